@@ -1,0 +1,28 @@
+// swift-tools-version: 6.3
+import PackageDescription
+
+/// Every Swift target: Swift 6 mode, strict memory safety, no warnings.
+let settings: [SwiftSetting] = [
+  .strictMemorySafety(),
+  .treatAllWarnings(as: .error),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+]
+
+let system = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
+
+let package = Package(
+  name: "ContainerNetworking",
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-system", from: "1.8.1")
+  ],
+  targets: [
+    // How a request travels: ContainerNetworking → Netlink → CContainerNetworking → CMnl → kernel.
+    .systemLibrary(name: "CMnl", pkgConfig: "libmnl", providers: [.apt(["libmnl-dev"])]),
+    .target(name: "NetworkPrimitives", dependencies: [system], swiftSettings: settings),
+
+    .testTarget(
+      name: "NetworkPrimitivesTests", dependencies: ["NetworkPrimitives", system], swiftSettings: settings),
+  ]
+)

@@ -1,0 +1,25 @@
+import NetworkPrimitives
+import SystemPackage
+import Testing
+
+@Suite struct NetworkErrorTests {
+  @Test func printsCausesBeneath() {
+    let report = KernelReport(errno: .fileExists, request: "RTM_NEWLINK", message: "name taken", offset: 36)
+    let error = NetworkError(
+      .alreadyExists, operation: "attach \"web\"",
+      causes: [NetworkError(.alreadyExists, operation: "create link \"cn0\"", kernel: report)])
+    #expect(
+      error.description == """
+        attach "web": alreadyExists
+          create link "cn0": RTM_NEWLINK: File exists (errno 17): "name taken", at byte 36 of the request
+        """)
+  }
+
+  @Test(arguments: [
+    (Errno.permissionDenied, NetworkError.Code.permissionDenied), (.noSuchFileOrDirectory, .notFound),
+    (.fileExists, .alreadyExists), (.addressInUse, .inUse), (.noSpace, .exhausted), (.invalidArgument, .kernelRefused),
+  ])
+  func errnoBecomesCode(errno: Errno, code: NetworkError.Code) {
+    #expect(NetworkError.Code(errno) == code)
+  }
+}
