@@ -20,9 +20,14 @@ let package = Package(
   targets: [
     // How a request travels: ContainerNetworking → Netlink → CContainerNetworking → CMnl → kernel.
     .systemLibrary(name: "CMnl", pkgConfig: "libmnl", providers: [.apt(["libmnl-dev"])]),
+    .target(name: "CContainerNetworking", dependencies: ["CMnl"]),
     .target(name: "NetworkPrimitives", dependencies: [system], swiftSettings: settings),
-
+    .target(
+      name: "Netlink", dependencies: ["CContainerNetworking", "NetworkPrimitives", system],
+      swiftSettings: settings),
     .testTarget(
       name: "NetworkPrimitivesTests", dependencies: ["NetworkPrimitives", system], swiftSettings: settings),
+    .testTarget(
+      name: "NetlinkTests", dependencies: ["Netlink", "NetworkPrimitives", system], swiftSettings: settings),
   ]
 )

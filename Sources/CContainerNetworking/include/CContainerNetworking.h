@@ -1,0 +1,82 @@
+// What Swift cannot reach by itself: calls that glibc declares only under _GNU_SOURCE, libmnl, and the kernel's own
+// headers for their constants. Swift above this line makes no system call that changes a thread's namespace.
+#ifndef CCONTAINERNETWORKING_H
+#define CCONTAINERNETWORKING_H
+
+#include <netinet/in.h> // before linux/netfilter.h, which uses its types
+
+#include <linux/fib_rules.h>
+#include <linux/if_addr.h>
+#include <linux/if_bridge.h>
+#include <linux/if_link.h>
+#include <linux/neighbour.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <linux/veth.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#pragma clang assume_nonnull begin
+
+// Every function returns a value >= 0, or -errno.
+
+// ---- Namespaces. Each runs on the namespace thread (namespace_thread.c), never on the caller's.
+
+// A new network namespace; returns a descriptor of it (CLOEXEC).
+int cn_namespace_create(void);
+
+// Opens `path` (open(2) flags, CLOEXEC added) while inside the namespace: /proc/sys/net is bound to it for good.
+int cn_namespace_open_file(int namespace_fd, const char *path, int flags);
+
+// Starts a program inside the namespace; returns its pid. NULL environment: this process's own.
+// stdio[3]: descriptors for 0, 1, 2.
+int cn_namespace_spawn(int namespace_fd, const char *path, char *const _Nullable *_Nonnull argv,
+                       char *const _Nullable *_Nullable environment, const int *stdio);
+
+// Runs `body` on a thread of its own inside the namespace and joins it.
+int cn_namespace_run(int namespace_fd, void (*body)(void *_Nullable), void *_Nullable context);
+
+// Bind-mounts the namespace at `path`, so that it outlives every descriptor. `directory` is made a shared mount first,
+// as ip-netns(8) does, when `share` is not 0.
+int cn_namespace_pin(int namespace_fd, const char *path, const char *directory, int share);
+int cn_namespace_unpin(const char *path);
+
+// 1 when the descriptor is a network namespace, 0 when it is something else.
+int cn_is_network_namespace(int fd);
+
+// ---- Netlink sockets, by libmnl.
+
+typedef struct cn_socket cn_socket;
+
+// Opens and binds a socket of `protocol` inside the namespace: port id by the kernel, CLOEXEC, extended ACK, capped
+// ACK, strict checking, and `timeout_ms` for one receive.
+int cn_socket_open(int namespace_fd, int protocol, int timeout_ms, cn_socket *_Nullable *_Nonnull result);
+void cn_socket_close(cn_socket *socket);
+uint32_t cn_socket_port_id(const cn_socket *socket);
+ssize_t cn_socket_send(const cn_socket *socket, const void *bytes, size_t count);
+ssize_t cn_socket_receive(const cn_socket *socket, void *bytes, size_t capacity);
+int cn_socket_join(const cn_socket *socket, int group);
+// Room for large batches and event bursts: SO_SNDBUFFORCE/SO_RCVBUFFORCE, else the unprivileged limit.
+void cn_socket_set_buffers(const cn_socket *socket, int bytes);
+// Waits until a datagram is there (1) or `wake_fd` is readable (0).
+int cn_socket_wait(const cn_socket *socket, int wake_fd);
+
+// ---- Descriptors and processes.
+
+int cn_eventfd(void);
+int cn_pipe(int *_Nonnull ends);
+// Waits for a child that we started: 0 with its wait status, -ETIMEDOUT after timeout_ms (negative: no limit).
+int cn_wait(pid_t pid, int timeout_ms, int *status);
+// Device and inode of the file behind the descriptor: what identifies a namespace.
+int cn_identity(int fd, uint64_t *device, uint64_t *inode);
+// The file system's magic number (statfs(2)).
+int64_t cn_filesystem_type(const char *path);
+
+#pragma clang assume_nonnull end
+#endif

@@ -1,0 +1,16 @@
+#ifndef NAMESPACE_THREAD_H
+#define NAMESPACE_THREAD_H
+
+// One thing to do inside a namespace. `body` returns >= 0 or -errno.
+struct namespace_job {
+  int namespace_fd; // -1: the process's own
+  int (*body)(struct namespace_job *job);
+  void *argument;
+  int result;
+  int done;
+};
+
+// Runs the job on the namespace thread and waits for it.
+int namespace_thread_run(struct namespace_job *job);
+
+#endif

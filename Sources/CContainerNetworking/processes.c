@@ -1,0 +1,45 @@
+// Descriptors and child processes.
+#define _GNU_SOURCE
+#include "CContainerNetworking.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+int cn_eventfd(void) {
+  int fd = eventfd(0, EFD_CLOEXEC);
+  return fd >= 0 ? fd : -errno;
+}
+
+int cn_pipe(int *ends) { return pipe2(ends, O_CLOEXEC) == 0 ? 0 : -errno; }
+
+// A pidfd becomes readable when the process ends; unlike SIGALRM or a polling loop it disturbs nobody.
+static int wait_until_ended(pid_t pid, int timeout_ms) {
+  int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+  if (fd < 0)
+    return -errno;
+  struct pollfd ended = {fd, POLLIN, 0};
+  int ready;
+  do
+    ready = poll(&ended, 1, timeout_ms);
+  while (ready < 0 && errno == EINTR);
+  int error = ready < 0 ? -errno : ready == 0 ? -ETIMEDOUT : 0;
+  close(fd);
+  return error;
+}
+
+int cn_wait(pid_t pid, int timeout_ms, int *status) {
+  if (timeout_ms >= 0) {
+    int error = wait_until_ended(pid, timeout_ms);
+    if (error < 0)
+      return error;
+  }
+  while (waitpid(pid, status, 0) < 0)
+    if (errno != EINTR)
+      return -errno;
+  return 0;
+}

@@ -1,0 +1,134 @@
+public import NetworkPrimitives
+public import SystemPackage
+
+/// The seam to the kernel: everything this library asks of one goes through here. ``LinuxKernel`` is the real one; the
+/// TestKit's simulated kernel answers the same bytes.
+///
+/// Calls block, some for tens of milliseconds: make them on a thread of your own, not on Swift's cooperative pool.
+public protocol Kernel: Sendable {
+  /// The network namespace of the calling thread.
+  func currentNamespace() throws(NetworkError) -> NamespaceHandle
+
+  /// A new namespace, with nothing in it but `lo`, down. It lives as long as a handle, a pin or a process holds it.
+  func makeNamespace() throws(NetworkError) -> NamespaceHandle
+
+  /// The namespace of a file: one pinned with ``pinNamespace(_:at:)`` or by `ip netns add`, or `/proc/PID/ns/net`.
+  func openNamespace(at path: FilePath) throws(NetworkError) -> NamespaceHandle
+
+  /// Binds the namespace to a file that does not exist yet; under `/run/netns`, as `ip-netns(8)` does.
+  func pinNamespace(_ namespace: NamespaceHandle, at path: FilePath) throws(NetworkError)
+
+  /// Removes a pin and its file.
+  func unpinNamespace(at path: FilePath) throws(NetworkError)
+
+  /// A netlink socket of the namespace, usable from any thread.
+  func openSocket(
+    _ family: NetlinkFamily, in namespace: NamespaceHandle
+  ) throws(NetworkError) -> any NetlinkSocket
+
+  /// The value of a sysctl of the namespace, without the newline: `net/ipv4/ip_forward`, as under `/proc/sys`.
+  func readSysctl(_ name: String, in namespace: NamespaceHandle) throws(NetworkError) -> String
+
+  /// Sets a sysctl of the namespace.
+  func writeSysctl(_ name: String, to value: String, in namespace: NamespaceHandle) throws(NetworkError)
+
+  /// Starts a program in the namespace.
+  func spawn(_ command: Command, in namespace: NamespaceHandle) throws(NetworkError) -> ChildProcess
+}
+
+/// Which netlink family a socket speaks (`NETLINK_*` in `linux/netlink.h`).
+public enum NetlinkFamily: Int32, Sendable {
+  /// `NETLINK_ROUTE`: links, addresses, routes, neighbours.
+  case route = 0
+  /// `NETLINK_NETFILTER`: nftables and connection tracking.
+  case netfilter = 12
+}
+
+/// A netlink socket. One thread at a time sends and receives; ``interrupt()`` may come from any.
+public protocol NetlinkSocket: AnyObject, Sendable {
+  /// The address that the kernel gave the socket (`nl_pid`).
+  var portID: UInt32 { get }
+
+  /// Sends one datagram.
+  func send(_ datagram: [UInt8]) throws(NetworkError)
+
+  /// Waits for one datagram.
+  ///
+  /// - Throws: `.replyLost` when the kernel dropped datagrams (`ENOBUFS`) or none comes within the socket's limit.
+  func receive() throws(NetworkError) -> [UInt8]
+
+  /// Joins a multicast group (`RTNLGRP_*`, `NFNLGRP_*`).
+  func join(group: Int32) throws(NetworkError)
+
+  /// Waits, without limit, for one datagram of a group; nil once ``interrupt()`` was called.
+  func nextEvent() throws(NetworkError) -> [UInt8]?
+
+  /// Ends the wait of ``nextEvent()``, now and for good.
+  func interrupt()
+}
+
+/// A network namespace that is held open: it cannot vanish while the handle lives.
+public final class NamespaceHandle: Sendable {
+  /// The descriptor: of this process, or a number of the simulated kernel.
+  public let descriptor: Int32
+  /// What the namespace is known by: the same for every handle of it.
+  public let identity: NamespaceIdentity
+  private let close: @Sendable (Int32) -> Void
+
+  /// Takes over a descriptor, which `close` is given when the last reference goes.
+  public init(descriptor: Int32, identity: NamespaceIdentity, close: @escaping @Sendable (Int32) -> Void) {
+    self.descriptor = descriptor
+    self.identity = identity
+    self.close = close
+  }
+
+  deinit { close(descriptor) }
+}
+
+/// Device and inode of a namespace's file, which together name it while it lives (`namespaces(7)`).
+public struct NamespaceIdentity: Hashable, Sendable, CustomStringConvertible {
+  /// Device number of nsfs.
+  public var device: UInt64
+  /// Inode number, as in `net:[4026531840]`.
+  public var inode: UInt64
+
+  /// Makes an identity.
+  public init(device: UInt64, inode: UInt64) {
+    self.device = device
+    self.inode = inode
+  }
+
+  /// As `readlink /proc/self/ns/net` prints it.
+  public var description: String { "net:[\(inode)]" }
+}
+
+/// A program to start, and its standard streams.
+public struct Command: Sendable, Hashable {
+  /// Path, or a name that is looked up in `PATH`.
+  public var executable: String
+  /// Arguments, without the program's name.
+  public var arguments: [String]
+  /// `NAME=value` each; nil for this process's own.
+  public var environment: [String]?
+  /// Descriptor for standard input.
+  public var input: Int32 = 0
+  /// Descriptor for standard output.
+  public var output: Int32 = 1
+  /// Descriptor for standard error.
+  public var error: Int32 = 2
+
+  /// Makes a command.
+  public init(_ executable: String, _ arguments: [String] = [], environment: [String]? = nil) {
+    self.executable = executable
+    self.arguments = arguments
+    self.environment = environment
+  }
+}
+
+/// A program that was started; waited for by whoever started it.
+public struct ChildProcess: Sendable, Hashable {
+  /// Its process id.
+  public let id: Int32
+  /// Makes a handle for a child of this process.
+  public init(id: Int32) { self.id = id }
+}

@@ -1,0 +1,133 @@
+public import NetworkPrimitives
+
+/// One netlink message: `struct nlmsghdr` and what follows it.
+public struct NetlinkMessage: Sendable, Hashable {
+  /// The message type: `RTM_NEWLINK`, or subsystem and message for nfnetlink.
+  public var type: UInt16
+  /// `NLM_F_*`.
+  public var flags: MessageFlags
+  /// The request this belongs to; 0 for an event.
+  public var sequence: UInt32
+  /// The socket of the requester; 0 for an event.
+  public var portID: UInt32
+  /// Everything behind the header.
+  public var payload: ArraySlice<UInt8>
+
+  /// Makes a message.
+  public init(
+    type: UInt16, flags: MessageFlags = [], sequence: UInt32 = 0, portID: UInt32 = 0, payload: ArraySlice<UInt8>
+  ) {
+    self.type = type
+    self.flags = flags
+    self.sequence = sequence
+    self.portID = portID
+    self.payload = payload
+  }
+
+  /// Size of the header, bytes.
+  public static let headerSize = 16
+
+  /// Appends the message and its padding to a datagram.
+  public func encode(into datagram: inout PayloadWriter) {
+    datagram.append(UInt32(Self.headerSize + payload.count))
+    datagram.append(type)
+    datagram.append(flags.rawValue)
+    datagram.append(sequence)
+    datagram.append(portID)
+    datagram.append(contentsOf: payload)
+    datagram.align()
+  }
+
+  /// Splits a datagram into its messages.
+  ///
+  /// - Throws: `.malformedMessage` when a length is under the header's 16 bytes or past the end.
+  public static func parse(_ datagram: ArraySlice<UInt8>) throws(NetworkError) -> [NetlinkMessage] {
+    var messages: [NetlinkMessage] = []
+    var rest = datagram
+    while rest.count >= headerSize {
+      var header = PayloadReader(rest)
+      let length = Int(try header.read(UInt32.self))
+      guard length >= headerSize, length <= rest.count else {
+        throw NetworkError(
+          .malformedMessage, operation: "read netlink message",
+          reason: "its length is \(length); \(headerSize) to \(rest.count) is possible")
+      }
+      messages.append(
+        NetlinkMessage(
+          type: try header.read(), flags: MessageFlags(rawValue: try header.read()), sequence: try header.read(),
+          portID: try header.read(), payload: rest[rest.startIndex + headerSize..<rest.startIndex + length]))
+      rest = rest.dropFirst((length + 3) & ~3)
+    }
+    guard rest.isEmpty else {
+      throw NetworkError(
+        .malformedMessage, operation: "read netlink message", reason: "\(rest.count) bytes are left over at the end")
+    }
+    return messages
+  }
+}
+
+/// `NLM_F_*` of `linux/netlink.h`. Bits have different meanings for requests that get, make and delete.
+public struct MessageFlags: OptionSet, Sendable, Hashable {
+  /// The bits.
+  public let rawValue: UInt16
+  /// Flags from their bits.
+  public init(rawValue: UInt16) { self.rawValue = rawValue }
+
+  /// It is a request.
+  public static let request = MessageFlags(rawValue: 0x1)
+  /// More parts follow, up to `NLMSG_DONE`.
+  public static let multipart = MessageFlags(rawValue: 0x2)
+  /// An acknowledgement is wanted.
+  public static let acknowledge = MessageFlags(rawValue: 0x4)
+  /// The notification that the change causes is wanted as a reply too.
+  public static let echo = MessageFlags(rawValue: 0x8)
+  /// The dump changed while it was being read.
+  public static let dumpInterrupted = MessageFlags(rawValue: 0x10)
+  /// Get: the whole table (`NLM_F_ROOT | NLM_F_MATCH`).
+  public static let dump = MessageFlags(rawValue: 0x300)
+  /// New: replace what exists.
+  public static let replace = MessageFlags(rawValue: 0x100)
+  /// New: fail with `EEXIST` where it exists.
+  public static let exclusive = MessageFlags(rawValue: 0x200)
+  /// New: make it where it does not exist.
+  public static let create = MessageFlags(rawValue: 0x400)
+  /// New: at the end of the list.
+  public static let append = MessageFlags(rawValue: 0x800)
+  /// Acknowledgement: the request's payload is left out.
+  public static let capped = MessageFlags(rawValue: 0x100)
+  /// Acknowledgement: attributes with the details follow.
+  public static let extendedAttributes = MessageFlags(rawValue: 0x200)
+}
+
+/// Message types that mean the same in every netlink family.
+public enum ControlMessage {
+  /// `NLMSG_NOOP`.
+  public static let noop: UInt16 = 1
+  /// `NLMSG_ERROR`: an error, or with error 0 an acknowledgement.
+  public static let error: UInt16 = 2
+  /// `NLMSG_DONE`: the end of a dump.
+  public static let done: UInt16 = 3
+}
+
+/// A request before it has a sequence number: what a typed layer hands to ``NetlinkConnection``.
+public struct NetlinkRequest: Sendable, Hashable {
+  /// The message type.
+  public var type: UInt16
+  /// Flags besides request and acknowledge, which the connection sets.
+  public var flags: MessageFlags
+  /// Header of the family, and attributes.
+  public var body: [UInt8]
+  /// The kernel's name of the request, for errors: `RTM_NEWLINK`.
+  public var name: String
+  /// What it is to do, for errors: `create link "cn0"`.
+  public var purpose: String
+
+  /// Makes a request.
+  public init(type: UInt16, flags: MessageFlags = [], body: [UInt8], name: String, purpose: String) {
+    self.type = type
+    self.flags = flags
+    self.body = body
+    self.name = name
+    self.purpose = purpose
+  }
+}
