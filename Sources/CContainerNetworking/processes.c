@@ -43,3 +43,5 @@ int cn_wait(pid_t pid, int timeout_ms, int *status) {
       return -errno;
   return 0;
 }
+
+void cn_eventfd_signal(int fd) { eventfd_write(fd, 1); } // fails only when the counter is full: signalled already

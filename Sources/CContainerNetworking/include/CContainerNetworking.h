@@ -70,6 +70,7 @@ int cn_socket_wait(const cn_socket *socket, int wake_fd);
 // ---- Descriptors and processes.
 
 int cn_eventfd(void);
+void cn_eventfd_signal(int fd);
 int cn_pipe(int *_Nonnull ends);
 // Waits for a child that we started: 0 with its wait status, -ETIMEDOUT after timeout_ms (negative: no limit).
 int cn_wait(pid_t pid, int timeout_ms, int *status);

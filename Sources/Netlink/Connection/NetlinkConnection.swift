@@ -1,0 +1,220 @@
+public import NetworkPrimitives
+import Synchronization
+import SystemPackage
+
+/// Requests and their replies over one netlink socket: each reply is matched by sequence number and port id, each
+/// error carries what the kernel said. Several threads may share a connection; their requests take turns.
+///
+/// Calls block the calling thread until the kernel has answered.
+public final class NetlinkConnection: Sendable {
+  private let socket: any NetlinkSocket
+  private let sequence = Mutex<UInt32>(0)
+
+  /// How often a dump is begun anew when the table keeps changing while it is read.
+  public static let dumpAttempts = 20
+
+  /// A connection over a socket that nobody else uses.
+  public init(_ socket: any NetlinkSocket) { self.socket = socket }
+
+  /// A connection to the namespace's kernel.
+  public convenience init(
+    _ family: NetlinkFamily, in namespace: NamespaceHandle, of kernel: some Kernel
+  ) throws(NetworkError) {
+    self.init(try kernel.openSocket(family, in: namespace))
+  }
+
+  /// What became of one request of a batch.
+  public struct Outcome: Sendable, Hashable {
+    /// The messages that answer it: the object it asked for, or the notification that it wanted echoed.
+    public var replies: [NetlinkMessage] = []
+    /// Why the kernel refused it.
+    public var error: NetworkError?
+  }
+
+  /// Makes one change.
+  ///
+  /// - Returns: The replies; empty unless the request has ``MessageFlags/echo``, or gets an object.
+  /// - Throws: The kernel's refusal; `.replyLost` when its answer did not come.
+  @discardableResult
+  public func execute(_ request: NetlinkRequest) throws(NetworkError) -> [NetlinkMessage] {
+    let outcome = try perform([request])[0]
+    if let error = outcome.error { throw error }
+    return outcome.replies
+  }
+
+  /// Makes several changes, in order, in one send where they fit. The kernel goes on after one that it refuses.
+  ///
+  /// - Returns: One outcome for each request.
+  /// - Throws: `.replyLost` when answers were lost: which changes were made is not known then.
+  public func perform(_ requests: [NetlinkRequest]) throws(NetworkError) -> [Outcome] {
+    try sequence.withLock { (last) throws(NetworkError) in
+      var outcomes: [Outcome] = []
+      outcomes.reserveCapacity(requests.count)
+      var rest = requests[...]
+      while !rest.isEmpty {
+        let batch = rest.prefix(Self.count(ofFirst: rest))
+        outcomes += try exchange(batch, last: &last)
+        rest = rest.dropFirst(batch.count)
+      }
+      return outcomes
+    }
+  }
+
+  /// Gets a whole table.
+  ///
+  /// - Throws: `.interrupted` when it changed on every one of ``dumpAttempts`` tries.
+  public func dump(_ request: NetlinkRequest) throws(NetworkError) -> [NetlinkMessage] {
+    try sequence.withLock { (last) throws(NetworkError) in
+      for _ in 0..<Self.dumpAttempts {
+        if let messages = try readDump(request, last: &last) { return messages }
+      }
+      throw NetworkError(
+        .interrupted, operation: request.purpose,
+        reason: "the table changed during each of \(Self.dumpAttempts) readings; try again when the host is calmer")
+    }
+  }
+
+  /// Makes several nfnetlink changes as one transaction: all of them, or none.
+  ///
+  /// - Parameters:
+  ///   - begin: `NFNL_MSG_BATCH_BEGIN`.
+  ///   - end: `NFNL_MSG_BATCH_END`.
+  /// - Throws: The refusal of the first request that failed, by its name and purpose; nothing was changed then.
+  ///   `.replyLost` when the answer did not come: the transaction may have been made.
+  public func transact(
+    begin: NetlinkRequest, _ requests: [NetlinkRequest], end: NetlinkRequest
+  ) throws(NetworkError) {
+    guard !requests.isEmpty else { return }
+    try sequence.withLock { (last) throws(NetworkError) in
+      let batch = [begin] + requests + [end]
+      let first = last &+ 1
+      var datagram = PayloadWriter()
+      for (index, request) in batch.enumerated() {
+        last &+= 1
+        // Errors come without being asked for. One acknowledgement, of the last change, says that all were made;
+        // one of each would overflow the receive buffer.
+        var flags = request.flags.union(.request)
+        if index == requests.count { flags.insert(.acknowledge) }
+        encode(request, flags: flags, sequence: last, into: &datagram)
+      }
+      try socket.send(datagram.bytes)
+      while true {
+        for message in try receive() where message.type == ControlMessage.error {
+          let index = Int(message.sequence &- first)
+          guard index < batch.count else { continue }
+          if let error = refusal(try Acknowledgement(error: message), of: batch[index]) { throw error }
+          return
+        }
+      }
+    }
+  }
+
+  // MARK: - One exchange
+
+  /// Few enough that the answers fit the smallest receive buffer that the kernel gives, 208 KiB.
+  private static func count(ofFirst requests: ArraySlice<NetlinkRequest>) -> Int {
+    var bytes = 0
+    let fitting = requests.prefix(128).prefix { request in
+      bytes += request.body.count + NetlinkMessage.headerSize
+      return bytes <= 64 << 10
+    }
+    return max(1, fitting.count)
+  }
+
+  private func exchange(
+    _ requests: ArraySlice<NetlinkRequest>, last: inout UInt32
+  ) throws(NetworkError) -> [Outcome] {
+    let first = last &+ 1
+    var datagram = PayloadWriter()
+    for request in requests {
+      last &+= 1
+      encode(request, flags: request.flags.union([.request, .acknowledge]), sequence: last, into: &datagram)
+    }
+    try socket.send(datagram.bytes)
+
+    var outcomes = [Outcome](repeating: Outcome(), count: requests.count)
+    var unanswered = requests.count
+    while unanswered > 0 {
+      for message in try receive() {
+        let index = Int(message.sequence &- first)
+        guard index < outcomes.count else { continue }
+        if message.type == ControlMessage.error {
+          let acknowledgement = try Acknowledgement(error: message)
+          outcomes[index].error = refusal(acknowledgement, of: requests[requests.startIndex + index])
+          unanswered -= 1
+        } else {
+          outcomes[index].replies.append(message)
+        }
+      }
+    }
+    return outcomes
+  }
+
+  /// The table, or nil when it changed meanwhile or parts were lost.
+  private func readDump(_ request: NetlinkRequest, last: inout UInt32) throws(NetworkError) -> [NetlinkMessage]? {
+    last &+= 1
+    var datagram = PayloadWriter()
+    encode(request, flags: request.flags.union([.request, .dump]), sequence: last, into: &datagram)
+    try socket.send(datagram.bytes)
+
+    var messages: [NetlinkMessage] = []
+    var isWhole = true
+    while true {
+      let received: [NetlinkMessage]
+      do { received = try receive() } catch {
+        // Parts were dropped: the next try's sequence number tells its replies from the rest of this one's.
+        guard error.kernel?.errno == .noBufferSpace else { throw error }
+        return nil
+      }
+      for message in received where message.sequence == last {
+        if message.flags.contains(.dumpInterrupted) { isWhole = false }
+        switch message.type {
+        case ControlMessage.done:
+          if let error = refusal(try Acknowledgement(done: message), of: request) {
+            if error.kernel?.errno == .interrupted { return nil }
+            throw error
+          }
+          return isWhole ? messages : nil
+        case ControlMessage.error:
+          if let error = refusal(try Acknowledgement(error: message), of: request) { throw error }
+        case ControlMessage.noop: continue
+        default: messages.append(message)
+        }
+      }
+    }
+  }
+
+  private func encode(
+    _ request: NetlinkRequest, flags: MessageFlags, sequence: UInt32, into datagram: inout PayloadWriter
+  ) {
+    NetlinkMessage(
+      type: request.type, flags: flags, sequence: sequence, portID: socket.portID, payload: request.body[...]
+    ).encode(into: &datagram)
+  }
+
+  /// The messages of the next datagram that are for this socket.
+  private func receive() throws(NetworkError) -> [NetlinkMessage] {
+    let portID = socket.portID
+    return try NetlinkMessage.parse(try socket.receive()[...]).filter { $0.portID == portID }
+  }
+
+  private func refusal(_ answer: Acknowledgement, of request: NetlinkRequest) -> NetworkError? {
+    guard let errno = answer.errno else { return nil }
+    let report = KernelReport(
+      errno: errno, request: request.name, message: answer.message, offset: answer.offset,
+      missingAttribute: answer.missingAttribute)
+    return NetworkError(
+      NetworkError.Code(errno), operation: request.purpose, reason: Remedy.text(for: errno), kernel: report)
+  }
+}
+
+/// What to do about an errno that says nothing by itself.
+enum Remedy {
+  static func text(for errno: Errno) -> String {
+    switch errno {
+    case .notPermitted, .permissionDenied: "it needs CAP_NET_ADMIN in the namespace: run as root, or under unshare -Urn"
+    case Errno(rawValue: 54): "a Linux bridge takes at most 1024 ports"
+    default: ""
+    }
+  }
+}

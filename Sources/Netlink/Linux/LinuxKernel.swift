@@ -1,0 +1,136 @@
+import CContainerNetworking
+import Glibc
+public import NetworkPrimitives
+public import SystemPackage
+
+/// The kernel this process runs on.
+///
+/// Whatever must happen inside a namespace is done by one C thread that goes there and comes back; no Swift code ever
+/// runs in a foreign namespace, and the calling thread's namespace never changes.
+public struct LinuxKernel: Kernel {
+  /// How long one receive waits for the kernel's answer, in milliseconds. The kernel answers within the send, so this
+  /// is for an answer that was lost.
+  public let replyTimeoutMilliseconds: Int32
+
+  /// The running kernel.
+  public init(replyTimeoutMilliseconds: Int32 = 5_000) { self.replyTimeoutMilliseconds = replyTimeoutMilliseconds }
+
+  public func currentNamespace() throws(NetworkError) -> NamespaceHandle {
+    try openNamespace(at: "/proc/thread-self/ns/net")
+  }
+
+  public func makeNamespace() throws(NetworkError) -> NamespaceHandle {
+    let descriptor = try check(
+      cn_namespace_create(), "unshare", "create network namespace",
+      remedy: "it needs CAP_SYS_ADMIN: run as root, or under unshare -Urn")
+    return try adopt(descriptor, operation: "create network namespace")
+  }
+
+  public func openNamespace(at path: FilePath) throws(NetworkError) -> NamespaceHandle {
+    let operation = "open network namespace \(path)"
+    let descriptor = try check(unsafe open(path.string, O_RDONLY | O_CLOEXEC), orErrno: "open", operation)
+    guard cn_is_network_namespace(descriptor) == 1 else {
+      close(descriptor)
+      throw NetworkError(
+        .invalidValue, operation: operation,
+        reason: "\(path) is not a network namespace; name one under /run/netns or /proc/PID/ns/net")
+    }
+    return try adopt(descriptor, operation: operation)
+  }
+
+  public func pinNamespace(_ namespace: NamespaceHandle, at path: FilePath) throws(NetworkError) {
+    let directory = path.removingLastComponent()
+    try check(
+      unsafe cn_namespace_pin(
+        namespace.descriptor, path.string, directory.string, directory == "/run/netns" ? 1 : 0),
+      "mount", "pin network namespace at \(path)")
+  }
+
+  public func unpinNamespace(at path: FilePath) throws(NetworkError) {
+    // Only a pin may be removed: a plain file is somebody's data, unless it is the empty one of an unfinished pin.
+    var status = stat()
+    let operation = "unpin network namespace \(path)"
+    try check(unsafe lstat(path.string, &status), orErrno: "lstat", operation)
+    let isPin = unsafe cn_filesystem_type(path.string) == 0x6e73_6673  // NSFS_MAGIC
+    guard isPin || (status.st_mode & S_IFMT == S_IFREG && status.st_size == 0) else {
+      throw NetworkError(.refused, operation: operation, reason: "\(path) is not a pinned namespace; it is left alone")
+    }
+    try check(unsafe cn_namespace_unpin(path.string), "umount2", operation)
+  }
+
+  public func openSocket(
+    _ family: NetlinkFamily, in namespace: NamespaceHandle
+  ) throws(NetworkError) -> any NetlinkSocket {
+    try LinuxSocket(family, namespace: namespace.descriptor, timeout: replyTimeoutMilliseconds)
+  }
+
+  public func readSysctl(_ name: String, in namespace: NamespaceHandle) throws(NetworkError) -> String {
+    let file = try openSysctl(name, FileDescriptor.AccessMode.readOnly, in: namespace, operation: "read sysctl \(name)")
+    defer { try? file.close() }
+    var buffer = [UInt8](repeating: 0, count: 4096)
+    do {
+      let count = try unsafe buffer.withUnsafeMutableBytes { bytes in try unsafe file.read(into: bytes) }
+      var text = String(decoding: buffer[..<count], as: UTF8.self)
+      if text.last == "\n" { text.removeLast() }
+      return text
+    } catch { throw systemError(error, "read", "read sysctl \(name)") }
+  }
+
+  public func writeSysctl(_ name: String, to value: String, in namespace: NamespaceHandle) throws(NetworkError) {
+    let operation = "set sysctl \(name) to \(value)"
+    let file = try openSysctl(name, FileDescriptor.AccessMode.writeOnly, in: namespace, operation: operation)
+    defer { try? file.close() }
+    do { try file.writeAll(value.utf8) } catch { throw systemError(error, "write", operation) }
+  }
+
+  public func spawn(_ command: Command, in namespace: NamespaceHandle) throws(NetworkError) -> ChildProcess {
+    let arguments = CStringArray([command.executable] + command.arguments)
+    let environment = command.environment.map { CStringArray($0) }
+    let streams = [command.input, command.output, command.error]
+    let id = withExtendedLifetime((arguments, environment)) {
+      unsafe cn_namespace_spawn(
+        namespace.descriptor, command.executable, arguments.pointers, environment?.pointers, streams)
+    }
+    return ChildProcess(id: try check(id, "posix_spawn", "start \(command.executable)"))
+  }
+
+  private func openSysctl(
+    _ name: String, _ mode: FileDescriptor.AccessMode, in namespace: NamespaceHandle, operation: String
+  ) throws(NetworkError) -> FileDescriptor {
+    guard name.hasPrefix("net/"), !name.contains("..") else {
+      throw NetworkError(
+        .invalidValue, operation: operation,
+        reason: "\"\(name)\" is not a sysctl of a network namespace; those are named as in net/ipv4/ip_forward")
+    }
+    let descriptor = unsafe cn_namespace_open_file(namespace.descriptor, "/proc/sys/\(name)", mode.rawValue)
+    return FileDescriptor(rawValue: try check(descriptor, "open", operation))
+  }
+
+  private func adopt(_ descriptor: Int32, operation: String) throws(NetworkError) -> NamespaceHandle {
+    var identity = NamespaceIdentity(device: 0, inode: 0)
+    let result = unsafe cn_identity(descriptor, &identity.device, &identity.inode)
+    guard result == 0 else {
+      close(descriptor)
+      throw systemError(Errno(rawValue: -result), "fstat", operation)
+    }
+    return NamespaceHandle(descriptor: descriptor, identity: identity) { close($0) }
+  }
+}
+
+/// `argv` for C: owned copies, NULL at the end, freed with the object.
+@safe private final class CStringArray {
+  @unsafe let pointers: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>
+  private let count: Int
+
+  init(_ strings: [String]) {
+    count = strings.count
+    unsafe pointers = .allocate(capacity: count + 1)
+    for (index, string) in strings.enumerated() { unsafe (pointers + index).initialize(to: strdup(string)) }
+    unsafe (pointers + count).initialize(to: nil)
+  }
+
+  deinit {
+    for index in 0..<count { unsafe free(pointers[index]) }
+    unsafe pointers.deallocate()
+  }
+}

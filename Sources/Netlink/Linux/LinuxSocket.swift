@@ -1,0 +1,72 @@
+import CContainerNetworking
+import Glibc
+import NetworkPrimitives
+import SystemPackage
+
+/// A netlink socket of the kernel, opened and configured by libmnl.
+///
+/// `@unchecked Sendable`: the descriptors never change, the kernel serialises calls on a socket, and `buffer` is used
+/// only by the one thread that receives, which ``NetlinkConnection``'s lock and the one reader of events see to.
+@safe final class LinuxSocket: NetlinkSocket, @unchecked Sendable {
+  private let socket: OpaquePointer
+  private let wake: Int32
+  private let buffer: UnsafeMutableRawBufferPointer
+
+  /// Dumps come in datagrams of up to 32 KiB (`NLMSG_GOODSIZE` grows to the reader's buffer); a batch of errors may
+  /// need more.
+  private static let bufferSize = 128 << 10
+
+  init(_ family: NetlinkFamily, namespace: Int32, timeout: Int32) throws(NetworkError) {
+    var opened: OpaquePointer?
+    let operation = "open \(family) netlink socket"
+    try check(unsafe cn_socket_open(namespace, family.rawValue, timeout, &opened), "socket", operation)
+    guard let opened = unsafe opened else {
+      throw systemError(Errno.ioError, "socket", operation)
+    }
+    let wake = cn_eventfd()
+    guard wake >= 0 else {
+      unsafe cn_socket_close(opened)
+      throw systemError(Errno(rawValue: -wake), "eventfd", operation)
+    }
+    self.wake = wake
+    unsafe socket = opened
+    unsafe buffer = .allocate(byteCount: Self.bufferSize, alignment: 16)
+    unsafe cn_socket_set_buffers(opened, 8 << 20)
+  }
+
+  deinit {
+    unsafe cn_socket_close(socket)
+    close(wake)
+    unsafe buffer.deallocate()
+  }
+
+  var portID: UInt32 { unsafe cn_socket_port_id(socket) }
+
+  func send(_ datagram: [UInt8]) throws(NetworkError) {
+    try check(unsafe cn_socket_send(socket, datagram, datagram.count), "sendto", "send netlink request")
+  }
+
+  func receive() throws(NetworkError) -> [UInt8] {
+    let count = unsafe cn_socket_receive(socket, start, buffer.count)
+    // EAGAIN is what a receive past SO_RCVTIMEO gives.
+    if count == -Int(EAGAIN) { throw systemError(Errno.timedOut, "recvmsg", "wait for the kernel's answer") }
+    try check(count, "recvmsg", "receive netlink reply")
+    return unsafe [UInt8](UnsafeRawBufferPointer(rebasing: buffer[..<count]))
+  }
+
+  func join(group: Int32) throws(NetworkError) {
+    try check(unsafe cn_socket_join(socket, group), "setsockopt", "join netlink group \(group)")
+  }
+
+  func nextEvent() throws(NetworkError) -> [UInt8]? {
+    guard try check(unsafe cn_socket_wait(socket, wake), "poll", "wait for netlink events") == 1 else { return nil }
+    return try receive()
+  }
+
+  func interrupt() { cn_eventfd_signal(wake) }
+
+  @unsafe private var start: UnsafeMutableRawPointer {
+    // Allocated with a size above zero, so it has an address.
+    unsafe buffer.baseAddress.unsafelyUnwrapped
+  }
+}
