@@ -15,10 +15,12 @@ public struct LinuxKernel: Kernel {
   /// The running kernel.
   public init(replyTimeoutMilliseconds: Int32 = 5_000) { self.replyTimeoutMilliseconds = replyTimeoutMilliseconds }
 
+  /// The network namespace of the calling thread (`/proc/thread-self/ns/net`).
   public func currentNamespace() throws(NetworkError) -> NamespaceHandle {
     try openNamespace(at: "/proc/thread-self/ns/net")
   }
 
+  /// A new namespace, by `unshare(2)`. Throws `.permissionDenied` without `CAP_SYS_ADMIN`.
   public func makeNamespace() throws(NetworkError) -> NamespaceHandle {
     let descriptor = try check(
       cn_namespace_create(), "unshare", "create network namespace",
@@ -26,6 +28,7 @@ public struct LinuxKernel: Kernel {
     return try adopt(descriptor, operation: "create network namespace")
   }
 
+  /// The namespace of a file. Throws `.notFound`, or `.invalidValue` for a file that is no network namespace.
   public func openNamespace(at path: FilePath) throws(NetworkError) -> NamespaceHandle {
     let operation = "open network namespace \(path)"
     let descriptor = try check(unsafe open(path.string, O_RDONLY | O_CLOEXEC), orErrno: "open", operation)
@@ -38,6 +41,7 @@ public struct LinuxKernel: Kernel {
     return try adopt(descriptor, operation: operation)
   }
 
+  /// Bind-mounts the namespace on a new file. Throws `.alreadyExists` where there is one.
   public func pinNamespace(_ namespace: NamespaceHandle, at path: FilePath) throws(NetworkError) {
     let directory = path.removingLastComponent()
     try check(
@@ -46,6 +50,7 @@ public struct LinuxKernel: Kernel {
       "mount", "pin network namespace at \(path)")
   }
 
+  /// Removes a pin. Throws `.refused` for a file that is not one.
   public func unpinNamespace(at path: FilePath) throws(NetworkError) {
     // Only a pin may be removed: a plain file is somebody's data, unless it is the empty one of an unfinished pin.
     var status = stat()
@@ -58,12 +63,14 @@ public struct LinuxKernel: Kernel {
     try check(unsafe cn_namespace_unpin(path.string), "umount2", operation)
   }
 
+  /// A socket opened by libmnl inside the namespace. Throws the kernel's refusal of `socket` or `bind`.
   public func openSocket(
     _ family: NetlinkFamily, in namespace: NamespaceHandle
   ) throws(NetworkError) -> any NetlinkSocket {
     try LinuxSocket(family, namespace: namespace.descriptor, timeout: replyTimeoutMilliseconds)
   }
 
+  /// Reads a file under `/proc/sys/net`. Throws `.invalidValue` for any other, `.notFound` for none.
   public func readSysctl(_ name: String, in namespace: NamespaceHandle) throws(NetworkError) -> String {
     let file = try openSysctl(name, FileDescriptor.AccessMode.readOnly, in: namespace, operation: "read sysctl \(name)")
     defer { try? file.close() }
@@ -76,6 +83,7 @@ public struct LinuxKernel: Kernel {
     } catch { throw systemError(error, "read", "read sysctl \(name)") }
   }
 
+  /// Writes a file under `/proc/sys/net`. Throws the kernel's refusal of the value.
   public func writeSysctl(_ name: String, to value: String, in namespace: NamespaceHandle) throws(NetworkError) {
     let operation = "set sysctl \(name) to \(value)"
     let file = try openSysctl(name, FileDescriptor.AccessMode.writeOnly, in: namespace, operation: operation)
@@ -83,6 +91,7 @@ public struct LinuxKernel: Kernel {
     do { try file.writeAll(value.utf8) } catch { throw systemError(error, "write", operation) }
   }
 
+  /// Starts a program by `posix_spawnp(3)`, default signals. Throws `.notFound` where there is no such program.
   public func spawn(_ command: Command, in namespace: NamespaceHandle) throws(NetworkError) -> ChildProcess {
     let arguments = CStringArray([command.executable] + command.arguments)
     let environment = command.environment.map { CStringArray($0) }
