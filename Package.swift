@@ -25,6 +25,12 @@ let package = Package(
     .target(
       name: "Netlink", dependencies: ["CContainerNetworking", "NetworkPrimitives", system],
       swiftSettings: settings),
+    .target(
+      name: "ContainerNetworking", dependencies: ["Netlink", "NetworkPrimitives", system],
+      swiftSettings: settings),
+
+    .testTarget(
+      name: "ContainerNetworkingTests", dependencies: ["ContainerNetworking"], swiftSettings: settings),
     .testTarget(
       name: "NetworkPrimitivesTests", dependencies: ["NetworkPrimitives", system], swiftSettings: settings),
     .testTarget(

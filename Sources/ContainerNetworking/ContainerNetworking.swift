@@ -1,0 +1,3 @@
+// One import for everything: values, errors and the kernel seam come along.
+@_exported public import Netlink
+@_exported public import NetworkPrimitives

@@ -1,0 +1,67 @@
+public import NetworkPrimitives
+
+/// How a container is on the network: Docker's five modes.
+public enum NetworkMode: Hashable, Sendable {
+  /// The default network: a bridge that is also the gateway, NAT to the outside, published ports.
+  case bridge
+  /// The host's own namespace.
+  case host
+  /// A namespace of its own with only `lo`, for whoever wants to set it up by hand.
+  case none
+  /// The namespace of another container, by name or id.
+  case container(String)
+  /// A network that was made with `createNetwork`, by name, id or unique id prefix.
+  case network(String)
+
+  /// Reads a mode as `docker run --net` takes it: `bridge`, `host`, `none`, `container:ID`, or a network's name.
+  ///
+  /// - Throws: `.invalidValue` for an empty text, `container:` without a container, and anything that is no name.
+  public init(_ text: String) throws(NetworkError) {
+    switch text {
+    case "bridge", "default": self = .bridge
+    case "host": self = .host
+    case "none": self = .none
+    default:
+      if text.hasPrefix("container:") {
+        let donor = String(text.dropFirst("container:".count))
+        try Name.check(donor, what: "container", operation: "read network mode \"\(text)\"")
+        self = .container(donor)
+      } else {
+        try Name.check(text, what: "network", operation: "read network mode \"\(text)\"")
+        self = .network(text)
+      }
+    }
+  }
+}
+
+extension NetworkMode: CustomStringConvertible {
+  /// The text that ``init(_:)`` reads.
+  public var description: String {
+    switch self {
+    case .bridge: "bridge"
+    case .host: "host"
+    case .none: "none"
+    case .container(let donor): "container:\(donor)"
+    case .network(let name): name
+    }
+  }
+}
+
+/// The rule for names of networks and containers: `[a-zA-Z0-9][a-zA-Z0-9_.-]*`.
+enum Name {
+  static let predefined: Set<String> = ["bridge", "host", "none"]
+
+  static func check(_ name: String, what: String, operation: String) throws(NetworkError) {
+    let isWord = { (byte: UInt8) in
+      (0x30...0x39).contains(byte) || (0x41...0x5a).contains(byte) || (0x61...0x7a).contains(byte)
+    }
+    let isRest = { (byte: UInt8) in isWord(byte) || byte == 0x5f || byte == 0x2e || byte == 0x2d }
+    guard let first = name.utf8.first, isWord(first), name.utf8.allSatisfy(isRest) else {
+      throw NetworkError(
+        .invalidValue, operation: operation,
+        reason: name.isEmpty
+          ? "the \(what)'s name is missing; give one, as in \"web\""
+          : "\"\(name)\" is no \(what) name; a letter or digit comes first, then letters, digits, '_', '.', '-'")
+    }
+  }
+}

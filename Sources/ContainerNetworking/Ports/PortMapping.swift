@@ -1,0 +1,96 @@
+public import NetworkPrimitives
+
+/// A request to publish ports of a container on its host.
+public struct PortMapping: Hashable, Sendable {
+  /// The address of the host to listen on; nil for all, IPv4 and IPv6.
+  public var hostAddress: IPAddress?
+  /// The host's ports: as many as the container's, or more, of which one is picked for the only container port; nil to
+  /// have one picked from the host's ephemeral range.
+  public var hostPorts: PortRange?
+  /// The container's ports.
+  public var containerPorts: PortRange
+  /// TCP by default.
+  public var transport: TransportProtocol
+
+  /// Makes a mapping.
+  ///
+  /// - Throws: `.invalidValue` when the ranges have different lengths and there is more than one container port.
+  public init(
+    hostAddress: IPAddress? = nil, hostPorts: PortRange? = nil, containerPorts: PortRange,
+    transport: TransportProtocol = .tcp
+  ) throws(NetworkError) {
+    if let hostPorts, containerPorts.count > 1, hostPorts.count != containerPorts.count {
+      throw NetworkError(
+        .invalidValue, operation: "publish ports",
+        reason: "\(hostPorts) has \(hostPorts.count) ports and \(containerPorts) has \(containerPorts.count); "
+          + "ranges must be equally long, as in 8000-8002:80-82")
+    }
+    self.hostAddress = hostAddress
+    self.hostPorts = hostPorts
+    self.containerPorts = containerPorts
+    self.transport = transport
+  }
+
+  /// Reads `[hostIP:][hostPort[-range]:]containerPort[-range][/tcp|udp|sctp]`, an IPv6 host address in brackets.
+  ///
+  /// - Throws: `.invalidValue` naming the part that is wrong.
+  public init(_ text: String) throws(NetworkError) {
+    var rest = text[...]
+    var transport = TransportProtocol.tcp
+    if let slash = rest.lastIndex(of: "/") {
+      transport = try TransportProtocol(String(rest[rest.index(after: slash)...]))
+      rest = rest[..<slash]
+    }
+    var fields: [Substring] = []
+    var address: IPAddress?
+    if rest.hasPrefix("[") {
+      guard let close = rest.firstIndex(of: "]"), rest[close...].hasPrefix("]:") else {
+        throw Self.malformed(text, "the address in brackets is not closed by \"]:\"")
+      }
+      address = try IPAddress(String(rest[rest.index(after: rest.startIndex)..<close]))
+      rest = rest[rest.index(close, offsetBy: 2)...]
+      fields = rest.split(separator: ":", omittingEmptySubsequences: false)
+    } else {
+      fields = rest.split(separator: ":", omittingEmptySubsequences: false)
+      if fields.count == 3 { address = try IPAddress(String(fields.removeFirst())) }
+    }
+    guard fields.count <= 2, let container = fields.last, !container.isEmpty else {
+      throw Self.malformed(text, "\(fields.count) fields are separated by \":\"")
+    }
+    let host = fields.count == 2 && !fields[0].isEmpty ? try PortRange(String(fields[0])) : nil
+    try self.init(
+      hostAddress: address, hostPorts: host, containerPorts: try PortRange(String(container)), transport: transport)
+  }
+
+  private static func malformed(_ text: String, _ why: String) -> NetworkError {
+    NetworkError(
+      .invalidValue, operation: "read port mapping \"\(text)\"",
+      reason: "\(why); right are 80, 8080:80, 127.0.0.1:8080:80/udp and [::1]:8080:80")
+  }
+}
+
+/// A port that is published: what became of a ``PortMapping``.
+public struct PublishedPort: Hashable, Sendable, CustomStringConvertible {
+  /// The host's address; nil for every one.
+  public var hostAddress: IPAddress?
+  /// The host's port.
+  public var hostPort: UInt16
+  /// The container's port.
+  public var containerPort: UInt16
+  /// The protocol.
+  public var transport: TransportProtocol
+
+  /// Makes a published port.
+  public init(hostAddress: IPAddress?, hostPort: UInt16, containerPort: UInt16, transport: TransportProtocol) {
+    self.hostAddress = hostAddress
+    self.hostPort = hostPort
+    self.containerPort = containerPort
+    self.transport = transport
+  }
+
+  /// As Docker prints it: `0.0.0.0:8080->80/tcp`.
+  public var description: String {
+    let address = hostAddress.map { $0.family == .ipv6 ? "[\($0)]" : "\($0)" } ?? "0.0.0.0"
+    return "\(address):\(hostPort)->\(containerPort)/\(transport)"
+  }
+}
