@@ -29,6 +29,7 @@ public final class NetworkNamespace: Sendable {
   /// - Throws: `.permissionDenied` without `CAP_SYS_ADMIN`.
   public static func create(on kernel: any Kernel = LinuxKernel()) throws(NetworkError) -> NetworkNamespace {
     let namespace = NetworkNamespace(try kernel.makeNamespace(), of: kernel)
+    try namespace.links.setUp(index: 1)
 
     return namespace
   }

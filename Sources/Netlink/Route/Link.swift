@@ -1,0 +1,98 @@
+import CContainerNetworking
+public import NetworkPrimitives
+
+/// A network interface as the kernel describes it (`RTM_NEWLINK`, `struct ifinfomsg` in `linux/rtnetlink.h`).
+public struct Link: Hashable, Sendable {
+  /// Its index in its namespace.
+  public var index: Int32
+  /// Its name (`IFLA_IFNAME`).
+  public var name: String
+  /// `IFF_*` of `linux/if.h`.
+  public var flags: LinkFlags
+  /// What it is: `bridge`, `veth`, `macvlan`; nil for hardware and `lo` (`IFLA_INFO_KIND`).
+  public var kind: String?
+  /// Hardware address; nil where it has none of six bytes.
+  public var macAddress: MACAddress?
+  /// Maximum transmission unit, bytes.
+  public var mtu: UInt32
+  /// Index of the bridge that it is a port of.
+  public var master: Int32?
+  /// Index of the other end of a veth pair, or of the parent (`IFLA_LINK`).
+  public var peer: Int32?
+  /// The namespace that ``peer`` counts in, by this namespace's id for it; nil when it is this one.
+  public var peerNamespaceID: Int32?
+  /// Group number (`IFLA_GROUP`).
+  public var group: UInt32
+  /// Number of transmit queues.
+  public var transmitQueues: UInt32
+  /// Packets and bytes so far.
+  public var statistics: LinkStatistics?
+
+  /// Reads an `RTM_NEWLINK` message.
+  ///
+  /// - Throws: `.malformedMessage`.
+  public init(_ message: NetlinkMessage) throws(NetworkError) {
+    var header = PayloadReader(message.payload)
+    try header.skip(4)
+    index = try header.read()
+    flags = LinkFlags(rawValue: try header.read())
+    try header.skip(4)
+    let attributes = try Attributes(header.rest)
+    name = attributes[type: Int(IFLA_IFNAME)]?.string ?? ""
+    kind = try attributes[type: Int(IFLA_LINKINFO)]?.nested()[type: Int(IFLA_INFO_KIND)]?.string
+    macAddress = attributes[type: Int(IFLA_ADDRESS)].flatMap { MACAddress(bytes: $0.payload) }
+    mtu = try attributes[type: Int(IFLA_MTU)]?.integer() ?? 0
+    master = try attributes[type: Int(IFLA_MASTER)]?.integer()
+    peer = try attributes[type: Int(IFLA_LINK)]?.integer()
+    peerNamespaceID = try attributes[type: Int(IFLA_LINK_NETNSID)]?.integer()
+    group = try attributes[type: Int(IFLA_GROUP)]?.integer() ?? 0
+    transmitQueues = try attributes[type: Int(IFLA_NUM_TX_QUEUES)]?.integer() ?? 1
+    if let counters = attributes[type: Int(IFLA_STATS64)] {
+      statistics = try LinkStatistics(counters.payload)
+    }
+  }
+}
+
+/// `IFF_*` of `linux/if.h`.
+public struct LinkFlags: OptionSet, Hashable, Sendable {
+  /// The bits.
+  public let rawValue: UInt32
+  /// Flags from their bits.
+  public init(rawValue: UInt32) { self.rawValue = rawValue }
+  /// Administratively up.
+  public static let up = LinkFlags(rawValue: 0x1)
+  /// It can broadcast.
+  public static let broadcast = LinkFlags(rawValue: 0x2)
+  /// It is `lo`.
+  public static let loopback = LinkFlags(rawValue: 0x8)
+  /// Up, and able to carry packets.
+  public static let running = LinkFlags(rawValue: 0x40)
+  /// It receives everything.
+  public static let promiscuous = LinkFlags(rawValue: 0x100)
+  /// It can multicast.
+  public static let multicast = LinkFlags(rawValue: 0x1000)
+}
+
+/// Counters of a link since it was made (`struct rtnl_link_stats64`).
+public struct LinkStatistics: Hashable, Sendable {
+  /// Packets received and sent.
+  public var receivedPackets: UInt64, sentPackets: UInt64
+  /// Bytes received and sent.
+  public var receivedBytes: UInt64, sentBytes: UInt64
+  /// Bad packets received, and failures to send.
+  public var receiveErrors: UInt64, sendErrors: UInt64
+  /// Packets dropped for want of room.
+  public var receiveDrops: UInt64, sendDrops: UInt64
+
+  init(_ bytes: ArraySlice<UInt8>) throws(NetworkError) {
+    var reader = PayloadReader(bytes)
+    receivedPackets = try reader.read()
+    sentPackets = try reader.read()
+    receivedBytes = try reader.read()
+    sentBytes = try reader.read()
+    receiveErrors = try reader.read()
+    sendErrors = try reader.read()
+    receiveDrops = try reader.read()
+    sendDrops = try reader.read()
+  }
+}
