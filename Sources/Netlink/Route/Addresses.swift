@@ -23,7 +23,9 @@ public struct AssignedAddress: Hashable, Sendable {
     guard let bytes = attribute?.payload, let value = IPAddress(bytes: bytes) else {
       throw NetworkError(.malformedMessage, operation: "read address message", reason: "it holds no address")
     }
-    address = try InterfaceAddress(address: value, prefixLength: prefixLength)
+    do { address = try InterfaceAddress(address: value, prefixLength: prefixLength) } catch {
+      throw NetworkError(.malformedMessage, operation: "read address message", reason: error.reason)
+    }
   }
 }
 

@@ -25,6 +25,14 @@ public struct Link: Hashable, Sendable {
   public var group: UInt32
   /// Number of transmit queues.
   public var transmitQueues: UInt32
+  /// Whether it can carry packets (`IFLA_OPERSTATE`, RFC 2863): 0 unknown, 2 down, 3 lower layer down, 6 up.
+  public var operationalState: UInt8?
+  /// Other names that it answers to (`IFLA_ALT_IFNAME`).
+  public var alternativeNames: [String]
+  /// A text for people (`IFLA_IFALIAS`).
+  public var alias: String?
+  /// What its kind says of it, undecoded: `IFLA_BR_*`, `IFLA_MACVLAN_*` (`IFLA_INFO_DATA`).
+  public var kindAttributes: Attributes?
   /// Packets and bytes so far.
   public var statistics: LinkStatistics?
 
@@ -39,7 +47,9 @@ public struct Link: Hashable, Sendable {
     try header.skip(4)
     let attributes = try Attributes(header.rest)
     name = attributes[type: Int(IFLA_IFNAME)]?.string ?? ""
-    kind = try attributes[type: Int(IFLA_LINKINFO)]?.nested()[type: Int(IFLA_INFO_KIND)]?.string
+    let info = try attributes[type: Int(IFLA_LINKINFO)]?.nested()
+    kind = info?[type: Int(IFLA_INFO_KIND)]?.string
+    kindAttributes = try info?[type: Int(IFLA_INFO_DATA)]?.nested()
     macAddress = attributes[type: Int(IFLA_ADDRESS)].flatMap { MACAddress(bytes: $0.payload) }
     mtu = try attributes[type: Int(IFLA_MTU)]?.integer() ?? 0
     master = try attributes[type: Int(IFLA_MASTER)]?.integer()
@@ -47,6 +57,10 @@ public struct Link: Hashable, Sendable {
     peerNamespaceID = try attributes[type: Int(IFLA_LINK_NETNSID)]?.integer()
     group = try attributes[type: Int(IFLA_GROUP)]?.integer() ?? 0
     transmitQueues = try attributes[type: Int(IFLA_NUM_TX_QUEUES)]?.integer() ?? 1
+    operationalState = try attributes[type: Int(IFLA_OPERSTATE)]?.integer()
+    alternativeNames =
+      try attributes[type: Int(IFLA_PROP_LIST)]?.nested().filter { $0.type == Int(IFLA_ALT_IFNAME) }.map(\.string) ?? []
+    alias = attributes[type: Int(IFLA_IFALIAS)]?.string
     if let counters = attributes[type: Int(IFLA_STATS64)] {
       statistics = try LinkStatistics(counters.payload)
     }

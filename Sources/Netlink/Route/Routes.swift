@@ -64,7 +64,9 @@ public struct Route: Hashable, Sendable {
     try header.skip(4)
     let attributes = try Attributes(header.rest)
     let network = attributes[type: Int(RTA_DST.rawValue)].flatMap { IPAddress(bytes: $0.payload) } ?? .any(family)
-    destination = try Subnet(containing: network, prefixLength: prefixLength)
+    do { destination = try Subnet(containing: network, prefixLength: prefixLength) } catch {
+      throw NetworkError(.malformedMessage, operation: "read route message", reason: error.reason)
+    }
     gateway = attributes[type: Int(RTA_GATEWAY.rawValue)].flatMap { IPAddress(bytes: $0.payload) }
     link = try attributes[type: Int(RTA_OIF.rawValue)]?.integer()
     metric = try attributes[type: Int(RTA_PRIORITY.rawValue)]?.integer()
@@ -76,12 +78,18 @@ public struct Route: Hashable, Sendable {
 public enum RouteRequests {
   /// Adds a route.
   public static func add(_ route: Route) -> NetlinkRequest {
-    request(route, UInt16(RTM_NEWROUTE), "RTM_NEWROUTE", [.create, .exclusive], "add")
+    let isOnLink = route.gateway == nil && route.link != nil && route.kind == .unicast
+    let scope = isOnLink ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE
+    return request(
+      route, UInt16(RTM_NEWROUTE), "RTM_NEWROUTE", [.create, .exclusive], "add", protocol: UInt8(RTPROT_STATIC),
+      scope: UInt8(scope.rawValue))
   }
 
-  /// Deletes a route.
+  /// Deletes a route, whoever made it: no protocol and `RT_SCOPE_NOWHERE` match any.
   public static func delete(_ route: Route) -> NetlinkRequest {
-    request(route, UInt16(RTM_DELROUTE), "RTM_DELROUTE", [], "delete")
+    request(
+      route, UInt16(RTM_DELROUTE), "RTM_DELROUTE", [], "delete", protocol: UInt8(RTPROT_UNSPEC),
+      scope: UInt8(RT_SCOPE_NOWHERE.rawValue))
   }
 
   /// Gets every route; to be dumped.
@@ -92,16 +100,16 @@ public enum RouteRequests {
   }
 
   private static func request(
-    _ route: Route, _ type: UInt16, _ name: String, _ flags: MessageFlags, _ verb: String
+    _ route: Route, _ type: UInt16, _ name: String, _ flags: MessageFlags, _ verb: String,
+    protocol: UInt8, scope: UInt8
   ) -> NetlinkRequest {
-    let isOnLink = route.gateway == nil && route.link != nil && route.kind == .unicast
     var body = PayloadWriter()
     body.append(route.destination.family.rawValue)
     body.append(UInt8(route.destination.prefixLength))
     body.append(UInt16(0))  // source prefix, TOS
     body.append(UInt8(route.table < 256 ? route.table : 0))
-    body.append(UInt8(RTPROT_STATIC))
-    body.append(UInt8(isOnLink ? RT_SCOPE_LINK.rawValue : RT_SCOPE_UNIVERSE.rawValue))
+    body.append(`protocol`)
+    body.append(scope)
     body.append(route.kind.rawValue)
     body.append(UInt32(0))
     body.attribute(Int(RTA_TABLE.rawValue), route.table)

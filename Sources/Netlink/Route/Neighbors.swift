@@ -1,0 +1,109 @@
+import CContainerNetworking
+public import NetworkPrimitives
+
+/// What the kernel knows of a host on a link: its hardware address (`RTM_NEWNEIGH`, `struct ndmsg` in
+/// `linux/neighbour.h`; ARP for IPv4, neighbour discovery for IPv6).
+public struct Neighbor: Hashable, Sendable {
+  /// The host's address.
+  public var address: IPAddress
+  /// Index of the link that it is on.
+  public var link: Int32
+  /// Its hardware address; nil while that is not known.
+  public var macAddress: MACAddress?
+  /// How well it is known.
+  public var state: State
+
+  /// How well a neighbour is known (`NUD_*`).
+  public struct State: RawRepresentable, Hashable, Sendable {
+    /// The bits; one of them is set.
+    public let rawValue: UInt16
+    /// A state from its bits.
+    public init(rawValue: UInt16) { self.rawValue = rawValue }
+    /// The host is being asked for.
+    public static let incomplete = State(rawValue: 0x01)
+    /// It answered a short while ago.
+    public static let reachable = State(rawValue: 0x02)
+    /// It answered once; it is asked again when it is next needed.
+    public static let stale = State(rawValue: 0x04)
+    /// Used while stale; about to be asked.
+    public static let delay = State(rawValue: 0x08)
+    /// Being asked whether it is still there.
+    public static let probe = State(rawValue: 0x10)
+    /// It did not answer.
+    public static let failed = State(rawValue: 0x20)
+    /// It needs no asking: multicast, for example.
+    public static let noARP = State(rawValue: 0x40)
+    /// Set by hand; it does not expire.
+    public static let permanent = State(rawValue: 0x80)
+  }
+
+  /// Makes a permanent neighbour.
+  public init(_ address: IPAddress, macAddress: MACAddress, link: Int32) {
+    self.address = address
+    self.link = link
+    self.macAddress = macAddress
+    state = .permanent
+  }
+
+  /// Reads an `RTM_NEWNEIGH` message; nil for a bridge's forwarding entry and other families.
+  ///
+  /// - Throws: `.malformedMessage`.
+  public init?(_ message: NetlinkMessage) throws(NetworkError) {
+    var header = PayloadReader(message.payload)
+    guard AddressFamily(rawValue: try header.read()) != nil else { return nil }
+    try header.skip(3)
+    link = try header.read()
+    state = State(rawValue: try header.read())
+    try header.skip(2)
+    let attributes = try Attributes(header.rest)
+    guard let bytes = attributes[type: Int(NDA_DST)]?.payload, let address = IPAddress(bytes: bytes) else {
+      throw NetworkError(.malformedMessage, operation: "read neighbour message", reason: "it holds no address")
+    }
+    self.address = address
+    macAddress = attributes[type: Int(NDA_LLADDR)].flatMap { MACAddress(bytes: $0.payload) }
+  }
+}
+
+/// Requests about neighbours, as bytes.
+public enum NeighborRequests {
+  /// Adds a neighbour; `EEXIST` when the link has one of that address, however it came to be known.
+  public static func add(_ neighbor: Neighbor) -> NetlinkRequest {
+    request(neighbor, UInt16(RTM_NEWNEIGH), "RTM_NEWNEIGH", [.create, .exclusive], "add")
+  }
+
+  /// Adds a neighbour, or changes the one of that address.
+  public static func replace(_ neighbor: Neighbor) -> NetlinkRequest {
+    request(neighbor, UInt16(RTM_NEWNEIGH), "RTM_NEWNEIGH", [.create, .replace], "set")
+  }
+
+  /// Deletes the neighbour of that address and link; `ENOENT` when there is none.
+  public static func delete(_ neighbor: Neighbor) -> NetlinkRequest {
+    var known = neighbor
+    known.macAddress = nil
+    return request(known, UInt16(RTM_DELNEIGH), "RTM_DELNEIGH", [], "delete")
+  }
+
+  /// Gets every neighbour; to be dumped.
+  public static func list() -> NetlinkRequest {
+    var body = PayloadWriter()
+    body.appendZeros(12)
+    return NetlinkRequest(
+      type: UInt16(RTM_GETNEIGH), body: body.bytes, name: "RTM_GETNEIGH", purpose: "list neighbours")
+  }
+
+  private static func request(
+    _ neighbor: Neighbor, _ type: UInt16, _ name: String, _ flags: MessageFlags, _ verb: String
+  ) -> NetlinkRequest {
+    var body = PayloadWriter()
+    body.append(neighbor.address.family.rawValue)
+    body.appendZeros(3)
+    body.append(neighbor.link)
+    body.append(neighbor.state.rawValue)
+    body.append(UInt16(0))  // flags, type
+    body.attribute(Int(NDA_DST), bytes: neighbor.address.bytes)
+    if let mac = neighbor.macAddress { body.attribute(Int(NDA_LLADDR), bytes: mac.bytes) }
+    return NetlinkRequest(
+      type: type, flags: flags, body: body.bytes, name: name,
+      purpose: "\(verb) neighbour \(neighbor.address) of link \(neighbor.link)")
+  }
+}
