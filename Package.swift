@@ -29,8 +29,14 @@ let package = Package(
       name: "ContainerNetworking", dependencies: ["Netlink", "NetworkPrimitives", system],
       swiftSettings: settings),
 
+    // What examples and tests play in: a host and an outside world in namespaces of their own.
+    .target(
+      name: "Playground", dependencies: ["ContainerNetworking", system], path: "Examples/Playground",
+      swiftSettings: settings),
+
     .testTarget(
-      name: "ContainerNetworkingTests", dependencies: ["ContainerNetworking"], swiftSettings: settings),
+      name: "ContainerNetworkingTests", dependencies: ["ContainerNetworking", "Playground"],
+      swiftSettings: settings),
     .testTarget(
       name: "NetworkPrimitivesTests", dependencies: ["NetworkPrimitives", system], swiftSettings: settings),
     .testTarget(

@@ -98,11 +98,22 @@ public enum LinkRequests {
     return create(body, "create macvlan \"\(end.name)\"")
   }
 
-  /// Changes a link.
+  /// Changes a link, by its index.
   public static func change(_ index: Int32, _ change: LinkChange) -> NetlinkRequest {
+    self.change(index: index, change, called: "\(index)", writeName: change.name)
+  }
+
+  /// Changes a link, by its name, so that it can be in one send with the request that makes it; not for a new name.
+  public static func change(named name: InterfaceName, _ change: LinkChange) -> NetlinkRequest {
+    self.change(index: 0, change, called: "\"\(name)\"", writeName: name)
+  }
+
+  private static func change(
+    index: Int32, _ change: LinkChange, called: String, writeName: InterfaceName?
+  ) -> NetlinkRequest {
     let up: UInt32 = 1
     var body = header(index: index, flags: change.isUp == true ? up : 0, change: change.isUp == nil ? 0 : up)
-    if let name = change.name { body.attribute(Int(IFLA_IFNAME), string: name.description) }
+    if let name = writeName { body.attribute(Int(IFLA_IFNAME), string: name.description) }
     if let mtu = change.mtu { body.attribute(Int(IFLA_MTU), mtu) }
     if let mac = change.macAddress { body.attribute(Int(IFLA_ADDRESS), bytes: mac.bytes) }
     if let master = change.master { body.attribute(Int(IFLA_MASTER), master) }
@@ -127,9 +138,21 @@ public enum LinkRequests {
         }
       }
     }
-    // A change of these settings is only taken by RTM_SETLINK; everything else by both.
     return NetlinkRequest(
-      type: UInt16(RTM_SETLINK), body: body.bytes, name: "RTM_SETLINK", purpose: "change link \(index)")
+      type: UInt16(RTM_SETLINK), body: body.bytes, name: "RTM_SETLINK", purpose: "change link \(called)")
+  }
+
+  /// Lets a bridge's port send back what came from it (`IFLA_BRPORT_MODE`): what a container sends to its own published
+  /// port comes back by the port that it left by, where br_netfilter redirects frames within the bridge.
+  public static func setHairpin(named name: InterfaceName) -> NetlinkRequest {
+    var body = header()
+    body.attribute(Int(IFLA_IFNAME), string: name.description)
+    body.nested(Int(IFLA_LINKINFO)) { info in
+      info.attribute(Int(IFLA_INFO_SLAVE_KIND), string: "bridge")
+      info.nested(Int(IFLA_INFO_SLAVE_DATA)) { data in data.attribute(Int(IFLA_BRPORT_MODE), UInt8(1)) }
+    }
+    return NetlinkRequest(
+      type: UInt16(RTM_NEWLINK), body: body.bytes, name: "RTM_NEWLINK", purpose: "set hairpin of port \"\(name)\"")
   }
 
   /// Deletes a link, and a veth's other end with it.

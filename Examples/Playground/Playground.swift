@@ -1,0 +1,100 @@
+public import ContainerNetworking
+import SystemPackage
+
+/// A whole world to try things in: a host of its own and a machine outside, joined by a cable, both of them network
+/// namespaces that vanish with the process, however it ends. Nothing reaches the machine that it runs on.
+public struct Playground: Sendable {
+  /// The namespace that plays the host; 203.0.113.1 on its `eth0`.
+  public let host: NetworkNamespace
+  /// The namespace that plays a machine outside; 203.0.113.2.
+  public let outside: NetworkNamespace
+
+  /// Where the host is for the outside (TEST-NET-3, RFC 5737).
+  public static let hostAddress = "203.0.113.1"
+  /// Where the outside is for the host.
+  public static let outsideAddress = "203.0.113.2"
+
+  /// Makes the two and the cable.
+  ///
+  /// - Throws: `.permissionDenied` without root.
+  public init() throws(NetworkError) {
+    host = try NetworkNamespace.create()
+    outside = try NetworkNamespace.create()
+    let cable = try host.links.createVeth(
+      VethEnd(try InterfaceName("eth0")),
+      peer: VethEnd(try InterfaceName("eth0"), namespace: outside.handle.descriptor))
+    try host.addresses.add(try InterfaceAddress("\(Self.hostAddress)/24"), to: cable.index)
+    try host.links.setUp(index: cable.index)
+    let end = try outside.links.get("eth0")
+    try outside.addresses.add(try InterfaceAddress("\(Self.outsideAddress)/24"), to: end.index)
+    try outside.links.setUp(index: end.index)
+  }
+
+  /// Runs a command of busybox inside a namespace and gives what it printed; nil when it failed.
+  public func busybox(_ arguments: String..., in namespace: NetworkNamespace) throws -> String? {
+    let pipe = try FileDescriptor.pipe()
+    defer { try? pipe.readEnd.close() }
+    let null = try FileDescriptor.open(FilePath("/dev/null"), .readWrite)
+    defer { try? null.close() }
+    var command = Command("busybox", arguments)
+    command.input = null.rawValue
+    command.output = pipe.writeEnd.rawValue
+    command.error = null.rawValue
+    let child: ChildProcess
+    do { child = try namespace.spawn(command) } catch {
+      try? pipe.writeEnd.close()
+      throw error
+    }
+    try pipe.writeEnd.close()
+    var output: [UInt8] = []
+    var buffer = [UInt8](repeating: 0, count: 4096)
+    while true {
+      let count = try unsafe buffer.withUnsafeMutableBytes { bytes in try unsafe pipe.readEnd.read(into: bytes) }
+      if count == 0 { break }
+      output += buffer[..<count]
+    }
+    guard try child.wait(timeoutMilliseconds: 20_000) == .exited(0) else { return nil }
+    return String(decoding: output, as: UTF8.self)
+  }
+
+  /// Whether a ping from the namespace is answered.
+  public func pings(_ address: String, from namespace: NetworkNamespace) throws -> Bool {
+    try busybox("ping", "-c", "1", "-W", "1", address, in: namespace) != nil
+  }
+
+  /// What a TCP server at that address says; nil when none answers.
+  public func fetch(_ address: String, _ port: UInt16, from namespace: NetworkNamespace) throws -> String? {
+    let answer = try busybox("nc", "-w", "1", address, "\(port)", in: namespace)
+    return answer.flatMap { $0.isEmpty ? nil : String($0.prefix { $0 != "\n" }) }
+  }
+
+  /// Starts a TCP server inside a namespace that greets everyone, and waits until it listens.
+  public func serve(
+    _ greeting: String, port: UInt16, in namespace: NetworkNamespace
+  ) throws -> Server {
+    let null = try FileDescriptor.open(FilePath("/dev/null"), .readWrite)
+    defer { try? null.close() }
+    var command = Command("busybox", ["nc", "-ll", "-p", "\(port)", "-e", "busybox", "echo", greeting])
+    command.input = null.rawValue
+    command.output = null.rawValue
+    command.error = null.rawValue
+    let server = Server(process: try namespace.spawn(command))
+    for _ in 0..<100 {
+      let listeners = try busybox("netstat", "-ltn", in: namespace) ?? ""
+      if listeners.contains(":\(port) ") { return server }
+    }
+    server.stop()
+    throw NetworkError(.replyLost, operation: "start server", reason: "nothing listens on port \(port)")
+  }
+
+  /// A program that runs until it is stopped.
+  public struct Server: Sendable {
+    let process: ChildProcess
+
+    /// Ends it and waits for that.
+    public func stop() {
+      try? process.signal(9)
+      _ = try? process.wait(timeoutMilliseconds: 5_000)
+    }
+  }
+}
