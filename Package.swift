@@ -22,6 +22,7 @@ let package = Package(
     .systemLibrary(name: "CMnl", pkgConfig: "libmnl", providers: [.apt(["libmnl-dev"])]),
     .target(name: "CContainerNetworking", dependencies: ["CMnl"]),
     .target(name: "NetworkPrimitives", dependencies: [system], swiftSettings: settings),
+    .target(name: "AddressPools", dependencies: ["NetworkPrimitives"], swiftSettings: settings),
     .target(
       name: "Netlink", dependencies: ["CContainerNetworking", "NetworkPrimitives", system],
       swiftSettings: settings),
@@ -37,6 +38,8 @@ let package = Package(
     .testTarget(
       name: "ContainerNetworkingTests", dependencies: ["ContainerNetworking", "Playground"],
       swiftSettings: settings),
+    .testTarget(
+      name: "AddressPoolsTests", dependencies: ["AddressPools", "NetworkPrimitives"], swiftSettings: settings),
     .testTarget(
       name: "NetworkPrimitivesTests", dependencies: ["NetworkPrimitives", system], swiftSettings: settings),
     .testTarget(

@@ -33,8 +33,8 @@ public struct Subnet: Hashable, Sendable {
     self.init(containing: address, validPrefixLength: prefixLength)
   }
 
-  /// The caller has checked that the length fits the family.
-  init(containing address: IPAddress, validPrefixLength: Int) {
+  /// The block of that size in which `address` lies. The caller has checked that the length fits the family.
+  package init(containing address: IPAddress, validPrefixLength: Int) {
     let network = address.rawValue & ~Self.hostMask(address.family, validPrefixLength)
     // Clearing bits keeps a number in its family, so the fallback is never taken.
     self.network = IPAddress(family: address.family, rawValue: network) ?? address

@@ -42,10 +42,15 @@ extension NetworkError {
 
 extension Decoder {
   /// Decodes a string and parses it; a refusal becomes a `DecodingError` that carries the sentence of the parser.
-  func decodeText<Value>(_ parse: (String) throws(NetworkError) -> Value) throws -> Value {
+  package func decodeText<Value>(_ parse: (String) throws(NetworkError) -> Value) throws -> Value {
     let text = try singleValueContainer().decode(String.self)
+    return try checked { () throws(NetworkError) in try parse(text) }
+  }
+
+  /// What `make` gives; a refusal becomes a `DecodingError` that carries its sentence.
+  package func checked<Value>(_ make: () throws(NetworkError) -> Value) throws -> Value {
     do {
-      return try parse(text)
+      return try make()
     } catch {
       let context = DecodingError.Context(
         codingPath: codingPath, debugDescription: error.description, underlyingError: error)
@@ -56,7 +61,7 @@ extension Decoder {
 
 extension Encoder {
   /// Encodes `value` as the string that its parser reads back.
-  func encodeText(_ value: some CustomStringConvertible) throws {
+  package func encodeText(_ value: some CustomStringConvertible) throws {
     var container = singleValueContainer()
     try container.encode(value.description)
   }

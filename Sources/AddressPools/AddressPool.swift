@@ -1,0 +1,220 @@
+public import NetworkPrimitives
+
+/// The addresses of one subnet: which are taken and by whom, and which one is next.
+///
+/// Addresses are given out in turn: the search starts after the last one given and wraps. The last
+/// ``restingLimit`` addresses that were released rest, and come back, oldest first, only when nothing else is free; so an
+/// address that was just released is the last to come back, whatever the state of the pool.
+///
+/// A pool takes memory for its leases, not for its size, and an allocation takes a few steps however full it is.
+public struct AddressPool: Hashable, Sendable {
+  /// What the pool was made from.
+  public let configuration: SubnetConfiguration
+  /// The gateway's address, which is leased from the start; nil if there is none.
+  public let gateway: IPAddress?
+  /// The address that was last chosen, after which the next search starts; nil before the first.
+  public private(set) var cursor: IPAddress?
+  /// The addresses that rest, the oldest first.
+  public private(set) var resting: [IPAddress] = []
+
+  /// How many released addresses rest.
+  public static let restingLimit = 64
+
+  private var leasesByAddress: [IPAddress: Lease] = [:]
+  /// Every address that a search passes over: leased, reserved or resting.
+  private var passedOver = SparseBitmap()
+  private var usedInBlock: UInt128
+
+  /// A pool, with the gateway and the auxiliary addresses leased.
+  ///
+  /// - Throws: every fault of the configuration together, as ``SubnetConfiguration/validate()``;
+  ///   ``NetworkError/Code/invalidValue`` if the subnet is yet to be chosen.
+  public init(_ configuration: SubnetConfiguration) throws(NetworkError) {
+    try self.init(configuration, leases: [], cursor: nil)
+  }
+
+  /// A pool as it was: ``leases``, ``cursor`` and ``resting`` of a pool make that pool again. Gateway and auxiliary addresses
+  /// may be left out of `leases`.
+  ///
+  /// - Throws: as ``init(_:)``; ``NetworkError/Code/inUse`` if two leases have one address;
+  ///   ``NetworkError/Code/invalidValue`` if an address lies outside the subnet.
+  public init(
+    _ configuration: SubnetConfiguration, leases: [Lease], cursor: IPAddress?, resting: [IPAddress] = []
+  ) throws(NetworkError) {
+    try configuration.validate()
+    let subnet = configuration.subnet
+    guard !configuration.isRequest else {
+      throw .invalid(
+        "make address pool", "\(subnet) leaves the block to be chosen; choose one of the default pools first")
+    }
+    self.configuration = configuration
+    gateway = configuration.gatewayAddress
+    let reserved = subnet.reservedAddresses
+    usedInBlock = UInt128(reserved.count(where: configuration.allocationBlock.contains))
+    for address in reserved { passedOver.insert(address.rawValue) }
+    if let gateway { record(Lease(address: gateway, owner: "gateway", kind: .gateway)) }
+    for (name, address) in configuration.auxiliaryAddresses {
+      record(Lease(address: address, owner: name, kind: .auxiliary))
+    }
+    try restore(leases, cursor: cursor, resting: resting)
+  }
+
+  private mutating func restore(
+    _ leases: [Lease], cursor: IPAddress?, resting: [IPAddress]
+  ) throws(NetworkError) {
+    let operation = "restore address pool \(subnet)"
+    for lease in leases where leasesByAddress[lease.address] != lease {
+      try checkFree(lease.address, operation)
+      guard lease.kind == .dynamic || lease.kind == .static else {
+        throw .invalid(operation, "\(lease.address) was \(lease.holder), which the configuration does not have")
+      }
+      record(lease)
+    }
+    for address in resting.suffix(Self.restingLimit) where !passedOver.contains(address.rawValue) {
+      try checkFree(address, operation)
+      rest(address)
+    }
+    if let cursor, !subnet.contains(cursor) {
+      throw .invalid(operation, "the cursor \(cursor) is not in the subnet \(subnet)")
+    }
+    self.cursor = cursor
+  }
+}
+
+extension AddressPool {
+  /// The subnet.
+  public var subnet: Subnet { configuration.subnet }
+
+  /// The block from which addresses are chosen: the ip-range, or the subnet.
+  public var allocationBlock: Subnet { configuration.allocationBlock }
+
+  /// Every lease, in the order of the addresses.
+  public var leases: [Lease] { leasesByAddress.values.sorted { $0.address < $1.address } }
+
+  /// The lease of an address; nil if it is free.
+  public func lease(of address: IPAddress) -> Lease? { leasesByAddress[address] }
+
+  /// Whose an address is; nil if it is free.
+  public func owner(of address: IPAddress) -> String? { leasesByAddress[address]?.owner }
+
+  /// How many addresses of the subnet cannot be had: leased, or reserved as network, broadcast or anycast address.
+  public var inUseCount: Int { leasesByAddress.count + subnet.reservedAddresses.count }
+
+  /// How many addresses of ``allocationBlock`` can still be chosen.
+  public var availableCount: UInt128 { allocationBlock.addressCount - usedInBlock }
+
+  /// How many words the search structure holds; grows with the leases alone.
+  var storedWordCount: Int { passedOver.wordCount }
+}
+
+extension AddressPool {
+  /// Chooses the next free address of ``allocationBlock``.
+  ///
+  /// - Throws: ``NetworkError/Code/exhausted`` if none is free.
+  public mutating func allocate(for owner: String) throws(NetworkError) -> IPAddress {
+    guard let address = nextFree() else { throw exhausted(owner) }
+    unrest(address)
+    record(Lease(address: address, owner: owner, kind: .dynamic))
+    cursor = address
+    return address
+  }
+
+  /// Takes the address that the owner asks for; it may lie outside the ip-range.
+  ///
+  /// - Throws: ``NetworkError/Code/inUse`` naming the owner if it is taken, even if by the same owner;
+  ///   ``NetworkError/Code/invalidValue`` if it lies outside the subnet or no host can have it. Nothing is changed then.
+  public mutating func allocate(_ address: IPAddress, for owner: String) throws(NetworkError) {
+    try checkFree(address, "allocate \(address) for \(quoted(owner))")
+    unrest(address)
+    record(Lease(address: address, owner: owner, kind: .static))
+  }
+
+  /// Gives an address back, and gives what its lease was.
+  ///
+  /// - Throws: ``NetworkError/Code/notFound`` if it is not leased; ``NetworkError/Code/refused`` if it is the gateway or an
+  ///   auxiliary address, which stay taken as long as the pool exists.
+  @discardableResult
+  public mutating func release(_ address: IPAddress) throws(NetworkError) -> Lease {
+    let operation = "release \(address)"
+    guard let lease = leasesByAddress[address] else {
+      throw NetworkError(.notFound, operation: operation, reason: "\(address) is not leased from \(subnet)")
+    }
+    guard lease.kind == .dynamic || lease.kind == .static else {
+      let reason = "\(address) is \(lease.holder) and stays taken; remove the network to free it"
+      throw NetworkError(.refused, operation: operation, reason: reason)
+    }
+    leasesByAddress[address] = nil
+    if allocationBlock.contains(address) { usedInBlock -= 1 }
+    rest(address)
+    return lease
+  }
+
+  private func nextFree() -> IPAddress? {
+    let (first, last) = (allocationBlock.first.rawValue, allocationBlock.last.rawValue)
+    var start = first
+    if let cursor, allocationBlock.contains(cursor), cursor.rawValue < last { start = cursor.rawValue + 1 }
+    var found = passedOver.firstMissing(from: start, through: last)
+    if found == nil, start > first { found = passedOver.firstMissing(from: first, through: start - 1) }
+    if let found { return IPAddress(family: subnet.family, rawValue: found) }
+    return resting.first { allocationBlock.contains($0) }
+  }
+
+  private mutating func record(_ lease: Lease) {
+    leasesByAddress[lease.address] = lease
+    passedOver.insert(lease.address.rawValue)
+    if allocationBlock.contains(lease.address) { usedInBlock += 1 }
+  }
+
+  private mutating func rest(_ address: IPAddress) {
+    passedOver.insert(address.rawValue)
+    resting.append(address)
+    if resting.count > Self.restingLimit { passedOver.remove(resting.removeFirst().rawValue) }
+  }
+
+  private mutating func unrest(_ address: IPAddress) {
+    if let index = resting.firstIndex(of: address) { resting.remove(at: index) }
+  }
+
+  private func checkFree(_ address: IPAddress, _ operation: String) throws(NetworkError) {
+    if let fault = configuration.placeFault(address) { throw .invalid(operation, fault) }
+    if let lease = leasesByAddress[address] {
+      let reason = "\(address): address already in use by \(lease.holder)"
+      throw NetworkError(.inUse, operation: operation, reason: reason)
+    }
+  }
+
+  private func exhausted(_ owner: String) -> NetworkError {
+    let count = allocationBlock.addressCount
+    let size = count == 1 ? "the one address" : "all \(count) addresses"
+    let reason =
+      configuration.ipRange == nil
+      ? "\(size) of \(subnet) are in use; release one, or use a network with a larger subnet"
+      : "\(size) of the ip-range \(allocationBlock) in \(subnet) are in use; release one, or ask for an address outside it"
+    return NetworkError(.exhausted, operation: "allocate an address for \(quoted(owner))", reason: reason)
+  }
+}
+
+extension AddressPool: Codable {
+  private enum CodingKeys: String, CodingKey { case configuration, leases, cursor, resting }
+
+  /// Decodes a pool and checks it as ``init(_:leases:cursor:resting:)`` does.
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    let configuration = try container.decode(SubnetConfiguration.self, forKey: .configuration)
+    let leases = try container.decode([Lease].self, forKey: .leases)
+    let cursor = try container.decodeIfPresent(IPAddress.self, forKey: .cursor)
+    let resting = try container.decodeIfPresent([IPAddress].self, forKey: .resting) ?? []
+    self = try decoder.checked { () throws(NetworkError) in
+      try AddressPool(configuration, leases: leases, cursor: cursor, resting: resting)
+    }
+  }
+
+  /// Encodes the configuration, every lease, the cursor and what rests.
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: CodingKeys.self)
+    try container.encode(configuration, forKey: .configuration)
+    try container.encode(leases, forKey: .leases)
+    try container.encodeIfPresent(cursor, forKey: .cursor)
+    try container.encode(resting, forKey: .resting)
+  }
+}

@@ -1,0 +1,149 @@
+public import NetworkPrimitives
+
+/// The blocks from which networks get their subnets when the user names none.
+public struct DefaultPools: Hashable, Sendable, Codable {
+  /// The blocks, in the order in which they are used up.
+  public let pools: [DefaultPool]
+
+  /// Pools of the user's own.
+  ///
+  /// - Throws: an error that has every fault among its ``NetworkError/causes``: a size that does not fit its block, two blocks
+  ///   that overlap, a block that no host can use.
+  public init(_ pools: [DefaultPool]) throws(NetworkError) {
+    var faults = Faults()
+    for (index, pool) in pools.enumerated() {
+      faults.list += SubnetConfiguration(subnet: pool.block, gateway: .omitted).faults()
+      if pool.block.network.isUnspecified {
+        faults.list.append(.invalid("check default pool", "\(pool.block) is no block of private addresses"))
+      }
+      if !(pool.block.prefixLength...pool.block.family.bitWidth).contains(pool.size) {
+        let reason =
+          "\(pool.block) cannot be cut into blocks of /\(pool.size); take a size from \(pool.block.prefixLength) "
+          + "to \(pool.block.family.bitWidth)"
+        faults.list.append(.invalid("check default pool", reason))
+      }
+      let before = pools[..<index].map { ClaimedSubnet($0.block, holder: "the pools before it") }
+      faults.list += pool.block.overlapFaults(with: before)
+    }
+    try faults.throwAny("check default pools")
+    self.pools = pools
+  }
+
+  private init(valid: [DefaultPool]) { pools = valid }
+
+  /// The pools of a host: 172.17.0.0/16 to 172.31.0.0/16, then 192.168.0.0/16 in blocks of /20 (31 networks), and for IPv6 the
+  /// host's ``uniqueLocalBlock(hostIdentifier:)`` in blocks of /64.
+  ///
+  /// - Parameter hostIdentifier: what tells this host from all others and never changes, such as the contents of
+  ///   /etc/machine-id (machine-id(5)).
+  public static func standard(hostIdentifier: String) -> DefaultPools {
+    func ipv4(_ a: UInt8, _ b: UInt8, _ prefixLength: Int, size: Int) -> DefaultPool {
+      DefaultPool(.block(.v4(IPv4Address(a, b, 0, 0)), prefixLength), size: size)
+    }
+    return DefaultPools(valid: [
+      ipv4(172, 17, 16, size: 16), ipv4(172, 18, 15, size: 16), ipv4(172, 20, 14, size: 16),
+      ipv4(172, 24, 13, size: 16), ipv4(192, 168, 16, size: 20),
+      DefaultPool(uniqueLocalBlock(hostIdentifier: hostIdentifier), size: 64),
+    ])
+  }
+
+  /// A unique local /48 (RFC 4193) that is the same for one host always and different on others: `fd`, then 40 bits.
+  ///
+  /// RFC 4193 takes those bits from a hash of a time and a hardware address; so that they are the same after every start, they
+  /// come here from the host's identifier alone: FNV-1a in 64 bits over the UTF-8 of `container-networking` followed by the
+  /// identifier, folded to 40 bits by XOR. White space around the identifier does not count.
+  public static func uniqueLocalBlock(hostIdentifier: String) -> Subnet {
+    func isSpace(_ character: Character) -> Bool { character.isWhitespace }
+    let identifier = hostIdentifier.drop(while: isSpace)
+    let end = identifier.lastIndex { !isSpace($0) }.map { identifier.index(after: $0) } ?? identifier.startIndex
+    var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+    for byte in "container-networking".utf8 + Array(identifier[..<end].utf8) {
+      hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3
+    }
+    let globalID = (hash >> 40) ^ (hash & 0xff_ffff_ffff)
+    let number = UInt128(0xfd) << 120 | UInt128(globalID) << 80
+    return .block(.v6(IPv6Address(rawValue: number)), 48)
+  }
+
+  /// Decodes and checks the pools.
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    let pools = try container.decode([DefaultPool].self, forKey: .pools)
+    self = try decoder.checked { () throws(NetworkError) in try DefaultPools(pools) }
+  }
+}
+
+/// One block of the ``DefaultPools``.
+public struct DefaultPool: Hashable, Sendable, Codable {
+  /// The block.
+  public var block: Subnet
+  /// The prefix length of the subnets that it is cut into, if the user does not ask for another.
+  public var size: Int
+
+  /// A pool; ``DefaultPools/init(_:)`` checks it.
+  public init(_ block: Subnet, size: Int) {
+    self.block = block
+    self.size = size
+  }
+}
+
+extension DefaultPools {
+  /// The first block that overlaps nothing of `avoiding`.
+  ///
+  /// Of what is to be avoided, /0 and /1 do not count: they are default routes (a VPN often writes one as two halves), which
+  /// every block overlaps.
+  ///
+  /// - Parameters:
+  ///   - family: the family.
+  ///   - prefixLength: the size that the user asks for, the N of `0.0.0.0/N`; nil for the size that each pool says.
+  ///   - avoiding: the subnets of networks there are, the destinations of the host's routes, its resolvers' addresses.
+  /// - Throws: ``NetworkError/Code/invalidValue`` if no pool is so large; ``NetworkError/Code/exhausted`` if no block is left.
+  public func choose(
+    family: AddressFamily, prefixLength: Int? = nil, avoiding: [Subnet] = []
+  ) throws(NetworkError) -> Subnet {
+    let operation = "choose \(family) subnet"
+    let candidates = pools.filter { $0.block.family == family }
+    let fitting = candidates.filter { ($0.block.prefixLength...family.bitWidth).contains(prefixLength ?? $0.size) }
+    let list = candidates.map(\.block.description).joined(separator: ", ")
+    guard !candidates.isEmpty else {
+      throw NetworkError(.exhausted, operation: operation, reason: "there are no \(family) pools; name a subnet")
+    }
+    guard !fitting.isEmpty else {
+      throw .invalid(
+        operation,
+        "no pool holds a /\(prefixLength ?? 0); the pools are \(list); ask for a smaller block or name a subnet")
+    }
+    let taken = avoiding.filter { $0.family == family && $0.prefixLength > 1 }.sorted()
+    for pool in fitting {
+      if let block = Self.firstFree(in: pool.block, prefixLength: prefixLength ?? pool.size, taken: taken) {
+        return block
+      }
+    }
+    let size = prefixLength.map { "a /\($0)" } ?? "a block"
+    throw NetworkError(
+      .exhausted, operation: operation,
+      reason: "none of the pools \(list) has \(size) left that no network, route or resolver of the host overlaps; "
+        + "remove a network, name a subnet, or add a pool")
+  }
+
+  /// Walks `taken`, sorted by first address, beside the candidates: each overlap moves the candidate past it.
+  private static func firstFree(in block: Subnet, prefixLength: Int, taken: [Subnet]) -> Subnet? {
+    var candidate = block.subnet(at: 0, prefixLength: prefixLength)
+    for obstacle in taken {
+      guard let current = candidate else { return nil }
+      guard obstacle.first <= current.last else { break }
+      guard obstacle.last >= current.first else { continue }
+      // The next candidate starts after the later of the two ends, which is a multiple of the block's size either way.
+      guard let next = max(obstacle.last, current.last).advanced(by: 1), block.contains(next) else { return nil }
+      candidate = .block(next, prefixLength)
+    }
+    return candidate
+  }
+}
+
+extension Subnet {
+  /// The block of that size in which `address` lies; the length fits the family.
+  static func block(_ address: IPAddress, _ prefixLength: Int) -> Subnet {
+    Subnet(containing: address, validPrefixLength: prefixLength)
+  }
+}
