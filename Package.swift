@@ -12,6 +12,11 @@ let settings: [SwiftSetting] = [
 
 let system = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
 
+func example(_ name: String) -> Target {
+  .executableTarget(
+    name: name, dependencies: ["ContainerNetworking", "Playground"], path: "Examples/\(name)", swiftSettings: settings)
+}
+
 let package = Package(
   name: "ContainerNetworking",
   dependencies: [
@@ -34,6 +39,14 @@ let package = Package(
     .target(
       name: "Playground", dependencies: ["ContainerNetworking", system], path: "Examples/Playground",
       swiftSettings: settings),
+
+    // One small program for each mode, and all of them together.
+    example("bridge-mode"),
+    example("host-mode"),
+    example("none-mode"),
+    example("container-mode"),
+    example("custom-network"),
+    example("five-modes"),
 
     .testTarget(
       name: "ContainerNetworkingTests", dependencies: ["ContainerNetworking", "Playground"],

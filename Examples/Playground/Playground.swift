@@ -14,12 +14,29 @@ public struct Playground: Sendable {
   /// Where the outside is for the host.
   public static let outsideAddress = "203.0.113.2"
 
+  /// Whether the host is the machine itself, and nothing is outside.
+  public let isMachine: Bool
+
+  /// The playground of an example: of its own, or with `--host` among the arguments the machine itself.
+  public init(arguments: [String]) throws(NetworkError) {
+    guard arguments.contains("--host") else {
+      try self.init()
+      return
+    }
+    self.init(host: try .current(), outside: try .create(), isMachine: true)
+  }
+
+  private init(host: NetworkNamespace, outside: NetworkNamespace, isMachine: Bool) {
+    self.host = host
+    self.outside = outside
+    self.isMachine = isMachine
+  }
+
   /// Makes the two and the cable.
   ///
   /// - Throws: `.permissionDenied` without root.
   public init() throws(NetworkError) {
-    host = try NetworkNamespace.create()
-    outside = try NetworkNamespace.create()
+    self.init(host: try .create(), outside: try .create(), isMachine: false)
     let cable = try host.links.createVeth(
       VethEnd(try InterfaceName("eth0")),
       peer: VethEnd(try InterfaceName("eth0"), namespace: outside.handle.descriptor))
@@ -55,6 +72,17 @@ public struct Playground: Sendable {
     }
     guard try child.wait(timeoutMilliseconds: 20_000) == .exited(0) else { return nil }
     return String(decoding: output, as: UTF8.self)
+  }
+
+  /// Prints what a process inside sees: its interfaces with addresses, MAC, MTU and counters.
+  public func show(_ title: String, _ namespace: NetworkNamespace) throws {
+    print("── \(title): ifconfig")
+    print(try busybox("ifconfig", "-a", in: namespace) ?? "busybox is missing: install busybox-static")
+  }
+
+  /// Prints whether a ping from the namespace is answered.
+  public func showPing(_ title: String, _ address: String, from namespace: NetworkNamespace) throws {
+    print("ping \(title) \(address):", try pings(address, from: namespace) ? "answered" : "no answer")
   }
 
   /// Whether a ping from the namespace is answered.

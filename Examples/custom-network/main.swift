@@ -1,0 +1,36 @@
+import ContainerNetworking
+import Playground
+
+// A custom network: a bridge of its own, with the subnet that one wants. Dynamic addresses come from the ip-range; a
+// container may choose any other address of the subnet. Networks do not reach each other.
+
+let world = try Playground(arguments: CommandLine.arguments)
+let controller = try await NetworkController(host: world.host)
+
+do {
+  let network = try await controller.createNetwork(
+    "br0",
+    options: NetworkOptions(
+      subnet: Subnet("192.168.50.0/24"), ipRange: Subnet("192.168.50.128/25"), gateway: IPAddress("192.168.50.1")))
+  print("network \(network.name): \(network.subnet), gateway \(network.gateway), bridge \(network.bridge)")
+
+  let one = try await controller.attach("so1", to: .network("br0"))
+  let two = try await controller.attach(
+    "so2", to: .network("br0"), options: AttachOptions(address: IPAddress("192.168.50.101")))
+  try world.show("so1, an address of the range", one.namespace)
+  try world.show("so2, an address of its choice", two.namespace)
+  try world.showPing("so2 from so1", "192.168.50.101", from: one.namespace)
+  if let address = one.endpoints.first?.address.address {
+    try world.showPing("so1 from so2", "\(address)", from: two.namespace)
+  }
+
+  let stranger = try await controller.attach("stranger", to: .bridge)
+  try world.showPing("so2 from another network", "192.168.50.101", from: stranger.namespace)
+
+  // Every refusal names the value, the rule and what would be right.
+  do {
+    try await controller.attach("so3", to: .network("br0"), options: AttachOptions(address: IPAddress("10.0.0.9")))
+  } catch { print("refused: \(error)") }
+} catch { print("failed: \(error)") }
+
+try await controller.removeAll()
