@@ -1,0 +1,154 @@
+import CContainerNetworking
+public import NetworkPrimitives
+
+/// An nftables table: a family and a name.
+public struct NftTable: Hashable, Sendable {
+  /// Which packets its chains see.
+  public var family: NftFamily
+  /// Its name, unique in the family.
+  public var name: String
+  /// The kernel's number for it, in what was read; it has no part in requests.
+  public var handle: UInt64?
+
+  /// A table to make, fill or delete.
+  public init(family: NftFamily, name: String) {
+    self.family = family
+    self.name = name
+  }
+
+  /// Reads an `NFT_MSG_NEWTABLE` message.
+  ///
+  /// - Throws: `.malformedMessage`.
+  public init(_ message: NetlinkMessage) throws(NetworkError) {
+    let (family, attributes) = try NftMessage.read(message, NFT_MSG_NEWTABLE, "table")
+    self.family = family
+    name = try attributes.name(NFTA_TABLE_NAME, of: "table")
+    handle = try attributes.be64(NFTA_TABLE_HANDLE)
+  }
+
+  func create() throws(NetworkError) -> PayloadWriter {
+    try NftMessage.check(name: name, of: "table")
+    var body = NftMessage.body(family: family.rawValue)
+    body.attribute(NFTA_TABLE_NAME, string: name)
+    body.attribute(NFTA_TABLE_FLAGS, be32: 0)
+    return body
+  }
+
+  func reference() -> PayloadWriter {
+    var body = NftMessage.body(family: family.rawValue)
+    body.attribute(NFTA_TABLE_NAME, string: name)
+    return body
+  }
+}
+
+/// A chain of rules: regular, which rules jump to, or base, which the kernel runs at a hook.
+public struct NftChain: Hashable, Sendable {
+  /// The table it belongs to.
+  public var table: NftTable
+  /// Its name, unique in the table.
+  public var name: String
+  /// Where the kernel runs it; nil for a regular chain.
+  public var base: Base?
+  /// The kernel's number for it, in what was read; it has no part in requests.
+  public var handle: UInt64?
+
+  /// A chain to make, fill or delete.
+  public init(table: NftTable, name: String, base: Base? = nil) {
+    self.table = table
+    self.name = name
+    self.base = base
+  }
+
+  /// What makes a chain a base chain.
+  public struct Base: Hashable, Sendable {
+    /// What its rules may do.
+    public var type: ChainType
+    /// The point of the packet's way.
+    public var hook: Hook
+    /// Order among the chains of a hook, lowest first; destination NAT is at -100, filters at 0, source NAT at 100.
+    public var priority: Int32
+    /// What happens to a packet that no rule decides on.
+    public var policy: Policy
+
+    /// A place for a chain.
+    public init(_ type: ChainType, hook: Hook, priority: Int32, policy: Policy = .accept) {
+      self.type = type
+      self.hook = hook
+      self.priority = priority
+      self.policy = policy
+    }
+  }
+
+  /// What the rules of a base chain may do.
+  public enum ChainType: String, Hashable, Sendable {
+    /// Accept and drop.
+    case filter
+    /// Rewrite addresses of a connection's first packet.
+    case nat
+    /// As filter, and a changed packet is routed again; output hook only.
+    case route
+  }
+
+  /// A point of a packet's way (`enum nf_inet_hooks`; the bridge family numbers its own the same).
+  public enum Hook: UInt32, Hashable, Sendable {
+    /// All that comes in, before routing.
+    case prerouting = 0
+    /// For this host.
+    case input = 1
+    /// Passing through.
+    case forward = 2
+    /// Made by this host.
+    case output = 3
+    /// All that goes out, after routing.
+    case postrouting = 4
+  }
+
+  /// What a base chain ends with.
+  public enum Policy: UInt32, Hashable, Sendable {
+    /// Drop the packet.
+    case drop = 0
+    /// Let it pass.
+    case accept = 1
+  }
+
+  /// Reads an `NFT_MSG_NEWCHAIN` message. A chain at a hook or of a type that this library does not make, such as
+  /// `ingress`, is read as a regular one.
+  ///
+  /// - Throws: `.malformedMessage`.
+  public init(_ message: NetlinkMessage) throws(NetworkError) {
+    let (family, attributes) = try NftMessage.read(message, NFT_MSG_NEWCHAIN, "chain")
+    table = NftTable(family: family, name: try attributes.name(NFTA_CHAIN_TABLE, of: "chain"))
+    name = try attributes.name(NFTA_CHAIN_NAME, of: "chain")
+    handle = try attributes.be64(NFTA_CHAIN_HANDLE)
+    guard let hook = attributes[NFTA_CHAIN_HOOK] else { return }
+    let details = try hook.nested()
+    guard let number = try details.be32(NFTA_HOOK_HOOKNUM), let place = Hook(rawValue: number),
+      let type = ChainType(rawValue: attributes[NFTA_CHAIN_TYPE]?.string ?? "")
+    else { return }
+    let policy = try attributes.be32(NFTA_CHAIN_POLICY).flatMap { Policy(rawValue: $0) } ?? .accept
+    let priority = Int32(bitPattern: try details.be32(NFTA_HOOK_PRIORITY) ?? 0)
+    base = Base(type, hook: place, priority: priority, policy: policy)
+  }
+
+  func create() throws(NetworkError) -> PayloadWriter {
+    try NftMessage.check(name: name, of: "chain")
+    var body = NftMessage.body(family: table.family.rawValue)
+    body.attribute(NFTA_CHAIN_TABLE, string: table.name)
+    body.attribute(NFTA_CHAIN_NAME, string: name)
+    guard let base else { return body }
+    body.attribute(NFTA_CHAIN_TYPE, string: base.type.rawValue)
+    body.attribute(NFTA_CHAIN_POLICY, be32: base.policy.rawValue)
+    body.nested(NFTA_CHAIN_HOOK) { hook in
+      hook.attribute(NFTA_HOOK_HOOKNUM, be32: base.hook.rawValue)
+      hook.attribute(NFTA_HOOK_PRIORITY, be32: UInt32(bitPattern: base.priority))
+    }
+    return body
+  }
+
+  func reference() -> PayloadWriter {
+    var body = NftMessage.body(family: table.family.rawValue)
+    body.attribute(NFTA_CHAIN_TABLE, string: table.name)
+    body.attribute(NFTA_CHAIN_NAME, string: name)
+    return body
+  }
+}
