@@ -152,3 +152,13 @@ public struct NftChain: Hashable, Sendable {
     return body
   }
 }
+
+extension NftChain {
+  /// A body that names the chain by another message's attributes.
+  func reference<Kind: RawRepresentable<UInt32>>(of table: Kind, _ chain: Kind) -> PayloadWriter {
+    var body = NftMessage.body(family: self.table.family.rawValue)
+    body.attribute(table, string: self.table.name)
+    body.attribute(chain, string: name)
+    return body
+  }
+}
