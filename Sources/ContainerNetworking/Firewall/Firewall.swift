@@ -7,205 +7,213 @@ import NetworkPrimitives
 /// and of a change does not grow with their number, and nothing of another owner's is touched. Other tables' base
 /// chains run too: a user's own rules go into a table of their own, at a priority before or after ours.
 struct Firewall: Sendable {
-  static let table = "containernetworking"
+  static let table = NftTable(family: .inet, name: "containernetworking")
 
   let host: NetworkNamespace
 
-  enum Names {
+  private enum Sets {
     /// Our bridges.
-    static let bridges = "bridges"
+    static let bridges = set("bridges", [.interfaceName])
     /// Our bridges by which packets may leave, masqueraded.
-    static let natBridges = "nat_bridges"
+    static let natBridges = set("nat_bridges", [.interfaceName])
     /// Bridge twice: what comes in by a bridge and leaves by the same.
-    static let sameBridge = "same_bridge"
+    static let sameBridge = set("same_bridge", [.interfaceName, .interfaceName])
     /// Links that forward because we need it: only from and to our bridges.
-    static let uplinks = "uplinks"
+    static let uplinks = set("uplinks", [.interfaceName])
     /// Address and bridge of each endpoint.
-    static let endpoints = "endpoints4"
+    static let endpoints = set("endpoints4", [.ipv4Address, .interfaceName])
     /// Published on every address: protocol and port, to address and port.
-    static let published = "published4"
+    static let published = set(
+      "published4", [.transportProtocol, .port], data: .values([.ipv4Address, .port]))
     /// Published on one address.
-    static let publishedAt = "published_at4"
-  }
+    static let publishedAt = set(
+      "published_at4", [.ipv4Address, .transportProtocol, .port], data: .values([.ipv4Address, .port]))
 
-  private enum Bits {
-    static let none = [UInt8](repeating: 0, count: 4)
-    /// `NF_CT_STATE_BIT(IP_CT_ESTABLISHED) | NF_CT_STATE_BIT(IP_CT_RELATED)`.
-    static let established = host(0x2 | 0x4)
-    /// `IPS_DST_NAT`.
-    static let redirected = host(1 << 5)
-    /// `RTN_LOCAL`.
-    static let local = host(2)
+    static let all = [bridges, natBridges, sameBridge, uplinks, endpoints, published, publishedAt]
 
-    private static func host(_ value: UInt32) -> [UInt8] {
-      var writer = PayloadWriter()
-      writer.append(value)
-      return writer.bytes
+    private static func set(_ name: String, _ key: [NftDataType], data: NftSet.Data = .none) -> NftSet {
+      NftSet(table: Firewall.table, name: name, key: key, data: data)
     }
   }
 
   /// Makes the table with all its chains, and no elements.
   func create() throws(NetworkError) {
-    var changes = transaction()
-    changes.addTable()
-    addSets(&changes)
-    addFilterChains(&changes)
-    addTranslationChains(&changes)
+    var changes = NftTransaction()
+    try changes.add(Self.table, exclusive: true)
+    for set in Sets.all { try changes.add(set, exclusive: true) }
+    try addFilterChains(&changes)
+    try addTranslationChains(&changes)
     try commit(changes)
   }
 
   /// Removes the table; one that is gone already was what was wanted.
   func remove() throws(NetworkError) {
-    var changes = transaction()
-    changes.deleteTable()
+    var changes = NftTransaction()
+    changes.delete(Self.table)
     do throws(NetworkError) { try commit(changes) } catch {
       if error.code != .notFound { throw error }
     }
   }
 
-  func add(_ network: NetworkRecord) throws(NetworkError) { try change(network) { $0.addElements($1, $2) } }
+  func add(_ network: NetworkRecord) throws(NetworkError) { try change(network, Self.addElements) }
 
-  func remove(_ network: NetworkRecord) throws(NetworkError) { try change(network) { $0.deleteElements($1, $2) } }
+  func remove(_ network: NetworkRecord) throws(NetworkError) { try change(network, Self.deleteElements) }
 
   /// The endpoint and its published ports, in one transaction.
   func add(_ endpoint: Endpoint, on network: NetworkRecord) throws(NetworkError) {
-    try change(endpoint, on: network) { $0.addElements($1, $2) }
+    try change(endpoint, on: network, Self.addElements)
   }
 
   func remove(_ endpoint: Endpoint, on network: NetworkRecord) throws(NetworkError) {
-    try change(endpoint, on: network) { $0.deleteElements($1, $2) }
+    try change(endpoint, on: network, Self.deleteElements)
   }
 
   func addUplinks(_ names: [InterfaceName]) throws(NetworkError) {
-    var changes = transaction()
-    changes.addElements(Names.uplinks, names.map { NftElement([NftElement.bytes(of: $0)]) })
+    var changes = NftTransaction()
+    try changes.add(names.map { NftElement(.interface($0)) }, to: Sets.uplinks, exclusive: true)
     try commit(changes)
   }
 
   // MARK: - Elements
 
-  private typealias Change = (inout NftTransaction, String, [NftElement]) -> Void
+  private typealias Change = (inout NftTransaction, NftSet, [NftElement]) throws(NetworkError) -> Void
+
+  private static func addElements(
+    _ changes: inout NftTransaction, _ set: NftSet, _ elements: [NftElement]
+  ) throws(NetworkError) {
+    try changes.add(elements, to: set, exclusive: true)
+  }
+
+  private static func deleteElements(
+    _ changes: inout NftTransaction, _ set: NftSet, _ elements: [NftElement]
+  ) throws(NetworkError) {
+    try changes.delete(elements, from: set)
+  }
 
   private func change(_ network: NetworkRecord, _ apply: Change) throws(NetworkError) {
-    let bridge = NftElement.bytes(of: network.bridge)
-    var changes = transaction()
-    apply(&changes, Names.bridges, [NftElement([bridge])])
-    apply(&changes, Names.sameBridge, [NftElement([bridge, bridge])])
-    if !network.isInternal { apply(&changes, Names.natBridges, [NftElement([bridge])]) }
+    let bridge = NftValue.interface(network.bridge)
+    var changes = NftTransaction()
+    try apply(&changes, Sets.bridges, [NftElement(bridge)])
+    try apply(&changes, Sets.sameBridge, [NftElement(.concatenation(bridge, bridge))])
+    if !network.isInternal { try apply(&changes, Sets.natBridges, [NftElement(bridge)]) }
     try commit(changes)
   }
 
   private func change(_ endpoint: Endpoint, on network: NetworkRecord, _ apply: Change) throws(NetworkError) {
-    let address = endpoint.address.address.bytes
-    var changes = transaction()
-    apply(&changes, Names.endpoints, [NftElement([address, NftElement.bytes(of: network.bridge)])])
+    let address = NftValue.address(endpoint.address.address)
+    var changes = NftTransaction()
+    try apply(&changes, Sets.endpoints, [NftElement(.concatenation(address, .interface(network.bridge)))])
     var everywhere: [NftElement] = []
     var somewhere: [NftElement] = []
     for port in endpoint.ports {
-      let key = [[port.transport.number], NftElement.bytes(port.hostPort)]
-      let target = [address, NftElement.bytes(port.containerPort)]
+      let key = NftValue.concatenation(.number(port.transport.number), .port(port.hostPort))
+      let target = NftElement.Data.value(.concatenation(address, .port(port.containerPort)))
       if let host = port.hostAddress {
-        somewhere.append(NftElement([host.bytes] + key, value: target))
+        somewhere.append(NftElement(.concatenation(.address(host), key), data: target))
       } else {
-        everywhere.append(NftElement(key, value: target))
+        everywhere.append(NftElement(key, data: target))
       }
     }
-    if !everywhere.isEmpty { apply(&changes, Names.published, everywhere) }
-    if !somewhere.isEmpty { apply(&changes, Names.publishedAt, somewhere) }
+    try apply(&changes, Sets.published, everywhere)
+    try apply(&changes, Sets.publishedAt, somewhere)
     try commit(changes)
   }
 
   // MARK: - Static part
 
-  private func addSets(_ changes: inout NftTransaction) {
-    changes.addSet(Names.bridges, of: [.outputInterface])
-    changes.addSet(Names.natBridges, of: [.outputInterface])
-    changes.addSet(Names.sameBridge, of: [.inputInterface, .outputInterface])
-    changes.addSet(Names.uplinks, of: [.inputInterface])
-    changes.addSet(Names.endpoints, of: [.sourceIPv4, .outputInterface])
-    changes.addSet(
-      Names.published, of: [.transportProtocol, .destinationPort], values: [.destinationIPv4, .destinationPort])
-    changes.addSet(
-      Names.publishedAt, of: [.destinationIPv4, .transportProtocol, .destinationPort],
-      values: [.destinationIPv4, .destinationPort])
+  private static func chain(_ name: String, _ base: NftChain.Base? = nil) -> NftChain {
+    NftChain(table: table, name: name, base: base)
   }
 
-  private func addFilterChains(_ changes: inout NftTransaction) {
+  private static func match(_ fields: NftSelector..., in set: NftSet) -> NftStatement {
+    .match(fields, .inSet(NftSetReference(name: set.name)))
+  }
+
+  private static func match(_ field: NftSelector, notIn set: NftSet) -> NftStatement {
+    .match(field, .notInSet(NftSetReference(name: set.name)))
+  }
+
+  /// 127.0.0.0/8.
+  private static let loopback = NftCondition.prefix(.ipv4(IPv4Address(127, 0, 0, 0)), bits: 8, inverted: false)
+
+  private func addFilterChains(_ changes: inout NftTransaction) throws(NetworkError) {
+    let toBridge = Self.match(.outgoingInterface, in: Sets.bridges)
+    let fromBridge = Self.match(.incomingInterface, in: Sets.bridges)
+
     // route_localnet lets the host reach published ports by 127.0.0.1; it must not let a container reach the host's.
-    changes.addChain("guard", hook: NftHook(.prerouting, .filter, priority: -300))
-    changes.addRule(
-      "guard",
-      [
-        .match(.networkProtocol, [2]), .matchSet([.inputInterface], set: Names.bridges),
-        .matchBits(.destinationIPv4, mask: [255, 0, 0, 0], value: [127, 0, 0, 0]), .counter, .verdict(.drop),
-      ])
+    let guardian = Self.chain("guard", NftChain.Base(.filter, hook: .prerouting, priority: -300))
+    try changes.add(guardian, exclusive: true)
+    try changes.add(
+      NftRule(
+        guardian, [fromBridge, .match(.destinationIPv4, Self.loopback), .counter, .verdict(.drop)]))
 
-    changes.addChain("forward", hook: NftHook(.forward, .filter, priority: 0))
-    let toBridge = NftStatement.matchSet([.outputInterface], set: Names.bridges)
-    let fromBridge = NftStatement.matchSet([.inputInterface], set: Names.bridges)
-    // Forwarding was switched on for us alone: what came in by an uplink goes to a bridge or nowhere.
-    changes.addRule(
-      "forward",
+    let forward = Self.chain("forward", NftChain.Base(.filter, hook: .forward, priority: 0))
+    try changes.add(forward, exclusive: true)
+    let rules: [[NftStatement]] = [
+      // Forwarding was switched on for us alone: what came in by an uplink goes to a bridge or nowhere.
       [
-        .matchSet([.inputInterface], set: Names.uplinks),
-        .matchSet([.outputInterface], set: Names.bridges, isMember: false), .counter, .verdict(.drop),
-      ])
-    changes.addRule(
-      "forward", [.matchSet([.inputInterface, .outputInterface], set: Names.sameBridge), .verdict(.accept)])
-    for direction in [toBridge, fromBridge] {
-      changes.addRule(
-        "forward",
-        [
-          direction, .matchBits(.connectionState, mask: Bits.established, value: Bits.none, isEqual: false),
-          .verdict(.accept),
-        ])
-    }
-    changes.addRule(
-      "forward",
-      [
-        toBridge, .matchBits(.connectionStatus, mask: Bits.redirected, value: Bits.none, isEqual: false),
-        .verdict(.accept),
-      ])
-    changes.addRule("forward", [toBridge, .counter, .verdict(.drop)])
-    changes.addRule("forward", [.matchSet([.inputInterface], set: Names.natBridges), .verdict(.accept)])
-    changes.addRule("forward", [fromBridge, .counter, .verdict(.drop)])
+        Self.match(.incomingInterface, in: Sets.uplinks), Self.match(.outgoingInterface, notIn: Sets.bridges),
+        .counter, .verdict(.drop),
+      ],
+      [Self.match(.incomingInterface, .outgoingInterface, in: Sets.sameBridge), .verdict(.accept)],
+      [toBridge, .match(.connectionState, .state([.established, .related])), .verdict(.accept)],
+      [fromBridge, .match(.connectionState, .state([.established, .related])), .verdict(.accept)],
+      [toBridge, .match(.connectionStatus, .status(.destinationNAT)), .verdict(.accept)],
+      [toBridge, .counter, .verdict(.drop)],
+      [Self.match(.incomingInterface, in: Sets.natBridges), .verdict(.accept)],
+      [fromBridge, .counter, .verdict(.drop)],
+    ]
+    for rule in rules { try changes.add(NftRule(forward, rule)) }
   }
 
-  private func addTranslationChains(_ changes: inout NftTransaction) {
-    changes.addChain("publish")
-    let ipv4 = NftStatement.match(.networkProtocol, [2])
-    let port: [NftField] = [.transportProtocol, .destinationPort]
-    changes.addRule("publish", [ipv4, .redirectIPv4([.destinationIPv4] + port, map: Names.publishedAt)])
-    changes.addRule("publish", [ipv4, .redirectIPv4(port, map: Names.published)])
-    for (chain, point) in [("prerouting", NftHook.Point.prerouting), ("output", .output)] {
-      changes.addChain(chain, hook: NftHook(point, .nat, priority: -100))
-      changes.addRule(chain, [.match(.destinationType, Bits.local), .verdict(.jump("publish"))])
+  private func addTranslationChains(_ changes: inout NftTransaction) throws(NetworkError) {
+    let publish = Self.chain("publish")
+    try changes.add(publish, exclusive: true)
+    let ipv4 = NftStatement.match(.family, .equal(.number(NftFamily.ipv4.rawValue)))
+    let port: [NftSelector] = [.transportProtocol, .destinationPort]
+    try changes.add(NftRule(publish, [Self.redirect([.destinationIPv4] + port, by: Sets.publishedAt)]))
+    try changes.add(NftRule(publish, [ipv4, Self.redirect(port, by: Sets.published)]))
+    for (name, hook) in [("prerouting", NftChain.Hook.prerouting), ("output", .output)] {
+      let chain = Self.chain(name, NftChain.Base(.nat, hook: hook, priority: -100))
+      try changes.add(chain, exclusive: true)
+      try changes.add(
+        NftRule(chain, [.match(.destinationAddressType, .equal(Self.local)), .verdict(.jump("publish"))]))
     }
 
-    changes.addChain("postrouting", hook: NftHook(.postrouting, .nat, priority: 100))
+    let postrouting = Self.chain("postrouting", NftChain.Base(.nat, hook: .postrouting, priority: 100))
+    try changes.add(postrouting, exclusive: true)
     // Hairpin: a container that reaches another of its bridge by the host's address must get the answer from there.
-    changes.addRule(
-      "postrouting",
-      [
-        ipv4, .matchBits(.connectionStatus, mask: Bits.redirected, value: Bits.none, isEqual: false),
-        .matchSet([.sourceIPv4, .outputInterface], set: Names.endpoints), .masquerade,
-      ])
+    try changes.add(
+      NftRule(
+        postrouting,
+        [
+          .match(.connectionStatus, .status(.destinationNAT)),
+          Self.match(.sourceIPv4, .outgoingInterface, in: Sets.endpoints), .masquerade([]),
+        ]))
     // The host by 127.0.0.1: a container cannot answer to that.
-    changes.addRule(
-      "postrouting",
-      [
-        ipv4, .matchSet([.outputInterface], set: Names.bridges),
-        .matchBits(.sourceIPv4, mask: [255, 0, 0, 0], value: [127, 0, 0, 0]), .masquerade,
-      ])
-    changes.addRule(
-      "postrouting",
-      [
-        ipv4, .matchSet([.inputInterface], set: Names.natBridges),
-        .matchSet([.outputInterface], set: Names.bridges, isMember: false), .masquerade,
-      ])
+    try changes.add(
+      NftRule(
+        postrouting,
+        [
+          Self.match(.outgoingInterface, in: Sets.bridges), .match(.sourceIPv4, Self.loopback), .masquerade([]),
+        ]))
+    try changes.add(
+      NftRule(
+        postrouting,
+        [
+          ipv4, Self.match(.incomingInterface, in: Sets.natBridges),
+          Self.match(.outgoingInterface, notIn: Sets.bridges), .masquerade([]),
+        ]))
   }
 
-  private func transaction() -> NftTransaction { NftTransaction(family: .inet, table: Self.table) }
+  /// `RTN_LOCAL`: an address of this host.
+  private static let local = NftValue.host(2)
+
+  private static func redirect(_ key: [NftSelector], by map: NftSet) -> NftStatement {
+    .translate(
+      NftTranslation(
+        .destination, to: .map(NftSetReference(name: map.name), key: key, family: .ipv4, port: true)))
+  }
 
   private func commit(_ changes: NftTransaction) throws(NetworkError) {
     try changes.commit(over: try host.connection(.netfilter))

@@ -115,13 +115,10 @@ enum NftExpression: Hashable, Sendable {
       if flags != 0 { data.attribute(NFTA_NAT_FLAGS, be32: flags) }
     case .masquerade(let flags):
       if flags != 0 { data.attribute(NFTA_MASQ_FLAGS, be32: flags) }
-    case .counter:
-      data.attribute(NFTA_COUNTER_BYTES, be64: 0)
-      data.attribute(NFTA_COUNTER_PACKETS, be64: 0)
     case .reject(let type, let code):
       data.attribute(NFTA_REJECT_TYPE, be32: type)
       data.attribute(NFTA_REJECT_ICMP_CODE, bytes: [code])
-    default: return  // notrack has no data; the rest is in encodeData
+    default: return  // a counter starts from zero, notrack has no data; the rest is in encodeData
     }
   }
 }

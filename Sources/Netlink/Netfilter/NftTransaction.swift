@@ -1,229 +1,163 @@
 import CContainerNetworking
 public import NetworkPrimitives
 
-/// Where a table's packets come from (`NFPROTO_*`).
-public enum NftFamily: UInt8, Hashable, Sendable {
-  /// IPv4 and IPv6.
-  case inet = 1
-  /// IPv4.
-  case ipv4 = 2
-  /// Frames that a bridge forwards.
-  case bridge = 7
-  /// IPv6.
-  case ipv6 = 10
-}
-
-/// Where a base chain hooks in.
-public struct NftHook: Hashable, Sendable {
-  /// The point in the packet's path (`enum nf_inet_hooks`).
-  public enum Point: UInt32, Hashable, Sendable {
-    /// Before routing.
-    case prerouting = 0
-    /// For this host.
-    case input = 1
-    /// Through this host.
-    case forward = 2
-    /// From this host.
-    case output = 3
-    /// After routing.
-    case postrouting = 4
-  }
-
-  /// What the chain may do.
-  public enum Kind: String, Hashable, Sendable {
-    /// Accept and drop.
-    case filter
-    /// Translate addresses, once for each connection.
-    case nat
-  }
-
-  /// The point.
-  public var point: Point
-  /// The kind.
-  public var kind: Kind
-  /// Order among the chains of a point; the lowest first. -300 is before connection tracking, -100 and 100 are where
-  /// destinations and sources are translated, 0 is where filters are (`enum nf_ip_hook_priorities`).
-  public var priority: Int32
-
-  /// Makes a hook.
-  public init(_ point: Point, _ kind: Kind, priority: Int32) {
-    self.point = point
-    self.kind = kind
-    self.priority = priority
-  }
-}
-
-/// One element of a set or map: its fields' bytes, each padded to four bytes where there are several.
-public struct NftElement: Hashable, Sendable {
-  /// The key.
-  public var key: [UInt8]
-  /// What the map has for it; nil in a set.
-  public var value: [UInt8]?
-
-  /// An element of these fields and, in a map, these values.
-  public init(_ key: [[UInt8]], value: [[UInt8]]? = nil) {
-    self.key = Self.concatenate(key)
-    self.value = value.map(Self.concatenate)
-  }
-
-  private static func concatenate(_ parts: [[UInt8]]) -> [UInt8] {
-    guard parts.count > 1 else { return parts.first ?? [] }
-    return parts.flatMap { $0 + [UInt8](repeating: 0, count: -$0.count & 3) }
-  }
-
-  /// The bytes of a link's name as a key.
-  public static func bytes(of name: InterfaceName) -> [UInt8] {
-    let text = Array(name.description.utf8)
-    return text + [UInt8](repeating: 0, count: 16 - text.count)
-  }
-
-  /// The bytes of a number in network order as a key.
-  public static func bytes<Value: FixedWidthInteger>(_ value: Value) -> [UInt8] {
-    var writer = PayloadWriter()
-    writer.append(value.bigEndian)
-    return writer.bytes
-  }
-}
-
-/// Changes to one nftables table that are made together, or not at all.
-public struct NftTransaction: Sendable {
-  /// The table's family.
-  public let family: NftFamily
-  /// The table's name.
-  public let table: String
-  /// The requests so far.
+/// Changes that the kernel makes all or none of. Collected here in order, as requests; the connection sends them
+/// between the two that ``begin(generation:)`` and ``end`` give.
+///
+/// Every method throws `.invalidValue` for what cannot be encoded, and leaves the transaction as it was.
+public struct NftTransaction: Sendable, Hashable {
+  /// The changes, each with its own description: a refusal names the one that the kernel did not like.
   public private(set) var requests: [NetlinkRequest] = []
+  private var lastSetID: UInt32 = 0
 
-  /// A transaction of no changes.
-  public init(family: NftFamily, table: String) {
-    self.family = family
-    self.table = table
+  /// An empty transaction.
+  public init() {}
+
+  /// Makes a table; with `exclusive`, one that exists is refused with `EEXIST`.
+  public mutating func add(_ table: NftTable, exclusive: Bool = false) throws(NetworkError) {
+    append(NFT_MSG_NEWTABLE, "NFT_MSG_NEWTABLE", make(exclusive), try table.create(), "create \(describe(table))")
   }
 
-  /// Makes the table; `EEXIST` where there is one.
-  public mutating func addTable() {
-    append(NFT_MSG_NEWTABLE, "NEWTABLE", [.create, .exclusive], "add table \(table)") { [table] body in
-      body.attribute(attr(NFTA_TABLE_NAME), string: table)
+  /// Deletes a table with all that is in it.
+  public mutating func delete(_ table: NftTable) {
+    append(NFT_MSG_DELTABLE, "NFT_MSG_DELTABLE", [], table.reference(), "delete \(describe(table))")
+  }
+
+  /// Makes a chain; with `exclusive`, one that exists is refused with `EEXIST`.
+  public mutating func add(_ chain: NftChain, exclusive: Bool = false) throws(NetworkError) {
+    append(NFT_MSG_NEWCHAIN, "NFT_MSG_NEWCHAIN", make(exclusive), try chain.create(), "create \(describe(chain))")
+  }
+
+  /// Deletes a chain that has no rules and that no rule jumps to.
+  public mutating func delete(_ chain: NftChain) {
+    append(NFT_MSG_DELCHAIN, "NFT_MSG_DELCHAIN", [], chain.reference(), "delete \(describe(chain))")
+  }
+
+  /// Deletes the rules of a chain.
+  public mutating func flush(_ chain: NftChain) {
+    let body = chain.reference(of: NFTA_RULE_TABLE, NFTA_RULE_CHAIN)
+    append(NFT_MSG_DELRULE, "NFT_MSG_DELRULE", [], body, "flush \(describe(chain))")
+  }
+
+  /// Adds a rule at the end of its chain.
+  public mutating func add(_ rule: NftRule) throws(NetworkError) {
+    append(
+      NFT_MSG_NEWRULE, "NFT_MSG_NEWRULE", [.create, .append], try rule.create(), "add rule to \(describe(rule.chain))")
+  }
+
+  /// Adds a rule at the start of its chain.
+  public mutating func insert(_ rule: NftRule) throws(NetworkError) {
+    append(
+      NFT_MSG_NEWRULE, "NFT_MSG_NEWRULE", .create, try rule.create(), "insert rule into \(describe(rule.chain))")
+  }
+
+  /// Puts a rule in the place of the one that has the handle.
+  public mutating func replace(handle: UInt64, with rule: NftRule) throws(NetworkError) {
+    append(
+      NFT_MSG_NEWRULE, "NFT_MSG_NEWRULE", .replace, try rule.create(replacing: handle),
+      "replace rule \(handle) of \(describe(rule.chain))")
+  }
+
+  /// Deletes the rule that has the handle.
+  public mutating func deleteRule(handle: UInt64, of chain: NftChain) {
+    var body = chain.reference(of: NFTA_RULE_TABLE, NFTA_RULE_CHAIN)
+    body.attribute(NFTA_RULE_HANDLE, be64: handle)
+    append(NFT_MSG_DELRULE, "NFT_MSG_DELRULE", [], body, "delete rule \(handle) of \(describe(chain))")
+  }
+
+  /// Makes a set or map and says how rules of this transaction name it.
+  @discardableResult
+  public mutating func add(_ set: NftSet, exclusive: Bool = false) throws(NetworkError) -> NftSetReference {
+    let id = lastSetID + 1
+    append(NFT_MSG_NEWSET, "NFT_MSG_NEWSET", make(exclusive), try set.create(id: id), "create \(describe(set))")
+    lastSetID = id
+    return NftSetReference(name: set.name, id: id)
+  }
+
+  /// Deletes a set or map that no rule uses.
+  public mutating func delete(_ set: NftSet) {
+    append(
+      NFT_MSG_DELSET, "NFT_MSG_DELSET", [], set.reference(NFTA_SET_TABLE, NFTA_SET_NAME), "delete \(describe(set))")
+  }
+
+  /// Adds elements; with `exclusive`, one that exists is refused with `EEXIST`. Without, one that maps to something
+  /// else is refused so too. `set` names an anonymous one.
+  public mutating func add(
+    _ elements: [NftElement], to set: NftSet, _ reference: NftSetReference? = nil, exclusive: Bool = false
+  ) throws(NetworkError) {
+    let purpose = "add to \(describe(set))"
+    for body in try bodies(elements, set, reference) {
+      append(NFT_MSG_NEWSETELEM, "NFT_MSG_NEWSETELEM", make(exclusive), body, purpose)
     }
   }
 
-  /// Deletes the table and all in it.
-  public mutating func deleteTable() {
-    append(NFT_MSG_DELTABLE, "DELTABLE", [], "delete table \(table)") { [table] body in
-      body.attribute(attr(NFTA_TABLE_NAME), string: table)
+  /// Deletes elements; one that does not exist is refused with `ENOENT`.
+  public mutating func delete(_ elements: [NftElement], from set: NftSet) throws(NetworkError) {
+    for body in try bodies(elements, set, nil) {
+      append(NFT_MSG_DELSETELEM, "NFT_MSG_DELSETELEM", [], body, "delete from \(describe(set))")
     }
   }
 
-  /// Makes a chain; one without a hook is only jumped to. Packets that no rule decides pass.
-  public mutating func addChain(_ name: String, hook: NftHook? = nil) {
-    append(NFT_MSG_NEWCHAIN, "NEWCHAIN", [.create, .exclusive], "add chain \(name)") { [table] body in
-      body.attribute(attr(NFTA_CHAIN_TABLE), string: table)
-      body.attribute(attr(NFTA_CHAIN_NAME), string: name)
-      guard let hook else { return }
-      body.nested(attr(NFTA_CHAIN_HOOK)) { nest in
-        nest.attribute(attr(NFTA_HOOK_HOOKNUM), bigEndian: hook.point.rawValue)
-        nest.attribute(attr(NFTA_HOOK_PRIORITY), bigEndian: hook.priority)
-      }
-      body.attribute(attr(NFTA_CHAIN_POLICY), bigEndian: UInt32(1))  // NF_ACCEPT
-      body.attribute(attr(NFTA_CHAIN_TYPE), string: hook.kind.rawValue)
-    }
+  /// Deletes all elements.
+  public mutating func flush(_ set: NftSet) {
+    append(
+      NFT_MSG_DELSETELEM, "NFT_MSG_DELSETELEM", [], set.reference(NFTA_SET_ELEM_LIST_TABLE, NFTA_SET_ELEM_LIST_SET),
+      "flush \(describe(set))")
   }
 
-  /// Appends a rule to a chain.
-  public mutating func addRule(_ chain: String, _ statements: [NftStatement]) {
-    append(NFT_MSG_NEWRULE, "NEWRULE", [.create, .append], "add rule to chain \(chain)") { [table] body in
-      body.attribute(attr(NFTA_RULE_TABLE), string: table)
-      body.attribute(attr(NFTA_RULE_CHAIN), string: chain)
-      body.nested(attr(NFTA_RULE_EXPRESSIONS)) { rule in
-        for statement in statements { statement.encode(into: &rule) }
-      }
-    }
+  /// What starts a batch. With a generation, as ``NftRequests/generation()`` reads it, the kernel refuses the batch with
+  /// `ERESTART` if anything was changed since.
+  public static func begin(generation: UInt32? = nil) -> NetlinkRequest {
+    var body = NftMessage.body(family: 0, resource: UInt16(NFNL_SUBSYS_NFTABLES))
+    if let generation { body.attribute(NFNL_BATCH_GENID, be32: generation) }
+    return NetlinkRequest(
+      type: 0x10, body: body.bytes, name: "NFNL_MSG_BATCH_BEGIN", purpose: "begin nftables transaction")
   }
 
-  /// Makes a set of the fields together; a map where it has values.
-  public mutating func addSet(_ name: String, of key: [NftField], values: [NftField] = []) {
-    let id = UInt32(requests.count + 1)
-    append(NFT_MSG_NEWSET, "NEWSET", [.create, .exclusive], "add set \(name)") { [table] body in
-      body.attribute(attr(NFTA_SET_TABLE), string: table)
-      body.attribute(attr(NFTA_SET_NAME), string: name)
-      body.attribute(attr(NFTA_SET_FLAGS), bigEndian: UInt32(values.isEmpty ? 0 : NFT_SET_MAP.rawValue))
-      body.attribute(attr(NFTA_SET_KEY_TYPE), bigEndian: Self.dataType(key))
-      body.attribute(attr(NFTA_SET_KEY_LEN), bigEndian: Self.size(key))
-      if !values.isEmpty {
-        body.attribute(attr(NFTA_SET_DATA_TYPE), bigEndian: Self.dataType(values))
-        body.attribute(attr(NFTA_SET_DATA_LEN), bigEndian: Self.size(values))
-      }
-      body.attribute(attr(NFTA_SET_ID), bigEndian: id)
-    }
+  /// What ends a batch and commits it.
+  public static var end: NetlinkRequest {
+    NetlinkRequest(
+      type: 0x11, body: NftMessage.body(family: 0, resource: UInt16(NFNL_SUBSYS_NFTABLES)).bytes,
+      name: "NFNL_MSG_BATCH_END", purpose: "commit nftables transaction")
   }
 
-  /// Adds elements; `EEXIST` where there is one of the same key.
-  public mutating func addElements(_ set: String, _ elements: [NftElement]) {
-    change(NFT_MSG_NEWSETELEM, "NEWSETELEM", [.create, .exclusive], "add elements to \(set)", set, elements)
-  }
-
-  /// Deletes elements; `ENOENT` where there is none.
-  public mutating func deleteElements(_ set: String, _ elements: [NftElement]) {
-    change(NFT_MSG_DELSETELEM, "DELSETELEM", [], "delete elements of \(set)", set, elements)
-  }
-
-  /// Makes the changes.
+  /// Makes the changes; nothing happens without any.
   ///
   /// - Throws: The refusal of the first change that failed; nothing was changed then.
-  public func commit(over connection: NetlinkConnection) throws(NetworkError) {
-    try connection.transact(
-      begin: Self.boundary(UInt16(NFNL_MSG_BATCH_BEGIN), "NFNL_MSG_BATCH_BEGIN"), requests,
-      end: Self.boundary(UInt16(NFNL_MSG_BATCH_END), "NFNL_MSG_BATCH_END"))
+  public func commit(over connection: NetlinkConnection, generation: UInt32? = nil) throws(NetworkError) {
+    try connection.transact(begin: Self.begin(generation: generation), requests, end: Self.end)
   }
 
-  private mutating func change(
-    _ message: nf_tables_msg_types, _ name: String, _ flags: MessageFlags, _ purpose: String, _ set: String,
-    _ elements: [NftElement]
-  ) {
-    // A list is one attribute of at most 64 KiB.
-    var rest = elements[...]
-    while !rest.isEmpty {
-      let part = rest.prefix(500)
-      append(message, name, flags, purpose) { [table] body in
-        body.attribute(attr(NFTA_SET_ELEM_LIST_TABLE), string: table)
-        body.attribute(attr(NFTA_SET_ELEM_LIST_SET), string: set)
-        body.nested(attr(NFTA_SET_ELEM_LIST_ELEMENTS)) { list in
-          for element in part {
-            list.nested(attr(NFTA_LIST_ELEM)) { nest in
-              nest.value(attr(NFTA_SET_ELEM_KEY), element.key)
-              if let value = element.value { nest.value(attr(NFTA_SET_ELEM_DATA), value) }
-            }
-          }
-        }
-      }
-      rest = rest.dropFirst(part.count)
+  // MARK: - Parts
+
+  /// One attribute holds up to 64 KiB; elements beyond go into further messages.
+  private func bodies(
+    _ elements: [NftElement], _ set: NftSet, _ reference: NftSetReference?
+  ) throws(NetworkError) -> [PayloadWriter] {
+    var lists: [PayloadWriter] = []
+    for element in elements {
+      if lists.last.map({ $0.bytes.count > 32 << 10 }) ?? true { lists.append(PayloadWriter()) }
+      try element.encode(into: &lists[lists.count - 1], of: set)
+    }
+    return lists.map { list in
+      var body = set.reference(NFTA_SET_ELEM_LIST_TABLE, NFTA_SET_ELEM_LIST_SET)
+      if let id = reference?.id { body.attribute(NFTA_SET_ELEM_LIST_SET_ID, be32: id) }
+      body.nested(NFTA_SET_ELEM_LIST_ELEMENTS) { $0.append(contentsOf: list.bytes) }
+      return body
     }
   }
 
   private mutating func append(
-    _ message: nf_tables_msg_types, _ name: String, _ flags: MessageFlags, _ purpose: String,
-    _ write: (inout PayloadWriter) -> Void
+    _ type: nf_tables_msg_types, _ name: String, _ flags: MessageFlags, _ body: PayloadWriter, _ purpose: String
   ) {
-    var body = PayloadWriter()
-    body.append(family.rawValue)
-    body.appendZeros(3)
-    write(&body)
     requests.append(
-      NetlinkRequest(
-        type: UInt16(NFNL_SUBSYS_NFTABLES) << 8 | UInt16(message.rawValue), flags: flags, body: body.bytes,
-        name: "NFT_MSG_\(name)", purpose: purpose))
+      NetlinkRequest(type: NftMessage.type(type), flags: flags, body: body.bytes, name: name, purpose: purpose))
   }
 
-  private static func boundary(_ type: UInt16, _ name: String) -> NetlinkRequest {
-    var body = PayloadWriter()
-    body.appendZeros(2)
-    body.append(UInt16(NFNL_SUBSYS_NFTABLES).bigEndian)
-    return NetlinkRequest(type: type, body: body.bytes, name: name, purpose: "commit nftables transaction")
-  }
-
-  private static func dataType(_ fields: [NftField]) -> UInt32 { fields.reduce(0) { $0 << 6 | $1.dataType } }
-
-  private static func size(_ fields: [NftField]) -> UInt32 {
-    fields.count == 1 ? UInt32(fields[0].size) : fields.reduce(0) { $0 + UInt32(($1.size + 3) & ~3) }
+  private func make(_ exclusive: Bool) -> MessageFlags { exclusive ? [.create, .exclusive] : .create }
+  private func describe(_ table: NftTable) -> String { "table \(table.family) \"\(table.name)\"" }
+  private func describe(_ chain: NftChain) -> String { "chain \"\(chain.name)\" of \(describe(chain.table))" }
+  private func describe(_ set: NftSet) -> String {
+    "\(set.data == .none ? "set" : "map") \"\(set.name)\" of \(describe(set.table))"
   }
 }

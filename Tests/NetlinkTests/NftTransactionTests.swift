@@ -1,0 +1,146 @@
+import Netlink
+import NetworkPrimitives
+import Testing
+
+/// On the real kernel, in a namespace of each test's own: what was written is read back, by us and by nft(8).
+@Suite struct NftTransactionTests {
+  let kernel = LinuxKernel()
+  let namespace: NamespaceHandle
+  let connection: NetlinkConnection
+  let table = NftTable(family: .inet, name: "t")
+
+  init() throws {
+    namespace = try kernel.makeNamespace()
+    connection = try NetlinkConnection(.netfilter, in: namespace, of: kernel)
+  }
+
+  /// Whether `nft list ruleset` in the namespace prints all of these.
+  private func nftShows(_ lines: [String]) throws -> Bool {
+    let tests = lines.map { "case \"$rules\" in *'\($0)'*) ;; *) echo \"missing: \($0) in $rules\"; exit 1;; esac" }
+    let script = (["rules=$(nft list ruleset) || exit 2"] + tests).joined(separator: "\n")
+    let child = try kernel.spawn(Command("sh", ["-c", script]), in: namespace)
+    return try child.wait(timeoutMilliseconds: 30_000) == .exited(0)
+  }
+
+  @Test func setsAndMapsComeBack() throws {
+    let networks = NftSet(table: table, name: "networks", key: [.ipv4Address], flags: .interval)
+    let pairs = NftSet(table: table, name: "pairs", key: [.ipv4Address, .port], flags: .interval)
+    let links = NftSet(table: table, name: "links", key: [.interfaceName, .ipv4Address], data: .verdict)
+    let macs = NftSet(table: table, name: "macs", key: [.macAddress], data: .values([.mark]))
+    let contents: [(NftSet, [NftElement])] = [
+      (
+        networks,
+        [
+          NftElement(try Subnet("10.0.0.0/8")), NftElement(.ipv4(IPv4Address(192, 168, 1, 1))),
+          NftElement(try Subnet("240.0.0.0/4")),
+        ]
+      ),
+      (
+        pairs,
+        [
+          NftElement(
+            .concatenation(.ipv4(IPv4Address(10, 0, 0, 0)), .port(80)),
+            through: .concatenation(.ipv4(IPv4Address(10, 0, 0, 9)), .port(90)))
+        ]
+      ),
+      (
+        links,
+        [
+          NftElement(
+            .concatenation(.interface(try InterfaceName("cn0")), .ipv4(.loopback)), data: .verdict(.jump("other")))
+        ]
+      ),
+      (macs, [NftElement(.mac(try MACAddress("02:42:ac:11:00:02")), data: .value(.host(7)))]),
+    ]
+    var changes = NftTransaction()
+    try changes.add(table, exclusive: true)
+    try changes.add(NftChain(table: table, name: "other"))
+    for (set, elements) in contents {
+      try changes.add(set)
+      try changes.add(elements, to: set)
+    }
+    try changes.commit(over: connection)
+
+    let sets = try connection.dump(NftRequests.sets(of: table)).map { try NftSet($0) }
+    #expect(sets.count == 4)
+    for (set, elements) in contents {
+      var read = try #require(sets.first { $0.name == set.name })
+      read.handle = nil
+      #expect(read == set)
+      let found = try NftElement.list(connection.dump(NftRequests.elements(of: set)), of: set)
+      #expect(Set(found) == Set(elements))
+    }
+    #expect(
+      try nftShows([
+        "10.0.0.0/8", "192.168.1.1", "type ipv4_addr . inet_service", "10.0.0.0-10.0.0.9 . 80-90",
+        "\"cn0\" . 127.0.0.1 : jump other", "02:42:ac:11:00:02 : 0x00000007",
+      ]))
+
+    changes = NftTransaction()
+    for (set, elements) in contents { try changes.delete(elements, from: set) }
+    try changes.commit(over: connection)
+    for (set, _) in contents {
+      #expect(try NftElement.list(connection.dump(NftRequests.elements(of: set)), of: set).isEmpty)
+    }
+  }
+
+  @Test func rulesComeBackAndPrint() throws {
+    let chain = NftChain(
+      table: table, name: "forward", base: NftChain.Base(.filter, hook: .forward, priority: 5, policy: .drop))
+    var changes = NftTransaction()
+    try changes.add(table)
+    try changes.add(chain)
+    let tcp = NftStatement.match(.transportProtocol, .equal(.tcp))
+    try changes.add(
+      NftRule(chain, comment: "web", [tcp, .match(.destinationPort, .equal(.port(80))), .counter, .verdict(.accept)]))
+    try changes.add(NftRule(chain, [tcp, .reject(.tcpReset)]))
+    try changes.add(
+      NftRule(
+        chain,
+        [
+          .match(.sourceIPv4, .notInSubnet(try Subnet("10.1.0.0/16"))), .match(.packetType, .equal(.number(1))),
+          .setMark(5), .reject(.portUnreachable),
+        ]))
+    try changes.insert(NftRule(chain, [.match(.connectionDirection, .equal(.number(1))), .verdict(.return)]))
+    try changes.commit(over: connection)
+
+    let chains = try connection.dump(NftRequests.chains(.inet)).map { try NftChain($0) }
+    #expect(chains.map(\.base) == [chain.base])
+    let rules = try connection.dump(NftRequests.rules(of: chain)).map { try NftRuleRecord($0) }
+    #expect(rules.map(\.comment) == [nil, "web", nil, nil])
+    #expect(rules.map { $0.expressions.last?.name } == ["immediate", "immediate", "reject", "reject"])
+    #expect(
+      try nftShows([
+        "type filter hook forward priority filter + 5; policy drop;", "ct direction reply return",
+        "tcp dport 80 counter packets 0 bytes 0 accept comment \"web\"", "reject with tcp reset",
+        "ip saddr != 10.1.0.0/16 meta pkttype broadcast meta mark set 0x00000005 reject",
+      ]))
+
+    changes = NftTransaction()
+    changes.deleteRule(handle: rules[0].handle, of: chain)
+    try changes.replace(handle: rules[2].handle, with: NftRule(chain, comment: "new", [.verdict(.drop)]))
+    try changes.commit(over: connection)
+    let left = try connection.dump(NftRequests.rules(of: table)).map { try NftRuleRecord($0).comment }
+    #expect(left == ["web", "new", nil])
+  }
+
+  @Test func refusalNamesTheChangeAndUndoesAll() throws {
+    var changes = NftTransaction()
+    try changes.add(table, exclusive: true)
+    changes.delete(NftChain(table: table, name: "missing"))
+    let error = #expect(throws: NetworkError.self) { try changes.commit(over: connection) }
+    #expect(error?.code == .notFound)
+    #expect(error?.operation == "delete chain \"missing\" of table inet \"t\"")
+    #expect(try connection.dump(NftRequests.tables()).isEmpty)
+  }
+
+  @Test func staleGenerationIsRefused() throws {
+    let answer = try #require(try connection.execute(NftRequests.generation()).first)
+    let generation = try NftRequests.generation(answer)
+    var changes = NftTransaction()
+    try changes.add(table)
+    try changes.commit(over: connection, generation: generation)
+    #expect(try connection.dump(NftRequests.tables(.inet)).map { try NftTable($0).name } == ["t"])
+    #expect(throws: NetworkError.self) { try changes.commit(over: connection, generation: generation) }
+  }
+}
