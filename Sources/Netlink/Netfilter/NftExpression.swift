@@ -74,7 +74,6 @@ enum NftExpression: Hashable, Sendable {
     case .mask(let register, let mask):
       data.attribute(NFTA_BITWISE_SREG, be32: register.number)
       data.attribute(NFTA_BITWISE_DREG, be32: register.number)
-      data.attribute(NFTA_BITWISE_OP, be32: NFT_BITWISE_MASK_XOR.rawValue)
       data.attribute(NFTA_BITWISE_LEN, be32: UInt32(mask.count))
       data.nested(NFTA_BITWISE_MASK) { $0.attribute(NFTA_DATA_VALUE, bytes: mask) }
       data.nested(NFTA_BITWISE_XOR) { $0.attribute(NFTA_DATA_VALUE, bytes: mask.map { _ in 0 }) }
