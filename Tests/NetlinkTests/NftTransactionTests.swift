@@ -143,4 +143,69 @@ import Testing
     #expect(try connection.dump(NftRequests.tables(.inet)).map { try NftTable($0).name } == ["t"])
     #expect(throws: NetworkError.self) { try changes.commit(over: connection, generation: generation) }
   }
+
+  @Test func everyFieldIsKnownToTheKernel() throws {
+    let ipv4: [NftSelector] = [.sourceIPv4, .destinationIPv4]
+    let others: [NftSelector] = [
+      .incomingInterface, .outgoingInterface, .mark, .transportProtocol, .family, .etherType, .packetType, .sourceMAC,
+      .destinationMAC, .sourceIPv6, .destinationIPv6, .sourcePort, .destinationPort, .icmpType, .connectionState,
+      .connectionStatus, .connectionMark, .connectionDirection, .originalDestinationIPv4, .originalDestinationIPv6,
+      .originalDestinationPort, .destinationAddressType, .sourceAddressType,
+    ]
+    let bridge = NftTable(family: .bridge, name: "b")
+    let frames: [NftSelector] = [
+      .sourceMAC, .destinationMAC, .arpSenderMAC, .arpSenderIPv4, .incomingInterface, .outgoingInterface,
+    ]
+    var changes = NftTransaction()
+    for (table, fields) in [(table, ipv4 + others), (bridge, ipv4 + frames)] {
+      let chain = NftChain(table: table, name: "c", base: NftChain.Base(.filter, hook: .forward, priority: 0))
+      try changes.add(table)
+      try changes.add(chain)
+      for field in fields {
+        let value = NftValue.bytes([UInt8](repeating: 0, count: field.type.length))
+        try changes.add(NftRule(chain, [.match(field, .equal(value)), .verdict(.accept)]))
+      }
+    }
+    try changes.commit(over: connection)
+    #expect(try connection.dump(NftRequests.rules(of: table)).count == 25)
+    #expect(try connection.dump(NftRequests.rules(of: bridge)).count == 8)
+    #expect(
+      try nftShows([
+        "ct original ip daddr 0.0.0.0", "fib saddr type unspec", "ip6 daddr ::", "ether saddr 00:00:00:00:00:00",
+        "arp saddr ip 0.0.0.0",
+      ]))
+  }
+
+  @Test func translationsAndAnonymousSets() throws {
+    let chain = NftChain(table: table, name: "n", base: NftChain.Base(.nat, hook: .prerouting, priority: -100))
+    let out = NftChain(table: table, name: "o", base: NftChain.Base(.nat, hook: .postrouting, priority: 100))
+    let map = NftSet(
+      table: table, name: "published6", key: [.transportProtocol, .port], data: .values([.ipv6Address, .port]))
+    let verdicts = NftSet(table: table, name: "decide", key: [.interfaceName], data: .verdict)
+    let ports = NftSet(table: table, name: "__set%d", key: [.port], flags: [.anonymous, .constant])
+    var changes = NftTransaction()
+    try changes.add(table)
+    for base in [chain, out] { try changes.add(base) }
+    try changes.add(map)
+    try changes.add(verdicts)
+    let reference = try changes.add(ports)
+    try changes.add([NftElement(.port(80)), NftElement(.port(443))], to: ports, reference)
+    let tcp = NftStatement.match(.transportProtocol, .equal(.tcp))
+    let web = NftTranslation(.destination, to: .address(.v4(IPv4Address(10, 0, 0, 9)), port: 99))
+    try changes.add(NftRule(chain, [tcp, .match(.destinationPort, .inSet(reference)), .translate(web)]))
+    let key: [NftSelector] = [.transportProtocol, .destinationPort]
+    try changes.add(
+      NftRule(
+        chain,
+        [.translate(NftTranslation(.destination, to: .map("published6", key: key, family: .ipv6, port: true)))]))
+    let source = NftTranslation(.source, to: .address(try IPAddress("fd00::1"), port: nil), flags: .persistent)
+    try changes.add(NftRule(out, [.match(.family, .equal(.number(10))), .translate(source)]))
+    try changes.add(NftRule(out, [.verdictMap([.outgoingInterface], "decide")]))
+    try changes.commit(over: connection)
+    #expect(
+      try nftShows([
+        "tcp dport { 80, 443 } dnat ip to 10.0.0.9:99", "dnat ip6 to meta l4proto . th dport map @published6",
+        "snat ip6 to fd00::1 persistent", "oifname vmap @decide",
+      ]))
+  }
 }

@@ -133,7 +133,8 @@ extension NftElement {
       }
     }
     guard set.flags.contains(.interval), set.key.count == 1 else { return elements }
-    return elements.map { element in element.closed(by: ends) }
+    let sorted = ends.sorted { $0.lexicographicallyPrecedes($1) }
+    return elements.map { element in element.closed(by: sorted) }
   }
 
   private init(_ fields: Attributes, key: ArraySlice<UInt8>, of set: NftSet) throws(NetworkError) {
@@ -157,10 +158,16 @@ extension NftElement {
     try attribute?.nested()[NFTA_DATA_VALUE]?.payload
   }
 
-  /// The range from this start to the nearest end, or to the highest value.
+  /// The range from this start to the nearest of the sorted ends, or to the highest value.
   private func closed(by ends: [[UInt8]]) -> NftElement {
     let start = key.encoded
-    let end = ends.filter { start.lexicographicallyPrecedes($0) }.min { $0.lexicographicallyPrecedes($1) }
+    var low = 0
+    var high = ends.count
+    while low < high {
+      let middle = (low + high) / 2
+      if start.lexicographicallyPrecedes(ends[middle]) { high = middle } else { low = middle + 1 }
+    }
+    let end = low < ends.count ? ends[low] : nil
     let value = end.flatMap(Self.predecessor) ?? start.map { _ in 0xff }
     var element = self
     element.last = value == start ? nil : .bytes(value)

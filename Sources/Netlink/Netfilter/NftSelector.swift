@@ -51,9 +51,9 @@ public struct NftSelector: Hashable, Sendable {
   public static let incomingInterface = meta(NFT_META_IIFNAME, .interfaceName)
   /// `meta oifname`: the interface that it goes out by.
   public static let outgoingInterface = meta(NFT_META_OIFNAME, .interfaceName)
-  /// `meta ibrname`: the bridge whose port it came in by; bridge family.
+  /// `meta ibrname`: the bridge whose port it came in by; bridge family, and a kernel with `CONFIG_NFT_BRIDGE_META`.
   public static let incomingBridge = meta(NFT_META_BRI_IIFNAME, .interfaceName)
-  /// `meta obrname`: the bridge whose port it goes out by; bridge family.
+  /// `meta obrname`: the bridge whose port it goes out by; bridge family, and a kernel with `CONFIG_NFT_BRIDGE_META`.
   public static let outgoingBridge = meta(NFT_META_BRI_OIFNAME, .interfaceName)
   /// `meta mark`, in the host's byte order.
   public static let mark = meta(NFT_META_MARK, .mark)
