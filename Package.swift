@@ -32,7 +32,7 @@ let package = Package(
       name: "Netlink", dependencies: ["CContainerNetworking", "NetworkPrimitives", system],
       swiftSettings: settings),
     .target(
-      name: "ContainerNetworking", dependencies: ["Netlink", "NetworkPrimitives", system],
+      name: "ContainerNetworking", dependencies: ["AddressPools", "Netlink", "NetworkPrimitives", system],
       swiftSettings: settings),
 
     // What examples and tests play in: a host and an outside world in namespaces of their own.
@@ -49,7 +49,7 @@ let package = Package(
     example("five-modes"),
 
     .testTarget(
-      name: "ContainerNetworkingTests", dependencies: ["ContainerNetworking", "Playground"],
+      name: "ContainerNetworkingTests", dependencies: ["ContainerNetworking", "Playground", system],
       swiftSettings: settings),
     .testTarget(
       name: "AddressPoolsTests", dependencies: ["AddressPools", "NetworkPrimitives"], swiftSettings: settings),

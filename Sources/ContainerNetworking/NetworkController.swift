@@ -112,13 +112,18 @@ public final class NetworkController: Sendable {
 public struct ControllerSettings: Sendable {
   /// Name of the default network's bridge; Docker's is `docker0`.
   public var defaultBridge: String
-  /// Where networks without a subnet get one, the first that no route of the host overlaps.
+  /// Where networks without a subnet get one, the first that no route of the host and none of ``resolvers`` overlaps.
   public var pools: DefaultPools
+  /// The name servers that the host asks; nil for those of the machine's own resolv.conf(5), read when one is needed.
+  public var resolvers: [IPAddress]?
 
   /// Makes settings.
-  public init(defaultBridge: String = "cn0", pools: DefaultPools = DefaultPools()) {
+  public init(
+    defaultBridge: String = "cn0", pools: DefaultPools = .ofThisMachine(), resolvers: [IPAddress]? = nil
+  ) {
     self.defaultBridge = defaultBridge
     self.pools = pools
+    self.resolvers = resolvers
   }
 }
 

@@ -1,3 +1,4 @@
+import AddressPools
 import Netlink
 import NetworkPrimitives
 

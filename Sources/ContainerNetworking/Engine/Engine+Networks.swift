@@ -1,3 +1,4 @@
+import AddressPools
 import Netlink
 import NetworkPrimitives
 import Synchronization
@@ -119,6 +120,18 @@ extension Engine {
           .unsupported, operation: operation,
           reason: "\(subnet) is IPv6; bridge networks are IPv4 so far: name an IPv4 subnet"))
     }
+    var configuration = PoolConfiguration()
+    if let subnet = options.subnet {
+      configuration.subnets.append(
+        SubnetConfiguration(
+          subnet: subnet, ipRange: options.ipRange, gateway: options.gateway.map { .address($0) } ?? .automatic,
+          auxiliaryAddresses: options.auxiliaryAddresses))
+    }
+    let claims = state.networks.values.map {
+      ClaimedSubnet($0.record.subnet, holder: "network \"\($0.record.name)\"")
+    }
+    let routes = try routedSubnets().filter { route in !claims.contains { $0.subnet == route } }
+    faults += configuration.faults(claimed: claims + hidden(routes, by: options.subnet))
     guard faults.isEmpty else {
       throw faults.count == 1
         ? faults[0]
@@ -126,10 +139,11 @@ extension Engine {
           faults[0].code, operation: operation, reason: "\(faults.count) options are wrong", causes: faults)
     }
 
-    let subnet = try chooseSubnet(options.subnet, state, operation: operation)
-    let pool = try AddressPool(
-      subnet: subnet, range: options.ipRange, gateway: options.gateway,
-      auxiliaryAddresses: options.auxiliaryAddresses)
+    configuration = try configuration.resolved(
+      families: [.ipv4], from: settings.pools,
+      avoiding: routes + (settings.resolvers ?? HostFiles.resolvers()).map { Subnet($0) }, claimed: claims)
+    let pool = try AddressPool(configuration.subnets[0])
+    let subnet = pool.subnet
     let id = makeID()
     let bridge = if let bridge = options.bridge { bridge } else { try InterfaceName("br-\(id.prefix(12))") }
     let record = NetworkRecord(
@@ -139,24 +153,15 @@ extension Engine {
     return Network(record: record, pool: pool, bridgeIndex: 0)
   }
 
-  private func chooseSubnet(
-    _ wanted: Subnet?, _ state: State, operation: String
-  ) throws(NetworkError) -> Subnet {
-    let own = state.networks.values.map(\.record)
-    let routed = try host.routes.list().filter { $0.kind == .unicast && $0.destination.prefixLength > 0 }
-      .map(\.destination)
-    guard let wanted else { return try settings.pools.choose(avoiding: own.map(\.subnet) + routed) }
-    if let other = own.first(where: { $0.subnet.overlaps(wanted) }) {
-      throw NetworkError(
-        .conflictingOptions, operation: operation,
-        reason: "\(wanted) overlaps \(other.subnet) of network \"\(other.name)\"; choose another subnet")
-    }
-    if let route = routed.first(where: { $0.overlaps(wanted) }) {
-      throw NetworkError(
-        .conflictingOptions, operation: operation,
-        reason: "\(wanted) overlaps the host's route to \(route); choose another subnet")
-    }
-    return wanted
+  /// The destinations of the host's routes, default routes left out.
+  private func routedSubnets() throws(NetworkError) -> [Subnet] {
+    try host.routes.list().filter { $0.kind == .unicast && $0.destination.prefixLength > 0 }.map(\.destination)
+  }
+
+  /// The routes that a subnet written by the user would clash with: those that lie inside it. A wider route only loses a
+  /// part to the network, which is what the user asked for.
+  private func hidden(_ routes: [Subnet], by subnet: Subnet?) -> [ClaimedSubnet] {
+    routes.filter { subnet?.contains($0) == true }.map { ClaimedSubnet($0, holder: "a route of the host") }
   }
 
   /// Lets the host's own links forward, where they do not yet, and has the firewall see that they forward for us only.

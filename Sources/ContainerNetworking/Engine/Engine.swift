@@ -1,3 +1,4 @@
+import AddressPools
 import NetworkPrimitives
 import Synchronization
 
