@@ -19,6 +19,9 @@ func example(_ name: String) -> Target {
 
 let package = Package(
   name: "ContainerNetworking",
+  products: [
+    .library(name: "ContainerNetworkingTestKit", targets: ["ContainerNetworkingTestKit"])
+  ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-system", from: "1.8.1")
   ],
@@ -48,6 +51,9 @@ let package = Package(
     example("custom-network"),
     example("five-modes"),
 
+    .target(
+      name: "ContainerNetworkingTestKit",
+      dependencies: ["CContainerNetworking", "Netlink", "NetworkPrimitives", system], swiftSettings: settings),
     .testTarget(
       name: "ContainerNetworkingTests", dependencies: ["ContainerNetworking", "Playground", system],
       swiftSettings: settings),
@@ -55,6 +61,9 @@ let package = Package(
       name: "AddressPoolsTests", dependencies: ["AddressPools", "NetworkPrimitives"], swiftSettings: settings),
     .testTarget(
       name: "NetworkPrimitivesTests", dependencies: ["NetworkPrimitives", system], swiftSettings: settings),
+    .testTarget(
+      name: "ContractTests", dependencies: ["ContainerNetworkingTestKit", "Netlink", "NetworkPrimitives", system],
+      swiftSettings: settings),
     .testTarget(
       name: "NetlinkTests", dependencies: ["Netlink", "NetworkPrimitives", system], swiftSettings: settings),
   ]

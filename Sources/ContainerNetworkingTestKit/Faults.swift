@@ -1,0 +1,77 @@
+import Synchronization
+public import SystemPackage
+
+/// What is to go wrong.
+struct Faults {
+  var requests = 0
+  var failing: Int?
+  var interruptedDumps = 0
+  var truncatedDumps = 0
+  var lostAnswers = 0
+  private var rules: [Rule] = []
+
+  private struct Rule {
+    var errno: Errno
+    var message: UInt16?
+    var name: String?
+    var times: Int
+  }
+
+  mutating func add(_ errno: Errno, message: UInt16? = nil, name: String? = nil, times: Int) {
+    guard times > 0 else { return }
+    rules.append(Rule(errno: errno, message: message, name: name, times: times))
+  }
+
+  mutating func clear() {
+    let count = requests
+    self = Faults()
+    requests = count
+  }
+
+  /// Counts a request; the errno that it is to fail with.
+  mutating func next(message: UInt16? = nil, name: String? = nil) -> Errno? {
+    requests += 1
+    if requests == failing {
+      failing = nil
+      return .ioError
+    }
+    let index = rules.firstIndex { $0.message != nil ? $0.message == message : $0.name == name }
+    guard let index else { return nil }
+    let errno = rules[index].errno
+    rules[index].times -= 1
+    if rules[index].times == 0 { rules.remove(at: index) }
+    return errno
+  }
+}
+
+extension SimulatedKernel {
+  /// How many requests it has had: netlink messages, and calls that change namespaces or sysctls.
+  public var requestCount: Int { state.withLock { $0.faults.requests } }
+
+  /// Refuses the next `times` netlink messages of a type, `RTM_*` or nfnetlink's `subsystem << 8 | message`.
+  public func inject(_ errno: Errno, on message: UInt16, times: Int = 1) {
+    state.withLock { $0.faults.add(errno, message: message, times: times) }
+  }
+
+  /// Refuses the next `times` calls of `unshare` (a new namespace), `mount` (a pin), `umount` or `sysctl` (a write).
+  public func inject(_ errno: Errno, onCall call: String, times: Int = 1) {
+    state.withLock { $0.faults.add(errno, name: call, times: times) }
+  }
+
+  /// Refuses one request with `EIO`: the `number`th from now, 1 being the next. For failing each in turn.
+  public func failRequest(number: Int) {
+    state.withLock { $0.faults.failing = $0.faults.requests + number }
+  }
+
+  /// Marks the next `times` dumps as changed while they were read (`NLM_F_DUMP_INTR`).
+  public func interruptDumps(times: Int = 1) { state.withLock { $0.faults.interruptedDumps = times } }
+
+  /// Drops the rest of the next `times` dumps: the reader gets `ENOBUFS`.
+  public func truncateDumps(times: Int = 1) { state.withLock { $0.faults.truncatedDumps = times } }
+
+  /// Makes the changes of the next `times` datagrams but loses every answer, so that the sender waits in vain.
+  public func loseAnswers(times: Int = 1) { state.withLock { $0.faults.lostAnswers = times } }
+
+  /// Takes back every fault that has not happened yet.
+  public func clearFaults() { state.withLock { $0.faults.clear() } }
+}

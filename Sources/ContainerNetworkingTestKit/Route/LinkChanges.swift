@@ -1,0 +1,145 @@
+import CContainerNetworking
+import Netlink
+import NetworkPrimitives
+import SystemPackage
+
+/// `RTM_SETLINK`, and `RTM_NEWLINK` of a link that exists.
+extension SimulatedState {
+  mutating func change(_ index: Int32, _ message: LinkMessage, in namespace: UInt64) throws(NetworkError) {
+    var place = LinkReference(namespace: namespace, index: index)
+    let attributes = message.attributes
+    let destination = try target(message, from: namespace)
+    if destination != namespace { place = try move(place, to: destination, named: try message.name()) }
+    guard let link = link(place) else { throw refusal(.noDevice) }
+
+    if let mtu: UInt32 = try attributes[type: Int(IFLA_MTU)]?.integer() {
+      if !link.isLoopback { try Self.check(mtu: mtu) }
+      namespaces[place.namespace]?.links[place.index]?.mtu = mtu
+    }
+    if let address = attributes[type: Int(IFLA_ADDRESS)] {
+      try Self.check(macAddress: Array(address.payload))
+      namespaces[place.namespace]?.links[place.index]?.macAddress = Array(address.payload)
+    }
+    if message.index > 0, let name = try message.name(), name != link.name {
+      try Self.check(name: name)
+      guard namespaces[place.namespace]?.link(named: name) == nil else { throw refusal(.fileExists) }
+      namespaces[place.namespace]?.links[place.index]?.name = name
+      namespaces[place.namespace]?.moveSysctls(of: link.name, to: name)
+    }
+    if let group: UInt32 = try attributes[type: Int(IFLA_GROUP)]?.integer() {
+      namespaces[place.namespace]?.links[place.index]?.group = group
+    }
+    if let master = try message.integer(Int(IFLA_MASTER)) {
+      try setMaster(master, of: place.index, in: place.namespace)
+    }
+    if let settings = try attributes[type: Int(IFLA_AF_SPEC)]?.nested() { try set(settings, of: place) }
+    // A request without a mask of changes changes what it sets, as old tools do.
+    let mask = message.change != 0 ? message.change : message.flags
+    if mask & 1 != 0 { setUp(message.flags & 1 != 0, place) }
+    notifyLink(place.index, in: place.namespace)
+  }
+
+  mutating func setMaster(_ master: Int32, of index: Int32, in namespace: UInt64) throws(NetworkError) {
+    guard master != 0 else {
+      namespaces[namespace]?.links[index]?.master = nil
+      return
+    }
+    guard let bridge = namespaces[namespace]?.links[master] else { throw refusal(.invalidArgument) }
+    guard bridge.kind == "bridge" else { throw refusal(.notSupportedOnSocket) }
+    guard let link = namespaces[namespace]?.links[index], !link.isLoopback else { throw refusal(.invalidArgument) }
+    guard link.kind != "bridge" else {
+      throw refusal(.tooManyLinks, "Can not enslave a bridge to a bridge")
+    }
+    let ports = namespaces[namespace]?.links.values.filter { $0.master == master }.count ?? 0
+    guard link.master == master || ports < 1023 else { throw refusal(.exchangeFull) }
+    namespaces[namespace]?.links[index]?.master = master
+    addLinkLocalAddresses()
+  }
+
+  /// Up gives `lo` its addresses, down takes every route and IPv6 address.
+  mutating func setUp(_ isUp: Bool, _ place: LinkReference) {
+    guard let link = link(place), link.isUp != isUp else { return }
+    namespaces[place.namespace]?.links[place.index]?.isUp = isUp
+    if isUp {
+      if link.isLoopback {
+        for address in [SimulatedAddress.loopback4, .loopback6] where !link.addresses.contains(address) {
+          namespaces[place.namespace]?.links[place.index]?.addresses.append(address)
+        }
+      }
+      addLinkLocalAddresses()
+    } else {
+      namespaces[place.namespace]?.links[place.index]?.addresses.removeAll { $0.isIPv6 }
+      namespaces[place.namespace]?.routes.removeAll { $0.link == place.index }
+      let removed = namespaces[place.namespace]?.removedRoutes ?? []
+      namespaces[place.namespace]?.removedRoutes = removed.filter { $0.link != place.index }
+    }
+  }
+
+  /// Gives every link that now carries packets its link-local IPv6 address, unless it is told not to have one.
+  private mutating func addLinkLocalAddresses() {
+    for (inode, namespace) in namespaces {
+      for link in namespace.links.values where link.makesLinkLocalAddress && hasCarrier(link, in: inode) {
+        let isDisabled = namespace.sysctl("net/ipv6/conf/\(link.name)/disable_ipv6") == "1"
+        let isKept = link.master != nil || link.addresses.contains { $0.isLinkLocal }
+        guard !isDisabled, !isKept else { continue }
+        namespaces[inode]?.links[link.index]?.addresses.append(.linkLocal(of: link.macAddress))
+      }
+    }
+  }
+
+  private mutating func move(
+    _ place: LinkReference, to namespace: UInt64, named name: String?
+  ) throws(NetworkError) -> LinkReference {
+    guard let link = link(place), link.kind != "bridge", !link.isLoopback else {
+      throw refusal(.invalidArgument, "The interface netns is immutable")
+    }
+    let newName = name ?? link.name
+    guard namespaces[namespace]?.link(named: newName) == nil else {
+      throw refusal(.fileExists, "Cannot move device: an interface with the same name exists in the target netns")
+    }
+    detach(place.index, in: place.namespace)
+    notifyLink(place.index, in: place.namespace, type: Int32(RTM_DELLINK))
+    guard var moved = namespaces[place.namespace]?.links.removeValue(forKey: place.index) else {
+      throw refusal(.noDevice)
+    }
+    namespaces[place.namespace]?.moveSysctls(of: link.name, to: nil)
+    moved.index = namespaces[namespace, default: SimulatedNamespace()].makeIndex(place.index)
+    moved.name = newName
+    namespaces[namespace]?.links[moved.index] = moved
+    let arrived = LinkReference(namespace: namespace, index: moved.index)
+    for (inode, content) in namespaces {
+      for other in content.links.values where other.peer == place {
+        namespaces[inode]?.links[other.index]?.peer = arrived
+      }
+    }
+    return arrived
+  }
+
+  /// `IFLA_AF_SPEC`: settings by family.
+  private mutating func set(_ families: Attributes, of place: LinkReference) throws(NetworkError) {
+    guard let name = link(place)?.name else { return }
+    for family in families {
+      let settings = try family.nested()
+      if family.type == Int(AddressFamily.ipv6.rawValue) {
+        guard let mode: UInt8 = try settings[type: Int(IFLA_INET6_ADDR_GEN_MODE)]?.integer() else { continue }
+        namespaces[place.namespace]?.links[place.index]?.makesLinkLocalAddress = mode == 0
+      } else if family.type == Int(AddressFamily.ipv4.rawValue),
+        let values = try settings[type: Int(IFLA_INET_CONF)]?.nested()
+      {
+        for value in values {
+          guard let key = Self.settingNames[value.type] else { throw refusal(.invalidArgument) }
+          let number: UInt32 = try value.integer()
+          _ = namespaces[place.namespace]?.setSysctl("net/ipv4/conf/\(name)/\(key)", to: "\(number)")
+        }
+      }
+    }
+  }
+
+  private static var settingNames: [Int: String] {
+    [
+      Int(IPV4_DEVCONF_FORWARDING): "forwarding", Int(IPV4_DEVCONF_ROUTE_LOCALNET): "route_localnet",
+      Int(IPV4_DEVCONF_ARP_NOTIFY): "arp_notify", Int(IPV4_DEVCONF_RP_FILTER): "rp_filter",
+      Int(IPV4_DEVCONF_PROXY_ARP): "proxy_arp", Int(IPV4_DEVCONF_ARP_IGNORE): "arp_ignore",
+    ]
+  }
+}

@@ -1,0 +1,133 @@
+import CContainerNetworking
+import Glibc
+import Netlink
+import NetworkPrimitives
+import SystemPackage
+
+/// `RTM_NEWLINK` where it makes a link.
+extension SimulatedState {
+  var ownProcess: Int32 { getpid() }
+
+  mutating func newLink(_ request: NetlinkMessage, in namespace: UInt64) throws(NetworkError) -> [SimulatedReply] {
+    let message = try LinkMessage(request.payload)
+    if let link = try find(message, in: namespace) {
+      if request.type == UInt16(RTM_NEWLINK), request.flags.contains(.exclusive) { throw refusal(.fileExists) }
+      try change(link.index, message, in: namespace)
+      return []
+    }
+    guard request.type == UInt16(RTM_NEWLINK), request.flags.contains(.create) else {
+      throw refusal(
+        message.index > 0 || message.attributes[type: Int(IFLA_IFNAME)] != nil ? .noDevice : .invalidArgument)
+    }
+    let info = try message.attributes[type: Int(IFLA_LINKINFO)]?.nested()
+    guard let kind = info?[type: Int(IFLA_INFO_KIND)]?.string, ["bridge", "veth", "macvlan", "dummy"].contains(kind)
+    else { throw refusal(.notSupportedOnSocket, "Unknown device type") }
+    let made = try create(kind, message, data: info?[type: Int(IFLA_INFO_DATA)]?.nested(), in: namespace)
+    guard request.flags.contains(.echo), made.namespace == namespace, let link = link(made) else { return [] }
+    return [describe(link, in: namespace)]
+  }
+
+  private mutating func create(
+    _ kind: String, _ message: LinkMessage, data: Attributes?, in namespace: UInt64
+  ) throws(NetworkError) -> LinkReference {
+    let place = try target(message, from: namespace)
+    guard kind == "veth" else {
+      let made = try register(kind, message, in: place)
+      if kind == "macvlan" {
+        guard let parent = try message.integer(Int(IFLA_LINK)) else { throw refusal(.invalidArgument) }
+        guard let mtu = namespaces[namespace]?.links[parent]?.mtu else { throw refusal(.noDevice) }
+        namespaces[place]?.links[made.index]?.peer = LinkReference(namespace: namespace, index: parent)
+        if message.attributes[type: Int(IFLA_MTU)] == nil { namespaces[place]?.links[made.index]?.mtu = mtu }
+      }
+      try configure(made, message)
+      return made
+    }
+    // The other end is made first, so it has the lower index where both are in one namespace.
+    let end: LinkMessage
+    let isDescribed: Bool
+    if let nest = data?[type: Int(VETH_INFO_PEER)] {
+      end = try LinkMessage(nest.payload)
+      isDescribed = true
+    } else {
+      end = message
+      isDescribed = false
+    }
+    let otherPlace = isDescribed ? try target(end, from: namespace) : place
+    let other = try register(kind, end, in: otherPlace, named: isDescribed)
+    let made = try register(kind, message, in: place)
+    namespaces[otherPlace]?.links[other.index]?.peer = made
+    namespaces[place]?.links[made.index]?.peer = other
+    if isDescribed, end.flags & 1 != 0 { setUp(true, other) }
+    notifyLink(other.index, in: otherPlace)
+    try configure(made, message)
+    return made
+  }
+
+  private mutating func register(
+    _ kind: String, _ message: LinkMessage, in namespace: UInt64, named: Bool = true
+  ) throws(NetworkError) -> LinkReference {
+    guard let content = namespaces[namespace] else { throw refusal(.invalidArgument) }
+    let asked = named ? try message.name() : nil
+    let name = (asked ?? "\(kind)%d").hasSuffix("%d") ? content.freeName(asked ?? "\(kind)%d") : asked ?? kind
+    try Self.check(name: name)
+    guard content.link(named: name) == nil else { throw refusal(.fileExists) }
+    if message.index > 0, content.links[message.index] != nil { throw refusal(.fileExists) }
+    let mtu: UInt32 = try message.attributes[type: Int(IFLA_MTU)]?.integer() ?? 1500
+    try Self.check(mtu: mtu)
+    let address: [UInt8]
+    if named, let given = message.attributes[type: Int(IFLA_ADDRESS)] {
+      address = Array(given.payload)
+      try Self.check(macAddress: address)
+    } else {
+      madeAddresses += 1
+      address = [0x02, 0x53] + bigEndianBytes(madeAddresses)
+    }
+    let index = namespaces[namespace, default: SimulatedNamespace()].makeIndex(message.index)
+    var link = SimulatedLink(index: index, name: name, kind: kind, mtu: mtu, macAddress: address)
+    link.group = try message.attributes[type: Int(IFLA_GROUP)]?.integer() ?? 0
+    link.transmitQueues = try message.attributes[type: Int(IFLA_NUM_TX_QUEUES)]?.integer() ?? 1
+    namespaces[namespace]?.links[index] = link
+    return LinkReference(namespace: namespace, index: index)
+  }
+
+  private mutating func configure(_ made: LinkReference, _ message: LinkMessage) throws(NetworkError) {
+    if message.flags & 1 != 0 { setUp(true, made) }
+    if let master = try message.integer(Int(IFLA_MASTER)) {
+      try setMaster(master, of: made.index, in: made.namespace)
+    }
+    notifyLink(made.index, in: made.namespace)
+  }
+
+  // MARK: - Rules
+
+  static func check(name: String) throws(NetworkError) {
+    let isBad = name.isEmpty || name == "." || name == ".." || name.utf8.count > 15
+    let hasBad = name.utf8.contains { $0 == 0x2f || $0 == 0x3a || $0 == 0x20 || (0x09...0x0d).contains($0) }
+    if isBad || hasBad { throw refusal(.invalidArgument) }
+  }
+
+  static func check(mtu: UInt32) throws(NetworkError) {
+    if mtu < 68 { throw refusal(.invalidArgument, "mtu less than device minimum") }
+    if mtu > 65535 { throw refusal(.invalidArgument, "mtu greater than device maximum") }
+  }
+
+  static func check(macAddress: [UInt8]) throws(NetworkError) {
+    guard macAddress.count == 6 else { throw refusal(.invalidArgument) }
+    if macAddress[0] & 1 != 0 || macAddress.allSatisfy({ $0 == 0 }) { throw refusal(.addressAbsent) }
+  }
+}
+
+extension SimulatedNamespace {
+  /// The first free name of a pattern that ends in `%d`.
+  func freeName(_ pattern: String) -> String {
+    let prefix = pattern.dropLast(2)
+    var number = 0
+    while link(named: "\(prefix)\(number)") != nil { number += 1 }
+    return "\(prefix)\(number)"
+  }
+}
+
+/// The four bytes of a number in network order.
+func bigEndianBytes(_ value: UInt32) -> [UInt8] {
+  [24, 16, 8, 0].map { UInt8(truncatingIfNeeded: value >> $0) }
+}

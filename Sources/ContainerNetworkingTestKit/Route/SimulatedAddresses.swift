@@ -1,0 +1,137 @@
+import CContainerNetworking
+import Netlink
+import NetworkPrimitives
+import SystemPackage
+
+/// An address of a link.
+struct SimulatedAddress: Hashable {
+  var bytes: [UInt8]
+  var prefixLength: UInt8
+  var scope: UInt8 = 0
+  var broadcast: [UInt8]?
+  var isIPv6: Bool { bytes.count == 16 }
+  var isLinkLocal: Bool { isIPv6 && bytes[0] == 0xfe && bytes[1] & 0xc0 == 0x80 }
+  var family: UInt8 { isIPv6 ? AddressFamily.ipv6.rawValue : AddressFamily.ipv4.rawValue }
+
+  static let loopback4 = SimulatedAddress(bytes: [127, 0, 0, 1], prefixLength: 8, scope: 254)
+  static let loopback6 = SimulatedAddress(bytes: [UInt8](repeating: 0, count: 15) + [1], prefixLength: 128, scope: 254)
+
+  /// `fe80::/64` and the modified EUI-64 of the hardware address (RFC 4291, appendix A).
+  static func linkLocal(of mac: [UInt8]) -> SimulatedAddress {
+    let identifier = [mac[0] ^ 2, mac[1], mac[2], 0xff, 0xfe, mac[3], mac[4], mac[5]]
+    return SimulatedAddress(
+      bytes: [0xfe, 0x80, 0, 0, 0, 0, 0, 0] + identifier, prefixLength: 64, scope: 253)
+  }
+}
+
+/// `RTM_NEWADDR`, `RTM_DELADDR` and `RTM_GETADDR`.
+extension SimulatedState {
+  private struct AddressMessage {
+    var family: UInt8
+    var prefixLength: UInt8
+    var scope: UInt8
+    var index: Int32
+    var attributes: Attributes
+
+    init(_ payload: ArraySlice<UInt8>) throws(NetworkError) {
+      var reader = PayloadReader(payload)
+      family = try reader.read()
+      prefixLength = try reader.read()
+      try reader.skip(1)
+      scope = try reader.read()
+      index = try reader.read()
+      attributes = try Attributes(reader.rest)
+    }
+
+    func address() throws(NetworkError) -> SimulatedAddress {
+      let attribute = attributes[type: Int(IFA_LOCAL)] ?? attributes[type: Int(IFA_ADDRESS)]
+      guard let bytes = attribute?.payload else { throw refusal(.invalidArgument, missing: Int(IFA_LOCAL)) }
+      let width = family == AddressFamily.ipv6.rawValue ? 16 : 4
+      guard family == AddressFamily.ipv6.rawValue || family == AddressFamily.ipv4.rawValue else {
+        throw refusal(.notSupportedOnSocket)
+      }
+      guard bytes.count == width, Int(prefixLength) <= width * 8 else { throw refusal(.invalidArgument) }
+      return SimulatedAddress(
+        bytes: Array(bytes), prefixLength: prefixLength, scope: scope,
+        broadcast: attributes[type: Int(IFA_BROADCAST)].map { Array($0.payload) })
+    }
+  }
+
+  mutating func newAddress(_ request: NetlinkMessage, in namespace: UInt64) throws(NetworkError) -> [SimulatedReply] {
+    let message = try AddressMessage(request.payload)
+    let address = try message.address()
+    guard let link = namespaces[namespace]?.links[message.index] else { throw refusal(.noDevice) }
+    if address.isIPv6, namespaces[namespace]?.sysctl("net/ipv6/conf/\(link.name)/disable_ipv6") == "1" {
+      throw refusal(.permissionDenied, "IPv6 is disabled on this device")
+    }
+    let existing = link.addresses.firstIndex { other in
+      other.bytes == address.bytes && (address.isIPv6 || other.prefixLength == address.prefixLength)
+    }
+    if existing != nil {
+      guard request.flags.contains(.replace), !request.flags.contains(.exclusive) else {
+        throw refusal(.fileExists, address.isIPv6 ? "address already assigned" : "ipv4: Address already assigned")
+      }
+      return []
+    }
+    namespaces[namespace]?.links[message.index]?.addresses.append(address)
+    notifyAddress(address, of: message.index, in: namespace, type: Int32(RTM_NEWADDR))
+    return []
+  }
+
+  mutating func deleteAddress(
+    _ request: NetlinkMessage, in namespace: UInt64
+  ) throws(NetworkError) -> [SimulatedReply] {
+    let message = try AddressMessage(request.payload)
+    let address = try message.address()
+    guard let link = namespaces[namespace]?.links[message.index] else { throw refusal(.noDevice) }
+    let position = link.addresses.firstIndex { $0.bytes == address.bytes && $0.prefixLength == address.prefixLength }
+    guard let position else { throw refusal(.addressAbsent, "Address not found") }
+    namespaces[namespace]?.links[message.index]?.addresses.remove(at: position)
+    // IPv4 is shut off on a link without an address.
+    let isLast = !link.addresses.enumerated().contains { $0.offset != position && !$0.element.isIPv6 }
+    if !address.isIPv6, isLast {
+      namespaces[namespace]?.routes.removeAll { $0.link == message.index && !$0.isIPv6 }
+    }
+    notifyAddress(address, of: message.index, in: namespace, type: Int32(RTM_DELADDR))
+    return []
+  }
+
+  func getAddresses(_ request: NetlinkMessage, in namespace: UInt64) throws(NetworkError) -> [SimulatedReply] {
+    let message = try AddressMessage(request.payload)
+    guard request.flags.contains(.dump) else { throw refusal(.notSupportedOnSocket) }
+    let links = namespaces[namespace]?.links.values.sorted { $0.index < $1.index } ?? []
+    // The kernel lists one family after the other.
+    return [AddressFamily.ipv4.rawValue, AddressFamily.ipv6.rawValue].flatMap { family in
+      links.filter { message.index == 0 || $0.index == message.index }.flatMap { link in
+        link.addresses.filter { $0.family == family && (message.family == 0 || message.family == family) }
+          .map { Self.describe($0, of: link, type: Int32(RTM_NEWADDR)) }
+      }
+    }
+  }
+
+  private static func describe(_ address: SimulatedAddress, of link: SimulatedLink, type: Int32) -> SimulatedReply {
+    var body = PayloadWriter()
+    body.append(address.family)
+    body.append(address.prefixLength)
+    body.append(UInt8(IFA_F_PERMANENT))
+    body.append(address.scope)
+    body.append(link.index)
+    body.attribute(Int(IFA_ADDRESS), bytes: address.bytes)
+    if !address.isIPv6 {
+      body.attribute(Int(IFA_LOCAL), bytes: address.bytes)
+      if let broadcast = address.broadcast { body.attribute(Int(IFA_BROADCAST), bytes: broadcast) }
+      body.attribute(Int(IFA_LABEL), string: link.name)
+    }
+    body.attribute(Int(IFA_FLAGS), UInt32(IFA_F_PERMANENT))
+    body.attribute(Int(IFA_CACHEINFO), bytes: [UInt8](repeating: 0xff, count: 8) + [UInt8](repeating: 0, count: 8))
+    return SimulatedReply(type: UInt16(type), payload: body.bytes)
+  }
+
+  private mutating func notifyAddress(
+    _ address: SimulatedAddress, of index: Int32, in namespace: UInt64, type: Int32
+  ) {
+    guard let link = namespaces[namespace]?.links[index] else { return }
+    let group = address.isIPv6 ? RTNLGRP_IPV6_IFADDR : RTNLGRP_IPV4_IFADDR
+    notify(Self.describe(address, of: link, type: type), group: Int(group.rawValue), in: namespace)
+  }
+}

@@ -1,0 +1,127 @@
+import CContainerNetworking
+import Netlink
+import NetworkPrimitives
+
+/// A link: what `RTM_NEWLINK` tells of it.
+struct SimulatedLink {
+  var index: Int32
+  var name: String
+  var kind: String?
+  var isUp = false
+  var mtu: UInt32
+  var macAddress: [UInt8]
+  var master: Int32?
+  /// The other end of a veth pair, or a macvlan's parent.
+  var peer: LinkReference?
+  var group: UInt32 = 0
+  var transmitQueues: UInt32 = 1
+  var makesLinkLocalAddress = true
+  var addresses: [SimulatedAddress] = []
+
+  static let loopback = SimulatedLink(
+    index: 1, name: "lo", mtu: 65536, macAddress: [0, 0, 0, 0, 0, 0], makesLinkLocalAddress: false)
+
+  var isLoopback: Bool { index == 1 && kind == nil }
+}
+
+/// A link of some namespace.
+struct LinkReference: Hashable {
+  var namespace: UInt64
+  var index: Int32
+}
+
+extension SimulatedState {
+  func link(_ reference: LinkReference) -> SimulatedLink? {
+    namespaces[reference.namespace]?.links[reference.index]
+  }
+
+  /// Whether it can carry packets: the other end, the parent or a port is up.
+  func hasCarrier(_ link: SimulatedLink, in namespace: UInt64) -> Bool {
+    guard link.isUp else { return false }
+    switch link.kind {
+    case "veth", "macvlan": return link.peer.flatMap(self.link)?.isUp ?? false
+    case "bridge":
+      return namespaces[namespace]?.links.values.contains { port in
+        port.master == link.index && hasCarrier(port, in: namespace)
+      } ?? false
+    default: return true
+    }
+  }
+
+  /// The `RTM_NEWLINK` message of a link.
+  mutating func describe(
+    _ link: SimulatedLink, in namespace: UInt64, type: Int32 = Int32(RTM_NEWLINK)
+  ) -> SimulatedReply {
+    let isRunning = hasCarrier(link, in: namespace)
+    var flags: UInt32 = link.isLoopback ? 0x8 : 0x1002
+    if link.isUp { flags |= 0x1 }
+    if isRunning { flags |= 0x10040 }
+    var body = PayloadWriter()
+    body.append(UInt16(0))
+    body.append(UInt16(link.isLoopback ? 772 : 1))  // ARPHRD_LOOPBACK, ARPHRD_ETHER
+    body.append(link.index)
+    body.append(flags)
+    body.append(UInt32(0))
+    body.attribute(Int(IFLA_IFNAME), string: link.name)
+    body.attribute(Int(IFLA_TXQLEN), UInt32(1000))
+    // IF_OPER_UP 6, IF_OPER_DOWN 2, IF_OPER_LOWERLAYERDOWN 7, IF_OPER_UNKNOWN 0 of lo.
+    let downState: UInt8 = link.isUp && link.kind == "veth" ? 7 : 2
+    body.attribute(Int(IFLA_OPERSTATE), link.isLoopback ? 0 : isRunning ? 6 : downState)
+    body.attribute(Int(IFLA_MTU), link.mtu)
+    body.attribute(Int(IFLA_GROUP), link.group)
+    body.attribute(Int(IFLA_PROMISCUITY), UInt32(link.master == nil ? 0 : 1))
+    body.attribute(Int(IFLA_NUM_TX_QUEUES), link.transmitQueues)
+    if let master = link.master { body.attribute(Int(IFLA_MASTER), master) }
+    body.attribute(Int(IFLA_CARRIER), UInt8(isRunning ? 1 : 0))
+    body.attribute(Int(IFLA_ADDRESS), bytes: link.macAddress)
+    body.attribute(
+      Int(IFLA_BROADCAST), bytes: [UInt8](repeating: link.isLoopback ? 0 : 0xff, count: 6))
+    body.attribute(Int(IFLA_STATS64), bytes: [UInt8](repeating: 0, count: 25 * 8))
+    if let kind = link.kind {
+      body.nested(Int(IFLA_LINKINFO), flagged: false) { info in info.attribute(Int(IFLA_INFO_KIND), string: kind) }
+    }
+    if let peer = link.peer {
+      if peer.namespace != namespace {
+        let identifier = namespaces[namespace, default: SimulatedNamespace()].identifier(of: peer.namespace)
+        body.attribute(Int(IFLA_LINK_NETNSID), identifier)
+      }
+      body.attribute(Int(IFLA_LINK), peer.index)
+    }
+    return SimulatedReply(type: UInt16(type), payload: body.bytes)
+  }
+
+  mutating func notifyLink(_ index: Int32, in namespace: UInt64, type: Int32 = Int32(RTM_NEWLINK)) {
+    guard let link = namespaces[namespace]?.links[index] else { return }
+    notify(describe(link, in: namespace, type: type), group: Int(RTNLGRP_LINK.rawValue), in: namespace)
+  }
+
+  // MARK: - Leaving
+
+  /// Removes a link with all that hangs on it: the other end, macvlans on it, its ports' bond, its routes.
+  mutating func removeLink(_ index: Int32, in namespace: UInt64) {
+    guard let link = namespaces[namespace]?.links[index] else { return }
+    let reference = LinkReference(namespace: namespace, index: index)
+    detach(index, in: namespace)
+    notifyLink(index, in: namespace, type: Int32(RTM_DELLINK))
+    namespaces[namespace]?.links[index] = nil
+    namespaces[namespace]?.moveSysctls(of: link.name, to: nil)
+    if link.kind == "veth", let peer = link.peer { removeLink(peer.index, in: peer.namespace) }
+    for (other, content) in namespaces.sorted(by: { $0.key < $1.key }) {
+      for dependent in content.links.values where dependent.kind == "macvlan" && dependent.peer == reference {
+        removeLink(dependent.index, in: other)
+      }
+    }
+  }
+
+  /// Frees a link of its addresses, routes, neighbours and bonds, as before it is removed or moved.
+  mutating func detach(_ index: Int32, in namespace: UInt64) {
+    namespaces[namespace]?.links[index]?.addresses = []
+    namespaces[namespace]?.links[index]?.isUp = false
+    namespaces[namespace]?.links[index]?.master = nil
+    namespaces[namespace]?.routes.removeAll { $0.link == index }
+    namespaces[namespace]?.neighbors.removeAll { $0.link == index }
+    for port in namespaces[namespace]?.links.values.filter({ $0.master == index }) ?? [] {
+      namespaces[namespace]?.links[port.index]?.master = nil
+    }
+  }
+}

@@ -1,0 +1,90 @@
+import CContainerNetworking
+import Netlink
+import NetworkPrimitives
+import SystemPackage
+
+/// An entry of a neighbour table, or of a bridge's forwarding table.
+struct SimulatedNeighbor: Hashable {
+  var family: UInt8
+  var link: Int32
+  var state: UInt16
+  var flags: UInt8
+  /// `NDA_DST`: the address that it is the neighbour of.
+  var destination: [UInt8]?
+  /// `NDA_LLADDR`.
+  var macAddress: [UInt8]?
+
+  func isSame(as other: SimulatedNeighbor) -> Bool {
+    guard family == other.family, link == other.link else { return false }
+    // AF_BRIDGE entries are known by the hardware address.
+    return family == 7 ? macAddress == other.macAddress : destination == other.destination
+  }
+}
+
+/// `RTM_NEWNEIGH`, `RTM_DELNEIGH` and `RTM_GETNEIGH`.
+extension SimulatedState {
+  mutating func newNeighbor(_ request: NetlinkMessage, in namespace: UInt64) throws(NetworkError) -> [SimulatedReply] {
+    let neighbor = try Self.neighbor(request.payload)
+    guard namespaces[namespace]?.links[neighbor.link] != nil else { throw refusal(.noDevice) }
+    guard neighbor.destination ?? neighbor.macAddress != nil else {
+      throw refusal(.invalidArgument, "Network address not specified")
+    }
+    if let index = namespaces[namespace]?.neighbors.firstIndex(where: { $0.isSame(as: neighbor) }) {
+      if request.flags.contains(.exclusive) { throw refusal(.fileExists) }
+      namespaces[namespace]?.neighbors[index] = neighbor
+    } else {
+      guard request.flags.contains(.create) else { throw refusal(.noSuchFileOrDirectory) }
+      namespaces[namespace]?.neighbors.append(neighbor)
+    }
+    return []
+  }
+
+  mutating func deleteNeighbor(
+    _ request: NetlinkMessage, in namespace: UInt64
+  ) throws(NetworkError) -> [SimulatedReply] {
+    let neighbor = try Self.neighbor(request.payload)
+    guard namespaces[namespace]?.links[neighbor.link] != nil else { throw refusal(.noDevice) }
+    guard let index = namespaces[namespace]?.neighbors.firstIndex(where: { $0.isSame(as: neighbor) }) else {
+      throw refusal(.noSuchFileOrDirectory)
+    }
+    namespaces[namespace]?.neighbors.remove(at: index)
+    return []
+  }
+
+  func getNeighbors(_ request: NetlinkMessage, in namespace: UInt64) throws(NetworkError) -> [SimulatedReply] {
+    let asked = try Self.neighbor(request.payload)
+    let known = (namespaces[namespace]?.neighbors ?? []).filter { neighbor in
+      (asked.family == 0 ? neighbor.family != 7 : neighbor.family == asked.family)
+        && (asked.link == 0 || neighbor.link == asked.link)
+        && (request.flags.contains(.dump) || neighbor.isSame(as: asked))
+    }
+    guard request.flags.contains(.dump) || !known.isEmpty else { throw refusal(.noSuchFileOrDirectory) }
+    return known.map { neighbor in
+      var body = PayloadWriter()
+      body.append(neighbor.family)
+      body.appendZeros(3)
+      body.append(neighbor.link)
+      body.append(neighbor.state)
+      body.append(neighbor.flags)
+      body.append(UInt8(0))
+      if let destination = neighbor.destination { body.attribute(Int(NDA_DST), bytes: destination) }
+      if let address = neighbor.macAddress { body.attribute(Int(NDA_LLADDR), bytes: address) }
+      return SimulatedReply(type: UInt16(RTM_NEWNEIGH), payload: body.bytes)
+    }
+  }
+
+  private static func neighbor(_ payload: ArraySlice<UInt8>) throws(NetworkError) -> SimulatedNeighbor {
+    var reader = PayloadReader(payload)
+    let family: UInt8 = try reader.read()
+    try reader.skip(3)
+    let link: Int32 = try reader.read()
+    let state: UInt16 = try reader.read()
+    let flags: UInt8 = try reader.read()
+    try reader.skip(1)
+    let attributes = try Attributes(reader.rest)
+    return SimulatedNeighbor(
+      family: family, link: link, state: state, flags: flags,
+      destination: attributes[type: Int(NDA_DST)].map { Array($0.payload) },
+      macAddress: attributes[type: Int(NDA_LLADDR)].map { Array($0.payload) })
+  }
+}

@@ -1,0 +1,158 @@
+public import Netlink
+public import NetworkPrimitives
+import Synchronization
+public import SystemPackage
+
+/// A kernel in memory: it reads the netlink requests that a real one reads, and answers with the same bytes, rules and
+/// errors. It needs no privilege and touches nothing of the machine; its descriptors are numbers of its own.
+///
+/// Set it where a ``Kernel`` is asked for, then look at what was made with ``snapshot()``, or make requests fail with
+/// ``inject(_:on:times:)``, ``failRequest(number:)`` and the rest of its faults.
+public final class SimulatedKernel: Kernel {
+  let state: Mutex<SimulatedState>
+  private let listeners = Mutex<[Listener]>([])
+
+  private struct Listener {
+    weak var socket: SimulatedSocket?
+    let namespace: UInt64
+    let group: Int32
+  }
+
+  /// A kernel with one namespace, the machine's own.
+  ///
+  /// - Parameter privileged: false to have every change refused with `EPERM`, as without `CAP_NET_ADMIN`.
+  public init(privileged: Bool = true) { state = Mutex(SimulatedState(privileged: privileged)) }
+
+  /// The machine's own namespace.
+  public func currentNamespace() throws(NetworkError) -> NamespaceHandle {
+    handle(of: SimulatedState.initialNamespace)
+  }
+
+  /// A new namespace with only `lo`, down.
+  public func makeNamespace() throws(NetworkError) -> NamespaceHandle {
+    let inode = try state.withLock { (state) throws(NetworkError) in
+      try state.countCall("unshare", operation: "make network namespace")
+      return state.makeNamespace()
+    }
+    return handle(of: inode)
+  }
+
+  /// The namespace pinned at `path`.
+  ///
+  /// - Throws: `.notFound`.
+  public func openNamespace(at path: FilePath) throws(NetworkError) -> NamespaceHandle {
+    if path == "/proc/self/ns/net" { return try currentNamespace() }
+    let inode = state.withLock { $0.pins[path.string] }
+    guard let inode else { throw systemError(.noSuchFileOrDirectory, "open", "open network namespace \(path)") }
+    return handle(of: inode)
+  }
+
+  /// Remembers the namespace under `path`; no file is made.
+  ///
+  /// - Throws: `.alreadyExists`, `.permissionDenied`.
+  public func pinNamespace(_ namespace: NamespaceHandle, at path: FilePath) throws(NetworkError) {
+    try state.withLock { (state) throws(NetworkError) in
+      try state.countCall("mount", operation: "pin network namespace at \(path)")
+      guard state.pins[path.string] == nil else {
+        throw systemError(.fileExists, "open", "pin network namespace at \(path)")
+      }
+      state.pins[path.string] = namespace.identity.inode
+    }
+  }
+
+  /// Forgets a pin; the namespace vanishes with the last one that held it.
+  ///
+  /// - Throws: `.notFound`, `.permissionDenied`.
+  public func unpinNamespace(at path: FilePath) throws(NetworkError) {
+    try state.withLock { (state) throws(NetworkError) in
+      try state.countCall("umount", operation: "unpin network namespace \(path)")
+      guard let inode = state.pins.removeValue(forKey: path.string) else {
+        throw systemError(.noSuchFileOrDirectory, "umount", "unpin network namespace \(path)")
+      }
+      state.collect(inode)
+    }
+    deliver()
+  }
+
+  /// A socket that answers in `send`, on the calling thread.
+  public func openSocket(
+    _ family: NetlinkFamily, in namespace: NamespaceHandle
+  ) throws(NetworkError) -> any NetlinkSocket {
+    let inode = namespace.identity.inode
+    let portID = try state.withLock { (state) throws(NetworkError) in
+      guard state.namespaces[inode] != nil else {
+        throw systemError(.badFileDescriptor, "setns", "open \(family) netlink socket")
+      }
+      return state.addSocket(in: inode)
+    }
+    return SimulatedSocket(kernel: self, family: family, namespace: inode, portID: portID)
+  }
+
+  /// The value that was written, or the kernel's default.
+  ///
+  /// - Throws: `.notFound` for one that the simulation does not know, and for a link that does not exist.
+  public func readSysctl(_ name: String, in namespace: NamespaceHandle) throws(NetworkError) -> String {
+    let value = state.withLock { $0.namespaces[namespace.identity.inode]?.sysctl(name) }
+    guard let value else { throw systemError(.noSuchFileOrDirectory, "open", "read sysctl \(name)") }
+    return value
+  }
+
+  /// Sets a value.
+  ///
+  /// - Throws: `.notFound` as ``readSysctl(_:in:)``, `.permissionDenied`.
+  public func writeSysctl(_ name: String, to value: String, in namespace: NamespaceHandle) throws(NetworkError) {
+    try state.withLock { (state) throws(NetworkError) in
+      try state.countCall("sysctl", operation: "write sysctl \(name)")
+      guard state.namespaces[namespace.identity.inode]?.setSysctl(name, to: value) == true else {
+        throw systemError(.noSuchFileOrDirectory, "open", "write sysctl \(name)")
+      }
+    }
+  }
+
+  /// Always refused: no process can be in a namespace that is not there.
+  ///
+  /// - Throws: `.unsupported`.
+  public func spawn(_ command: Command, in namespace: NamespaceHandle) throws(NetworkError) -> ChildProcess {
+    throw NetworkError(
+      .unsupported, operation: "start \(command.executable)",
+      reason: "the simulated kernel has no processes; use LinuxKernel to start programs in a namespace")
+  }
+
+  private func handle(of inode: UInt64) -> NamespaceHandle {
+    let descriptor = state.withLock { $0.addDescriptor(of: inode) }
+    return NamespaceHandle(
+      descriptor: descriptor, identity: NamespaceIdentity(device: 4, inode: inode),
+      close: { [self] descriptor in
+        state.withLock { $0.closeDescriptor(descriptor) }
+        deliver()
+      })
+  }
+
+  // MARK: - Events
+
+  func listen(_ socket: SimulatedSocket, namespace: UInt64, group: Int32) {
+    listeners.withLock { $0.append(Listener(socket: socket, namespace: namespace, group: group)) }
+  }
+
+  /// Hands the events of the last change to the sockets that joined their groups.
+  func deliver() {
+    let events = state.withLock { state in
+      defer { state.events = [] }
+      return state.events
+    }
+    guard !events.isEmpty else { return }
+    listeners.withLock { listeners in
+      listeners.removeAll { $0.socket == nil }
+      for event in events {
+        for listener in listeners where listener.namespace == event.namespace && listener.group == event.group {
+          listener.socket?.enqueue(event.datagram)
+        }
+      }
+    }
+  }
+}
+
+/// The error of a system call that failed.
+func systemError(_ errno: Errno, _ call: String, _ operation: String) -> NetworkError {
+  NetworkError(NetworkError.Code(errno), operation: operation, kernel: KernelReport(errno: errno, request: call))
+}

@@ -1,0 +1,93 @@
+import Dispatch
+import Netlink
+import NetworkPrimitives
+import Synchronization
+import SystemPackage
+
+/// A socket of the simulated kernel: requests are answered while they are sent, and the answers wait in a queue.
+final class SimulatedSocket: NetlinkSocket {
+  let portID: UInt32
+  private let kernel: SimulatedKernel
+  private let family: NetlinkFamily
+  private let namespace: UInt64
+  private let queue = Mutex(Queue())
+  private let arrivals = DispatchSemaphore(value: 0)
+
+  private struct Queue {
+    var datagrams: [Received] = []
+    var isInterrupted = false
+  }
+
+  /// What `receive` finds: a datagram, or word that some were dropped.
+  enum Received {
+    case datagram([UInt8])
+    case overrun
+  }
+
+  init(kernel: SimulatedKernel, family: NetlinkFamily, namespace: UInt64, portID: UInt32) {
+    self.kernel = kernel
+    self.family = family
+    self.namespace = namespace
+    self.portID = portID
+  }
+
+  deinit {
+    kernel.state.withLock { $0.closeSocket(in: namespace) }
+    kernel.deliver()
+  }
+
+  func send(_ datagram: [UInt8]) throws(NetworkError) {
+    let messages = try NetlinkMessage.parse(datagram[...])
+    let replies = kernel.state.withLock { state in
+      family == .route
+        ? state.answerRoute(messages, in: namespace, portID: portID)
+        : state.answerNetfilter(messages, in: namespace, portID: portID)
+    }
+    for reply in replies { enqueue(received: reply) }
+    kernel.deliver()
+  }
+
+  func receive() throws(NetworkError) -> [UInt8] {
+    guard arrivals.wait(timeout: .now()) == .success, let next = pop() else {
+      throw systemError(.timedOut, "recvmsg", "wait for the kernel's answer")
+    }
+    return try bytes(of: next)
+  }
+
+  func join(group: Int32) throws(NetworkError) { kernel.listen(self, namespace: namespace, group: group) }
+
+  func nextEvent() throws(NetworkError) -> [UInt8]? {
+    arrivals.wait()
+    let isInterrupted = queue.withLock { $0.isInterrupted }
+    if isInterrupted {
+      // For the next caller, who must not wait either.
+      arrivals.signal()
+      return nil
+    }
+    guard let next = pop() else { return nil }
+    return try bytes(of: next)
+  }
+
+  func interrupt() {
+    queue.withLock { $0.isInterrupted = true }
+    arrivals.signal()
+  }
+
+  func enqueue(_ datagram: [UInt8]) { enqueue(received: .datagram(datagram)) }
+
+  private func enqueue(received: Received) {
+    queue.withLock { $0.datagrams.append(received) }
+    arrivals.signal()
+  }
+
+  private func pop() -> Received? {
+    queue.withLock { $0.datagrams.isEmpty ? nil : $0.datagrams.removeFirst() }
+  }
+
+  private func bytes(of received: Received) throws(NetworkError) -> [UInt8] {
+    switch received {
+    case .datagram(let bytes): return bytes
+    case .overrun: throw systemError(.noBufferSpace, "recvmsg", "receive netlink reply")
+    }
+  }
+}

@@ -1,0 +1,109 @@
+import NetworkPrimitives
+import SystemPackage
+
+/// Everything that the simulated kernel knows. A value: a change that fails is undone by putting the old one back.
+struct SimulatedState {
+  static let initialNamespace: UInt64 = 4_026_531_840
+
+  let privileged: Bool
+  var namespaces: [UInt64: SimulatedNamespace] = [Self.initialNamespace: SimulatedNamespace()]
+  var pins: [String: UInt64] = [:]
+  var events: [Event] = []
+  var faults = Faults()
+  /// For MAC addresses: deterministic, so that snapshots are.
+  var madeAddresses: UInt32 = 0
+  private var descriptors: [Int32: UInt64] = [:]
+  private var sockets: [UInt64: Int] = [:]
+  private var nextDescriptor: Int32 = 1_000_000
+  private var nextInode: UInt64 = 4_026_532_000
+  private var nextPort: UInt32 = 1
+
+  /// A notification that waits for delivery.
+  struct Event {
+    var namespace: UInt64
+    var group: Int32
+    var datagram: [UInt8]
+  }
+
+  init(privileged: Bool) { self.privileged = privileged }
+
+  mutating func makeNamespace() -> UInt64 {
+    nextInode += 1
+    namespaces[nextInode] = SimulatedNamespace()
+    return nextInode
+  }
+
+  mutating func addDescriptor(of inode: UInt64) -> Int32 {
+    nextDescriptor += 1
+    descriptors[nextDescriptor] = inode
+    return nextDescriptor
+  }
+
+  mutating func closeDescriptor(_ descriptor: Int32) {
+    if let inode = descriptors.removeValue(forKey: descriptor) { collect(inode) }
+  }
+
+  mutating func addSocket(in inode: UInt64) -> UInt32 {
+    sockets[inode, default: 0] += 1
+    nextPort += 1
+    return nextPort
+  }
+
+  mutating func closeSocket(in inode: UInt64) {
+    sockets[inode, default: 1] -= 1
+    collect(inode)
+  }
+
+  func namespace(ofDescriptor descriptor: Int32) -> UInt64? { descriptors[descriptor] }
+
+  /// Destroys a namespace that nothing holds any more, its links and their other ends.
+  mutating func collect(_ inode: UInt64) {
+    guard inode != Self.initialNamespace, sockets[inode, default: 0] == 0, !pins.values.contains(inode),
+      !descriptors.values.contains(inode), let namespace = namespaces[inode]
+    else { return }
+    for index in namespace.links.keys.sorted() where namespace.links[index]?.kind != nil {
+      removeLink(index, in: inode)
+    }
+    namespaces[inode] = nil
+  }
+
+  /// Counts a system call that changes something, and fails it where a fault or the lack of privilege says so.
+  mutating func countCall(_ name: String, operation: String) throws(NetworkError) {
+    if let errno = faults.next(name: name) { throw systemError(errno, name, operation) }
+    if !privileged { throw systemError(.notPermitted, name, operation) }
+  }
+}
+
+/// One network namespace.
+struct SimulatedNamespace {
+  var links: [Int32: SimulatedLink] = [1: .loopback]
+  var routes: [SimulatedRoute] = []
+  /// Connected routes that were deleted by hand.
+  var removedRoutes: Set<SimulatedRoute> = []
+  var neighbors: [SimulatedNeighbor] = []
+  var tables: [SimulatedTable] = []
+  var generation: UInt32 = 1
+  var nextHandle: UInt64 = 1
+  var sysctls: [String: String] = [:]
+  private var lastIndex: Int32 = 1
+  private var identifiers: [UInt64: Int32] = [:]
+
+  /// The next free interface index, or `wanted`.
+  mutating func makeIndex(_ wanted: Int32 = 0) -> Int32 {
+    if wanted > 0, links[wanted] == nil { return wanted }
+    repeat { lastIndex += 1 } while links[lastIndex] != nil
+    return lastIndex
+  }
+
+  /// This namespace's id for another one (`IFLA_LINK_NETNSID`).
+  mutating func identifier(of inode: UInt64) -> Int32 {
+    if let known = identifiers[inode] { return known }
+    let made = Int32(identifiers.count)
+    identifiers[inode] = made
+    return made
+  }
+
+  func link(named name: String) -> SimulatedLink? { links.values.first { $0.name == name } }
+
+  func isRunning(_ index: Int32) -> Bool { links[index]?.isUp ?? false }
+}
