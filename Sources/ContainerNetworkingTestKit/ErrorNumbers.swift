@@ -7,6 +7,7 @@ extension Errno {
   static let rangeExceeded = Errno(rawValue: 34)
   static let tooManyLinks = Errno(rawValue: 40)
   static let exchangeFull = Errno(rawValue: 54)
+  static let restart = Errno(rawValue: 85)
   static let addressAbsent = Errno(rawValue: 99)
   static let netDown = Errno(rawValue: 100)
   static let netUnreachable = Errno(rawValue: 101)

@@ -14,7 +14,7 @@ enum KernelUnderTest: String, CaseIterable, Sendable, CustomTestStringConvertibl
 
   /// Both, or the simulated one alone where there is no privilege for the real one and nobody insists on it.
   static var available: [KernelUnderTest] {
-    let isRequired = getenv("REQUIRE_KERNEL_TESTS").map { unsafe String(cString: $0) } == "1"
+    let isRequired = unsafe getenv("REQUIRE_KERNEL_TESTS").map { unsafe String(cString: $0) } == "1"
     return geteuid() == 0 || isRequired ? allCases : [.simulated]
   }
 

@@ -48,5 +48,4 @@ struct SimulatedElement {
 struct NftReferences: Hashable {
   var chains: Set<String> = []
   var sets: Set<String> = []
-  var setIDs: Set<UInt32> = []
 }

@@ -23,7 +23,9 @@ extension SimulatedState {
     guard let kind = info?[type: Int(IFLA_INFO_KIND)]?.string, ["bridge", "veth", "macvlan", "dummy"].contains(kind)
     else { throw refusal(.notSupportedOnSocket, "Unknown device type") }
     let made = try create(kind, message, data: info?[type: Int(IFLA_INFO_DATA)]?.nested(), in: namespace)
-    guard request.flags.contains(.echo), made.namespace == namespace, let link = link(made) else { return [] }
+    guard request.flags.contains(.echo), made.namespace == namespace, var link = link(made) else { return [] }
+    // The echo is sent before the link gets its bridge.
+    link.master = nil
     return [describe(link, in: namespace)]
   }
 

@@ -1,0 +1,138 @@
+import CContainerNetworking
+import Netlink
+import NetworkPrimitives
+import SystemPackage
+
+/// What gets nftables objects, one or all.
+extension SimulatedState {
+  func get(_ request: NetlinkMessage, in namespace: UInt64) throws(NetworkError) -> [SimulatedReply] {
+    guard let content = namespaces[namespace] else { throw refusal(.invalidArgument) }
+    let message = try NetfilterMessage(request)
+    let subsystem = request.type >> 8
+    if subsystem == UInt16(NFNL_SUBSYS_CTNETLINK) {
+      // No packet flows, so no connection is tracked.
+      return []
+    }
+    guard subsystem == UInt16(NFNL_SUBSYS_NFTABLES) else { throw refusal(.invalidArgument) }
+    let all = request.flags.contains(.dump)
+    let found: [SimulatedReply]
+    switch UInt32(request.type & 0xff) {
+    case NFT_MSG_GETTABLE.rawValue: found = content.tables(message, all)
+    case NFT_MSG_GETCHAIN.rawValue: found = content.chains(message, all)
+    case NFT_MSG_GETRULE.rawValue: found = try content.rules(message, all)
+    case NFT_MSG_GETSET.rawValue: found = content.sets(message, all)
+    case NFT_MSG_GETSETELEM.rawValue: found = try content.elements(message, all)
+    case NFT_MSG_GETGEN.rawValue:
+      var body = Self.header(0)
+      body.attribute(number(NFTA_GEN_ID), bigEndian: content.generation)
+      found = [Self.reply(NFT_MSG_NEWGEN, body)]
+    case NFT_MSG_GETOBJ.rawValue, NFT_MSG_GETFLOWTABLE.rawValue: found = []
+    default: throw refusal(.invalidArgument)
+    }
+    guard all || !found.isEmpty else { throw refusal(.noSuchFileOrDirectory) }
+    return found
+  }
+
+  static func header(_ family: UInt8) -> PayloadWriter {
+    var body = PayloadWriter()
+    body.append(family)
+    body.appendZeros(3)
+    return body
+  }
+
+  static func reply(_ type: nf_tables_msg_types, _ body: PayloadWriter) -> SimulatedReply {
+    SimulatedReply(
+      type: UInt16(NFNL_SUBSYS_NFTABLES) << 8 | UInt16(truncatingIfNeeded: type.rawValue), payload: body.bytes)
+  }
+}
+
+extension SimulatedNamespace {
+  private func named(_ message: NetfilterMessage, _ type: Int) -> [SimulatedTable] {
+    let name = message.name(type)
+    return tables.filter { table in
+      (message.family == 0 || table.family == message.family) && (name == nil || table.name == name)
+    }
+  }
+
+  fileprivate func tables(_ message: NetfilterMessage, _ all: Bool) -> [SimulatedReply] {
+    named(message, number(NFTA_TABLE_NAME)).map { table in
+      var body = SimulatedState.header(table.family)
+      body.append(contentsOf: table.attributes)
+      body.attribute(number(NFTA_TABLE_HANDLE), bigEndian: table.handle)
+      body.attribute(number(NFTA_TABLE_USE), bigEndian: UInt32(table.chains.count + table.sets.count))
+      return SimulatedState.reply(NFT_MSG_NEWTABLE, body)
+    }
+  }
+
+  fileprivate func chains(_ message: NetfilterMessage, _ all: Bool) -> [SimulatedReply] {
+    let name = message.name(number(NFTA_CHAIN_NAME))
+    return named(message, number(NFTA_CHAIN_TABLE)).flatMap { table in
+      table.chains.filter { all || $0.name == name }.map { chain in
+        var body = SimulatedState.header(table.family)
+        body.append(contentsOf: chain.attributes)
+        body.attribute(number(NFTA_CHAIN_HANDLE), bigEndian: chain.handle)
+        body.attribute(number(NFTA_CHAIN_USE), bigEndian: UInt32(chain.rules.count))
+        return SimulatedState.reply(NFT_MSG_NEWCHAIN, body)
+      }
+    }
+  }
+
+  fileprivate func rules(_ message: NetfilterMessage, _ all: Bool) throws(NetworkError) -> [SimulatedReply] {
+    let name = message.name(number(NFTA_RULE_CHAIN))
+    let handle = try message.handle(number(NFTA_RULE_HANDLE))
+    return named(message, number(NFTA_RULE_TABLE)).flatMap { table in
+      table.chains.filter { name == nil || $0.name == name }.flatMap { chain in
+        chain.rules.filter { all || $0.handle == handle }.map { rule in
+          var body = SimulatedState.header(table.family)
+          body.append(contentsOf: rule.attributes)
+          body.attribute(number(NFTA_RULE_HANDLE), bigEndian: rule.handle)
+          return SimulatedState.reply(NFT_MSG_NEWRULE, body)
+        }
+      }
+    }
+  }
+
+  fileprivate func sets(_ message: NetfilterMessage, _ all: Bool) -> [SimulatedReply] {
+    let name = message.name(number(NFTA_SET_NAME))
+    return named(message, number(NFTA_SET_TABLE)).flatMap { table in
+      table.sets.filter { all || $0.name == name }.map { set in
+        var body = SimulatedState.header(table.family)
+        body.append(contentsOf: set.attributes)
+        body.attribute(number(NFTA_SET_HANDLE), bigEndian: set.handle)
+        return SimulatedState.reply(NFT_MSG_NEWSET, body)
+      }
+    }
+  }
+
+  /// The elements of a set, a hundred to a message; or those whose keys are asked for.
+  fileprivate func elements(_ message: NetfilterMessage, _ all: Bool) throws(NetworkError) -> [SimulatedReply] {
+    let table = tables[try self.table(message, number(NFTA_SET_ELEM_LIST_TABLE))]
+    let index = try set(message, in: try self.table(message, number(NFTA_SET_ELEM_LIST_TABLE)))
+    let set = table.sets[index]
+    var found = set.elements
+    if !all {
+      found = []
+      guard let list = try message.attributes[type: number(NFTA_SET_ELEM_LIST_ELEMENTS)]?.nested() else {
+        throw refusal(.invalidArgument)
+      }
+      for item in list {
+        let key = try SimulatedElement(item, of: set).key
+        guard let element = set.elements.first(where: { $0.key == key }) else {
+          throw refusal(.noSuchFileOrDirectory)
+        }
+        found.append(element)
+      }
+    }
+    return stride(from: 0, to: found.count, by: 100).map { start in
+      var body = SimulatedState.header(table.family)
+      body.attribute(number(NFTA_SET_ELEM_LIST_TABLE), string: table.name)
+      body.attribute(number(NFTA_SET_ELEM_LIST_SET), string: set.name)
+      body.nested(number(NFTA_SET_ELEM_LIST_ELEMENTS)) { list in
+        for element in found[start..<min(start + 100, found.count)] {
+          list.attribute(number(NFTA_LIST_ELEM) | 0x8000, bytes: element.attributes)
+        }
+      }
+      return SimulatedState.reply(NFT_MSG_NEWSETELEM, body)
+    }
+  }
+}

@@ -1,0 +1,127 @@
+import CContainerNetworking
+import Netlink
+import NetworkPrimitives
+import SystemPackage
+
+/// The changes that a transaction makes to sets, maps and their elements.
+extension SimulatedNamespace {
+  mutating func newSet(_ message: NetfilterMessage) throws(NetworkError) {
+    let table = try table(message, number(NFTA_SET_TABLE))
+    guard let name = message.name(number(NFTA_SET_NAME)),
+      let keyLength: UInt32 = try message.attributes[type: number(NFTA_SET_KEY_LEN)]?.bigEndian(), keyLength > 0
+    else { throw refusal(.invalidArgument) }
+    if tables[table].sets.contains(where: { $0.name == name }) {
+      if message.flags.contains(.exclusive) { throw refusal(.fileExists) }
+      return
+    }
+    guard message.flags.contains(.create) else { throw refusal(.noSuchFileOrDirectory) }
+    // An anonymous set's name is a pattern.
+    var given = name
+    if name.hasSuffix("%d") {
+      var position = 0
+      while tables[table].sets.contains(where: { $0.name == "\(name.dropLast(2))\(position)" }) { position += 1 }
+      given = "\(name.dropLast(2))\(position)"
+    }
+    let flags: UInt32 = try message.attributes[type: number(NFTA_SET_FLAGS)]?.bigEndian() ?? 0
+    let id: UInt32 = try message.attributes[type: number(NFTA_SET_ID)]?.bigEndian() ?? 0
+    var attributes = PayloadWriter()
+    attributes.attribute(number(NFTA_SET_TABLE), string: tables[table].name)
+    attributes.attribute(number(NFTA_SET_NAME), string: given)
+    attributes.append(
+      contentsOf: message.bytes(without: [
+        number(NFTA_SET_TABLE), number(NFTA_SET_NAME), number(NFTA_SET_ID), number(NFTA_SET_HANDLE),
+      ]))
+    tables[table].sets.append(
+      SimulatedSet(
+        name: given, handle: makeHandle(), id: id, keyLength: keyLength,
+        isMap: flags & (NFT_SET_MAP.rawValue) != 0, attributes: attributes.bytes))
+  }
+
+  mutating func deleteSet(_ message: NetfilterMessage) throws(NetworkError) {
+    let table = try table(message, number(NFTA_SET_TABLE))
+    let name = message.name(number(NFTA_SET_NAME))
+    let handle = try message.handle(number(NFTA_SET_HANDLE))
+    let index = tables[table].sets.firstIndex { handle == nil ? $0.name == name : $0.handle == handle }
+    guard let index else { throw refusal(.noSuchFileOrDirectory) }
+    let found = tables[table].sets[index].name
+    let isUsed = references(in: table).contains { $0.sets.contains(found) }
+    if isUsed { throw refusal(.resourceBusy) }
+    tables[table].sets.remove(at: index)
+  }
+
+  /// The set that a list of elements is for, by name or by its number in this batch.
+  func set(_ message: NetfilterMessage, in table: Int) throws(NetworkError) -> Int {
+    let name = message.name(number(NFTA_SET_ELEM_LIST_SET))
+    let id: UInt32 = try message.attributes[type: number(NFTA_SET_ELEM_LIST_SET_ID)]?.bigEndian() ?? 0
+    let sets = tables[table].sets
+    let index = sets.firstIndex { $0.name == name } ?? sets.firstIndex { id != 0 && $0.id == id }
+    guard let index else { throw refusal(.noSuchFileOrDirectory) }
+    return index
+  }
+
+  mutating func newElements(_ message: NetfilterMessage) throws(NetworkError) {
+    let table = try table(message, number(NFTA_SET_ELEM_LIST_TABLE))
+    let set = try set(message, in: table)
+    guard let list = try message.attributes[type: number(NFTA_SET_ELEM_LIST_ELEMENTS)]?.nested() else {
+      throw refusal(.invalidArgument)
+    }
+    var content = tables[table].sets[set]
+    for item in list {
+      let element = try SimulatedElement(item, of: content)
+      if content.isMap, element.value == nil, !element.isIntervalEnd { throw refusal(.invalidArgument) }
+      if !content.isMap, element.value != nil { throw refusal(.invalidArgument) }
+      try check(element.references, in: table)
+      if let existing = content.elements.first(where: { $0.key == element.key }) {
+        if message.flags.contains(.exclusive) { throw refusal(.fileExists) }
+        if existing.value != element.value { throw refusal(.resourceBusy) }
+        continue
+      }
+      content.elements.append(element)
+    }
+    tables[table].sets[set] = content
+  }
+
+  mutating func deleteElements(_ message: NetfilterMessage) throws(NetworkError) {
+    let table = try table(message, number(NFTA_SET_ELEM_LIST_TABLE))
+    let set = try set(message, in: table)
+    guard let list = try message.attributes[type: number(NFTA_SET_ELEM_LIST_ELEMENTS)]?.nested() else {
+      tables[table].sets[set].elements = []
+      return
+    }
+    for item in list {
+      let element = try SimulatedElement(item, of: tables[table].sets[set])
+      guard let index = tables[table].sets[set].elements.firstIndex(where: { $0.key == element.key }) else {
+        throw refusal(.noSuchFileOrDirectory)
+      }
+      tables[table].sets[set].elements.remove(at: index)
+    }
+  }
+
+  /// After the batch, its numbers for sets mean nothing.
+  mutating func forgetBatchIDs() {
+    for table in tables.indices {
+      for set in tables[table].sets.indices { tables[table].sets[set].id = 0 }
+    }
+  }
+}
+
+extension SimulatedElement {
+  /// Reads an element of a list; its key must be as long as the set says.
+  init(_ item: Attribute, of set: SimulatedSet) throws(NetworkError) {
+    let parts = try item.nested()
+    guard let value = try parts[type: number(NFTA_SET_ELEM_KEY)]?.nested()[type: number(NFTA_DATA_VALUE)]?.payload
+    else { throw refusal(.invalidArgument) }
+    guard value.count == Int(set.keyLength) else { throw refusal(.invalidArgument) }
+    let end = try parts[type: number(NFTA_SET_ELEM_KEY_END)]?.nested()[type: number(NFTA_DATA_VALUE)]?.payload
+    let flags: UInt32 = try parts[type: number(NFTA_SET_ELEM_FLAGS)]?.bigEndian() ?? 0
+    // What the element is known by: its key, where that ends, and whether it ends an interval itself.
+    key = Array(value) + (end ?? []) + [UInt8(flags & 1)]
+    let data = parts[type: number(NFTA_SET_ELEM_DATA)]
+    self.value = data.map { Array($0.payload) }
+    attributes = Array(item.payload)
+    references = NftReferences()
+    try references.add(verdict: data)
+  }
+
+  var isIntervalEnd: Bool { key.last == 1 }
+}
