@@ -1,6 +1,6 @@
 # What a new user types: `make demo`, `make test`. Both install what is missing (Debian, Ubuntu) and need root for it
 # and for the real kernel.
-.PHONY: demo test format setup clean
+.PHONY: demo bench test format setup clean
 
 Examples := bridge-mode host-mode none-mode container-mode custom-network
 
@@ -16,6 +16,11 @@ demo: setup
 	swift build
 	@for example in $(Examples); do echo; echo "=== $$example"; swift run --skip-build -q $$example || exit 1; done
 	@echo; echo "=== who reaches whom"; swift run --skip-build -q five-modes
+
+bench: setup
+	@if [ "$$(id -u)" != 0 ]; then echo "make bench needs root: it makes network namespaces" >&2; exit 1; fi
+	swift build -c release --product attach-benchmark
+	.build/release/attach-benchmark
 
 test: setup
 	@if [ "$$(id -u)" != 0 ]; then echo "make test needs root: its tests make network namespaces" >&2; exit 1; fi

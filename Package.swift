@@ -50,6 +50,9 @@ let package = Package(
     example("container-mode"),
     example("custom-network"),
     example("five-modes"),
+    .executableTarget(
+      name: "attach-benchmark", dependencies: ["ContainerNetworking", "Playground"], path: "Benchmarks/attach",
+      swiftSettings: settings),
 
     .target(
       name: "ContainerNetworkingTestKit",
