@@ -49,11 +49,20 @@ public struct Playground: Sendable {
 
   /// Runs a command of busybox inside a namespace and gives what it printed; nil when it failed.
   public func busybox(_ arguments: String..., in namespace: NetworkNamespace) throws -> String? {
+    try output(of: Command("busybox", arguments), in: namespace)
+  }
+
+  /// Runs a program inside a namespace and gives what it printed; nil when it failed.
+  public func output(_ program: String, _ arguments: String..., in namespace: NetworkNamespace) throws -> String? {
+    try output(of: Command(program, arguments), in: namespace)
+  }
+
+  private func output(of command: Command, in namespace: NetworkNamespace) throws -> String? {
+    var command = command
     let pipe = try FileDescriptor.pipe()
     defer { try? pipe.readEnd.close() }
     let null = try FileDescriptor.open(FilePath("/dev/null"), .readWrite)
     defer { try? null.close() }
-    var command = Command("busybox", arguments)
     command.input = null.rawValue
     command.output = pipe.writeEnd.rawValue
     command.error = null.rawValue

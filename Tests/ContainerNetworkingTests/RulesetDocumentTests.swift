@@ -1,0 +1,55 @@
+import ContainerNetworking
+import Foundation
+import Playground
+import SystemPackage
+import Testing
+
+/// The page that shows the kernel's own view of an attach is what the tools print, not what somebody remembers.
+@Suite struct RulesetDocumentTests {
+  @Test func documentIsWhatTheKernelHas() async throws {
+    let world = try Playground()
+    let controller = try await NetworkController(host: world.host)
+    try await controller.attach("web", options: AttachOptions(ports: [try PortMapping("8080:80")]))
+    let ruleset = try #require(try world.output("nft", "-n", "list", "ruleset", in: world.host))
+    let link = try #require(try world.output("ip", "-d", "link", "show", "cn0", in: world.host))
+    try await controller.removeAll()
+    let left = try world.output("nft", "list", "ruleset", in: world.host)
+    #expect(left == "")
+
+    let page = """
+      # The kernel's view of one container
+
+      The host's namespace after `attach("web", options: AttachOptions(ports: [PortMapping("8080:80")]))`, by the tools
+      that an operator has. A test makes this page and compares it.
+
+      `nft -n list ruleset`:
+
+      ```
+      \(Self.stable(ruleset))
+      ```
+
+      The bridge, by the first two lines of `ip -d link show cn0`:
+
+      ```
+      \(Self.stable(link.split(separator: "\n").prefix(2).joined(separator: "\n")))
+      ```
+
+      """
+    let path = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../Documentation/Kernel.md")
+    if ProcessInfo.processInfo.environment["UPDATE_DOCUMENTS"] != nil {
+      try Data(page.utf8).write(to: path)
+    }
+    let written = try String(contentsOf: path, encoding: .utf8)
+    #expect(written == page, "the page differs; run UPDATE_DOCUMENTS=1 swift test --filter RulesetDocumentTests")
+  }
+
+  /// Without what differs from run to run and from machine to machine: indices, counters, qdisc.
+  private static func stable(_ text: String) -> String {
+    var text = text
+    text.replace(#/packets \d+ bytes \d+/#, with: "packets 0 bytes 0")
+    text.replace(#/(?m)^\d+: /#, with: "N: ")
+    text.replace(#/ qdisc \w+/#, with: "")
+    while text.hasSuffix("\n") { text.removeLast() }
+    return text
+  }
+}
