@@ -65,7 +65,8 @@ let package = Package(
     .testTarget(
       name: "NetworkPrimitivesTests", dependencies: ["NetworkPrimitives", system], swiftSettings: settings),
     .testTarget(
-      name: "ContractTests", dependencies: ["ContainerNetworkingTestKit", "Netlink", "NetworkPrimitives", system],
+      name: "ContractTests",
+      dependencies: ["ContainerNetworking", "ContainerNetworkingTestKit", "Netlink", "NetworkPrimitives", system],
       swiftSettings: settings),
     .testTarget(
       name: "NetlinkTests", dependencies: ["Netlink", "NetworkPrimitives", system], swiftSettings: settings),

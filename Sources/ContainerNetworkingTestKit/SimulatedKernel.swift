@@ -42,7 +42,13 @@ public final class SimulatedKernel: Kernel {
   /// - Throws: `.notFound`.
   public func openNamespace(at path: FilePath) throws(NetworkError) -> NamespaceHandle {
     if path == "/proc/self/ns/net" { return try currentNamespace() }
-    let inode = state.withLock { $0.pins[path.string] }
+    // As NetworkNamespace.path has it: a descriptor of this process.
+    let parts = path.string.split(separator: "/")
+    let isDescriptor = parts.count == 4 && parts[0] == "proc" && parts[2] == "fd"
+    let descriptor = isDescriptor ? Int32(parts[3]) : nil
+    let inode = state.withLock { state in
+      state.pins[path.string] ?? descriptor.flatMap { state.namespace(ofDescriptor: $0) }
+    }
     guard let inode else { throw systemError(.noSuchFileOrDirectory, "open", "open network namespace \(path)") }
     return handle(of: inode)
   }
