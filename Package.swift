@@ -20,7 +20,8 @@ func example(_ name: String) -> Target {
 let package = Package(
   name: "ContainerNetworking",
   products: [
-    .library(name: "ContainerNetworkingTestKit", targets: ["ContainerNetworkingTestKit"])
+    .library(name: "ContainerNetworking", targets: ["ContainerNetworking"]),
+    .library(name: "ContainerNetworkingTestKit", targets: ["ContainerNetworkingTestKit"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-system", from: "1.8.1")
