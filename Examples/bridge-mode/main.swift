@@ -12,7 +12,9 @@ do {
     "web", to: .bridge, options: AttachOptions(ports: [PortMapping("8080:80")]))
   try world.show("web, mode bridge", web.namespace)
 
-  guard let endpoint = web.endpoints.first, let gateway = endpoint.gateway else { fatalError("no endpoint") }
+  guard let endpoint = web.endpoints.first, let gateway = endpoint.gateway else {
+    throw NetworkError(.notFound, operation: "show web", reason: "it has no endpoint with a gateway")
+  }
   try world.showPing("the gateway", "\(gateway)", from: web.namespace)
   if !world.isMachine {
     try world.showPing("the host", Playground.hostAddress, from: web.namespace)
