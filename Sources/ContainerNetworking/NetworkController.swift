@@ -60,6 +60,40 @@ public final class NetworkController: Sendable {
     try await worker.run { [engine] () throws(NetworkError) in try engine.detach(container) }
   }
 
+  /// Takes a container off the network as ``detach(_:)`` does, but leaves its static addresses its own: nobody else gets
+  /// them until it is attached again, and gets them back, or is detached.
+  ///
+  /// - Throws: As ``detach(_:)``.
+  public func stop(_ container: String) async throws(NetworkError) {
+    try await worker.run { [engine] () throws(NetworkError) in try engine.detach(container, keepsAddresses: true) }
+  }
+
+  /// Puts a container that is attached on one more network, while it runs.
+  ///
+  /// - Throws: `.notFound`; `.alreadyExists` when it is on that network; `.conflictingOptions` for a container in host, none
+  ///   or container mode; else as ``attach(_:to:options:namespace:)``.
+  @discardableResult
+  public func connect(
+    _ container: String, to network: String, options: EndpointOptions = EndpointOptions()
+  ) async throws(NetworkError) -> Endpoint {
+    try await worker.run { [engine] () throws(NetworkError) in
+      try engine.connect(container, to: network, options: options)
+    }
+  }
+
+  /// Takes a container off one network, while it runs.
+  ///
+  /// - Parameter isForced: Whether a container that is stopped, or whose namespace is gone, is taken off too.
+  /// - Throws: `.notFound` when it is not on that network; `.conflictingOptions` as ``connect(_:to:options:)``; everything
+  ///   that could not be taken away.
+  public func disconnect(
+    _ container: String, from network: String, isForced: Bool = false
+  ) async throws(NetworkError) {
+    try await worker.run { [engine] () throws(NetworkError) in
+      try engine.disconnect(container, from: network, isForced: isForced)
+    }
+  }
+
   /// The sandbox of a container that is attached.
   public func sandbox(_ container: String) async throws(NetworkError) -> Sandbox {
     try await worker.run { [engine] () throws(NetworkError) in try engine.sandbox(container) }
@@ -67,7 +101,10 @@ public final class NetworkController: Sendable {
 
   /// Every container that is attached, by name.
   public func sandboxes() async throws(NetworkError) -> [Sandbox] {
-    try await worker.run { [engine] () throws(NetworkError) in engine.allSandboxes() }
+    try await worker.run { [engine] () throws(NetworkError) in
+      // One whose namespace is gone is known to reconcile and detach, not here.
+      try engine.allSandboxes().compactMap { record in try? engine.sandbox(record.container) }
+    }
   }
 
   /// Makes a custom network.
@@ -92,12 +129,49 @@ public final class NetworkController: Sendable {
   ///
   /// - Throws: `.notFound`; `.ambiguous`, listing the matches.
   public func network(_ name: String) async throws(NetworkError) -> NetworkRecord {
-    try await worker.run { [engine] () throws(NetworkError) in try engine.network(name).record }
+    try await worker.run { [engine] () throws(NetworkError) in try engine.network(name) }
   }
 
-  /// Every bridge network, by name; the default one only once it was used.
+  /// The networks that a filter means, in the natural order of their names; the default one only once it was used.
+  public func networks(matching filter: NetworkFilter) async throws(NetworkError) -> [NetworkRecord] {
+    try await worker.run { [engine] () throws(NetworkError) in
+      try engine.look { state in
+        state.networks.values.filter { network in
+          filter.matches(network, isUsed: !state.endpoints(ofNetwork: network.id).isEmpty)
+        }.sorted { NaturalOrder.precedes($0.name, $1.name) }
+      }
+    }
+  }
+
+  /// A network with who is on it and how full it is, by full id, name, or unique id prefix.
+  ///
+  /// - Throws: `.notFound`; `.ambiguous`, listing the matches.
+  public func inspect(_ network: String) async throws(NetworkError) -> NetworkInspection {
+    try await worker.run { [engine] () throws(NetworkError) in try engine.inspect(network) }
+  }
+
+  /// Removes the custom networks that a filter means and that nothing is on; one that cannot be removed is no reason to
+  /// leave the others.
+  ///
+  /// - Throws: `.inUse` while another prune of this controller is under way.
+  @discardableResult
+  public func prune(matching filter: NetworkFilter = NetworkFilter()) async throws(NetworkError) -> PruneReport {
+    try await worker.run { [engine] () throws(NetworkError) in try engine.prune(filter) }
+  }
+
+  /// What happened to networks lately, oldest first, each with its number; with another process's, where the store is
+  /// shared. A store keeps the last 1,000.
+  ///
+  /// - Parameter number: The last one that is known; 0 for all.
+  public func events(
+    after number: UInt64 = 0
+  ) async throws(NetworkError) -> [(number: UInt64, event: NetworkEvent)] {
+    try await worker.run { [engine] () throws(NetworkError) in try engine.store.events(after: number) }
+  }
+
+  /// Every network, by name; the default one only once it was used.
   public func networks() async throws(NetworkError) -> [NetworkRecord] {
-    try await worker.run { [engine] () throws(NetworkError) in engine.allNetworks() }
+    try await worker.run { [engine] () throws(NetworkError) in try engine.allNetworks() }
   }
 
   /// Detaches every container and removes every network of this controller, and its firewall table.
@@ -106,37 +180,4 @@ public final class NetworkController: Sendable {
   public func removeAll() async throws(NetworkError) {
     try await worker.run { [engine] () throws(NetworkError) in try engine.removeAll() }
   }
-}
-
-/// What a controller does without being told.
-public struct ControllerSettings: Sendable {
-  /// Name of the default network's bridge; Docker's is `docker0`.
-  public var defaultBridge: String
-  /// Where networks without a subnet get one, the first that no route of the host and none of ``resolvers`` overlaps.
-  public var pools: DefaultPools
-  /// The name servers that the host asks; nil for those of the machine's own resolv.conf(5), read when one is needed.
-  public var resolvers: [IPAddress]?
-
-  /// Makes settings.
-  public init(
-    defaultBridge: String = "cn0", pools: DefaultPools = .ofThisMachine(), resolvers: [IPAddress]? = nil
-  ) {
-    self.defaultBridge = defaultBridge
-    self.pools = pools
-    self.resolvers = resolvers
-  }
-}
-
-/// What a container gets: its namespace, its endpoints, and what could not be done.
-public struct Sandbox: Sendable {
-  /// The container's name.
-  public let container: String
-  /// How it is on the network.
-  public let mode: NetworkMode
-  /// Its namespace; ``NetworkNamespace/path`` is what an OCI runtime takes.
-  public let namespace: NetworkNamespace
-  /// Its endpoints; in container mode the donor's.
-  public let endpoints: [Endpoint]
-  /// What was asked for and not done.
-  public let warnings: [AttachWarning]
 }

@@ -34,6 +34,19 @@ public enum NetworkMode: Hashable, Sendable {
   }
 }
 
+extension NetworkMode: Codable {
+  /// Decodes the text form.
+  public init(from decoder: any Decoder) throws {
+    self = try NetworkMode(try decoder.singleValueContainer().decode(String.self))
+  }
+
+  /// Encodes the text form.
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.singleValueContainer()
+    try container.encode(description)
+  }
+}
+
 extension NetworkMode: CustomStringConvertible {
   /// The text that ``init(_:)`` reads.
   public var description: String {

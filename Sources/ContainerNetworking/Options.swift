@@ -2,37 +2,138 @@ public import NetworkPrimitives
 
 /// What a custom network is to be like.
 public struct NetworkOptions: Hashable, Sendable {
-  /// Addresses of the network; nil to have them chosen from the controller's pools.
-  public var subnet: Subnet?
-  /// Where dynamic addresses come from; inside the subnet.
-  public var ipRange: Subnet?
-  /// The bridge's address; nil for the first free one of the range.
-  public var gateway: IPAddress?
+  /// What its endpoints are made of.
+  public var driver: NetworkDriver
+  /// The subnets, one of a family; a family that is switched on and has none here gets one from the controller's pools.
+  public var subnets: [Subnet]
+  /// Where dynamic addresses come from; each inside the subnet of its family.
+  public var ipRanges: [Subnet]
+  /// The bridge's addresses; of a family without one here, the first free address of its range.
+  public var gateways: [IPAddress]
   /// Addresses that no container is given, by what they are for.
   public var auxiliaryAddresses: [String: IPAddress]
+  /// Whether endpoints have IPv4 addresses.
+  public var isIPv4Enabled: Bool
+  /// Whether endpoints have IPv6 addresses; nil for: if there is an IPv6 subnet.
+  public var isIPv6Enabled: Bool?
   /// Whether nothing passes in or out.
   public var isInternal: Bool
-  /// Maximum transmission unit, bytes, 576 to 65,535; 1,500 by default.
+  /// Maximum transmission unit, bytes, 576 (1,280 with IPv6) to 65,535; 1,500 by default.
   public var mtu: UInt32
-  /// Name of the bridge; nil for one made of the network's id.
+  /// Name of the bridge; nil for one made of the network's id. One that exists is adopted, and never deleted.
   public var bridge: InterfaceName?
+  /// What passes.
+  public var policy: NetworkPolicy
+  /// What interfaces in containers are called, before their number; 1 to 12 letters.
+  public var interfacePrefix: String
   /// Labels.
   public var labels: [String: String]
+  /// The driver's options as they were written, for `inspect`; see ``init(parsing:)``.
+  public var driverOptions: [String: String]
 
   /// Makes options; each has a default.
   public init(
-    subnet: Subnet? = nil, ipRange: Subnet? = nil, gateway: IPAddress? = nil,
-    auxiliaryAddresses: [String: IPAddress] = [:], isInternal: Bool = false, mtu: UInt32 = 1500,
-    bridge: InterfaceName? = nil, labels: [String: String] = [:]
+    driver: NetworkDriver = .bridge, subnet: Subnet? = nil, ipRange: Subnet? = nil, gateway: IPAddress? = nil,
+    auxiliaryAddresses: [String: IPAddress] = [:], isIPv6Enabled: Bool? = nil, isInternal: Bool = false,
+    mtu: UInt32 = 1500, bridge: InterfaceName? = nil, policy: NetworkPolicy = NetworkPolicy(),
+    labels: [String: String] = [:]
   ) {
-    self.subnet = subnet
-    self.ipRange = ipRange
-    self.gateway = gateway
+    self.driver = driver
+    subnets = subnet.map { [$0] } ?? []
+    ipRanges = ipRange.map { [$0] } ?? []
+    gateways = gateway.map { [$0] } ?? []
     self.auxiliaryAddresses = auxiliaryAddresses
+    isIPv4Enabled = true
+    self.isIPv6Enabled = isIPv6Enabled
     self.isInternal = isInternal
     self.mtu = mtu
     self.bridge = bridge
+    self.policy = policy
+    interfacePrefix = "eth"
     self.labels = labels
+    driverOptions = [:]
+  }
+}
+
+/// What a network's endpoints are made of.
+public enum NetworkDriver: String, Hashable, Sendable, Codable, CaseIterable {
+  /// A bridge of the host and a veth pair for each endpoint.
+  case bridge
+  /// A link of the host's, shared by hardware address.
+  case macvlan
+  /// A link of the host's, shared by IP address.
+  case ipvlan
+  /// A bridge that spans hosts, by VXLAN.
+  case overlay
+}
+
+/// What passes between a network's containers and others.
+public struct NetworkPolicy: Hashable, Sendable, Codable {
+  /// How containers are reached from outside by their own addresses.
+  public enum GatewayMode: String, Hashable, Sendable, Codable, CaseIterable {
+    /// Not at all: by published ports, which translate addresses.
+    case nat
+    /// Freely; what goes out is translated all the same.
+    case natUnprotected = "nat-unprotected"
+    /// By published container ports, and ping; addresses are not translated.
+    case routed
+    /// The bridge has no address at all; internal networks only.
+    case isolated
+  }
+
+  /// Whether containers of the network reach each other by their own addresses (Docker's `icc`).
+  public var allowsContainerTraffic: Bool
+  /// Whether what goes out gets the host's address (Docker's `enable_ip_masquerade`).
+  public var masquerades: Bool
+  /// Reach by IPv4.
+  public var gatewayModeIPv4: GatewayMode
+  /// Reach by IPv6.
+  public var gatewayModeIPv6: GatewayMode
+  /// Where ports without a host address are published; nil for every address.
+  public var hostBindingAddress: IPAddress?
+
+  /// Docker's defaults, unless said.
+  public init(
+    allowsContainerTraffic: Bool = true, masquerades: Bool = true, gatewayModeIPv4: GatewayMode = .nat,
+    gatewayModeIPv6: GatewayMode = .nat, hostBindingAddress: IPAddress? = nil
+  ) {
+    self.allowsContainerTraffic = allowsContainerTraffic
+    self.masquerades = masquerades
+    self.gatewayModeIPv4 = gatewayModeIPv4
+    self.gatewayModeIPv6 = gatewayModeIPv6
+    self.hostBindingAddress = hostBindingAddress
+  }
+
+  /// The mode of a family.
+  public func gatewayMode(_ family: AddressFamily) -> GatewayMode {
+    family == .ipv4 ? gatewayModeIPv4 : gatewayModeIPv6
+  }
+}
+
+/// What a container asks for on one network.
+public struct EndpointOptions: Hashable, Sendable {
+  /// Addresses of its own choice, one of a family; custom networks only. Of a family without one here, the next free one.
+  public var addresses: [IPAddress]
+  /// The container's hardware address; nil for one made of its IPv4 address.
+  public var macAddress: MACAddress?
+  /// Names that the network's other containers know it by, besides its own; custom networks only.
+  public var aliases: [String]
+  /// The interface in the container; nil for the network's prefix and the lowest free number.
+  public var interface: InterfaceName?
+  /// The highest of a container's networks has the default route. Of equals, one that is not internal; then one with
+  /// more families; then the first by name.
+  public var gatewayPriority: Int
+
+  /// Makes options; each has a default.
+  public init(
+    addresses: [IPAddress] = [], macAddress: MACAddress? = nil, aliases: [String] = [],
+    interface: InterfaceName? = nil, gatewayPriority: Int = 0
+  ) {
+    self.addresses = addresses
+    self.macAddress = macAddress
+    self.aliases = aliases
+    self.interface = interface
+    self.gatewayPriority = gatewayPriority
   }
 }
 
@@ -40,61 +141,36 @@ public struct NetworkOptions: Hashable, Sendable {
 public struct AttachOptions: Hashable, Sendable {
   /// Ports to publish on the host.
   public var ports: [PortMapping]
-  /// The container's address; custom networks only. Nil for the next free one.
-  public var address: IPAddress?
-  /// The container's hardware address; nil for one made of its IPv4 address.
-  public var macAddress: MACAddress?
+  /// What it asks for on the network.
+  public var endpoint: EndpointOptions
 
   /// Makes options; each has a default.
-  public init(ports: [PortMapping] = [], address: IPAddress? = nil, macAddress: MACAddress? = nil) {
+  public init(
+    ports: [PortMapping] = [], address: IPAddress? = nil, macAddress: MACAddress? = nil,
+    endpoint: EndpointOptions = EndpointOptions()
+  ) {
     self.ports = ports
-    self.address = address
-    self.macAddress = macAddress
+    self.endpoint = endpoint
+    if let address { self.endpoint.addresses.append(address) }
+    if let macAddress { self.endpoint.macAddress = macAddress }
   }
 }
 
 /// Something that was asked for and quietly would not have been done.
-public enum AttachWarning: Hashable, Sendable, CustomStringConvertible {
-  /// Host and none mode publish nothing: there the container's ports are the host's, or there is no interface.
-  case portDiscarded(PortMapping, NetworkMode)
+public enum AttachWarning: Hashable, Sendable, Codable, CustomStringConvertible {
+  /// Nothing is published in host and none mode and on an internal network: there the container's ports are the host's,
+  /// or nothing reaches it.
+  case portDiscarded(PortMapping, String)
 
   /// The warning as a sentence.
   public var description: String {
     switch self {
-    case .portDiscarded(let port, .host):
+    case .portDiscarded(let port, "host"):
       "port \(port.containerPorts)/\(port.transport) is not published: in host mode the container's ports are the host's"
-    case .portDiscarded(let port, let mode):
-      "port \(port.containerPorts)/\(port.transport) is not published: in mode \(mode) there is no interface"
+    case .portDiscarded(let port, "none"):
+      "port \(port.containerPorts)/\(port.transport) is not published: in mode none there is no interface"
+    case .portDiscarded(let port, let network):
+      "port \(port.containerPorts)/\(port.transport) is not published: the network \"\(network)\" is internal"
     }
-  }
-}
-
-extension NetworkMode {
-  /// Which options cannot be had in this mode, all of them, each saying both halves.
-  func conflicts(with options: AttachOptions, container: String) -> [NetworkError] {
-    var errors: [NetworkError] = []
-    let refuse = { (what: String, remedy: String) in
-      errors.append(
-        NetworkError(
-          .conflictingOptions, operation: "attach \"\(container)\" in mode \(self)",
-          reason: "\(what) cannot be combined with mode \"\(self)\"; \(remedy)"))
-    }
-    switch self {
-    case .network: break
-    case .bridge:
-      if let address = options.address {
-        refuse("the static address \(address)", "create a network with a subnet of your own and attach to that")
-      }
-    case .host, .none, .container:
-      if let address = options.address { refuse("the static address \(address)", "leave it out") }
-      if let address = options.macAddress { refuse("the MAC address \(address)", "leave it out") }
-    }
-    switch self {
-    case .container(let donor):
-      if donor == container { refuse("the container itself as donor", "name another container") }
-      if !options.ports.isEmpty { refuse("publishing ports", "publish them on \"\(donor)\", whose namespace it is") }
-    case .none, .host, .bridge, .network: break
-    }
-    return errors
   }
 }

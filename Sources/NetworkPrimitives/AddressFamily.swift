@@ -1,6 +1,6 @@
 /// The two families of IP addresses. The raw value is Linux's `AF_INET` or `AF_INET6` (`linux/socket.h`), which is what
 /// netlink messages carry.
-public enum AddressFamily: UInt8, Sendable, Hashable, CaseIterable {
+public enum AddressFamily: UInt8, Sendable, Hashable, Codable, CaseIterable {
   /// `AF_INET`, RFC 791.
   case ipv4 = 2
   /// `AF_INET6`, RFC 8200.

@@ -64,6 +64,8 @@ public struct NetworkError: Error, Sendable, Hashable {
     public static let replyLost = Code("replyLost")
     /// A dump kept changing underneath us (`NLM_F_DUMP_INTR`) on every try.
     public static let interrupted = Code("interrupted")
+    /// A record of the store cannot be read.
+    public static let damagedRecord = Code("damagedRecord")
     /// The object was closed or detached before this call.
     public static let closed = Code("closed")
     /// Any other refusal of the kernel; see ``NetworkError/kernel``.

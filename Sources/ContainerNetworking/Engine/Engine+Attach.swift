@@ -1,5 +1,10 @@
 import NetworkPrimitives
 import Synchronization
+import SystemPackage
+
+#if canImport(Glibc)
+  import Glibc
+#endif
 
 extension Engine {
   func attach(
@@ -7,115 +12,302 @@ extension Engine {
   ) throws(NetworkError) -> Sandbox {
     let operation = "attach \"\(container)\" to \(mode)"
     try Name.check(container, what: "container", operation: operation)
-    try checkConflicts(mode, options, container: container, givenNamespace: namespace != nil, operation: operation)
-
-    return try state.withLock { (state) throws(NetworkError) in
-      guard state.members[container] == nil else {
-        throw NetworkError(
-          .alreadyExists, operation: operation, reason: "\"\(container)\" is attached already; detach it first")
+    try mode.conflicts(with: options, container: container, hasNamespace: namespace != nil).throwAny(operation)
+    let made = mode == .bridge ? try ensureDefaultNetwork() : nil
+    do throws(NetworkError) {
+      return try attachPrepared(container, mode, options, namespace, operation)
+    } catch {
+      // The default network was made for this container; another that came to use it meanwhile keeps it.
+      guard let made else { throw error }
+      do throws(NetworkError) { try removeNetwork(id: made.id) } catch let leftover {
+        if leftover.code != .inUse { throw undone(operation, error, leftovers: [leftover]) }
       }
-      switch mode {
-      case .host:
-        return try join(Group(namespace: host, endpoints: [], members: []), container, mode, options, &state)
-      case .none:
-        let own = if let namespace { namespace } else { try NetworkNamespace.create(on: host.kernel) }
-        return try join(Group(namespace: own, endpoints: [], members: []), container, mode, options, &state)
-      case .container(let donor):
-        guard let index = state.members[donor]?.group, let group = state.groups[index] else {
-          throw NetworkError(
-            .notFound, operation: operation, reason: "the donor \"\(donor)\" is not running; attach it first")
-        }
-        return try join(group, at: index, container, mode, options, &state)
-      case .bridge, .network:
-        // A failure leaves the state as it was; what is in the kernel is taken back by the notes.
-        var next = state
-        let sandbox = try Undo.guarding(operation) { (undo) throws(NetworkError) in
-          let network = try networkForAttach(mode, &next, &undo)
-          let own = if let namespace { namespace } else { try NetworkNamespace.create(on: host.kernel) }
-          let interface = namespace == nil ? try InterfaceName("eth0") : try freeInterface(in: own)
-          let endpoint = try connect(container, own, interface, to: network, options, &next, &undo)
-          return try join(Group(namespace: own, endpoints: [endpoint], members: []), container, mode, options, &next)
-        }
-        state = next
-        return sandbox
-      }
+      throw error
     }
   }
 
-  func detach(_ container: String) throws(NetworkError) {
-    let failures = try state.withLock { (state) throws(NetworkError) -> [NetworkError] in
-      guard let member = state.members[container], var group = state.groups[member.group] else {
-        throw NetworkError(
-          .notFound, operation: "detach \"\(container)\"", reason: "\"\(container)\" is not attached")
-      }
-      var failures: [NetworkError] = []
-      do throws(NetworkError) { try store.removeSandbox(container: container) } catch { failures.append(error) }
-      state.members[container] = nil
-      group.members.remove(container)
-      if group.members.isEmpty {
-        state.groups[member.group] = nil
-        for endpoint in group.endpoints.reversed() { failures += disconnect(endpoint, &state) }
-      } else {
-        state.groups[member.group] = group
-      }
-      return failures
-    }
-    guard failures.isEmpty else {
-      throw NetworkError(
-        failures[0].code, operation: "detach \"\(container)\"",
-        reason: "\(failures.count) things could not be taken away", causes: failures)
-    }
-  }
-
-  private func checkConflicts(
-    _ mode: NetworkMode, _ options: AttachOptions, container: String, givenNamespace: Bool, operation: String
-  ) throws(NetworkError) {
-    var conflicts = mode.conflicts(with: options, container: container)
-    switch mode {
-    case .host, .container:
-      if givenNamespace {
-        conflicts.append(
-          NetworkError(
-            .conflictingOptions, operation: operation,
-            reason: "a namespace of the container's own cannot be combined with mode \"\(mode)\", which has one"))
-      }
-    case .none, .bridge, .network: break
-    }
-    guard let first = conflicts.first else { return }
-    throw conflicts.count == 1
-      ? first
-      : NetworkError(
-        .conflictingOptions, operation: operation, reason: "\(conflicts.count) options conflict", causes: conflicts)
-  }
-
-  /// Records the container as a member of the group; the last step of every attach.
-  private func join(
-    _ group: Group, at index: Int? = nil, _ container: String, _ mode: NetworkMode, _ options: AttachOptions,
-    _ state: inout State
+  private func attachPrepared(
+    _ container: String, _ mode: NetworkMode, _ options: AttachOptions, _ namespace: NetworkNamespace?,
+    _ operation: String
   ) throws(NetworkError) -> Sandbox {
-    let isDiscarding = mode == .host || mode == .none
-    let warnings = isDiscarding ? options.ports.map { AttachWarning.portDiscarded($0, mode) } : []
-    let isSharer = index != nil
-    try store.save(
-      SandboxRecord(container: container, mode: mode, endpoints: isSharer ? [] : group.endpoints))
-    var group = group
-    group.members.insert(container)
-    if index == nil { state.lastGroup += 1 }
-    let index = index ?? state.lastGroup
-    state.groups[index] = group
-    state.members[container] = Member(mode: mode, group: index, warnings: warnings)
-    return try state.sandbox(container)
+    try reclaim(container)
+    let request = EndpointRequest(
+      container: container, options: options.endpoint, ports: options.ports,
+      ephemeral: options.ports.isEmpty ? nil : try ephemeralPorts(),
+      usedNames: try namespace.map { (given) throws(NetworkError) in try interfaceNames(in: given) } ?? [])
+    let planned = try transaction { (transaction) throws(NetworkError) in
+      try plan(request, mode, namespace, operation, &transaction)
+    }
+    do throws(NetworkError) {
+      return try make(planned, namespace)
+    } catch {
+      throw undone(operation, error, leftovers: abandon(planned, error.leftovers))
+    }
   }
 
-  /// The network of a mode; the default one is made at its first use.
-  private func networkForAttach(
-    _ mode: NetworkMode, _ state: inout State, _ undo: inout Undo
-  ) throws(NetworkError) -> Network {
-    guard case .network(let name) = mode else {
-      if let network = state.networks.values.first(where: { $0.record.name == "bridge" }) { return network }
-      return try addNetwork(
-        "bridge", NetworkOptions(bridge: try InterfaceName(settings.defaultBridge)), &state, &undo)
+  /// A sandbox as it is written down before anything is made.
+  struct PlannedSandbox {
+    var record: SandboxRecord
+    var endpoint: Endpoint?
+    var network: NetworkRecord?
+  }
+
+  private func plan(
+    _ request: EndpointRequest, _ mode: NetworkMode, _ namespace: NetworkNamespace?, _ operation: String,
+    _ transaction: inout Transaction
+  ) throws(NetworkError) -> PlannedSandbox {
+    let container = request.container
+    if let known = transaction.state.sandboxes[container], known.phase != .stopped {
+      try checkIdle(known.phase, known.owner, "\"\(container)\"", operation)
+      throw NetworkError(
+        .alreadyExists, operation: operation, reason: "\"\(container)\" is attached already; detach it first")
     }
-    return try state.network(name)
+    var record = SandboxRecord(
+      container: container, mode: mode, sandboxID: makeID(), namespacePath: namespace?.origin?.string,
+      namespaceInode: namespace?.identity.inode, ownsNamespace: false, warnings: [], phase: .creating,
+      owner: store.token)
+    var planned = PlannedSandbox(record: record, endpoint: nil, network: nil)
+    switch mode {
+    case .host:
+      record.sandboxID = Self.hostSandbox
+      record.warnings = request.ports.map { .portDiscarded($0, "host") }
+    case .container(let donor):
+      guard let other = transaction.state.sandboxes[donor], other.phase == .ready else {
+        throw NetworkError(
+          .notFound, operation: operation, reason: "the donor \"\(donor)\" is not running; attach it first")
+      }
+      record.sandboxID = other.sandboxID
+      record.namespacePath = other.namespacePath
+      record.namespaceInode = other.namespaceInode
+      record.ownsNamespace = other.ownsNamespace
+    case .none: record.warnings = request.ports.map { .portDiscarded($0, "none") }
+    case .bridge, .network:
+      let network = try readyNetwork(mode == .bridge ? "bridge" : "\(mode)", operation, transaction.state)
+      var request = request
+      if network.isInternal {
+        record.warnings = request.ports.map { .portDiscarded($0, network.name) }
+        request.ports = []
+      }
+      planned.network = network
+      planned.endpoint = try planEndpoint(request, record.sandboxID, network, &transaction)
+    }
+    let makesNamespace = namespace == nil && mode != .host && record.namespaceInode == nil
+    if makesNamespace, let directory = settings.namespaceDirectory {
+      record.namespacePath = directory.appending(container).string
+      record.ownsNamespace = true
+    }
+    planned.record = record
+    transaction.save(.sandbox(record))
+    return planned
+  }
+
+  /// Makes what was planned, and writes down that it is made.
+  ///
+  /// - Throws: What failed, with what could not be taken back as its leftovers.
+  private func make(_ planned: PlannedSandbox, _ given: NetworkNamespace?) throws(NetworkError) -> Sandbox {
+    let namespace = try enter(planned.record, given)
+    var connected: (Endpoint, NetworkRecord)?
+    do throws(NetworkError) {
+      if let endpoint = planned.endpoint, let network = planned.network {
+        try bridges.connect(endpoint, to: network, in: namespace, routes: endpoint.gateways.map(\.family))
+        connected = (endpoint, network)
+      }
+      let (record, endpoints) = try finish(planned, namespace)
+      namespaces.withLock { $0[record.sandboxID] = namespace }
+      return Sandbox(record, endpoints, namespace)
+    } catch {
+      var leftovers = error.leftovers
+      if let (endpoint, network) = connected { leftovers += bridges.disconnect(endpoint, from: network) }
+      if given == nil { leftovers += leave(planned.record) }
+      throw error.withoutLeftovers.with(leftovers: leftovers)
+    }
+  }
+
+  private func finish(
+    _ planned: PlannedSandbox, _ namespace: NetworkNamespace
+  ) throws(NetworkError) -> (SandboxRecord, [Endpoint]) {
+    try transaction { (transaction) throws(NetworkError) in
+      var record = planned.record
+      record.phase = .ready
+      record.owner = ""
+      record.namespaceInode = namespace.identity.inode
+      transaction.save(.sandbox(record))
+      if var endpoint = planned.endpoint {
+        endpoint.phase = .ready
+        endpoint.owner = ""
+        transaction.save(.endpoint(endpoint))
+        transaction.note(
+          NetworkEvent(
+            .connect, networkID: endpoint.networkID, network: endpoint.networkName, container: record.container))
+      }
+      return (record, transaction.state.endpoints(ofSandbox: record.sandboxID).filter { $0.phase == .ready })
+    }
+  }
+
+  /// The container's namespace: the given, the donor's, the host's, or a new one, pinned where the record says so.
+  private func enter(
+    _ record: SandboxRecord, _ given: NetworkNamespace?
+  ) throws(NetworkError) -> NetworkNamespace {
+    if let given { return given }
+    if record.namespaceInode != nil || record.sandboxID == Self.hostSandbox { return try namespace(of: record) }
+    if case .container = record.mode { return try namespace(of: record) }
+    let made = try NetworkNamespace.create(on: host.kernel)
+    guard record.ownsNamespace, let path = record.namespacePath else { return made }
+    try host.kernel.pinNamespace(made.handle, at: FilePath(path))
+    // By that path other processes find it, and so does an OCI runtime that outlives this one.
+    return NetworkNamespace(made.handle, of: host.kernel, origin: FilePath(path))
+  }
+
+  /// Unpins the namespace that was made for a sandbox, if it was; what is gone is not a failure.
+  func leave(_ record: SandboxRecord) -> [NetworkError] {
+    guard record.ownsNamespace, let path = record.namespacePath else { return [] }
+    if case .container = record.mode, record.phase == .creating { return [] }
+    return attempt { () throws(NetworkError) in try host.kernel.unpinNamespace(at: FilePath(path)) }
+  }
+
+  /// Takes out of the record what was not made; what could not be taken back stays there, for whoever tries again.
+  private func abandon(_ planned: PlannedSandbox, _ leftovers: [NetworkError]) -> [NetworkError] {
+    let token = store.token
+    var failures = leftovers
+    failures += attempt { () throws(NetworkError) in
+      try transaction { (transaction) throws(NetworkError) in
+        guard leftovers.isEmpty else {
+          var record = planned.record
+          record.phase = .removing
+          record.owner = token
+          transaction.save(.sandbox(record))
+          if var endpoint = planned.endpoint {
+            endpoint.phase = .removing
+            endpoint.owner = token
+            transaction.save(.endpoint(endpoint))
+          }
+          return
+        }
+        if let endpoint = planned.endpoint { try transaction.release(endpoint) }
+        transaction.remove(.sandbox, planned.record.container)
+      }
+    }
+    // The donor may have gone meanwhile, and left its namespace to this one.
+    if case .container = planned.record.mode { failures += collect(planned.record) }
+    return failures
+  }
+
+  /// Takes away what a sandbox has that no container is in any more.
+  private func collect(_ record: SandboxRecord) -> [NetworkError] {
+    guard
+      let (members, endpoints, networks) = try? look({ state in
+        (state.members(of: record.sandboxID), state.endpoints(ofSandbox: record.sandboxID), state.networks)
+      }), members.isEmpty, !endpoints.isEmpty
+    else { return [] }
+    var failures: [NetworkError] = []
+    for endpoint in endpoints {
+      if let network = networks[endpoint.networkID] { failures += bridges.disconnect(endpoint, from: network) }
+    }
+    var owner = record
+    owner.phase = .removing
+    failures += leave(owner)
+    return failures
+      + attempt { () throws(NetworkError) in try forget(record, endpoints, keepsAddresses: false) }
+  }
+
+  // MARK: - Detach
+
+  /// Takes a container off the network.
+  ///
+  /// - Parameter keepsAddresses: Whether its static addresses stay its own.
+  func detach(_ container: String, keepsAddresses: Bool = false) throws(NetworkError) {
+    let operation = "detach \"\(container)\""
+    try reclaim(container)
+    let token = store.token
+    let (record, endpoints, networks) = try transaction { (transaction) throws(NetworkError) in
+      guard var record = transaction.state.sandboxes[container], !(keepsAddresses && record.phase == .stopped) else {
+        throw NetworkError(.notFound, operation: operation, reason: "\"\(container)\" is not attached")
+      }
+      try checkIdle(record.phase, record.owner, "\"\(container)\"", operation)
+      let isLast = transaction.state.members(of: record.sandboxID).allSatisfy { $0.container == container }
+      let isStopped = record.phase == .stopped
+      var endpoints: [Endpoint] = []
+      if isLast || isStopped {
+        endpoints = transaction.state.endpoints(ofSandbox: record.sandboxID)
+        for index in endpoints.indices where endpoints[index].phase != .stopped {
+          endpoints[index].phase = .removing
+          endpoints[index].owner = token
+          transaction.save(.endpoint(endpoints[index]))
+        }
+      }
+      if !isLast { record.ownsNamespace = false }
+      record.phase = .removing
+      record.owner = token
+      transaction.save(.sandbox(record))
+      return (record, endpoints, transaction.state.networks)
+    }
+    var failures: [NetworkError] = []
+    for endpoint in endpoints.reversed() where endpoint.phase != .stopped {
+      if let network = networks[endpoint.networkID] { failures += bridges.disconnect(endpoint, from: network) }
+    }
+    failures += leave(record)
+    if failures.isEmpty {
+      failures += attempt { () throws(NetworkError) in
+        try forget(record, endpoints, keepsAddresses: keepsAddresses)
+      }
+    }
+    try failures.throwLeftovers(operation)
+  }
+
+  /// Takes a container and its endpoints out of the record.
+  func forget(
+    _ record: SandboxRecord, _ endpoints: [Endpoint], keepsAddresses: Bool
+  ) throws(NetworkError) {
+    let isGone = try transaction { (transaction) throws(NetworkError) in
+      var isKept = false
+      for endpoint in endpoints {
+        if endpoint.phase != .stopped {
+          transaction.note(
+            NetworkEvent(
+              .disconnect, networkID: endpoint.networkID, network: endpoint.networkName,
+              container: endpoint.container))
+        }
+        if keepsAddresses, !endpoint.staticAddresses.isEmpty {
+          try transaction.keepStaticAddresses(of: endpoint)
+          isKept = true
+        } else {
+          try transaction.release(endpoint)
+        }
+      }
+      if isKept {
+        var stopped = record
+        stopped.phase = .stopped
+        stopped.owner = ""
+        stopped.namespacePath = nil
+        stopped.namespaceInode = nil
+        stopped.ownsNamespace = false
+        transaction.save(.sandbox(stopped))
+      } else {
+        transaction.remove(.sandbox, record.container)
+      }
+      return transaction.state.members(of: record.sandboxID).isEmpty
+    }
+    if isGone { namespaces.withLock { _ = $0.removeValue(forKey: record.sandboxID) } }
+  }
+
+  /// The names of the links in a namespace.
+  func interfaceNames(in namespace: NetworkNamespace) throws(NetworkError) -> Set<String> {
+    Set(try namespace.links.list().map(\.name))
+  }
+}
+
+extension Engine.Transaction {
+  /// Leaves of an endpoint what its container has asked for by name.
+  mutating func keepStaticAddresses(of endpoint: Endpoint) throws(NetworkError) {
+    var stopped = endpoint
+    stopped.addresses = endpoint.addresses.filter { endpoint.staticAddresses.contains($0.address) }
+    stopped.ports = []
+    stopped.gateways = []
+    stopped.phase = .stopped
+    stopped.owner = ""
+    var dynamic = endpoint
+    dynamic.addresses.removeAll { endpoint.staticAddresses.contains($0.address) }
+    try release(dynamic)
+    save(.endpoint(stopped))
   }
 }

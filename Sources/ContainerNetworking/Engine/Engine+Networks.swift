@@ -1,7 +1,6 @@
 import AddressPools
 import Netlink
 import NetworkPrimitives
-import Synchronization
 
 extension Engine {
   func createNetwork(_ name: String, options: NetworkOptions) throws(NetworkError) -> NetworkRecord {
@@ -12,19 +11,51 @@ extension Engine {
         .refused, operation: operation,
         reason: "\"\(name)\" is predefined; choose a name other than bridge, host and none")
     }
-    return try state.withLock { (state) throws(NetworkError) in
-      var next = state
-      let network = try Undo.guarding(operation) { (undo) throws(NetworkError) in
-        try addNetwork(name, options, &next, &undo)
+    return try addNetwork(name, options)
+  }
+
+  /// Writes the network down, makes it, and writes that down; a failure takes all of it back.
+  func addNetwork(_ name: String, _ options: NetworkOptions) throws(NetworkError) -> NetworkRecord {
+    let operation = "create network \"\(name)\""
+    var options = options
+    let faults = check(options, operation)
+    let adopts: Bool
+    let surroundings: Surroundings
+    do throws(NetworkError) {
+      adopts = try adoptedBridge(&options)
+      surroundings = try self.surroundings()
+    } catch { throw undone(operation, error, leftovers: []) }
+    let wanted = options
+    let planned = try transaction { (transaction) throws(NetworkError) in
+      let record = try plan(name, wanted, faults, adopts, surroundings, transaction.state)
+      transaction.save(.network(record))
+      return record
+    }
+    do throws(NetworkError) {
+      try prepareHost(for: planned)
+      try bridges.setUp(planned)
+    } catch {
+      // The driver has taken back its own.
+      throw undone(operation, error, leftovers: abandon(planned, error.leftovers))
+    }
+    do throws(NetworkError) {
+      var record = planned
+      record.phase = .ready
+      record.owner = ""
+      let ready = record
+      try transaction(.power) { transaction in
+        transaction.save(.network(ready))
+        transaction.note(NetworkEvent(.create, networkID: ready.id, network: name))
       }
-      state = next
-      return network.record
+      return ready
+    } catch {
+      throw undone(operation, error, leftovers: abandon(planned, bridges.tearDown(planned)))
     }
   }
 
   func removeNetwork(_ name: String) throws(NetworkError) {
-    let record = try network(name).record
-    guard !Name.predefined.contains(record.name) else {
+    let record = try network(name)
+    guard !record.isPredefined else {
       throw NetworkError(
         .refused, operation: "remove network \"\(name)\"", reason: "\"\(record.name)\" is predefined and stays")
     }
@@ -32,176 +63,153 @@ extension Engine {
   }
 
   func removeNetwork(id: String) throws(NetworkError) {
-    let failures = try state.withLock { (state) throws(NetworkError) -> [NetworkError] in
-      let network = try state.network(id)
-      let attached = state.groups.values.filter { $0.endpoints.contains { $0.networkID == id } }.flatMap(\.members)
-      guard attached.isEmpty else {
+    let token = store.token
+    let record = try transaction { (transaction) throws(NetworkError) in
+      var record = try transaction.state.network(id)
+      let operation = "remove network \"\(record.name)\""
+      try checkIdle(record.phase, record.owner, "network \"\(record.name)\"", operation)
+      let endpoints = transaction.state.endpoints(ofNetwork: record.id)
+      guard endpoints.isEmpty else {
+        let containers = endpoints.map { $0.phase == .stopped ? "\($0.container) (stopped)" : $0.container }
         throw NetworkError(
-          .inUse, operation: "remove network \"\(network.record.name)\"",
-          reason: "it has active endpoints: \(attached.sorted().joined(separator: ", ")); detach them first")
+          .inUse, operation: operation,
+          reason: "it has active endpoints: \(containers.joined(separator: ", ")); detach them first")
       }
-      state.networks[id] = nil
-      var failures = attempt { () throws(NetworkError) in try firewall.remove(network.record) }
-      failures += attempt { () throws(NetworkError) in try host.links.delete(index: network.bridgeIndex) }
-      failures += attempt { () throws(NetworkError) in try store.removeNetwork(id: id) }
-      if !state.networks.values.contains(where: { !$0.record.isInternal }) {
-        for index in state.uplinks { failures += attempt { () throws(NetworkError) in try forward(false, by: index) } }
-        state.uplinks = []
-      }
-      if state.networks.isEmpty, state.hasTable {
-        failures += attempt { () throws(NetworkError) in try firewall.remove() }
-        state.hasTable = false
-      }
-      return failures
+      record.phase = .removing
+      record.owner = token
+      transaction.save(.network(record))
+      return record
     }
-    guard failures.isEmpty else {
-      throw NetworkError(
-        failures[0].code, operation: "remove network \(id.prefix(12))",
-        reason: "\(failures.count) things could not be taken away", causes: failures)
-    }
+    try discard(record).throwLeftovers("remove network \"\(record.name)\"")
   }
 
-  /// Validates everything, then makes bridge, address, rules, forwarding and record, each noted for undo.
-  func addNetwork(
-    _ name: String, _ options: NetworkOptions, _ state: inout State, _ undo: inout Undo
-  ) throws(NetworkError) -> Network {
-    var network = try plan(name, options, state)
-    let record = network.record
-    if !state.hasTable {
-      try firewall.create()
-      undo.note { [firewall] () throws(NetworkError) in try firewall.remove() }
-      state.hasTable = true
+  /// Takes a network out of the kernel and then out of the record; what could not be taken away keeps its record.
+  func discard(_ network: NetworkRecord) -> [NetworkError] { abandon(network, bridges.tearDown(network)) }
+
+  /// Takes a network out of the record, unless something of it is left in the kernel: then it is one that is being removed,
+  /// by whoever tries again.
+  func abandon(_ network: NetworkRecord, _ leftovers: [NetworkError]) -> [NetworkError] {
+    var failures = leftovers
+    let token = store.token
+    failures += attempt { () throws(NetworkError) in
+      try transaction(.power) { transaction in
+        if !leftovers.isEmpty {
+          var record = network
+          record.phase = .removing
+          record.owner = token
+          transaction.save(.network(record))
+          return
+        }
+        transaction.remove(.network, network.id)
+        for family in network.families { transaction.remove(.pool, StoreRecord.Key.pool(network.id, family).id) }
+        if network.phase != .creating {
+          transaction.note(NetworkEvent(.destroy, networkID: network.id, network: network.name))
+        }
+      }
     }
+    if failures.isEmpty { failures += attempt { () throws(NetworkError) in try releaseHost() } }
+    return failures
+  }
 
-    let mac = record.gateway.v4.map { MACAddress(ipv4: $0) }
-    let bridge = try host.links.createBridge(record.bridge, macAddress: mac, mtu: record.mtu)
-    undo.note { [host] () throws(NetworkError) in try host.links.delete(index: bridge.index) }
-    network.bridgeIndex = bridge.index
-    var settings = LinkChange()
-    settings.makesLinkLocalAddress = false
-    settings.forwardsIPv4 = !record.isInternal
-    settings.routesLoopback = true
-    try perform([
-      LinkRequests.change(bridge.index, settings),
-      AddressRequests.add(try InterfaceAddress(address: record.gateway, in: record.subnet), to: bridge.index),
-      LinkRequests.change(bridge.index, LinkChange(isUp: true)),
-    ])
+  /// The failure of an operation that took back what it had done.
+  func undone(_ operation: String, _ error: NetworkError, leftovers: [NetworkError]) -> NetworkError {
+    NetworkError(
+      error.code, operation: operation,
+      reason: leftovers.isEmpty ? "nothing was changed" : "\(leftovers.count) steps could not be taken back",
+      causes: [error.withoutLeftovers] + leftovers)
+  }
 
-    try firewall.add(record)
-    undo.note { [firewall] () throws(NetworkError) in try firewall.remove(record) }
-    if !record.isInternal { try forwardUplinks(&state, &undo) }
-    try store.save(record)
-    undo.note { [store] () throws(NetworkError) in try store.removeNetwork(id: record.id) }
-    state.networks[record.id] = network
-    return network
+  /// - Throws: `.inUse` when somebody else makes or removes it.
+  func checkIdle(_ phase: Phase, _ owner: String, _ what: String, _ operation: String) throws(NetworkError) {
+    guard isAtWork(phase, owner), !(phase == .removing && owner == store.token) else { return }
+    throw NetworkError(
+      .inUse, operation: operation,
+      reason: "\(what) is being \(phase == .creating ? "made" : "removed") at this moment; try again when that is done")
+  }
+
+  // MARK: - Planning
+
+  /// What of the host a new subnet must keep clear of.
+  struct Surroundings {
+    var routes: [Subnet]
+    var resolvers: [IPAddress]
+  }
+
+  private func surroundings() throws(NetworkError) -> Surroundings {
+    let routes = try host.routes.list().filter { $0.kind == .unicast && $0.destination.prefixLength > 0 }
+    let isLocal = { (subnet: Subnet) in subnet.network.isLinkLocal || subnet.network.isMulticast }
+    return Surroundings(
+      routes: routes.map(\.destination).filter { !isLocal($0) },
+      resolvers: settings.resolvers ?? HostFiles.resolvers())
+  }
+
+  /// A bridge that exists is adopted, with the addresses that it has, where the user names no others.
+  private func adoptedBridge(_ options: inout NetworkOptions) throws(NetworkError) -> Bool {
+    guard let name = options.bridge else { return false }
+    let link: Link
+    do throws(NetworkError) { link = try host.links.get("\(name)") } catch {
+      if error.code == .notFound { return false }
+      throw error
+    }
+    guard link.kind == "bridge" else {
+      throw NetworkError(
+        .conflictingOptions, operation: "adopt bridge \"\(name)\"",
+        reason: "the link \"\(name)\" is no bridge but \(link.kind ?? "hardware"); name another one")
+    }
+    for address in try host.addresses.list(link: link.index).map(\.address)
+    where !address.address.isLinkLocal && !options.subnets.contains(where: { $0.family == address.family }) {
+      options.subnets.append(address.subnet)
+      options.gateways.append(address.address)
+    }
+    return true
   }
 
   /// The network as it will be. Nothing is changed yet.
-  private func plan(_ name: String, _ options: NetworkOptions, _ state: State) throws(NetworkError) -> Network {
+  private func plan(
+    _ name: String, _ options: NetworkOptions, _ faults: [NetworkError], _ adopts: Bool,
+    _ surroundings: Surroundings, _ state: EngineState
+  ) throws(NetworkError) -> NetworkRecord {
     let operation = "create network \"\(name)\""
-    guard !state.networks.values.contains(where: { $0.record.name == name }) else {
+    if let other = state.networks.values.first(where: { $0.name == name }) {
+      try checkIdle(other.phase, other.owner, "a network \"\(name)\"", operation)
       throw NetworkError(
         .alreadyExists, operation: operation, reason: "there is a network \"\(name)\" already; choose another name")
     }
-    var faults: [NetworkError] = []
-    if !(576...65535).contains(options.mtu) {
-      faults.append(
-        NetworkError(.invalidValue, operation: operation, reason: "the mtu \(options.mtu) is not in 576–65535"))
+    if let bridge = options.bridge, let other = state.networks.values.first(where: { $0.bridge == bridge }) {
+      throw NetworkError(
+        .inUse, operation: operation,
+        reason: "the bridge \"\(bridge)\" is that of network \"\(other.name)\"; name another one")
     }
-    if options.subnet == nil, options.ipRange != nil || options.gateway != nil || !options.auxiliaryAddresses.isEmpty {
-      faults.append(
-        NetworkError(
-          .conflictingOptions, operation: operation,
-          reason: "ip-range, gateway and auxiliary addresses need a subnet; name the one that they are in"))
+    let families = families(of: options)
+    var configuration = self.configuration(options)
+    let claims = state.networks.values.flatMap { network in
+      network.subnets.map { ClaimedSubnet($0.subnet, holder: "network \"\(network.name)\"") }
     }
-    if let subnet = options.subnet, subnet.family == .ipv6 {
-      faults.append(
-        NetworkError(
-          .unsupported, operation: operation,
-          reason: "\(subnet) is IPv6; bridge networks are IPv4 so far: name an IPv4 subnet"))
-    }
-    var configuration = PoolConfiguration()
-    if let subnet = options.subnet {
-      configuration.subnets.append(
-        SubnetConfiguration(
-          subnet: subnet, ipRange: options.ipRange, gateway: options.gateway.map { .address($0) } ?? .automatic,
-          auxiliaryAddresses: options.auxiliaryAddresses))
-    }
-    let claims = state.networks.values.map {
-      ClaimedSubnet($0.record.subnet, holder: "network \"\($0.record.name)\"")
-    }
-    let routes = try routedSubnets().filter { route in !claims.contains { $0.subnet == route } }
-    faults += configuration.faults(claimed: claims + hidden(routes, by: options.subnet))
-    guard faults.isEmpty else {
-      throw faults.count == 1
-        ? faults[0]
-        : NetworkError(
-          faults[0].code, operation: operation, reason: "\(faults.count) options are wrong", causes: faults)
-    }
-
+    let routes = surroundings.routes.filter { route in !claims.contains { $0.subnet == route } }
+    let hidden = adopts ? [] : hidden(routes, by: options.subnets)
+    try (faults + configuration.faults(claimed: claims + hidden)).throwAny(operation)
     configuration = try configuration.resolved(
-      families: [.ipv4], from: settings.pools,
-      avoiding: routes + (settings.resolvers ?? HostFiles.resolvers()).map { Subnet($0) }, claimed: claims)
-    let pool = try AddressPool(configuration.subnets[0])
-    let subnet = pool.subnet
+      families: Set(families), from: settings.pools,
+      avoiding: routes + surroundings.resolvers.map { Subnet($0) }, claimed: claims)
+
     let id = makeID()
     let bridge = if let bridge = options.bridge { bridge } else { try InterfaceName("br-\(id.prefix(12))") }
-    let record = NetworkRecord(
-      id: id, name: name, bridge: bridge, subnet: subnet,
-      ipRange: options.ipRange, gateway: pool.gateway ?? subnet.first, isInternal: options.isInternal,
-      mtu: options.mtu, labels: options.labels)
-    return Network(record: record, pool: pool, bridgeIndex: 0)
-  }
-
-  /// The destinations of the host's routes, default routes left out.
-  private func routedSubnets() throws(NetworkError) -> [Subnet] {
-    try host.routes.list().filter { $0.kind == .unicast && $0.destination.prefixLength > 0 }.map(\.destination)
+    return NetworkRecord(
+      id: id, name: name, created: .now(), driver: options.driver, bridge: bridge, adoptsBridge: adopts,
+      subnets: configuration.subnets.sorted { $0.subnet.family < $1.subnet.family }.map { subnet in
+        SubnetRecord(
+          subnet: subnet.subnet, ipRange: subnet.ipRange, gateway: subnet.gatewayAddress,
+          auxiliaryAddresses: subnet.auxiliaryAddresses)
+      },
+      isInternal: options.isInternal, mtu: options.mtu, policy: options.policy,
+      interfacePrefix: options.interfacePrefix, options: options.driverOptions, labels: options.labels,
+      phase: .creating, owner: store.token)
   }
 
   /// The routes that a subnet written by the user would clash with: those that lie inside it. A wider route only loses a
   /// part to the network, which is what the user asked for.
-  private func hidden(_ routes: [Subnet], by subnet: Subnet?) -> [ClaimedSubnet] {
-    routes.filter { subnet?.contains($0) == true }.map { ClaimedSubnet($0, holder: "a route of the host") }
-  }
-
-  /// Lets the host's own links forward, where they do not yet, and has the firewall see that they forward for us only.
-  private func forwardUplinks(_ state: inout State, _ undo: inout Undo) throws(NetworkError) {
-    let bridges = Set(state.networks.values.map(\.bridgeIndex))
-    var names: [InterfaceName] = []
-    for link in try host.links.list()
-    where !link.flags.contains(.loopback) && link.master == nil && !bridges.contains(link.index)
-      && !state.uplinks.contains(link.index)
-    {
-      let name = try InterfaceName(link.name)
-      // A name with a slash or dot is another path under /proc/sys; such a link is left as it is.
-      guard let value = try? host.sysctl("net/ipv4/conf/\(name)/forwarding"), value == "0" else { continue }
-      try forward(true, by: link.index)
-      let index = link.index
-      undo.note { [self] () throws(NetworkError) in try forward(false, by: index) }
-      state.uplinks.append(index)
-      names.append(name)
-    }
-    if !names.isEmpty { try firewall.addUplinks(names) }
-  }
-
-  private func forward(_ isOn: Bool, by index: Int32) throws(NetworkError) {
-    var change = LinkChange()
-    change.forwardsIPv4 = isOn
-    try host.links.change(index, change)
-  }
-
-  /// Sends requests to the host's kernel at once, and throws the first refusal.
-  func perform(_ requests: [NetlinkRequest], in namespace: NetworkNamespace? = nil) throws(NetworkError) {
-    for outcome in try (namespace ?? host).connection(.route).perform(requests) {
-      if let error = outcome.error { throw error }
-    }
-  }
-
-  /// One step of a teardown that goes on whatever happens: the failure, unless the thing was gone already.
-  func attempt(_ step: () throws(NetworkError) -> Void) -> [NetworkError] {
-    do throws(NetworkError) {
-      try step()
-      return []
-    } catch { return error.code == .notFound ? [] : [error] }
+  private func hidden(_ routes: [Subnet], by subnets: [Subnet]) -> [ClaimedSubnet] {
+    routes.filter { route in subnets.contains { $0.contains(route) } }
+      .map { ClaimedSubnet($0, holder: "a route of the host") }
   }
 }

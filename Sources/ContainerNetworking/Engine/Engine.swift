@@ -1,122 +1,179 @@
 import AddressPools
+import Glibc
+import Netlink
 import NetworkPrimitives
 import Synchronization
+import SystemPackage
 
-/// What ``NetworkController`` does, on one thread: state, and the order of steps. Kernel work is the drivers'.
+/// What ``NetworkController`` does, on whichever thread calls it: the order of steps. What is owned is in the store, and
+/// is written down before the kernel is touched; kernel work is the drivers'.
+///
+/// No lock is held while the kernel works, but for what all networks of a host share (``Store/exclusively(_:)``): who
+/// makes or removes a thing has marked its record as its own.
 final class Engine: Sendable {
   let host: NetworkNamespace
   let store: any Store
   let settings: ControllerSettings
   let firewall: Firewall
-  let state = Mutex(State())
-
-  /// One custom network, or the default one.
-  struct Network {
-    var record: NetworkRecord
-    var pool: AddressPool
-    var bridgeIndex: Int32
-  }
-
-  /// The containers that share one namespace, and what that namespace has on the network. It lives as long as a member.
-  struct Group {
-    var namespace: NetworkNamespace
-    var endpoints: [Endpoint]
-    var members: Set<String>
-  }
-
-  struct Member {
-    var mode: NetworkMode
-    var group: Int
-    var warnings: [AttachWarning]
-  }
-
-  struct State {
-    var networks: [String: Network] = [:]
-    var groups: [Int: Group] = [:]
-    var members: [String: Member] = [:]
-    var lastGroup = 0
-    var ports = PortTable()
-    /// Whether our firewall table is in the kernel.
-    var hasTable = false
-    /// Links of the host that forward only because we need it.
-    var uplinks: [Int32] = []
-
-    /// The network whose full id, name or unique id prefix that is.
-    func network(_ name: String) throws(NetworkError) -> Network {
-      if let network = networks[name] { return network }
-      if let network = networks.values.first(where: { $0.record.name == name }) { return network }
-      let matches = name.isEmpty ? [] : networks.values.filter { $0.record.id.hasPrefix(name) }
-      if matches.count == 1 { return matches[0] }
-      let known = networks.values.map(\.record.name).sorted().joined(separator: ", ")
-      throw matches.isEmpty
-        ? NetworkError(
-          .notFound, operation: "find network \"\(name)\"",
-          reason: "there is no network \"\(name)\"; there are: \(known.isEmpty ? "none" : known)")
-        : NetworkError(
-          .ambiguous, operation: "find network \"\(name)\"",
-          reason: "the id prefix \"\(name)\" matches "
-            + matches.map { "\($0.record.id.prefix(12)) (\($0.record.name))" }.sorted().joined(separator: ", "))
-    }
-
-    func sandbox(_ container: String) throws(NetworkError) -> Sandbox {
-      guard let member = members[container], let group = groups[member.group] else {
-        throw NetworkError(
-          .notFound, operation: "find container \"\(container)\"", reason: "\"\(container)\" is not attached")
-      }
-      return Sandbox(
-        container: container, mode: member.mode, namespace: group.namespace, endpoints: group.endpoints,
-        warnings: member.warnings)
-    }
-  }
+  let bridges: BridgeDriver
+  /// The namespaces that this process holds open, by sandbox id.
+  let namespaces = Mutex<[String: NetworkNamespace]>([:])
+  /// Whether a prune is under way.
+  let pruning = Mutex(false)
+  private let state = Mutex(EngineState())
 
   init(host: NetworkNamespace, store: any Store, settings: ControllerSettings) {
     self.host = host
     self.store = store
     self.settings = settings
     firewall = Firewall(host: host)
+    bridges = BridgeDriver(host: host, firewall: firewall)
   }
 
-  func open() throws(NetworkError) {
-    _ = try InterfaceName(settings.defaultBridge)
-    // A controller with a record of networks would have to bring them back; a new one must not inherit silently.
-    let known = try store.networks()
-    guard known.isEmpty else {
-      throw NetworkError(
-        .refused, operation: "open controller",
-        reason: "the store holds \(known.count) networks of another controller; give each controller an empty store")
+  // MARK: - State
+
+  /// A change of the records, all or nothing.
+  func transaction<Value: Sendable>(
+    _ durability: StoreDurability = .process, _ body: (inout Transaction) throws(NetworkError) -> Value
+  ) throws(NetworkError) -> Value {
+    try state.withLock { (state) throws(NetworkError) in
+      var transaction = Transaction()
+      swap(&transaction.state, &state)
+      defer { swap(&transaction.state, &state) }
+      do throws(NetworkError) {
+        let (value, revision) = try store.update(since: transaction.state.revision, durability) {
+          (delta) throws(NetworkError) in
+          transaction.state.take(delta)
+          let value = try body(&transaction)
+          return (value, transaction.changes)
+        }
+        transaction.state.revision = revision
+        return value
+      } catch {
+        // What was changed in memory was not saved: read everything anew next time.
+        if transaction.isDirty { transaction.state.revision = 0 }
+        throw error
+      }
     }
   }
 
+  /// A look at the records as they are now.
+  func look<Value: Sendable>(_ body: (EngineState) throws(NetworkError) -> Value) throws(NetworkError) -> Value {
+    try state.withLock { (state) throws(NetworkError) in
+      state.take(try store.read(since: state.revision))
+      return try body(state)
+    }
+  }
+
+  /// Records in the making: the state, and what has been changed of it.
+  struct Transaction {
+    fileprivate(set) var state = EngineState()
+    fileprivate var changes: [StoreChange] = []
+    fileprivate var isDirty = false
+
+    mutating func save(_ record: StoreRecord) { note(.save(record)) }
+    mutating func remove(_ kind: StoreRecord.Key.Kind, _ id: String) { note(.remove(StoreRecord.Key(kind, id))) }
+    mutating func note(_ event: NetworkEvent) { note(.event(event)) }
+
+    private mutating func note(_ change: StoreChange) {
+      isDirty = true
+      state.apply(change)
+      changes.append(change)
+    }
+
+    /// A network's pool as it is.
+    mutating func pool(of network: NetworkRecord, _ subnet: SubnetRecord) throws(NetworkError) -> AddressPool {
+      try state.pool(of: network, subnet)
+    }
+
+    /// Changes a pool, and saves where its search then stands.
+    mutating func withPool<Value>(
+      of network: NetworkRecord, _ subnet: SubnetRecord,
+      _ body: (inout AddressPool) throws(NetworkError) -> Value
+    ) throws(NetworkError) -> Value {
+      let (value, record) = try state.withPool(of: network, subnet, body)
+      save(.pool(record))
+      return value
+    }
+
+    /// Forgets an endpoint and gives its addresses back.
+    mutating func release(_ endpoint: Endpoint) throws(NetworkError) {
+      remove(.endpoint, endpoint.id)
+      guard let network = state.networks[endpoint.networkID] else { return }
+      for address in endpoint.addresses {
+        guard let subnet = network.subnet(address.family) else { continue }
+        try withPool(of: network, subnet) { (pool) throws(NetworkError) in
+          if pool.lease(of: address.address) != nil { try pool.release(address.address) }
+        }
+      }
+    }
+  }
+
+  /// Whether somebody else is at work on a record: one that is not ready, and whose owner lives.
+  func isAtWork(_ phase: Phase, _ owner: String) -> Bool {
+    phase != .ready && phase != .stopped && store.isAlive(owner)
+  }
+
+  // MARK: - Look-ups
+
   func sandbox(_ container: String) throws(NetworkError) -> Sandbox {
-    try state.withLock { (state) throws(NetworkError) in try state.sandbox(container) }
+    let (record, endpoints) = try look { (state) throws(NetworkError) in
+      let record = try state.sandbox(container)
+      return (record, state.endpoints(ofSandbox: record.sandboxID))
+    }
+    return Sandbox(record, endpoints, try namespace(of: record))
   }
 
-  func allSandboxes() -> [Sandbox] {
-    state.withLock { state in state.members.keys.sorted().compactMap { try? state.sandbox($0) } }
+  func allSandboxes() throws(NetworkError) -> [SandboxRecord] {
+    try look { state in
+      state.sandboxes.values.filter { $0.phase != .stopped }.sorted { $0.container < $1.container }
+    }
   }
 
-  func network(_ name: String) throws(NetworkError) -> Network {
-    try state.withLock { (state) throws(NetworkError) in try state.network(name) }
+  func allNetworks() throws(NetworkError) -> [NetworkRecord] {
+    try look { state in state.networks.values.sorted { $0.name < $1.name } }
   }
 
-  func allNetworks() -> [NetworkRecord] {
-    state.withLock { state in state.networks.values.map(\.record).sorted { $0.name < $1.name } }
+  func network(_ name: String) throws(NetworkError) -> NetworkRecord {
+    try look { (state) throws(NetworkError) in try state.network(name) }
   }
+
+  /// The namespace of a sandbox: the one that this process holds, or the one that the record's path opens.
+  ///
+  /// - Throws: `.closed` when it is gone, or another is in its place.
+  func namespace(of record: SandboxRecord) throws(NetworkError) -> NetworkNamespace {
+    if record.sandboxID == Self.hostSandbox { return host }
+    if let known = namespaces.withLock({ $0[record.sandboxID] }) { return known }
+    let operation = "open the namespace of \"\(record.container)\""
+    guard let path = record.namespacePath else {
+      throw NetworkError(
+        .closed, operation: operation,
+        reason: "it was held by a process that is gone; detach \"\(record.container)\" and attach it again")
+    }
+    do throws(NetworkError) {
+      let namespace = try NetworkNamespace.open(at: FilePath(path), on: host.kernel)
+      if namespace.identity.inode == record.namespaceInode {
+        namespaces.withLock { $0[record.sandboxID] = namespace }
+        return namespace
+      }
+    } catch { if error.code == .permissionDenied { throw error } }
+    throw NetworkError(
+      .closed, operation: operation,
+      reason: "\(path) is not its namespace any more; detach \"\(record.container)\" and attach it again")
+  }
+
+  static let hostSandbox = "host"
 
   func removeAll() throws(NetworkError) {
     var failures: [NetworkError] = []
-    for sandbox in allSandboxes() {
-      do throws(NetworkError) { try detach(sandbox.container) } catch { failures.append(error) }
+    // Sharers first: a namespace goes with its last container.
+    for sandbox in try look({ state in state.sandboxes.values.sorted { $0.container < $1.container } }) {
+      failures += attempt { () throws(NetworkError) in try detach(sandbox.container) }
     }
-    for network in allNetworks() {
-      do throws(NetworkError) { try removeNetwork(id: network.id) } catch { failures.append(error) }
+    for network in try look({ state in Array(state.networks.values) }) {
+      failures += attempt { () throws(NetworkError) in try removeNetwork(id: network.id) }
     }
-    do throws(NetworkError) { try firewall.remove() } catch { failures.append(error) }
-    guard failures.isEmpty else {
-      throw NetworkError(
-        failures[0].code, operation: "remove everything", reason: "\(failures.count) things could not be removed",
-        causes: failures)
-    }
+    try failures.throwLeftovers("remove everything")
   }
 }
 

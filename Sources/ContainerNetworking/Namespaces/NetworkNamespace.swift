@@ -15,13 +15,17 @@ public final class NetworkNamespace: Sendable {
   public let kernel: any Kernel
   /// What holds it open.
   public let handle: NamespaceHandle
+  /// The file that it was opened by, which opens it in any process; nil for one that only this process holds.
+  public let origin: FilePath?
 
-  private let connections = Mutex<[NetlinkFamily: NetlinkConnection]>([:])
+  private let connections = Mutex<[NetlinkFamily: [NetlinkConnection]]>([:])
+  private static let connectionLimit = 8
 
-  /// Wraps a handle of `kernel`.
-  public init(_ handle: NamespaceHandle, of kernel: any Kernel = LinuxKernel()) {
+  /// Wraps a handle of `kernel`; `origin` is a path that opens the same namespace.
+  public init(_ handle: NamespaceHandle, of kernel: any Kernel = LinuxKernel(), origin: FilePath? = nil) {
     self.handle = handle
     self.kernel = kernel
+    self.origin = origin
   }
 
   /// A new namespace, its `lo` up. It vanishes with the last handle, pin or process that holds it.
@@ -45,7 +49,7 @@ public final class NetworkNamespace: Sendable {
   public static func open(
     at path: FilePath, on kernel: any Kernel = LinuxKernel()
   ) throws(NetworkError) -> NetworkNamespace {
-    NetworkNamespace(try kernel.openNamespace(at: path), of: kernel)
+    NetworkNamespace(try kernel.openNamespace(at: path), of: kernel, origin: path)
   }
 
   /// A named namespace: one that `ip netns add` or ``pin(name:)`` put under `/run/netns`.
@@ -66,7 +70,7 @@ public final class NetworkNamespace: Sendable {
   public var identity: NamespaceIdentity { handle.identity }
 
   /// A path that opens it while this object lives; what an OCI runtime takes as `linux.namespaces[].path`.
-  public var path: FilePath { FilePath("/proc/\(getpid())/fd/\(handle.descriptor)") }
+  public var path: FilePath { origin ?? FilePath("/proc/\(getpid())/fd/\(handle.descriptor)") }
 
   /// Gives it a name under `/run/netns`, as `ip netns add` does, so that it outlives every handle.
   ///
@@ -93,12 +97,15 @@ public final class NetworkNamespace: Sendable {
     try kernel.writeSysctl(name, to: value, in: handle)
   }
 
-  /// The connection that this object's calls share; opened at the first.
+  /// A connection for this object's calls: an idle one, or another while there are few, so that a request that the
+  /// kernel takes its time for holds up nobody.
   public func connection(_ family: NetlinkFamily) throws(NetworkError) -> NetlinkConnection {
-    try connections.withLock { (open) throws(NetworkError) in
-      if let connection = open[family] { return connection }
+    try connections.withLock { (connections) throws(NetworkError) in
+      let open = connections[family] ?? []
+      if let idle = open.first(where: \.isIdle) { return idle }
+      if open.count >= Self.connectionLimit, let any = open.randomElement() { return any }
       let connection = NetlinkConnection(try kernel.openSocket(family, in: handle))
-      open[family] = connection
+      connections[family, default: []].append(connection)
       return connection
     }
   }

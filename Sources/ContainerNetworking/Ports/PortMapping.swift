@@ -1,7 +1,7 @@
 public import NetworkPrimitives
 
 /// A request to publish ports of a container on its host.
-public struct PortMapping: Hashable, Sendable {
+public struct PortMapping: Hashable, Sendable, Codable {
   /// The address of the host to listen on; nil for all, IPv4 and IPv6.
   public var hostAddress: IPAddress?
   /// The host's ports: as many as the container's, or more, of which one is picked for the only container port; nil to
@@ -70,7 +70,7 @@ public struct PortMapping: Hashable, Sendable {
 }
 
 /// A port that is published: what became of a ``PortMapping``.
-public struct PublishedPort: Hashable, Sendable, CustomStringConvertible {
+public struct PublishedPort: Hashable, Sendable, Codable, CustomStringConvertible {
   /// The host's address; nil for every one.
   public var hostAddress: IPAddress?
   /// The host's port.
@@ -79,13 +79,19 @@ public struct PublishedPort: Hashable, Sendable, CustomStringConvertible {
   public var containerPort: UInt16
   /// The protocol.
   public var transport: TransportProtocol
+  /// Whether the port was picked from the host's ephemeral range.
+  public var isEphemeral: Bool
 
   /// Makes a published port.
-  public init(hostAddress: IPAddress?, hostPort: UInt16, containerPort: UInt16, transport: TransportProtocol) {
+  public init(
+    hostAddress: IPAddress?, hostPort: UInt16, containerPort: UInt16, transport: TransportProtocol,
+    isEphemeral: Bool = false
+  ) {
     self.hostAddress = hostAddress
     self.hostPort = hostPort
     self.containerPort = containerPort
     self.transport = transport
+    self.isEphemeral = isEphemeral
   }
 
   /// As Docker prints it: `0.0.0.0:8080->80/tcp`.

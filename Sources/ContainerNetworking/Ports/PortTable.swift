@@ -14,33 +14,40 @@ struct PortTable {
   }
 
   private var uses: [Key: [Use]] = [:]
+  /// Where the search for an ephemeral port goes on.
   private var nextEphemeral: UInt16?
 
-  /// Picks a host port for each container port and takes it: explicit ones first, then those of a range, then
-  /// ephemeral ones; within each by container port, then protocol.
+  /// Picks a host port for each container port: explicit ones first, then those of a range, then ephemeral ones; within
+  /// each by container port, then protocol. Nothing is taken yet; ``take(_:for:)`` does.
   ///
-  /// - Throws: `.inUse`, naming the owner; nothing is taken then.
-  mutating func publish(
-    _ mappings: [PortMapping], for owner: String, ephemeral: ClosedRange<UInt16>
+  /// - Throws: `.inUse`, naming the owner; `.exhausted`.
+  func pick(
+    _ mappings: [PortMapping], for owner: String, bindingAddress: IPAddress?, ephemeral: ClosedRange<UInt16>
   ) throws(NetworkError) -> [PublishedPort] {
-    var attempt = self
-    var published: [PublishedPort] = []
-    for wish in Self.wishes(mappings) {
-      let port = try attempt.pick(wish, owner: owner, ephemeral: ephemeral)
-      attempt.uses[Key(transport: wish.transport, port: port), default: []]
-        .append(Use(address: wish.address, owner: owner))
-      published.append(
+    var picked: [PublishedPort] = []
+    var next = nextEphemeral
+    for wish in Self.wishes(mappings, bindingAddress) {
+      let port = try pick(wish, beside: picked, owner: owner, ephemeral: ephemeral, next: &next)
+      picked.append(
         PublishedPort(
-          hostAddress: wish.address, hostPort: port, containerPort: wish.containerPort, transport: wish.transport))
+          hostAddress: wish.address, hostPort: port, containerPort: wish.containerPort, transport: wish.transport,
+          isEphemeral: wish.candidates == nil))
     }
-    self = attempt
-    return published
+    return picked
+  }
+
+  mutating func take(_ ports: [PublishedPort], for owner: String) {
+    for port in ports {
+      uses[Key(transport: port.transport, port: port.hostPort), default: []]
+        .append(Use(address: port.hostAddress, owner: owner))
+      if port.isEphemeral { nextEphemeral = port.hostPort &+ 1 }
+    }
   }
 
   mutating func release(_ ports: [PublishedPort]) {
     for port in ports {
       let key = Key(transport: port.transport, port: port.hostPort)
-      uses[key]?.removeAll { $0.address == port.hostAddress }
+      if let index = uses[key]?.firstIndex(where: { $0.address == port.hostAddress }) { uses[key]?.remove(at: index) }
       if uses[key]?.isEmpty == true { uses[key] = nil }
     }
   }
@@ -57,7 +64,7 @@ struct PortTable {
     }
   }
 
-  private static func wishes(_ mappings: [PortMapping]) -> [Wish] {
+  private static func wishes(_ mappings: [PortMapping], _ bindingAddress: IPAddress?) -> [Wish] {
     mappings.flatMap { mapping in
       mapping.containerPorts.ports.enumerated().map { index, port in
         // One container port: any of the host's. Several: the one at the same place.
@@ -67,27 +74,29 @@ struct PortTable {
           return own...own
         }
         return Wish(
-          address: mapping.hostAddress, candidates: candidates, containerPort: port, transport: mapping.transport)
+          address: mapping.hostAddress ?? bindingAddress, candidates: candidates, containerPort: port,
+          transport: mapping.transport)
       }
     }.sorted { $0.rank < $1.rank }
   }
 
-  private mutating func pick(
-    _ wish: Wish, owner: String, ephemeral: ClosedRange<UInt16>
+  private func pick(
+    _ wish: Wish, beside picked: [PublishedPort], owner: String, ephemeral: ClosedRange<UInt16>, next: inout UInt16?
   ) throws(NetworkError) -> UInt16 {
+    let holder = { (port: UInt16) in self.holder(wish, port, picked, owner) }
     if let candidates = wish.candidates {
-      for port in candidates where conflict(wish, port) == nil { return port }
-      let holder = conflict(wish, candidates.lowerBound)?.owner ?? ""
+      for port in candidates where holder(port) == nil { return port }
+      let other = holder(candidates.lowerBound) ?? ""
       let wanted = candidates.count == 1 ? "port \(candidates.lowerBound)" : "every port of \(candidates)"
       throw NetworkError(
         .inUse, operation: "publish ports of \"\(owner)\"",
-        reason: "\(wanted)/\(wish.transport) of the host is published for \"\(holder)\" already; choose another")
+        reason: "\(wanted)/\(wish.transport) of the host is published for \"\(other)\" already; choose another")
     }
-    var port = nextEphemeral.flatMap { ephemeral.contains($0) ? $0 : nil } ?? ephemeral.lowerBound
+    var port = next.flatMap { ephemeral.contains($0) ? $0 : nil } ?? ephemeral.lowerBound
     for _ in ephemeral {
       let following = port == ephemeral.upperBound ? ephemeral.lowerBound : port + 1
-      if conflict(wish, port) == nil {
-        nextEphemeral = following
+      if holder(port) == nil {
+        next = following
         return port
       }
       port = following
@@ -97,10 +106,15 @@ struct PortTable {
       reason: "every ephemeral port, \(ephemeral), is published already; name a port outside that range")
   }
 
-  /// A wildcard stands in the way of every address, and every address in the way of a wildcard.
-  private func conflict(_ wish: Wish, _ port: UInt16) -> Use? {
-    uses[Key(transport: wish.transport, port: port)]?.first { use in
-      wish.address == nil || use.address == nil || use.address == wish.address
+  /// Whose the port is: a wildcard stands in the way of every address, and every address in the way of a wildcard.
+  private func holder(_ wish: Wish, _ port: UInt16, _ picked: [PublishedPort], _ owner: String) -> String? {
+    let collides = { (address: IPAddress?) in wish.address == nil || address == nil || address == wish.address }
+    if let use = uses[Key(transport: wish.transport, port: port)]?.first(where: { collides($0.address) }) {
+      return use.owner
     }
+    let isOwn = picked.contains {
+      $0.hostPort == port && $0.transport == wish.transport && collides($0.hostAddress)
+    }
+    return isOwn ? owner : nil
   }
 }

@@ -1,55 +1,169 @@
 public import NetworkPrimitives
 
+/// How far something recorded has come. What is not ``ready`` is finished or undone by whoever opens the store after its
+/// ``Endpoint/owner`` has died.
+public enum Phase: String, Hashable, Sendable, Codable {
+  /// Written down, and being made.
+  case creating
+  /// Made.
+  case ready
+  /// Being taken away.
+  case removing
+  /// Only its static addresses are kept; a sandbox that was stopped or that an earlier boot had.
+  case stopped
+}
+
 /// What is known of a network: what its creator asked for and what it was given.
-public struct NetworkRecord: Hashable, Sendable {
+public struct NetworkRecord: Hashable, Sendable, Codable {
   /// 64 hexadecimal digits.
   public var id: String
   /// Its unique name.
   public var name: String
+  /// When it was made.
+  public var created: Timestamp
+  /// What its endpoints are made of.
+  public var driver: NetworkDriver
   /// The bridge on the host.
   public var bridge: InterfaceName
-  /// Addresses of the containers.
-  public var subnet: Subnet
-  /// Where dynamic addresses come from, inside ``subnet``; nil for all of it.
-  public var ipRange: Subnet?
-  /// The bridge's address.
-  public var gateway: IPAddress
+  /// Whether the bridge was there before; it is not deleted with the network then.
+  public var adoptsBridge: Bool
+  /// One subnet of a family at the most, IPv4 first, with its gateway.
+  public var subnets: [SubnetRecord]
   /// Nothing passes in or out; the containers reach each other and the gateway.
   public var isInternal: Bool
   /// Maximum transmission unit of the bridge and its endpoints, bytes.
   public var mtu: UInt32
+  /// What passes.
+  public var policy: NetworkPolicy
+  /// What interfaces in containers are called, before their number.
+  public var interfacePrefix: String
+  /// The creator's options, as they were written.
+  public var options: [String: String]
   /// The creator's labels.
   public var labels: [String: String]
+  /// How far it has come.
+  public var phase: Phase
+  /// Who is making or removing it.
+  public var owner: String
+
+  /// Addresses of the containers, of the first family.
+  public var subnet: Subnet { subnets[0].subnet }
+  /// Where dynamic addresses of the first family come from; nil for all of ``subnet``.
+  public var ipRange: Subnet? { subnets[0].ipRange }
+  /// The bridge's address, of the first family; the subnet's first address where the bridge has none.
+  public var gateway: IPAddress { subnets[0].gateway ?? subnet.first }
+  /// The families that its endpoints have addresses of.
+  public var families: [AddressFamily] { subnets.map(\.subnet.family) }
+  /// Whether the user made it; the default network is not.
+  public var isPredefined: Bool { Name.predefined.contains(name) }
+
+  /// The subnet of a family.
+  public func subnet(_ family: AddressFamily) -> SubnetRecord? { subnets.first { $0.subnet.family == family } }
+}
+
+/// One subnet of a network.
+public struct SubnetRecord: Hashable, Sendable, Codable {
+  /// Addresses of the containers.
+  public var subnet: Subnet
+  /// Where dynamic addresses come from; nil for all of the subnet.
+  public var ipRange: Subnet?
+  /// The next hop of the default route, which the bridge has unless the driver has no bridge; nil for none.
+  public var gateway: IPAddress?
+  /// Addresses that no container is given, by what has them.
+  public var auxiliaryAddresses: [String: IPAddress]
+}
+
+/// Where the next-fit search of a subnet stands; beside the endpoints, which are its leases.
+public struct PoolRecord: Hashable, Sendable, Codable {
+  /// Id of the network.
+  public var networkID: String
+  /// The subnet's family.
+  public var family: AddressFamily
+  /// The address last given out.
+  public var cursor: IPAddress?
+  /// Released addresses that are the last to be given out again, the oldest first.
+  public var resting: [IPAddress]
 }
 
 /// What is known of one container's attachment to a network.
-public struct Endpoint: Hashable, Sendable {
+public struct Endpoint: Hashable, Sendable, Codable {
   /// 64 hexadecimal digits.
   public var id: String
   /// Id of the network.
   public var networkID: String
   /// Name of the network.
   public var networkName: String
+  /// The container that it was made for.
+  public var container: String
+  /// Id of the sandbox's namespace, which several containers may share.
+  public var sandboxID: String
   /// The interface in the container: `eth0`.
   public var interface: InterfaceName
   /// The bridge's port on the host.
   public var hostInterface: InterfaceName
   /// Hardware address in the container.
   public var macAddress: MACAddress
-  /// Address and prefix in the container.
-  public var address: InterfaceAddress
-  /// The default route's next hop; nil on an internal network.
-  public var gateway: IPAddress?
+  /// Addresses and prefixes in the container, IPv4 first; there is one.
+  public var addresses: [InterfaceAddress]
+  /// Which of them the container asked for: they stay its own while it is stopped.
+  public var staticAddresses: [IPAddress]
+  /// The next hops of a default route by this endpoint, one of a family; none on an internal network.
+  public var gateways: [IPAddress]
+  /// The highest of a container's endpoints has the default route.
+  public var gatewayPriority: Int
+  /// Names that the network's other containers know it by, besides the container's.
+  public var aliases: [String]
   /// Ports published on the host.
   public var ports: [PublishedPort]
+  /// How far it has come.
+  public var phase: Phase
+  /// Who is making or removing it.
+  public var owner: String
+
+  /// The first address.
+  public var address: InterfaceAddress { addresses[0] }
+  /// The first gateway; nil on an internal network.
+  public var gateway: IPAddress? { gateways.first }
+  /// The address of a family.
+  public func address(_ family: AddressFamily) -> InterfaceAddress? { addresses.first { $0.family == family } }
 }
 
 /// What is known of an attached container.
-public struct SandboxRecord: Hashable, Sendable {
+public struct SandboxRecord: Hashable, Sendable, Codable {
   /// The name that `attach` was given.
   public var container: String
   /// How it is on the network.
   public var mode: NetworkMode
-  /// Its endpoints; none in host, none and container mode.
-  public var endpoints: [Endpoint]
+  /// Id of its namespace, the same for all that share it: 64 hexadecimal digits, or `host`.
+  public var sandboxID: String
+  /// A path that opens the namespace in any process; nil for one that only this process holds.
+  public var namespacePath: String?
+  /// What the namespace is known by; nil until it is made.
+  public var namespaceInode: UInt64?
+  /// Whether ``namespacePath`` is a pin of ours, which is removed with the last container.
+  public var ownsNamespace: Bool
+  /// What was asked for and not done.
+  public var warnings: [AttachWarning]
+  /// How far it has come.
+  public var phase: Phase
+  /// Who is making or removing it.
+  public var owner: String
+}
+
+/// What was changed on the host for all networks together.
+public struct HostRecord: Hashable, Sendable, Codable {
+  /// Boot and namespace that the other records are true for; see `Stamp`.
+  public var stamp: String
+  /// Sysctls that were switched on, and what they were before.
+  public var sysctls: [String: String]
+  /// Links that forward only because a network needs it.
+  public var uplinks: [Uplink]
+}
+
+/// A link of the host that forwards packets of a family for our networks alone.
+public struct Uplink: Hashable, Sendable, Codable {
+  /// The link.
+  public var name: InterfaceName
+  /// The family.
+  public var family: AddressFamily
 }

@@ -1,55 +1,130 @@
 public import NetworkPrimitives
-import Synchronization
 
-/// Where a controller writes down what it owns, before it counts as done.
+/// Where controllers write down what they own: before the kernel is touched, and again when that is done.
+///
+/// A store may be shared by several controllers, of one process or of many. It keeps records by key and counts its
+/// changes; each user keeps a copy in memory and asks what changed since.
 public protocol Store: Sendable {
-  /// Writes a network, new or changed.
-  func save(_ network: NetworkRecord) throws(NetworkError)
-  /// Forgets a network.
-  func removeNetwork(id: String) throws(NetworkError)
-  /// Every network.
-  func networks() throws(NetworkError) -> [NetworkRecord]
-  /// Writes a sandbox, new or changed.
-  func save(_ sandbox: SandboxRecord) throws(NetworkError)
-  /// Forgets a sandbox.
-  func removeSandbox(container: String) throws(NetworkError)
-  /// Every sandbox.
-  func sandboxes() throws(NetworkError) -> [SandboxRecord]
+  /// Who this user of the store is, in the ``Endpoint/owner`` of records that it is making. Different for each user, and
+  /// never used again.
+  var token: String { get }
+
+  /// Whether the user with that token is still there. When it is not, what it left unfinished is there to be taken over.
+  func isAlive(_ token: String) -> Bool
+
+  /// What changed since a revision; everything for 0, or when the store no longer knows.
+  func read(since revision: UInt64) throws(NetworkError) -> StoreDelta
+
+  /// Exclusive access: `body` is given what changed since `revision`, and what it returns is saved, all or nothing.
+  ///
+  /// - Returns: What `body` gave, and the revision that includes its changes.
+  /// - Throws: What `body` throws, nothing is saved then; `.kernelRefused` for a full disk and the like, with nothing
+  ///   saved; `.damagedRecord`.
+  func update<Value: Sendable>(
+    since revision: UInt64, _ durability: StoreDurability,
+    _ body: (StoreDelta) throws(NetworkError) -> (Value, [StoreChange])
+  ) throws(NetworkError) -> (Value, UInt64)
+
+  /// Runs `body` while no other user of the store, in this process or another, runs one. For what all networks of a
+  /// host have in common in the kernel.
+  func exclusively<Value: Sendable>(_ body: () throws(NetworkError) -> Value) throws(NetworkError) -> Value
+
+  /// The events after a number, oldest first, each with its own; the oldest may have been dropped.
+  func events(after number: UInt64) throws(NetworkError) -> [(number: UInt64, event: NetworkEvent)]
 }
 
-/// A store that is gone with the process.
-public final class MemoryStore: Store {
-  private struct Contents {
-    var networks: [String: NetworkRecord] = [:]
-    var sandboxes: [String: SandboxRecord] = [:]
+/// What a change must survive.
+public enum StoreDurability: Hashable, Sendable {
+  /// The end of the process, by whatever means. After a power cut the last ones may be missing: what they tell of is gone
+  /// from the kernel too.
+  case process
+  /// A power cut.
+  case power
+}
+
+/// What changed between two revisions of a store.
+public struct StoreDelta: Sendable {
+  /// Whether it is all that there is, and what was known before is to be forgotten.
+  public var isComplete: Bool
+  /// The changes, in order; no events.
+  public var changes: [StoreChange]
+  /// The revision that they lead to.
+  public var revision: UInt64
+
+  /// A difference, or everything.
+  public init(isComplete: Bool, changes: [StoreChange], revision: UInt64) {
+    self.isComplete = isComplete
+    self.changes = changes
+    self.revision = revision
+  }
+}
+
+/// A change of a store.
+public enum StoreChange: Hashable, Sendable {
+  /// Writes a record, new or in the place of the one that has its key.
+  case save(StoreRecord)
+  /// Forgets the record of a key.
+  case remove(StoreRecord.Key)
+  /// Appends an event.
+  case event(NetworkEvent)
+}
+
+/// A record of any kind.
+public enum StoreRecord: Hashable, Sendable, Codable {
+  /// A network.
+  case network(NetworkRecord)
+  /// A network's search for addresses.
+  case pool(PoolRecord)
+  /// A container.
+  case sandbox(SandboxRecord)
+  /// A container's attachment.
+  case endpoint(Endpoint)
+  /// What all networks have in common.
+  case host(HostRecord)
+
+  /// What a record is found by.
+  public struct Key: Hashable, Sendable {
+    /// What it tells of.
+    public enum Kind: String, Hashable, Sendable, CaseIterable {
+      /// ``StoreRecord/network(_:)``.
+      case network
+      /// ``StoreRecord/pool(_:)``.
+      case pool
+      /// ``StoreRecord/sandbox(_:)``.
+      case sandbox
+      /// ``StoreRecord/endpoint(_:)``.
+      case endpoint
+      /// ``StoreRecord/host(_:)``.
+      case host
+    }
+
+    /// What it tells of.
+    public var kind: Kind
+    /// Unique among its kind.
+    public var id: String
+
+    /// A key.
+    public init(_ kind: Kind, _ id: String) {
+      self.kind = kind
+      self.id = id
+    }
   }
 
-  private let contents = Mutex(Contents())
-
-  /// An empty store.
-  public init() {}
-
-  /// Writes a network.
-  public func save(_ network: NetworkRecord) { contents.withLock { $0.networks[network.id] = network } }
-
-  /// Forgets a network; one that is unknown is forgotten already.
-  public func removeNetwork(id: String) { contents.withLock { _ = $0.networks.removeValue(forKey: id) } }
-
-  /// Every network, by name.
-  public func networks() -> [NetworkRecord] {
-    contents.withLock { $0.networks.values.sorted { $0.name < $1.name } }
+  /// The record's key: ids of networks and endpoints, a container's name.
+  public var key: Key {
+    switch self {
+    case .network(let record): Key(.network, record.id)
+    case .pool(let record): .pool(record.networkID, record.family)
+    case .sandbox(let record): Key(.sandbox, record.container)
+    case .endpoint(let record): Key(.endpoint, record.id)
+    case .host: Key(.host, "host")
+    }
   }
+}
 
-  /// Writes a sandbox.
-  public func save(_ sandbox: SandboxRecord) { contents.withLock { $0.sandboxes[sandbox.container] = sandbox } }
-
-  /// Forgets a sandbox; one that is unknown is forgotten already.
-  public func removeSandbox(container: String) {
-    contents.withLock { _ = $0.sandboxes.removeValue(forKey: container) }
-  }
-
-  /// Every sandbox, by container.
-  public func sandboxes() -> [SandboxRecord] {
-    contents.withLock { $0.sandboxes.values.sorted { $0.container < $1.container } }
+extension StoreRecord.Key {
+  /// The key of a network's pool.
+  public static func pool(_ networkID: String, _ family: AddressFamily) -> StoreRecord.Key {
+    StoreRecord.Key(.pool, "\(networkID)/\(family)")
   }
 }

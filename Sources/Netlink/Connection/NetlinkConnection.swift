@@ -9,9 +9,22 @@ import SystemPackage
 public final class NetlinkConnection: Sendable {
   private let socket: any NetlinkSocket
   private let sequence = Mutex<UInt32>(0)
+  private let users = Atomic<Int>(0)
 
   /// How often a dump is begun anew when the table keeps changing while it is read.
   public static let dumpAttempts = 20
+
+  /// Whether no request is under way, so that one made now need not wait for another's turn to end.
+  public var isIdle: Bool { users.load(ordering: .relaxed) == 0 }
+
+  /// Waits for its turn, and has the connection for itself.
+  private func inTurn<Value>(
+    _ body: (inout UInt32) throws(NetworkError) -> Value
+  ) throws(NetworkError) -> Value {
+    users.add(1, ordering: .relaxed)
+    defer { users.subtract(1, ordering: .relaxed) }
+    return try sequence.withLock { (last) throws(NetworkError) in try body(&last) }
+  }
 
   /// A connection over a socket that nobody else uses.
   public init(_ socket: any NetlinkSocket) { self.socket = socket }
@@ -47,7 +60,7 @@ public final class NetlinkConnection: Sendable {
   /// - Returns: One outcome for each request.
   /// - Throws: `.replyLost` when answers were lost: which changes were made is not known then.
   public func perform(_ requests: [NetlinkRequest]) throws(NetworkError) -> [Outcome] {
-    try sequence.withLock { (last) throws(NetworkError) in
+    try inTurn { (last) throws(NetworkError) in
       var outcomes: [Outcome] = []
       outcomes.reserveCapacity(requests.count)
       var rest = requests[...]
@@ -64,7 +77,7 @@ public final class NetlinkConnection: Sendable {
   ///
   /// - Throws: `.interrupted` when it changed on every one of ``dumpAttempts`` tries.
   public func dump(_ request: NetlinkRequest) throws(NetworkError) -> [NetlinkMessage] {
-    try sequence.withLock { (last) throws(NetworkError) in
+    try inTurn { (last) throws(NetworkError) in
       for _ in 0..<Self.dumpAttempts {
         if let messages = try readDump(request, last: &last) { return messages }
       }
@@ -85,7 +98,7 @@ public final class NetlinkConnection: Sendable {
     begin: NetlinkRequest, _ requests: [NetlinkRequest], end: NetlinkRequest
   ) throws(NetworkError) {
     guard !requests.isEmpty else { return }
-    try sequence.withLock { (last) throws(NetworkError) in
+    try inTurn { (last) throws(NetworkError) in
       let batch = [begin] + requests + [end]
       let first = last &+ 1
       var datagram = PayloadWriter()

@@ -1,0 +1,213 @@
+import Netlink
+import NetworkPrimitives
+import Synchronization
+
+/// Networks made of a bridge on the host, and endpoints made of a veth pair: one end a port of the bridge, the other the
+/// container's interface.
+struct BridgeDriver: Sendable {
+  let host: NetworkNamespace
+  let firewall: Firewall
+
+  // MARK: - Networks
+
+  /// Makes the bridge, or takes the one that the network adopts, gives it the gateways' addresses and sets it up.
+  ///
+  /// - Parameter exists: Whether the bridge is there already.
+  /// - Throws: What failed, with what could then not be taken back as ``NetworkError/leftovers``.
+  func setUp(_ network: NetworkRecord, exists: Bool = false) throws(NetworkError) {
+    if !network.adoptsBridge, !exists {
+      let mac = network.subnets.lazy.compactMap { $0.gateway?.v4 }.first.map { MACAddress(ipv4: $0) }
+      try host.connection(.route).execute(
+        LinkRequests.createBridge(network.bridge, macAddress: mac, mtu: network.mtu))
+    }
+    do throws(NetworkError) {
+      try configure(network)
+      try firewall.add(FirewallElements(network))
+    } catch { throw error.with(leftovers: tearDown(network)) }
+  }
+
+  /// Settings and addresses; whatever is there already stays.
+  func configure(_ network: NetworkRecord) throws(NetworkError) {
+    let bridge = try host.links.get("\(network.bridge)")
+    guard bridge.kind == "bridge" else {
+      throw NetworkError(
+        .conflictingOptions, operation: "set up network \"\(network.name)\"",
+        reason: "the link \"\(network.bridge)\" is no bridge but \(bridge.kind ?? "hardware"); name another one")
+    }
+    var settings = LinkChange()
+    settings.makesLinkLocalAddress = false
+    settings.forwardsIPv4 = network.families.contains(.ipv4) && !network.isInternal
+    settings.routesLoopback = network.families.contains(.ipv4)
+    if network.families.contains(.ipv6) { try configureIPv6(network) }
+    let has = Set(try host.addresses.list(link: bridge.index).map(\.address))
+    var requests = [LinkRequests.change(bridge.index, settings)]
+    for address in try addresses(of: network) where !has.contains(address) {
+      requests.append(AddressRequests.add(address, to: bridge.index))
+    }
+    requests.append(LinkRequests.change(bridge.index, LinkChange(isUp: true)))
+    try host.perform(requests)
+  }
+
+  /// What the bridge has: the gateways, unless nothing is to reach the host.
+  func addresses(of network: NetworkRecord) throws(NetworkError) -> [InterfaceAddress] {
+    var addresses: [InterfaceAddress] = []
+    for subnet in network.subnets where network.policy.gatewayMode(subnet.subnet.family) != .isolated {
+      if let gateway = subnet.gateway {
+        addresses.append(try InterfaceAddress(address: gateway, in: subnet.subnet))
+      }
+    }
+    return addresses
+  }
+
+  /// A bridge takes no addresses from what its containers announce. Forwarding is switched on for it alone where the kernel
+  /// can do that (force_forwarding, Linux 6.17), see `HostSetup`.
+  private func configureIPv6(_ network: NetworkRecord) throws(NetworkError) {
+    try host.setSysctl("net/ipv6/conf/\(network.bridge)/accept_ra", to: "0")
+    guard !network.isInternal else { return }
+    do throws(NetworkError) {
+      try host.setSysctl("net/ipv6/conf/\(network.bridge)/force_forwarding", to: "1")
+    } catch { if error.code != .notFound { throw error } }
+  }
+
+  /// Takes rules, addresses and bridge away. Every step is tried; what failed is returned, what was gone is not a failure.
+  func tearDown(_ network: NetworkRecord) -> [NetworkError] {
+    var failures = attempt { () throws(NetworkError) in try firewall.remove(FirewallElements(network)) }
+    failures +=
+      network.adoptsBridge
+      ? removeAddresses(of: network)
+      : attempt { () throws(NetworkError) in
+        try host.connection(.route).execute(LinkRequests.delete(named: network.bridge))
+      }
+    return failures
+  }
+
+  private func removeAddresses(of network: NetworkRecord) -> [NetworkError] {
+    attempt { () throws(NetworkError) in
+      let bridge = try host.links.get("\(network.bridge)")
+      let has = Set(try host.addresses.list(link: bridge.index).map(\.address))
+      for address in try addresses(of: network) where has.contains(address) {
+        try host.addresses.remove(address, from: bridge.index)
+      }
+    }
+  }
+
+  // MARK: - Endpoints
+
+  /// Makes an endpoint in three sends: one to each namespace, and one nftables transaction.
+  ///
+  /// - Parameter routes: The families whose default route it has.
+  /// - Throws: As ``setUp(_:)``.
+  func connect(
+    _ endpoint: Endpoint, to network: NetworkRecord, in namespace: NetworkNamespace, routes: [AddressFamily]
+  ) throws(NetworkError) {
+    let outcomes = try makePair(endpoint, network, namespace)
+    // A name that another link has is not ours to delete.
+    if let error = outcomes[0].error { throw error }
+    do throws(NetworkError) {
+      for outcome in outcomes { if let error = outcome.error { throw error } }
+      // Kernels before 6.0 do not echo the new link, whose other end is the one inside.
+      let peer = if let echo = outcomes[0].replies.first { try Link(echo).peer } else { nil as Int32? }
+      let inside = if let peer { peer } else { try namespace.links.get("\(endpoint.interface)").index }
+      try configure(endpoint, inside, in: namespace, routes: routes)
+      try firewall.add(FirewallElements(endpoint, on: network))
+    } catch { throw error.with(leftovers: disconnect(endpoint, from: network)) }
+  }
+
+  private func configure(
+    _ endpoint: Endpoint, _ inside: Int32, in namespace: NetworkNamespace, routes: [AddressFamily]
+  ) throws(NetworkError) {
+    var settings = LinkChange()
+    settings.makesLinkLocalAddress = false
+    settings.announcesAddresses = endpoint.address(.ipv4) != nil
+    var requests = [LinkRequests.change(inside, settings)]
+    for address in endpoint.addresses { requests.append(AddressRequests.add(address, to: inside)) }
+    requests.append(LinkRequests.change(inside, LinkChange(isUp: true)))
+    for gateway in endpoint.gateways where routes.contains(gateway.family) {
+      requests.append(RouteRequests.add(Route(to: .all(gateway.family), via: gateway, link: inside)))
+    }
+    if endpoint.address(.ipv4) == nil {
+      // A hardware address that says nothing of the IPv6 one: tell the neighbours (unsolicited NA, RFC 4861 7.2.6).
+      try namespace.setSysctl("net/ipv6/conf/\(endpoint.interface)/ndisc_notify", to: "1")
+    }
+    try namespace.perform(requests)
+  }
+
+  /// Asks for the veth pair, on the bridge and up.
+  private func makePair(
+    _ endpoint: Endpoint, _ network: NetworkRecord, _ namespace: NetworkNamespace
+  ) throws(NetworkError) -> [NetlinkConnection.Outcome] {
+    let port = endpoint.hostInterface
+    var quiet = LinkChange()
+    quiet.makesLinkLocalAddress = false
+    var requests = [
+      LinkRequests.createVeth(
+        VethEnd(port, master: try host.links.get("\(network.bridge)").index),
+        peer: VethEnd(
+          endpoint.interface, macAddress: endpoint.macAddress, namespace: namespace.handle.descriptor),
+        mtu: network.mtu),
+      LinkRequests.change(named: port, quiet),
+      LinkRequests.change(named: port, LinkChange(isUp: true)),
+    ]
+    let isIsolated = !network.policy.allowsContainerTraffic
+    if !endpoint.ports.isEmpty || isIsolated {
+      requests.append(
+        LinkRequests.setBridgePort(named: port, isHairpin: !endpoint.ports.isEmpty, isIsolated: isIsolated))
+    }
+    return try host.connection(.route).perform(requests)
+  }
+
+  /// Takes an endpoint away, both ends of the pair at once. Every step is tried; what failed is returned.
+  ///
+  /// The link goes first: the kernel waits for a grace period to delete it, and would wait for a second one behind that
+  /// of the removed elements.
+  func disconnect(_ endpoint: Endpoint, from network: NetworkRecord) -> [NetworkError] {
+    attempt { () throws(NetworkError) in
+      try host.connection(.route).execute(LinkRequests.delete(named: endpoint.hostInterface))
+    }
+      + attempt { () throws(NetworkError) in
+        try firewall.remove(FirewallElements(endpoint, on: network))
+      }
+  }
+}
+
+/// One step of a teardown that goes on whatever happens: the failure, unless the thing was gone already.
+func attempt(_ step: () throws(NetworkError) -> Void) -> [NetworkError] {
+  do throws(NetworkError) {
+    try step()
+    return []
+  } catch { return error.code == .notFound ? [] : [error] }
+}
+
+extension NetworkError {
+  private static let leftoversOperation = "take back"
+
+  /// What could not be taken back after this failure.
+  var leftovers: [NetworkError] {
+    causes.last?.operation == Self.leftoversOperation ? causes[causes.count - 1].causes : []
+  }
+
+  /// This failure alone.
+  var withoutLeftovers: NetworkError {
+    var error = self
+    if !leftovers.isEmpty { error.causes.removeLast() }
+    return error
+  }
+
+  /// This failure, and what could not be taken back after it.
+  func with(leftovers: [NetworkError]) -> NetworkError {
+    guard !leftovers.isEmpty else { return self }
+    var error = self
+    error.causes.append(
+      NetworkError(leftovers[0].code, operation: Self.leftoversOperation, causes: leftovers))
+    return error
+  }
+}
+
+extension NetworkNamespace {
+  /// Sends requests to this namespace's kernel at once, and throws the first refusal.
+  func perform(_ requests: [NetlinkRequest]) throws(NetworkError) {
+    for outcome in try connection(.route).perform(requests) {
+      if let error = outcome.error { throw error }
+    }
+  }
+}

@@ -1,0 +1,54 @@
+import NetworkPrimitives
+
+extension NetworkMode {
+  /// Which options cannot be had in this mode, all of them, each saying both halves.
+  func conflicts(with options: AttachOptions, container: String, hasNamespace: Bool) -> [NetworkError] {
+    var errors: [NetworkError] = []
+    let refuse = { (what: String, remedy: String) in
+      errors.append(
+        NetworkError(
+          .conflictingOptions, operation: "attach \"\(container)\" in mode \(self)",
+          reason: "\(what) cannot be combined with mode \"\(self)\"; \(remedy)"))
+    }
+    let endpoint = options.endpoint
+    switch self {
+    case .network: break
+    case .bridge:
+      let remedy = "create a network with a subnet of your own and attach to that"
+      for address in endpoint.addresses { refuse("the static address \(address)", remedy) }
+      for alias in endpoint.aliases { refuse("the alias \"\(alias)\"", remedy) }
+    case .host, .none, .container:
+      for address in endpoint.addresses { refuse("the static address \(address)", "leave it out") }
+      for alias in endpoint.aliases { refuse("the alias \"\(alias)\"", "leave it out") }
+      if let address = endpoint.macAddress { refuse("the MAC address \(address)", "leave it out") }
+      if let name = endpoint.interface { refuse("the interface name \"\(name)\"", "leave it out") }
+    }
+    switch self {
+    case .container(let donor):
+      if donor == container { refuse("the container itself as donor", "name another container") }
+      if !options.ports.isEmpty { refuse("publishing ports", "publish them on \"\(donor)\", whose namespace it is") }
+      if hasNamespace { refuse("a namespace of the container's own", "leave it out: the donor has one") }
+    case .host:
+      if hasNamespace { refuse("a namespace of the container's own", "leave it out: the host has one") }
+    case .none, .bridge, .network: break
+    }
+    return errors
+  }
+}
+
+extension [NetworkError] {
+  /// Throws what there is: one as it is, several as the causes of one.
+  func throwAny(_ operation: String) throws(NetworkError) {
+    guard let first else { return }
+    guard count > 1 else { throw first }
+    let code = allSatisfy { $0.code == first.code } ? first.code : .invalidValue
+    throw NetworkError(code, operation: operation, reason: "\(count) options are wrong", causes: self)
+  }
+
+  /// Throws what a teardown that tried everything could not do.
+  func throwLeftovers(_ operation: String) throws(NetworkError) {
+    guard let first else { return }
+    throw NetworkError(
+      first.code, operation: operation, reason: "\(count) things could not be taken away", causes: self)
+  }
+}

@@ -1,0 +1,146 @@
+import Netlink
+import NetworkPrimitives
+
+/// What is asked for when an endpoint is made.
+struct EndpointRequest {
+  var container: String
+  var options: EndpointOptions
+  var ports: [PortMapping]
+  /// The host's ephemeral ports; nil when none are published.
+  var ephemeral: ClosedRange<UInt16>?
+  /// Names that links of the namespace have.
+  var usedNames: Set<String>
+}
+
+extension Engine {
+  /// A network that endpoints can be made on.
+  ///
+  /// - Throws: `.notFound`; `.inUse` while it is made or removed.
+  func readyNetwork(_ name: String, _ operation: String, _ state: EngineState) throws(NetworkError) -> NetworkRecord {
+    let network = try state.network(name)
+    if network.phase != .ready {
+      try checkIdle(network.phase, network.owner, "network \"\(network.name)\"", operation)
+      throw NetworkError(
+        .inUse, operation: operation,
+        reason: "network \"\(network.name)\" was left half made; reconcile the controller, or remove it")
+    }
+    return network
+  }
+
+  /// Chooses addresses, ports and names, and writes the endpoint down.
+  func planEndpoint(
+    _ request: EndpointRequest, _ sandboxID: String, _ network: NetworkRecord, _ transaction: inout Transaction
+  ) throws(NetworkError) -> Endpoint {
+    let operation = "attach \"\(request.container)\" to \"\(network.name)\""
+    let options = request.options
+    if let mac = options.macAddress, mac.isMulticast {
+      throw NetworkError(
+        .invalidValue, operation: operation,
+        reason: "the MAC address \(mac) is multicast; the first byte must be even, as in 02:42:ac:11:00:02")
+    }
+    for alias in options.aliases { try Name.check(alias, what: "alias", operation: operation) }
+    try checkFamilies(request, network, operation)
+    let taken = request.usedNames.union(
+      transaction.state.endpoints(ofSandbox: sandboxID).filter { $0.phase != .stopped }.map(\.interface.description))
+    let interface = try chooseInterface(options.interface, network.interfacePrefix, taken, operation)
+    let kept = try transaction.takeOver(request.container, on: network)
+    let ports =
+      if let ephemeral = request.ephemeral {
+        try transaction.state.ports.pick(
+          request.ports, for: request.container, bindingAddress: network.policy.hostBindingAddress,
+          ephemeral: ephemeral)
+      } else { [] as [PublishedPort] }
+    let wanted = options.addresses.isEmpty ? kept : options.addresses
+    let addresses = try lease(wanted, for: request.container, on: network, &transaction)
+    let id = makeID()
+    var generator = SystemRandomNumberGenerator()
+    let v4 = addresses.lazy.compactMap(\.address.v4).first
+    let mac = options.macAddress ?? v4.map { MACAddress(ipv4: $0) } ?? .random(using: &generator)
+    let endpoint = Endpoint(
+      id: id, networkID: network.id, networkName: network.name, container: request.container, sandboxID: sandboxID,
+      interface: interface, hostInterface: try InterfaceName("veth\(id.prefix(8))"), macAddress: mac,
+      addresses: addresses, staticAddresses: wanted,
+      gateways: network.isInternal ? [] : network.subnets.compactMap(\.gateway),
+      gatewayPriority: options.gatewayPriority, aliases: options.aliases, ports: ports, phase: .creating,
+      owner: store.token)
+    transaction.save(.endpoint(endpoint))
+    return endpoint
+  }
+
+  private func lease(
+    _ wanted: [IPAddress], for container: String, on network: NetworkRecord, _ transaction: inout Transaction
+  ) throws(NetworkError) -> [InterfaceAddress] {
+    var addresses: [InterfaceAddress] = []
+    for subnet in network.subnets {
+      let address = try transaction.withPool(of: network, subnet) { (pool) throws(NetworkError) in
+        guard let own = wanted.first(where: { $0.family == subnet.subnet.family }) else {
+          return try pool.allocate(for: container)
+        }
+        try pool.allocate(own, for: container)
+        return own
+      }
+      addresses.append(try InterfaceAddress(address: address, in: subnet.subnet))
+    }
+    return addresses
+  }
+
+  private func checkFamilies(
+    _ request: EndpointRequest, _ network: NetworkRecord, _ operation: String
+  ) throws(NetworkError) {
+    var faults: [NetworkError] = []
+    let families = request.options.addresses.map(\.family)
+    let subnets = network.subnets.map(\.subnet.description).joined(separator: ", ")
+    for address in request.options.addresses where !network.families.contains(address.family) {
+      faults.append(
+        NetworkError(
+          .invalidValue, operation: operation,
+          reason: "\(address) is in none of the network's subnets; they are \(subnets)"))
+    }
+    if Set(families).count < families.count {
+      faults.append(
+        NetworkError(
+          .conflictingOptions, operation: operation, reason: "two addresses of one family are asked for; keep one"))
+    }
+    for port in request.ports {
+      guard let address = port.hostAddress, !network.families.contains(address.family) else { continue }
+      faults.append(
+        NetworkError(
+          .conflictingOptions, operation: operation,
+          reason: "the host address \(address) is \(address.family), and network \"\(network.name)\" has no "
+            + "\(address.family); publish on an address of the other family, or on all"))
+    }
+    try faults.throwAny(operation)
+  }
+
+  private func chooseInterface(
+    _ wanted: InterfaceName?, _ prefix: String, _ taken: Set<String>, _ operation: String
+  ) throws(NetworkError) -> InterfaceName {
+    if let wanted {
+      guard !taken.contains("\(wanted)") else {
+        throw NetworkError(
+          .inUse, operation: operation, reason: "the container has an interface \"\(wanted)\" already; choose another")
+      }
+      return wanted
+    }
+    var index = 0
+    while taken.contains("\(prefix)\(index)") { index += 1 }
+    return try InterfaceName("\(prefix)\(index)")
+  }
+
+  /// The host's ephemeral range (`ip_local_port_range`, ip(7)).
+  func ephemeralPorts() throws(NetworkError) -> ClosedRange<UInt16> {
+    let bounds = try host.sysctl("net/ipv4/ip_local_port_range").split { $0 == " " || $0 == "\t" }
+      .compactMap { UInt16($0) }
+    guard bounds.count == 2, bounds[0] <= bounds[1] else { return 32768...60999 }
+    return bounds[0]...bounds[1]
+  }
+}
+
+extension Engine.Transaction {
+  /// The static addresses that a stopped container kept on a network, which its new endpoint takes over.
+  mutating func takeOver(_ container: String, on network: NetworkRecord) throws(NetworkError) -> [IPAddress] {
+    let kept = state.endpoints(ofNetwork: network.id).filter { $0.container == container && $0.phase == .stopped }
+    for endpoint in kept { try release(endpoint) }
+    return kept.flatMap(\.staticAddresses)
+  }
+}

@@ -1,0 +1,178 @@
+import Netlink
+import NetworkPrimitives
+
+extension Engine {
+  /// Puts a container that is attached on one more network.
+  func connect(
+    _ container: String, to name: String, options: EndpointOptions
+  ) throws(NetworkError) -> Endpoint {
+    let operation = "connect \"\(container)\" to \"\(name)\""
+    let record = try look { (state) throws(NetworkError) in try state.sandbox(container) }
+    try checkConnectable(record, operation)
+    let namespace = try namespace(of: record)
+    let request = EndpointRequest(
+      container: container, options: options, ports: [], ephemeral: nil,
+      usedNames: try interfaceNames(in: namespace))
+    let (endpoint, network) = try transaction { (transaction) throws(NetworkError) in
+      let record = try transaction.state.sandbox(container)
+      try checkIdle(record.phase, record.owner, "\"\(container)\"", operation)
+      let network = try readyNetwork(name, operation, transaction.state)
+      if network.isPredefined {
+        try NetworkMode.bridge.conflicts(
+          with: AttachOptions(endpoint: options), container: container, hasNamespace: false
+        ).throwAny(operation)
+      }
+      let others = transaction.state.endpoints(ofSandbox: record.sandboxID)
+      guard !others.contains(where: { $0.networkID == network.id && $0.phase != .stopped }) else {
+        throw NetworkError(
+          .alreadyExists, operation: operation,
+          reason: "\"\(container)\" is on network \"\(network.name)\" already; disconnect it first")
+      }
+      return (try planEndpoint(request, record.sandboxID, network, &transaction), network)
+    }
+    do throws(NetworkError) {
+      try bridges.connect(endpoint, to: network, in: namespace, routes: [])
+    } catch {
+      throw undone(operation, error, leftovers: abandon(endpoint, error.leftovers))
+    }
+    do throws(NetworkError) {
+      var ready = endpoint
+      ready.phase = .ready
+      ready.owner = ""
+      let made = ready
+      try settleRoutes(of: record.sandboxID, in: namespace, with: made)
+      try transaction { transaction in
+        transaction.save(.endpoint(made))
+        transaction.note(
+          NetworkEvent(.connect, networkID: network.id, network: network.name, container: container))
+      }
+      return made
+    } catch {
+      let leftovers = abandon(endpoint, bridges.disconnect(endpoint, from: network))
+      try? settleRoutes(of: record.sandboxID, in: namespace)
+      throw undone(operation, error, leftovers: leftovers)
+    }
+  }
+
+  /// Takes a container off one network.
+  ///
+  /// - Parameter isForced: Whether a container whose namespace is gone, or that is stopped, is taken off too.
+  func disconnect(_ container: String, from name: String, isForced: Bool) throws(NetworkError) {
+    let operation = "disconnect \"\(container)\" from \"\(name)\""
+    let token = store.token
+    let (record, endpoint, network) = try transaction { (transaction) throws(NetworkError) in
+      guard let record = transaction.state.sandboxes[container], isForced || record.phase != .stopped else {
+        throw NetworkError(.notFound, operation: operation, reason: "\"\(container)\" is not attached")
+      }
+      try checkConnectable(record, operation)
+      try checkIdle(record.phase, record.owner, "\"\(container)\"", operation)
+      let network = try transaction.state.network(name)
+      let all = transaction.state.endpoints(ofSandbox: record.sandboxID)
+      guard var endpoint = all.first(where: { $0.networkID == network.id }) else {
+        let names = all.map(\.networkName).joined(separator: ", ")
+        throw NetworkError(
+          .notFound, operation: operation,
+          reason: "\"\(container)\" is not on network \"\(network.name)\"; it is on: \(names.isEmpty ? "none" : names)")
+      }
+      try checkIdle(endpoint.phase, endpoint.owner, "its endpoint", operation)
+      if endpoint.phase != .stopped {
+        endpoint.phase = .removing
+        endpoint.owner = token
+        transaction.save(.endpoint(endpoint))
+      }
+      return (record, endpoint, network)
+    }
+    let leftovers = endpoint.phase == .stopped ? [] : bridges.disconnect(endpoint, from: network)
+    try leftovers.throwLeftovers(operation)
+    try transaction { (transaction) throws(NetworkError) in
+      try transaction.release(endpoint)
+      transaction.note(
+        NetworkEvent(.disconnect, networkID: network.id, network: network.name, container: container))
+    }
+    do throws(NetworkError) {
+      if record.phase == .ready { try settleRoutes(of: record.sandboxID, in: try namespace(of: record)) }
+    } catch {
+      // Without a namespace there are no routes to see to.
+      guard isForced, error.code == .closed else { throw error }
+    }
+  }
+
+  /// Takes an endpoint that was not made out of the record; what could not be taken back stays there.
+  private func abandon(_ endpoint: Endpoint, _ leftovers: [NetworkError]) -> [NetworkError] {
+    let token = store.token
+    return leftovers
+      + attempt { () throws(NetworkError) in
+        try transaction { (transaction) throws(NetworkError) in
+          guard leftovers.isEmpty else {
+            var record = endpoint
+            record.phase = .removing
+            record.owner = token
+            transaction.save(.endpoint(record))
+            return
+          }
+          try transaction.release(endpoint)
+        }
+      }
+  }
+
+  private func checkConnectable(_ record: SandboxRecord, _ operation: String) throws(NetworkError) {
+    let why: String
+    switch record.mode {
+    case .bridge, .network: return
+    case .host: why = "it has the host's interfaces; attach it in another mode first"
+    case .none: why = "it has no network; attach it to one first"
+    case .container(let donor): why = "its interfaces are those of \"\(donor)\"; do it there"
+    }
+    throw NetworkError(
+      .conflictingOptions, operation: operation,
+      reason: "connecting and disconnecting cannot be combined with mode \"\(record.mode)\": \(why)")
+  }
+
+  // MARK: - Default routes
+
+  /// Has the container's default routes be those of its foremost endpoints.
+  ///
+  /// - Parameter extra: An endpoint that is made, and not yet recorded as ready.
+  func settleRoutes(
+    of sandboxID: String, in namespace: NetworkNamespace, with extra: Endpoint? = nil
+  ) throws(NetworkError) {
+    let (endpoints, networks) = try look { state in
+      (state.endpoints(ofSandbox: sandboxID).filter { $0.phase == .ready }, state.networks)
+    }
+    let all = endpoints.filter { $0.id != extra?.id } + (extra.map { [$0] } ?? [])
+    let links = try namespace.links.list()
+    let isOurs = { (index: Int32?) in
+      links.contains { link in link.index == index && all.contains { $0.interface.description == link.name } }
+    }
+    let present = try namespace.routes.list().filter { route in
+      route.table == 254 && route.destination.prefixLength == 0 && route.kind == .unicast && isOurs(route.link)
+    }
+    var requests: [NetlinkRequest] = []
+    for family in AddressFamily.allCases {
+      let chosen = Self.foremost(all, networks, family)
+      let index = chosen.flatMap { chosen in links.first { $0.name == chosen.interface.description }?.index }
+      let gateway = chosen?.gateways.first { $0.family == family }
+      let ofFamily = present.filter { $0.destination.family == family }
+      if let gateway, ofFamily.count == 1, ofFamily[0].link == index, ofFamily[0].gateway == gateway { continue }
+      requests += ofFamily.map { RouteRequests.delete($0) }
+      if let gateway, let index {
+        requests.append(RouteRequests.add(Route(to: .all(family), via: gateway, link: index)))
+      }
+    }
+    try namespace.perform(requests)
+  }
+
+  /// The endpoint that has the default route of a family: the highest priority; of equals, one that is not internal, then
+  /// one with more families, then the first by network's name.
+  static func foremost(
+    _ endpoints: [Endpoint], _ networks: [String: NetworkRecord], _ family: AddressFamily
+  ) -> Endpoint? {
+    let rank = { (endpoint: Endpoint) in
+      (
+        -endpoint.gatewayPriority, networks[endpoint.networkID]?.isInternal == true ? 1 : 0, -endpoint.addresses.count,
+        endpoint.networkName
+      )
+    }
+    return endpoints.filter { $0.gateways.contains { $0.family == family } }.min { rank($0) < rank($1) }
+  }
+}

@@ -1,0 +1,75 @@
+import Netlink
+import NetworkPrimitives
+
+/// What all networks of a host have in common: our table, and links that forward. One process at a time sees to it.
+extension Engine {
+  /// Has the table there, and forwarding switched on where the network needs it.
+  func prepareHost(for network: NetworkRecord) throws(NetworkError) {
+    try store.exclusively { () throws(NetworkError) in
+      try firewall.ensure()
+      if !network.isInternal { for family in network.families { try recordUplinks(family) } }
+      let record = try look { $0.host }
+      // The rules first: from its first packet on, an uplink forwards for us alone.
+      try firewall.include(FirewallElements(record?.uplinks ?? []))
+      for name in record?.sysctls.keys.sorted() ?? [] { try switchOn(name) }
+    }
+  }
+
+  /// Sets back what nothing needs any more: forwarding without a network that lets packets out, the table without any
+  /// network.
+  func releaseHost() throws(NetworkError) {
+    try store.exclusively { () throws(NetworkError) in
+      let (networks, record) = try look { ($0.networks, $0.host) }
+      if networks.values.allSatisfy(\.isInternal), var record, !record.sysctls.isEmpty {
+        for (name, value) in record.sysctls { try setBack(name, to: value) }
+        record.sysctls = [:]
+        record.uplinks = []
+        let released = record
+        try transaction { $0.save(.host(released)) }
+      }
+      if networks.isEmpty { try firewall.remove() }
+    }
+  }
+
+  /// Writes down the host's own links that do not forward yet, which they are about to.
+  private func recordUplinks(_ family: AddressFamily) throws(NetworkError) {
+    let bridges = Set(try look { state in state.networks.values.map(\.bridge.description) })
+    // A name with a slash or dot is another path under /proc/sys; such a link is left as it is.
+    let links = try host.links.list().filter {
+      !$0.flags.contains(.loopback) && $0.master == nil && !bridges.contains($0.name)
+    }.compactMap { try? InterfaceName($0.name) }
+
+    var found: [(path: String, uplinks: [InterfaceName])] = []
+    for name in links {
+      let path = family == .ipv4 ? "net/ipv4/conf/\(name)/forwarding" : "net/ipv6/conf/\(name)/force_forwarding"
+      if (try? host.sysctl(path)) == "0" { found.append((path, [name])) }
+    }
+    // Before 6.17 IPv6 has one switch for all links.
+    let general = "net/ipv6/conf/all/forwarding"
+    let isOneForAll = family == .ipv6 && (try? host.sysctl("net/ipv6/conf/all/force_forwarding")) == nil
+    if isOneForAll, (try? host.sysctl(general)) == "0" { found.append((general, links)) }
+    guard !found.isEmpty else { return }
+    let stamp = self.stamp
+    try transaction { transaction in
+      var record = transaction.state.host ?? HostRecord(stamp: stamp, sysctls: [:], uplinks: [])
+      for (path, names) in found where record.sysctls[path] == nil {
+        record.sysctls[path] = "0"
+        record.uplinks += names.map { Uplink(name: $0, family: family) }
+      }
+      transaction.save(.host(record))
+    }
+  }
+
+  private func switchOn(_ name: String) throws(NetworkError) {
+    do throws(NetworkError) {
+      if try host.sysctl(name) != "1" { try host.setSysctl(name, to: "1") }
+    } catch { if error.code != .notFound { throw error } }
+  }
+
+  private func setBack(_ name: String, to value: String) throws(NetworkError) {
+    // A link that is gone took its setting along; a value that somebody changed since is theirs.
+    do throws(NetworkError) {
+      if try host.sysctl(name) == "1" { try host.setSysctl(name, to: value) }
+    } catch { if error.code != .notFound { throw error } }
+  }
+}

@@ -1,0 +1,232 @@
+import NetworkPrimitives
+import Synchronization
+import SystemPackage
+
+#if canImport(Glibc)
+  import Glibc
+#endif
+
+/// What others left unfinished: by a crash of theirs, or by a restart of the machine.
+extension Engine {
+  /// The start of the machine and the namespace that records of containers are true for.
+  var stamp: String {
+    let boot = settings.bootID ?? HostFiles.text("/proc/sys/kernel/random/boot_id") ?? ""
+    return "\(boot.filter { !$0.isWhitespace }) \(host.identity)"
+  }
+
+  /// Opens the store: nothing of the kernel is touched unless something was left unfinished or the machine was started
+  /// anew.
+  func open() throws(NetworkError) {
+    _ = try InterfaceName(settings.defaultBridge)
+    let stamp = self.stamp
+    let known = try look { state in (state.host?.stamp, state.networks.isEmpty && state.sandboxes.isEmpty) }
+    if known.0 == nil {
+      try transaction { transaction in
+        guard transaction.state.host == nil else { return }
+        transaction.save(.host(HostRecord(stamp: stamp, sysctls: [:], uplinks: [])))
+      }
+    } else if known.0 != stamp {
+      try store.exclusively { () throws(NetworkError) in try checkStamp(stamp, isEmpty: known.1) }
+      try startAnew(stamp)
+    }
+    try recover()
+  }
+
+  /// Another namespace in the same start of the machine is another host, whose records these are not.
+  private func checkStamp(_ stamp: String, isEmpty: Bool) throws(NetworkError) {
+    let old = try look { $0.host?.stamp } ?? stamp
+    let (oldBoot, newBoot) = (old.prefix { $0 != " " }, stamp.prefix { $0 != " " })
+    guard oldBoot != newBoot || isEmpty || old == stamp else {
+      throw NetworkError(
+        .refused, operation: "open controller",
+        reason:
+          "the store belongs to host namespace \(old.dropFirst(oldBoot.count + 1)), and this is \(host.identity); "
+          + "give each host namespace a store of its own")
+    }
+  }
+
+  /// After a start of the machine: the kernel has forgotten everything. Leases are released but for static ones, which stay
+  /// their containers'; networks are made again.
+  private func startAnew(_ stamp: String) throws(NetworkError) {
+    let networks = try transaction(.power) { (transaction) throws(NetworkError) in
+      guard transaction.state.host?.stamp != stamp else { return [] as [NetworkRecord] }
+      for endpoint in transaction.state.endpoints.values {
+        if endpoint.staticAddresses.isEmpty {
+          try transaction.release(endpoint)
+        } else if endpoint.phase != .stopped {
+          try transaction.keepStaticAddresses(of: endpoint)
+        }
+      }
+      for var sandbox in transaction.state.sandboxes.values {
+        guard !transaction.state.endpoints(ofSandbox: sandbox.sandboxID).isEmpty else {
+          transaction.remove(.sandbox, sandbox.container)
+          continue
+        }
+        if case .container = sandbox.mode {
+          transaction.remove(.sandbox, sandbox.container)
+          continue
+        }
+        sandbox.phase = .stopped
+        sandbox.owner = ""
+        sandbox.namespacePath = nil
+        sandbox.namespaceInode = nil
+        sandbox.ownsNamespace = false
+        transaction.save(.sandbox(sandbox))
+      }
+      for network in transaction.state.networks.values where network.phase != .ready {
+        transaction.remove(.network, network.id)
+      }
+      transaction.save(.host(HostRecord(stamp: stamp, sysctls: [:], uplinks: [])))
+      return Array(transaction.state.networks.values)
+    }
+    for network in networks { try bringBack(network) }
+  }
+
+  /// Makes a recorded network's part of the kernel again.
+  func bringBack(_ network: NetworkRecord) throws(NetworkError) {
+    try prepareHost(for: network)
+    let exists = (try? host.links.get("\(network.bridge)")) != nil
+    try bridges.setUp(network, exists: exists)
+  }
+
+  /// Undoes what users of the store that are gone had begun, and finishes what they were taking away.
+  func recover() throws(NetworkError) {
+    let (dead, isIdle) = try look { state in
+      let owners =
+        state.networks.values.map { ($0.phase, $0.owner) }
+        + state.sandboxes.values.map { ($0.phase, $0.owner) } + state.endpoints.values.map { ($0.phase, $0.owner) }
+      let unfinished = Set(owners.filter { $0.0 != .ready && $0.0 != .stopped }.map(\.1))
+      let isIdle = state.networks.isEmpty && !(state.host?.sysctls.isEmpty ?? true)
+      return (unfinished.filter { !store.isAlive($0) }, isIdle)
+    }
+    if !dead.isEmpty { try takeAway(ownedBy: dead) }
+    if isIdle { try releaseHost() }
+  }
+
+  /// Has a container's records be free of what a user of the store that is gone had begun.
+  func reclaim(_ container: String) throws(NetworkError) {
+    let owner = try look { state in
+      let record = state.sandboxes[container]
+      let own = record.map { [($0.phase, $0.owner)] } ?? []
+      let endpoints = record.map { state.endpoints(ofSandbox: $0.sandboxID).map { ($0.phase, $0.owner) } } ?? []
+      return (own + endpoints).first { $0.0 != .ready && $0.0 != .stopped }?.1
+    }
+    if let owner, !store.isAlive(owner) { try takeAway(ownedBy: [owner]) }
+  }
+
+  private struct Unfinished {
+    var sandboxes: [SandboxRecord] = []
+    var endpoints: [Endpoint] = []
+    var networks: [NetworkRecord] = []
+    var allNetworks: [String: NetworkRecord] = [:]
+  }
+
+  private func takeAway(ownedBy dead: Set<String>) throws(NetworkError) {
+    let unfinished = try takeOver(dead)
+    var failures: [NetworkError] = []
+    for endpoint in unfinished.endpoints {
+      let isWhole = unfinished.sandboxes.contains { $0.sandboxID == endpoint.sandboxID }
+      if let network = unfinished.allNetworks[endpoint.networkID] {
+        failures += bridges.disconnect(endpoint, from: network)
+      }
+      guard failures.isEmpty, !isWhole else { continue }
+      failures += attempt { () throws(NetworkError) in
+        try transaction { (transaction) throws(NetworkError) in try transaction.release(endpoint) }
+        if let record = try look({ state in state.members(of: endpoint.sandboxID).first }),
+          let namespace = try? namespace(of: record)
+        {
+          try settleRoutes(of: endpoint.sandboxID, in: namespace)
+        }
+      }
+    }
+    for record in unfinished.sandboxes {
+      failures += leave(record)
+      guard failures.isEmpty else { continue }
+      let endpoints = unfinished.endpoints.filter { $0.sandboxID == record.sandboxID }
+      failures += attempt { () throws(NetworkError) in
+        try forget(record, endpoints, keepsAddresses: false)
+      }
+    }
+    for network in unfinished.networks {
+      failures += isOurs(network) ? discard(network) : abandon(network, [])
+    }
+    try failures.throwLeftovers("take away what was left unfinished")
+  }
+
+  /// Marks what the dead had begun as being removed by this one, so that no other does the same.
+  private func takeOver(_ dead: Set<String>) throws(NetworkError) -> Unfinished {
+    let token = store.token
+    return try transaction { transaction in
+      var unfinished = Unfinished(allNetworks: transaction.state.networks)
+      let isLeft = { (phase: Phase, owner: String) in
+        phase != .ready && phase != .stopped && dead.contains(owner)
+      }
+      for var record in transaction.state.sandboxes.values where isLeft(record.phase, record.owner) {
+        let others = transaction.state.members(of: record.sandboxID).filter { $0.container != record.container }
+        if !others.isEmpty || record.phase == .creating && record.isSharer { record.ownsNamespace = false }
+        record.phase = .removing
+        record.owner = token
+        transaction.save(.sandbox(record))
+        unfinished.sandboxes.append(record)
+      }
+      for var endpoint in transaction.state.endpoints.values where isLeft(endpoint.phase, endpoint.owner) {
+        endpoint.phase = .removing
+        endpoint.owner = token
+        transaction.save(.endpoint(endpoint))
+        unfinished.endpoints.append(endpoint)
+      }
+      for var network in transaction.state.networks.values where isLeft(network.phase, network.owner) {
+        unfinished.networks.append(network)
+        network.phase = .removing
+        network.owner = token
+        transaction.save(.network(network))
+      }
+      return unfinished
+    }
+  }
+
+  /// Whether the bridge of a network that was perhaps never made is the one that it would have made, and not one that
+  /// somebody else has made under that name.
+  private func isOurs(_ network: NetworkRecord) -> Bool {
+    guard network.phase == .creating, !network.adoptsBridge, let link = try? host.links.get("\(network.bridge)"),
+      let gateway = network.subnets.lazy.compactMap({ $0.gateway?.v4 }).first
+    else { return true }
+    return link.kind == "bridge" && link.macAddress == MACAddress(ipv4: gateway)
+  }
+
+  // MARK: - The default network
+
+  /// Makes the default network unless it is there; waits while somebody else makes or removes it.
+  ///
+  /// - Returns: The network, if it was made here.
+  func ensureDefaultNetwork() throws(NetworkError) -> NetworkRecord? {
+    for _ in 0..<3_000 {
+      let known = try look { state in state.networks.values.first { $0.name == "bridge" } }
+      if known?.phase == .ready { return nil }
+      if let known, isAtWork(known.phase, known.owner) {
+        usleep(10_000)
+        continue
+      }
+      if known != nil { try recover() }
+      do throws(NetworkError) {
+        return try addNetwork("bridge", NetworkOptions(bridge: try InterfaceName(settings.defaultBridge)))
+      } catch {
+        // Another was faster.
+        guard error.code == .alreadyExists || error.code == .inUse,
+          try look({ state in state.networks.values.contains { $0.name == "bridge" } })
+        else { throw error }
+      }
+    }
+    throw NetworkError(
+      .inUse, operation: "make the default network",
+      reason: "it is being made or removed by another process for half a minute; see whether that one hangs")
+  }
+}
+
+extension SandboxRecord {
+  /// Whether it is in a namespace that another container brought.
+  var isSharer: Bool {
+    if case .container = mode { return true }
+    return false
+  }
+}

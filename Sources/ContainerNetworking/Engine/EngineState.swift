@@ -1,0 +1,164 @@
+import AddressPools
+import NetworkPrimitives
+
+/// The records of a store in memory, with what follows from them: address pools, published ports, who is on what. Every
+/// change of it is a change of the store.
+struct EngineState {
+  private(set) var networks: [String: NetworkRecord] = [:]
+  private(set) var endpoints: [String: Endpoint] = [:]
+  private(set) var sandboxes: [String: SandboxRecord] = [:]
+  private(set) var host: HostRecord?
+  private(set) var ports = PortTable()
+  var revision: UInt64 = 0
+
+  private var poolRecords: [StoreRecord.Key: PoolRecord] = [:]
+  private var endpointsByNetwork: [String: Set<String>] = [:]
+  private var endpointsBySandbox: [String: Set<String>] = [:]
+  /// Built when first asked for, and forgotten when others change the network's leases.
+  private var pools: [StoreRecord.Key: AddressPool] = [:]
+
+  /// Takes in what others changed.
+  mutating func take(_ delta: StoreDelta) {
+    if delta.isComplete { self = EngineState() }
+    for change in delta.changes {
+      switch change {
+      case .save(.endpoint(let endpoint)): forgetPools(of: endpoint.networkID)
+      case .remove(let key) where key.kind == .endpoint:
+        if let endpoint = endpoints[key.id] { forgetPools(of: endpoint.networkID) }
+      case .save(.pool(let pool)): forgetPools(of: pool.networkID)
+      default: break
+      }
+      apply(change)
+    }
+    revision = delta.revision
+  }
+
+  mutating func apply(_ change: StoreChange) {
+    switch change {
+    case .save(.network(let record)): networks[record.id] = record
+    case .save(.sandbox(let record)): sandboxes[record.container] = record
+    case .save(.host(let record)): host = record
+    case .save(.pool(let record)): poolRecords[.pool(record.networkID, record.family)] = record
+    case .save(.endpoint(let record)):
+      if let old = endpoints[record.id] { ports.release(old.ports) }
+      endpoints[record.id] = record
+      endpointsByNetwork[record.networkID, default: []].insert(record.id)
+      endpointsBySandbox[record.sandboxID, default: []].insert(record.id)
+      ports.take(record.ports, for: record.container)
+    case .remove(let key): remove(key)
+    case .event: break
+    }
+  }
+
+  private mutating func remove(_ key: StoreRecord.Key) {
+    switch key.kind {
+    case .network:
+      networks[key.id] = nil
+      endpointsByNetwork[key.id] = nil
+      forgetPools(of: key.id)
+    case .sandbox: sandboxes[key.id] = nil
+    case .host: host = nil
+    case .pool: poolRecords[key] = nil
+    case .endpoint:
+      guard let endpoint = endpoints.removeValue(forKey: key.id) else { return }
+      endpointsByNetwork[endpoint.networkID]?.remove(key.id)
+      endpointsBySandbox[endpoint.sandboxID]?.remove(key.id)
+      if endpointsBySandbox[endpoint.sandboxID]?.isEmpty == true { endpointsBySandbox[endpoint.sandboxID] = nil }
+      ports.release(endpoint.ports)
+    }
+  }
+
+  private mutating func forgetPools(of networkID: String) {
+    for family in AddressFamily.allCases { pools[.pool(networkID, family)] = nil }
+  }
+
+  // MARK: - Look-ups
+
+  /// The endpoints on a network, by container.
+  func endpoints(ofNetwork id: String) -> [Endpoint] {
+    (endpointsByNetwork[id] ?? []).compactMap { endpoints[$0] }.sorted {
+      ($0.container, $0.id) < ($1.container, $1.id)
+    }
+  }
+
+  /// The endpoints of a sandbox, in the order of their interfaces.
+  func endpoints(ofSandbox id: String) -> [Endpoint] {
+    (endpointsBySandbox[id] ?? []).compactMap { endpoints[$0] }.sorted {
+      let names = ($0.interface.description, $1.interface.description)
+      return names.0.utf8.count == names.1.utf8.count ? names.0 < names.1 : names.0.utf8.count < names.1.utf8.count
+    }
+  }
+
+  /// The containers that share a namespace, by name; not those that are stopped.
+  func members(of sandboxID: String) -> [SandboxRecord] {
+    sandboxes.values.filter { $0.sandboxID == sandboxID && $0.phase != .stopped }
+      .sorted { $0.container < $1.container }
+  }
+
+  /// The network whose full id, name or unique id prefix that is.
+  ///
+  /// - Throws: `.notFound`; `.ambiguous`, listing the matches.
+  func network(_ name: String) throws(NetworkError) -> NetworkRecord {
+    if let network = networks[name] { return network }
+    if let network = networks.values.first(where: { $0.name == name }) { return network }
+    let matches = name.isEmpty ? [] : networks.values.filter { $0.id.hasPrefix(name) }
+    if matches.count == 1 { return matches[0] }
+    let known = networks.values.map(\.name).sorted().joined(separator: ", ")
+    throw matches.isEmpty
+      ? NetworkError(
+        .notFound, operation: "find network \"\(name)\"",
+        reason: "there is no network \"\(name)\"; there are: \(known.isEmpty ? "none" : known)")
+      : NetworkError(
+        .ambiguous, operation: "find network \"\(name)\"",
+        reason: "the id prefix \"\(name)\" matches "
+          + matches.map { "\($0.id.prefix(12)) (\($0.name))" }.sorted().joined(separator: ", "))
+  }
+
+  /// A container that is attached.
+  ///
+  /// - Throws: `.notFound`.
+  func sandbox(_ container: String) throws(NetworkError) -> SandboxRecord {
+    guard let record = sandboxes[container], record.phase != .stopped else {
+      throw NetworkError(
+        .notFound, operation: "find container \"\(container)\"", reason: "\"\(container)\" is not attached")
+    }
+    return record
+  }
+
+  // MARK: - Pools
+
+  /// The pool of a network's family, with every endpoint's address leased.
+  mutating func pool(of network: NetworkRecord, _ subnet: SubnetRecord) throws(NetworkError) -> AddressPool {
+    let key = StoreRecord.Key.pool(network.id, subnet.subnet.family)
+    if let pool = pools[key] { return pool }
+    var leases: [Lease] = []
+    for endpoint in endpoints(ofNetwork: network.id) {
+      guard let address = endpoint.address(subnet.subnet.family)?.address else { continue }
+      let isStatic = endpoint.staticAddresses.contains(address)
+      leases.append(Lease(address: address, owner: endpoint.container, kind: isStatic ? .static : .dynamic))
+    }
+    let record = poolRecords[key]
+    let pool = try AddressPool(
+      SubnetConfiguration(
+        subnet: subnet.subnet, ipRange: subnet.ipRange, gateway: subnet.gateway.map { .address($0) } ?? .omitted,
+        auxiliaryAddresses: subnet.auxiliaryAddresses),
+      leases: leases, cursor: record?.cursor, resting: record?.resting ?? [])
+    pools[key] = pool
+    return pool
+  }
+
+  /// Changes a pool in place, so that no copy is made of its leases, and gives the record of where it then stands.
+  mutating func withPool<Value>(
+    of network: NetworkRecord, _ subnet: SubnetRecord, _ body: (inout AddressPool) throws(NetworkError) -> Value
+  ) throws(NetworkError) -> (Value, PoolRecord) {
+    var pool = try pool(of: network, subnet)
+    let key = StoreRecord.Key.pool(network.id, subnet.subnet.family)
+    pools[key] = nil
+    let result: Result<Value, NetworkError>
+    do { result = .success(try body(&pool)) } catch { result = .failure(error) }
+    pools[key] = pool
+    let record = PoolRecord(
+      networkID: network.id, family: subnet.subnet.family, cursor: pool.cursor, resting: pool.resting)
+    return (try result.get(), record)
+  }
+}

@@ -1,0 +1,66 @@
+import AddressPools
+import NetworkPrimitives
+
+/// What can be said of a network's options before anything is looked at.
+extension Engine {
+  func families(of options: NetworkOptions) -> [AddressFamily] {
+    let hasIPv6 = options.isIPv6Enabled ?? options.subnets.contains { $0.family == .ipv6 }
+    return (options.isIPv4Enabled ? [.ipv4] : []) + (hasIPv6 ? [.ipv6] : [])
+  }
+
+  /// The subnets with what belongs to each, by family.
+  func configuration(_ options: NetworkOptions) -> PoolConfiguration {
+    PoolConfiguration(
+      subnets: options.subnets.map { subnet in
+        let belongs = { (address: IPAddress) in address.family == subnet.family }
+        return SubnetConfiguration(
+          subnet: subnet, ipRange: options.ipRanges.first { $0.family == subnet.family },
+          gateway: options.gateways.first(where: belongs).map { .address($0) } ?? .automatic,
+          auxiliaryAddresses: options.auxiliaryAddresses.filter { belongs($0.value) })
+      })
+  }
+
+  /// Every fault of the options.
+  func check(_ options: NetworkOptions, _ operation: String) -> [NetworkError] {
+    var faults: [NetworkError] = []
+    let refuse = { (code: NetworkError.Code, reason: String) in
+      faults.append(NetworkError(code, operation: operation, reason: reason))
+    }
+    if options.driver != .bridge {
+      refuse(
+        .unsupported, "the driver \"\(options.driver.rawValue)\" is not there; there is: bridge")
+    }
+    let families = families(of: options)
+    if families.isEmpty { refuse(.conflictingOptions, "IPv4 and IPv6 are both off; switch one on") }
+    let minimum: UInt32 = families.contains(.ipv6) ? 1280 : 576
+    if !(minimum...65535).contains(options.mtu) {
+      refuse(.invalidValue, "the mtu \(options.mtu) is not in \(minimum)–65535")
+    }
+    let parts: [(String, [AddressFamily])] = [
+      ("the ip-range", options.ipRanges.map(\.family)), ("the gateway", options.gateways.map(\.family)),
+      ("the auxiliary address", options.auxiliaryAddresses.values.map(\.family)),
+    ]
+    for (what, ofFamilies) in parts {
+      for family in Set(ofFamilies).sorted() where !options.subnets.contains(where: { $0.family == family }) {
+        refuse(.conflictingOptions, "\(what) needs an \(family) subnet; name the one that it is in")
+      }
+      if what != "the auxiliary address", Set(ofFamilies).count < ofFamilies.count {
+        refuse(.conflictingOptions, "\(what) is given twice for one family; keep one")
+      }
+    }
+    for family in Set(options.subnets.map(\.family)).sorted() where !families.contains(family) {
+      refuse(.conflictingOptions, "there is an \(family) subnet, but \(family) is off; switch it on")
+    }
+    let modes = [options.policy.gatewayModeIPv4, options.policy.gatewayModeIPv6]
+    if modes.contains(.isolated), !options.isInternal {
+      refuse(.conflictingOptions, "the gateway mode \"isolated\" is for internal networks; make the network internal")
+    }
+    if !(1...12).contains(options.interfacePrefix.utf8.count)
+      || (try? InterfaceName(options.interfacePrefix + "0")) == nil
+    {
+      refuse(
+        .invalidValue, "the interface prefix \"\(options.interfacePrefix)\" is not 1 to 12 letters, as in \"eth\"")
+    }
+    return faults
+  }
+}

@@ -1,0 +1,146 @@
+import Netlink
+import NetworkPrimitives
+
+/// The static part of our table.
+extension Firewall {
+  /// The table, its sets, its chains and their rules.
+  static func addTable(to changes: inout NftTransaction) throws(NetworkError) {
+    try changes.add(FirewallSets.table, exclusive: true)
+    for set in FirewallSets.all { try changes.add(set, exclusive: true) }
+    try addFilterChains(&changes)
+    try addTranslationChains(&changes)
+  }
+
+  private static func chain(_ name: String, _ base: NftChain.Base? = nil) -> NftChain {
+    NftChain(table: FirewallSets.table, name: name, base: base)
+  }
+
+  private static func match(_ fields: NftSelector..., in set: NftSet) -> NftStatement {
+    .match(fields, .inSet(NftSetReference(name: set.name)))
+  }
+
+  private static func match(_ field: NftSelector, notIn set: NftSet) -> NftStatement {
+    .match(field, .notInSet(NftSetReference(name: set.name)))
+  }
+
+  /// 127.0.0.0/8.
+  private static let loopback = NftCondition.prefix(.ipv4(IPv4Address(127, 0, 0, 0)), bits: 8, inverted: false)
+
+  private static func isFamily(_ family: AddressFamily) -> NftStatement {
+    .match(.family, .equal(.number(family.rawValue)))
+  }
+
+  private static func addFilterChains(_ changes: inout NftTransaction) throws(NetworkError) {
+    let fromBridge = match(.incomingInterface, in: FirewallSets.bridges)
+
+    // route_localnet lets the host reach published ports by 127.0.0.1; it must not let a container reach the host's.
+    let guardian = chain("guard", NftChain.Base(.filter, hook: .prerouting, priority: -300))
+    try changes.add(guardian, exclusive: true)
+    try changes.add(NftRule(guardian, [fromBridge, .match(.destinationIPv4, loopback), .counter, .verdict(.drop)]))
+
+    let forward = chain("forward", NftChain.Base(.filter, hook: .forward, priority: 0))
+    try changes.add(forward, exclusive: true)
+    for rule in forwardRules { try changes.add(NftRule(forward, rule)) }
+  }
+
+  private static var forwardRules: [[NftStatement]] {
+    let toBridge = match(.outgoingInterface, in: FirewallSets.bridges)
+    let fromBridge = match(.incomingInterface, in: FirewallSets.bridges)
+    let fromOutside = match(.incomingInterface, notIn: FirewallSets.bridges)
+    let established = NftStatement.match(.connectionState, .state([.established, .related]))
+    // Forwarding was switched on for us alone: what came in by an uplink goes to a bridge or nowhere.
+    var rules: [[NftStatement]] = AddressFamily.allCases.map { family in
+      [
+        isFamily(family), match(.incomingInterface, in: FirewallSets.uplinks.of(family)),
+        match(.outgoingInterface, notIn: FirewallSets.bridges), .counter, .verdict(.drop),
+      ]
+    }
+    rules += [
+      [match(.incomingInterface, .outgoingInterface, in: FirewallSets.sameBridge), .verdict(.accept)],
+      [match(.incomingInterface, in: FirewallSets.internalBridges), .counter, .verdict(.drop)],
+      [match(.outgoingInterface, in: FirewallSets.internalBridges), .counter, .verdict(.drop)],
+      [toBridge, established, .verdict(.accept)],
+      [fromBridge, established, .verdict(.accept)],
+      [toBridge, .match(.connectionStatus, .status(.destinationNAT)), .verdict(.accept)],
+    ]
+    for family in AddressFamily.allCases {
+      let address = family == .ipv4 ? NftSelector.destinationIPv4 : .destinationIPv6
+      let echo: [NftStatement] =
+        family == .ipv4
+        ? [.match(.transportProtocol, .equal(.number(1))), .match(.icmpType, .equal(.number(8)))]
+        : [.match(.transportProtocol, .equal(.number(58))), .match(.icmpType, .equal(.number(128)))]
+      rules += [
+        [
+          isFamily(family), fromOutside, match(.outgoingInterface, in: FirewallSets.openBridges.of(family)),
+          .verdict(.accept),
+        ],
+        [isFamily(family), match(.outgoingInterface, in: FirewallSets.pingBridges.of(family))] + echo
+          + [.verdict(.accept)],
+        [
+          toBridge,
+          match(address, .transportProtocol, .destinationPort, in: FirewallSets.routedPorts.of(family)),
+          .verdict(.accept),
+        ],
+      ]
+    }
+    rules += [
+      [toBridge, .counter, .verdict(.drop)],
+      [fromBridge, .verdict(.accept)],
+    ]
+    return rules
+  }
+
+  private static func addTranslationChains(_ changes: inout NftTransaction) throws(NetworkError) {
+    let publish = chain("publish")
+    try changes.add(publish, exclusive: true)
+    for family in AddressFamily.allCases {
+      let address = family == .ipv4 ? NftSelector.destinationIPv4 : .destinationIPv6
+      let port: [NftSelector] = [.transportProtocol, .destinationPort]
+      try changes.add(
+        NftRule(publish, [redirect([address] + port, by: FirewallSets.publishedAt.of(family), family)]))
+      try changes.add(
+        NftRule(publish, [isFamily(family), redirect(port, by: FirewallSets.published.of(family), family)]))
+    }
+    for (name, hook) in [("prerouting", NftChain.Hook.prerouting), ("output", .output)] {
+      let chain = chain(name, NftChain.Base(.nat, hook: hook, priority: -100))
+      try changes.add(chain, exclusive: true)
+      try changes.add(
+        NftRule(chain, [.match(.destinationAddressType, .equal(local)), .verdict(.jump("publish"))]))
+    }
+
+    let postrouting = chain("postrouting", NftChain.Base(.nat, hook: .postrouting, priority: 100))
+    try changes.add(postrouting, exclusive: true)
+    for rule in translationRules { try changes.add(NftRule(postrouting, rule)) }
+  }
+
+  private static var translationRules: [[NftStatement]] {
+    var rules: [[NftStatement]] = []
+    for family in AddressFamily.allCases {
+      let source = family == .ipv4 ? NftSelector.sourceIPv4 : .sourceIPv6
+      // Hairpin: a container that reaches another of its bridge by the host's address must get the answer from there.
+      rules.append([
+        .match(.connectionStatus, .status(.destinationNAT)),
+        match(source, .outgoingInterface, in: FirewallSets.endpoints.of(family)), .masquerade([]),
+      ])
+    }
+    // The host by 127.0.0.1: a container cannot answer to that.
+    rules.append([
+      match(.outgoingInterface, in: FirewallSets.bridges), .match(.sourceIPv4, loopback), .masquerade([]),
+    ])
+    for family in AddressFamily.allCases {
+      rules.append([
+        isFamily(family), match(.incomingInterface, in: FirewallSets.natBridges.of(family)),
+        match(.outgoingInterface, notIn: FirewallSets.bridges), .masquerade([]),
+      ])
+    }
+    return rules
+  }
+
+  /// `RTN_LOCAL`: an address of this host.
+  private static let local = NftValue.host(2)
+
+  private static func redirect(_ key: [NftSelector], by map: NftSet, _ family: AddressFamily) -> NftStatement {
+    .translate(
+      NftTranslation(.destination, to: .map(NftSetReference(name: map.name), key: key, family: family, port: true)))
+  }
+}

@@ -1,0 +1,136 @@
+import Netlink
+import NetworkPrimitives
+
+/// The sets and maps of our table: whatever changes with networks, endpoints and ports is an element of one of them.
+enum FirewallSets {
+  static let table = NftTable(family: .inet, name: "containernetworking")
+
+  /// Our bridges.
+  static let bridges = set("bridges", [.interfaceName])
+  /// Those of internal networks: nothing passes in or out.
+  static let internalBridges = set("internal_bridges", [.interfaceName])
+  /// Those whose containers are reached from outside by their own addresses.
+  static let openBridges = familySets("open_bridges") { _ in [.interfaceName] }
+  /// Those whose containers answer pings from outside.
+  static let pingBridges = familySets("ping_bridges") { _ in [.interfaceName] }
+  /// Those from which packets leave with the host's address.
+  static let natBridges = familySets("nat_bridges") { _ in [.interfaceName] }
+  /// Bridge twice: what comes in by a bridge and leaves by the same.
+  static let sameBridge = set("same_bridge", [.interfaceName, .interfaceName])
+  /// Links that forward because we need it: only from and to our bridges.
+  static let uplinks = familySets("uplinks") { _ in [.interfaceName] }
+  /// Address and bridge of each endpoint.
+  static let endpoints = familySets("endpoints") { [address($0), .interfaceName] }
+  /// Address, protocol and port of containers that are reached without translation.
+  static let routedPorts = familySets("routed_ports") { [address($0), .transportProtocol, .port] }
+  /// Published on every address of the family: protocol and port, to address and port.
+  static let published = familyMaps("published") { _ in [.transportProtocol, .port] }
+  /// Published on one address.
+  static let publishedAt = familyMaps("published_at") { [address($0), .transportProtocol, .port] }
+
+  static let all =
+    [bridges, internalBridges, sameBridge]
+    + [uplinks, openBridges, pingBridges, natBridges, endpoints, routedPorts, published, publishedAt].flatMap { sets in
+      AddressFamily.allCases.compactMap { sets[$0] }
+    }
+
+  /// One set for IPv4, one for IPv6.
+  struct ByFamily: Sendable {
+    let ipv4: NftSet
+    let ipv6: NftSet
+    subscript(family: AddressFamily) -> NftSet? { family == .ipv4 ? ipv4 : ipv6 }
+    func of(_ family: AddressFamily) -> NftSet { family == .ipv4 ? ipv4 : ipv6 }
+  }
+
+  private static func address(_ family: AddressFamily) -> NftDataType {
+    family == .ipv4 ? .ipv4Address : .ipv6Address
+  }
+
+  private static func set(_ name: String, _ key: [NftDataType], data: NftSet.Data = .none) -> NftSet {
+    NftSet(table: table, name: name, key: key, data: data)
+  }
+
+  private static func familySets(_ name: String, _ key: (AddressFamily) -> [NftDataType]) -> ByFamily {
+    ByFamily(ipv4: set("\(name)4", key(.ipv4)), ipv6: set("\(name)6", key(.ipv6)))
+  }
+
+  private static func familyMaps(_ name: String, _ key: (AddressFamily) -> [NftDataType]) -> ByFamily {
+    ByFamily(
+      ipv4: set("\(name)4", key(.ipv4), data: .values([.ipv4Address, .port])),
+      ipv6: set("\(name)6", key(.ipv6), data: .values([.ipv6Address, .port])))
+  }
+}
+
+/// Elements of our sets that belong together: a network's, an endpoint's.
+struct FirewallElements {
+  private(set) var list: [(set: NftSet, elements: [NftElement])] = []
+
+  private mutating func add(_ element: NftElement, to set: NftSet) {
+    if let index = list.firstIndex(where: { $0.set.name == set.name }) {
+      list[index].elements.append(element)
+    } else {
+      list.append((set, [element]))
+    }
+  }
+
+  mutating func add(_ other: FirewallElements) {
+    for (set, elements) in other.list { for element in elements { add(element, to: set) } }
+  }
+
+  /// What a network is in the firewall.
+  init(_ network: NetworkRecord) {
+    let bridge = NftValue.interface(network.bridge)
+    let policy = network.policy
+    add(NftElement(bridge), to: FirewallSets.bridges)
+    if policy.allowsContainerTraffic {
+      add(NftElement(.concatenation(bridge, bridge)), to: FirewallSets.sameBridge)
+    }
+    guard !network.isInternal else {
+      add(NftElement(bridge), to: FirewallSets.internalBridges)
+      return
+    }
+    for family in network.families {
+      switch policy.gatewayMode(family) {
+      case .nat, .isolated: break
+      case .natUnprotected: add(NftElement(bridge), to: FirewallSets.openBridges.of(family))
+      case .routed: add(NftElement(bridge), to: FirewallSets.pingBridges.of(family))
+      }
+      if policy.masquerades, policy.gatewayMode(family) != .routed {
+        add(NftElement(bridge), to: FirewallSets.natBridges.of(family))
+      }
+    }
+  }
+
+  /// What an endpoint is in the firewall, its published ports included.
+  init(_ endpoint: Endpoint, on network: NetworkRecord) {
+    for own in endpoint.addresses {
+      let family = own.family
+      let address = NftValue.address(own.address)
+      add(NftElement(.concatenation(address, .interface(network.bridge))), to: FirewallSets.endpoints.of(family))
+      let isRouted = network.policy.gatewayMode(family) == .routed
+      for port in endpoint.ports where port.hostAddress == nil || port.hostAddress?.family == family {
+        let transport = NftValue.number(port.transport.number)
+        if isRouted {
+          let key = NftValue.concatenation(address, .concatenation(transport, .port(port.containerPort)))
+          add(NftElement(key), to: FirewallSets.routedPorts.of(family))
+          continue
+        }
+        let key = NftValue.concatenation(transport, .port(port.hostPort))
+        let target = NftElement.Data.value(.concatenation(address, .port(port.containerPort)))
+        if let host = port.hostAddress, !host.isUnspecified {
+          let whole = NftValue.concatenation(.address(host), key)
+          add(NftElement(whole, data: target), to: FirewallSets.publishedAt.of(family))
+        } else {
+          add(NftElement(key, data: target), to: FirewallSets.published.of(family))
+        }
+      }
+    }
+  }
+
+  /// Links that forward for us alone.
+  init(_ uplinks: [Uplink]) {
+    for uplink in uplinks { add(NftElement(.interface(uplink.name)), to: FirewallSets.uplinks.of(uplink.family)) }
+  }
+
+  init() {}
+}

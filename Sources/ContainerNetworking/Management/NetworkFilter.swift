@@ -1,0 +1,144 @@
+public import NetworkPrimitives
+
+/// Which networks are meant: all parts must agree, of several values of one part one is enough.
+public struct NetworkFilter: Hashable, Sendable {
+  /// Drivers.
+  public var drivers: Set<NetworkDriver> = []
+  /// Beginnings of ids.
+  public var ids: [String] = []
+  /// Parts of names.
+  public var names: [String] = []
+  /// Labels that a network has: all of them; a nil value is any.
+  public var labels: [Label] = []
+  /// Labels that it does not have: none of them.
+  public var absentLabels: [Label] = []
+  /// Scopes: `local`.
+  public var scopes: Set<String> = []
+  /// Whether it was made by a user.
+  public var isCustom: Bool?
+  /// Whether nothing is on it.
+  public var isDangling: Bool?
+  /// Made before this.
+  public var until: Timestamp?
+
+  /// Everything.
+  public init() {}
+
+  /// Adds a filter as the command line has it: `driver=bridge`, `id=4f3a`, `name=web`, `label=tier`, `label=tier=db`,
+  /// `label!=tier`, `scope=local`, `type=custom` or `builtin`, `dangling=true`, `until=` and a number of seconds since
+  /// 1970 or a duration ago: `10m`, `1h30m`, `24h`.
+  ///
+  /// - Throws: `.invalidValue` for any other.
+  public mutating func add(_ text: String, now: Timestamp = .now()) throws(NetworkError) {
+    guard let equals = text.firstIndex(of: "=") else { throw Self.malformed(text) }
+    var key = text[..<equals]
+    let value = String(text[text.index(after: equals)...])
+    let isNegated = key.last == "!"
+    if isNegated { key = key.dropLast() }
+    guard !value.isEmpty, !isNegated || key == "label" else { throw Self.malformed(text) }
+    switch key {
+    case "driver":
+      guard let driver = NetworkDriver(rawValue: value) else { throw Self.malformed(text) }
+      drivers.insert(driver)
+    case "id": ids.append(value)
+    case "name": names.append(value)
+    case "label":
+      let parts = value.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+      let label = Label(parts[0], parts.count > 1 ? parts[1] : nil)
+      if isNegated { absentLabels.append(label) } else { labels.append(label) }
+    case "scope": scopes.insert(value)
+    case "type":
+      guard ["custom", "builtin"].contains(value) else { throw Self.malformed(text) }
+      isCustom = value == "custom"
+    case "dangling":
+      guard let flag = ["true": true, "1": true, "false": false, "0": false][value] else { throw Self.malformed(text) }
+      isDangling = flag
+    case "until": until = try Self.time(value, now, text)
+    default: throw Self.malformed(text)
+    }
+  }
+
+  /// Whether a network is meant.
+  ///
+  /// - Parameter isUsed: Whether an endpoint is on it.
+  public func matches(_ network: NetworkRecord, isUsed: Bool) -> Bool {
+    let has = { (label: Label) in
+      network.labels[label.key].map { label.value == nil || label.value == $0 } ?? false
+    }
+    return (drivers.isEmpty || drivers.contains(network.driver))
+      && (ids.isEmpty || ids.contains { network.id.hasPrefix($0) })
+      && (names.isEmpty || names.contains { network.name.contains($0) })
+      && (scopes.isEmpty || scopes.contains("local"))
+      && labels.allSatisfy(has) && !absentLabels.contains(where: has)
+      && (isCustom ?? !network.isPredefined) == !network.isPredefined
+      && (isDangling ?? !isUsed) == !isUsed && (until.map { network.created < $0 } ?? true)
+  }
+
+  private static func time(_ value: String, _ now: Timestamp, _ text: String) throws(NetworkError) -> Timestamp {
+    if let seconds = Int64(value), seconds >= 0, seconds < Int64.max / 1_000_000_000 {
+      return Timestamp(nanoseconds: seconds * 1_000_000_000)
+    }
+    var seconds: Int64 = 0
+    var digits = ""
+    for character in value {
+      if character.isASCII, character.isNumber {
+        digits.append(character)
+        continue
+      }
+      guard let unit = ["s": 1, "m": 60, "h": 3600, "d": 86_400][character] as Int64?, let count = Int64(digits),
+        count < 1_000_000_000
+      else { throw malformed(text) }
+      seconds += count * unit
+      digits = ""
+    }
+    guard digits.isEmpty else { throw malformed(text) }
+    return Timestamp(nanoseconds: now.nanoseconds - seconds * 1_000_000_000)
+  }
+
+  private static func malformed(_ text: String) -> NetworkError {
+    NetworkError(
+      .invalidValue, operation: "read filter \"\(text)\"",
+      reason: "right are driver=bridge, id=PREFIX, name=PART, label=KEY, label=KEY=VALUE, label!=KEY, scope=local, "
+        + "type=custom, type=builtin, dangling=true and until=24h")
+  }
+
+  /// A label, with one value or with any.
+  public struct Label: Hashable, Sendable {
+    /// The label's name.
+    public var key: String
+    /// Its value; nil for any.
+    public var value: String?
+
+    /// A label.
+    public init(_ key: String, _ value: String? = nil) {
+      self.key = key
+      self.value = value
+    }
+  }
+}
+
+/// The order of names in lists: numbers in them count as numbers, so that `net2` comes before `net10`.
+public enum NaturalOrder {
+  /// Whether one name comes before another.
+  public static func precedes(_ left: String, _ right: String) -> Bool {
+    let (left, right) = (parts(left), parts(right))
+    for (one, other) in zip(left, right) where one != other {
+      if let first = UInt64(one), let second = UInt64(other), first != second { return first < second }
+      return one < other
+    }
+    return left.count < right.count
+  }
+
+  /// Runs of digits, and what is between them.
+  private static func parts(_ text: String) -> [String] {
+    var parts: [String] = []
+    var isNumber = false
+    for character in text {
+      let isDigit = character.isASCII && character.isNumber
+      if parts.isEmpty || isDigit != isNumber { parts.append("") }
+      isNumber = isDigit
+      parts[parts.count - 1].append(character)
+    }
+    return parts
+  }
+}

@@ -1,0 +1,70 @@
+public import NetworkPrimitives
+import Synchronization
+
+/// A store that is gone with the process: for tests, and for those who want nothing on disk.
+public final class MemoryStore: Store {
+  private struct Contents {
+    var records: [StoreRecord.Key: (record: StoreRecord, revision: UInt64)] = [:]
+    var revision: UInt64 = 1
+    var events: [(number: UInt64, event: NetworkEvent)] = []
+    var lastEvent: UInt64 = 0
+  }
+
+  /// How many events are kept.
+  public static let eventLimit = 1_000
+
+  private let contents = Mutex(Contents())
+  private let host = Mutex(())
+
+  /// An empty store.
+  public init() {}
+
+  /// All users of it are in this process, and alive.
+  public var token: String { "memory" }
+
+  /// Always: it is gone with its users.
+  public func isAlive(_ token: String) -> Bool { true }
+
+  /// Everything, unless nothing changed.
+  public func read(since revision: UInt64) -> StoreDelta { contents.withLock { Self.delta($0, revision) } }
+
+  /// Exclusive access.
+  public func update<Value: Sendable>(
+    since revision: UInt64, _ durability: StoreDurability,
+    _ body: (StoreDelta) throws(NetworkError) -> (Value, [StoreChange])
+  ) throws(NetworkError) -> (Value, UInt64) {
+    try contents.withLock { (contents) throws(NetworkError) in
+      let (value, changes) = try body(Self.delta(contents, revision))
+      if !changes.isEmpty { contents.revision += 1 }
+      for change in changes {
+        switch change {
+        case .save(let record): contents.records[record.key] = (record, contents.revision)
+        case .remove(let key): contents.records[key] = nil
+        case .event(let event):
+          contents.lastEvent += 1
+          contents.events.append((contents.lastEvent, event))
+          if contents.events.count > Self.eventLimit { contents.events.removeFirst() }
+        }
+      }
+      return (value, contents.revision)
+    }
+  }
+
+  /// One at a time.
+  public func exclusively<Value: Sendable>(_ body: () throws(NetworkError) -> Value) throws(NetworkError) -> Value {
+    try host.withLock { (_) throws(NetworkError) in try body() }
+  }
+
+  /// The events that are kept.
+  public func events(after number: UInt64) -> [(number: UInt64, event: NetworkEvent)] {
+    contents.withLock { $0.events.filter { $0.number > number } }
+  }
+
+  private static func delta(_ contents: Contents, _ revision: UInt64) -> StoreDelta {
+    guard revision != contents.revision else {
+      return StoreDelta(isComplete: false, changes: [], revision: revision)
+    }
+    let records = contents.records.values.sorted { $0.revision < $1.revision }.map { StoreChange.save($0.record) }
+    return StoreDelta(isComplete: true, changes: records, revision: contents.revision)
+  }
+}

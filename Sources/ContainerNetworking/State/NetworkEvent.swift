@@ -1,0 +1,36 @@
+/// Something that happened to a network, as Docker's `events` tells it.
+public struct NetworkEvent: Hashable, Sendable, Codable {
+  /// What happened.
+  public enum Action: String, Hashable, Sendable, Codable {
+    /// A network was made.
+    case create
+    /// A container was attached to it.
+    case connect
+    /// A container was taken off it.
+    case disconnect
+    /// It was removed.
+    case destroy
+    /// Unused networks were removed; ``NetworkEvent/networkID`` is empty.
+    case prune
+  }
+
+  /// What happened.
+  public var action: Action
+  /// When.
+  public var time: Timestamp
+  /// The network.
+  public var networkID: String
+  /// The network's name.
+  public var network: String
+  /// The container, of connect and disconnect.
+  public var container: String?
+
+  /// An event of now.
+  public init(_ action: Action, networkID: String = "", network: String = "", container: String? = nil) {
+    self.action = action
+    time = .now()
+    self.networkID = networkID
+    self.network = network
+    self.container = container
+  }
+}
