@@ -21,7 +21,8 @@ extension SimulatedNamespace {
     ],
     "ipv6": [
       "disable_ipv6": "0", "forwarding": "0", "accept_ra": "1", "accept_dad": "1", "addr_gen_mode": "0",
-      "force_forwarding": "0", "ndisc_notify": "0", "autoconf": "1", "proxy_ndp": "0", "keep_addr_on_down": "0", "accept_redirects": "1",
+      "force_forwarding": "0", "ndisc_notify": "0",
+      "autoconf": "1", "proxy_ndp": "0", "keep_addr_on_down": "0", "accept_redirects": "1",
     ],
   ]
 
