@@ -55,8 +55,7 @@ static void *serve(void *unused) {
   return NULL;
 }
 
-// The signal mask is the thread's, not the caller's: a signal meant for the program must not land here.
-static int start_thread(void *(*body)(void *), void *context, pthread_t *thread) {
+int start_thread(void *(*body)(void *), void *context, pthread_t *thread) {
   sigset_t all, before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);

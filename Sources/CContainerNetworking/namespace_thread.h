@@ -1,6 +1,8 @@
 #ifndef NAMESPACE_THREAD_H
 #define NAMESPACE_THREAD_H
 
+#include <pthread.h>
+
 // One thing to do inside a namespace. `body` returns >= 0 or -errno.
 struct namespace_job {
   int namespace_fd; // -1: the process's own
@@ -12,5 +14,8 @@ struct namespace_job {
 
 // Runs the job on the namespace thread and waits for it.
 int namespace_thread_run(struct namespace_job *job);
+
+// Starts a thread with every signal blocked: one that is meant for the program must not land there.
+int start_thread(void *(*body)(void *), void *context, pthread_t *thread);
 
 #endif

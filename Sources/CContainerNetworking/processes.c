@@ -1,10 +1,12 @@
-// Descriptors and child processes.
+// Descriptors, threads and child processes.
 #define _GNU_SOURCE
 #include "CContainerNetworking.h"
+#include "namespace_thread.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -45,3 +47,31 @@ int cn_wait(pid_t pid, int timeout_ms, int *status) {
 }
 
 void cn_eventfd_signal(int fd) { eventfd_write(fd, 1); } // fails only when the counter is full: signalled already
+
+struct thread_body {
+  void (*body)(void *);
+  void *context;
+};
+
+static void *run_thread(void *argument) {
+  struct thread_body started = *(struct thread_body *)argument;
+  free(argument);
+  started.body(started.context);
+  return NULL;
+}
+
+int cn_thread_start(const char *name, void (*body)(void *), void *context) {
+  struct thread_body *started = malloc(sizeof *started);
+  if (started == NULL)
+    return -ENOMEM;
+  *started = (struct thread_body){body, context};
+  pthread_t thread;
+  int error = start_thread(run_thread, started, &thread);
+  if (error != 0) {
+    free(started);
+    return error;
+  }
+  pthread_setname_np(thread, name); // fails for a name that is too long, and for nothing else
+  pthread_detach(thread);
+  return 0;
+}

@@ -86,3 +86,13 @@ int cn_socket_wait(const cn_socket *socket, int wake_fd) {
       return -errno;
   return waits[1].revents == 0;
 }
+
+int cn_socket_drain(const cn_socket *socket) {
+  char byte;
+  int fd = mnl_socket_get_fd(unwrap(socket));
+  for (;;) {
+    if (recv(fd, &byte, sizeof byte, MSG_DONTWAIT | MSG_TRUNC) >= 0 || errno == EINTR || errno == ENOBUFS)
+      continue;
+    return errno == EAGAIN ? 0 : -errno;
+  }
+}

@@ -144,8 +144,10 @@ extension SimulatedState {
   }
 
   /// Notes a notification for the listeners of a group.
-  mutating func notify(_ reply: SimulatedReply, group: Int, in namespace: UInt64) {
+  mutating func notify(
+    _ reply: SimulatedReply, group: Int, in namespace: UInt64, family: NetlinkFamily = .route
+  ) {
     let datagram = Self.bytes([NetlinkMessage(type: reply.type, payload: reply.payload[...])])
-    events.append(Event(namespace: namespace, group: Int32(group), datagram: datagram))
+    events.append(Event(family: family, namespace: namespace, group: Int32(group), datagram: datagram))
   }
 }

@@ -8,6 +8,7 @@ struct Faults {
   var interruptedDumps = 0
   var truncatedDumps = 0
   var lostAnswers = 0
+  var lostEvents = 0
   private var rules: [Rule] = []
 
   private struct Rule {
@@ -26,6 +27,13 @@ struct Faults {
     let count = requests
     self = Faults()
     requests = count
+  }
+
+  /// Whether the events of a change get lost.
+  mutating func losesEvents() -> Bool {
+    guard lostEvents > 0 else { return false }
+    lostEvents -= 1
+    return true
   }
 
   /// Counts a request; the errno that it is to fail with.
@@ -71,6 +79,9 @@ extension SimulatedKernel {
 
   /// Makes the changes of the next `times` datagrams but loses every answer, so that the sender waits in vain.
   public func loseAnswers(times: Int = 1) { state.withLock { $0.faults.lostAnswers = times } }
+
+  /// Drops the events of the next `times` changes: whoever listens gets `ENOBUFS`.
+  public func loseEvents(times: Int = 1) { state.withLock { $0.faults.lostEvents = times } }
 
   /// Takes back every fault that has not happened yet.
   public func clearFaults() { state.withLock { $0.faults.clear() } }

@@ -1,3 +1,4 @@
+import Glibc
 public import Netlink
 public import NetworkPrimitives
 import Synchronization
@@ -14,6 +15,7 @@ public final class SimulatedKernel: Kernel {
 
   private struct Listener {
     weak var socket: SimulatedSocket?
+    let family: NetlinkFamily
     let namespace: UInt64
     let group: Int32
   }
@@ -41,7 +43,8 @@ public final class SimulatedKernel: Kernel {
   ///
   /// - Throws: `.notFound`.
   public func openNamespace(at path: FilePath) throws(NetworkError) -> NamespaceHandle {
-    if path == "/proc/self/ns/net" { return try currentNamespace() }
+    let own = ["self", "thread-self", "\(getpid())"].map { "/proc/\($0)/ns/net" }
+    if own.contains(path.string) { return try currentNamespace() }
     // As NetworkNamespace.path has it: a descriptor of this process.
     let parts = path.string.split(separator: "/")
     let isDescriptor = parts.count == 4 && parts[0] == "proc" && parts[2] == "fd"
@@ -49,7 +52,7 @@ public final class SimulatedKernel: Kernel {
     let inode = state.withLock { state in
       state.pins[path.string] ?? descriptor.flatMap { state.namespace(ofDescriptor: $0) }
     }
-    guard let inode else { throw systemError(.noSuchFileOrDirectory, "open", "open network namespace \(path)") }
+    guard let inode else { throw LinuxKernel.noNamespace(at: path) }
     return handle(of: inode)
   }
 
@@ -78,6 +81,12 @@ public final class SimulatedKernel: Kernel {
       state.collect(inode)
     }
     deliver()
+  }
+
+  /// The last parts of the paths that were pinned in `directory`.
+  public func pinnedNamespaces(in directory: FilePath) throws(NetworkError) -> [String] {
+    let paths = state.withLock { $0.pins.keys.map { FilePath($0) } }
+    return paths.filter { $0.removingLastComponent() == directory }.compactMap { $0.lastComponent?.string }.sorted()
   }
 
   /// A socket that answers in `send`, on the calling thread.
@@ -136,25 +145,36 @@ public final class SimulatedKernel: Kernel {
 
   // MARK: - Events
 
-  func listen(_ socket: SimulatedSocket, namespace: UInt64, group: Int32) {
-    listeners.withLock { $0.append(Listener(socket: socket, namespace: namespace, group: group)) }
+  func listen(_ socket: SimulatedSocket, family: NetlinkFamily, namespace: UInt64, group: Int32) {
+    listeners.withLock {
+      $0.append(Listener(socket: socket, family: family, namespace: namespace, group: group))
+    }
   }
 
   /// Hands the events of the last change to the sockets that joined their groups.
   func deliver() {
-    let events = state.withLock { state in
-      defer { state.events = [] }
-      return state.events
-    }
-    guard !events.isEmpty else { return }
-    listeners.withLock { listeners in
+    // Taken and handed over under one lock, so that two changes arrive in the order they were made. The sockets leave
+    // it alive: the last reference may be ours, and a socket that closes delivers too.
+    let reached = listeners.withLock { listeners in
+      let (events, isLost) = state.withLock { state in
+        defer { state.events = [] }
+        return (state.events, !state.events.isEmpty && state.faults.losesEvents())
+      }
+      guard !events.isEmpty else { return [SimulatedSocket]() }
       listeners.removeAll { $0.socket == nil }
+      var reached: [SimulatedSocket] = []
       for event in events {
-        for listener in listeners where listener.namespace == event.namespace && listener.group == event.group {
-          listener.socket?.enqueue(event.datagram)
+        for listener in listeners {
+          guard listener.family == event.family, listener.namespace == event.namespace,
+            listener.group == event.group, let socket = listener.socket
+          else { continue }
+          isLost ? socket.overrun() : socket.enqueue(event.datagram)
+          reached.append(socket)
         }
       }
+      return reached
     }
+    withExtendedLifetime(reached) {}
   }
 }
 

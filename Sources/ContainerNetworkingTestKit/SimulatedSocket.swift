@@ -54,26 +54,46 @@ final class SimulatedSocket: NetlinkSocket {
     return try bytes(of: next)
   }
 
-  func join(group: Int32) throws(NetworkError) { kernel.listen(self, namespace: namespace, group: group) }
+  func join(group: Int32) throws(NetworkError) {
+    kernel.listen(self, family: family, namespace: namespace, group: group)
+  }
 
   func nextEvent() throws(NetworkError) -> [UInt8]? {
-    arrivals.wait()
-    let isInterrupted = queue.withLock { $0.isInterrupted }
-    if isInterrupted {
-      // For the next caller, who must not wait either.
-      arrivals.signal()
-      return nil
+    while true {
+      arrivals.wait()
+      let isInterrupted = queue.withLock { $0.isInterrupted }
+      if isInterrupted {
+        // For the next caller, who must not wait either.
+        arrivals.signal()
+        return nil
+      }
+      if let next = pop() { return try bytes(of: next) }
     }
-    guard let next = pop() else { return nil }
-    return try bytes(of: next)
   }
+
+  func drain() throws(NetworkError) { queue.withLock { $0.datagrams = [] } }
 
   func interrupt() {
     queue.withLock { $0.isInterrupted = true }
     arrivals.signal()
   }
 
-  func enqueue(_ datagram: [UInt8]) { enqueue(received: .datagram(datagram)) }
+  /// As much as the kernel keeps for a socket that nobody reads.
+  private static let eventLimit = 8192
+
+  func enqueue(_ datagram: [UInt8]) {
+    let isFull = queue.withLock { $0.datagrams.count >= Self.eventLimit }
+    isFull ? overrun() : enqueue(received: .datagram(datagram))
+  }
+
+  /// Notes that an event was dropped: as of the kernel, the error comes before what waits already, and once.
+  func overrun() {
+    queue.withLock { queue in
+      if case .overrun? = queue.datagrams.first { return }
+      queue.datagrams.insert(.overrun, at: 0)
+    }
+    arrivals.signal()
+  }
 
   private func enqueue(received: Received) {
     queue.withLock { $0.datagrams.append(received) }

@@ -1,3 +1,4 @@
+import Netlink
 import NetworkPrimitives
 import SystemPackage
 
@@ -20,6 +21,7 @@ struct SimulatedState {
 
   /// A notification that waits for delivery.
   struct Event {
+    var family: NetlinkFamily
     var namespace: UInt64
     var group: Int32
     var datagram: [UInt8]
@@ -83,6 +85,8 @@ struct SimulatedNamespace {
   var neighbors: [SimulatedNeighbor] = []
   var tables: [SimulatedTable] = []
   var generation: UInt32 = 1
+  /// What the transaction under way has changed, for the listeners.
+  var changes: [SimulatedReply] = []
   var nextHandle: UInt64 = 1
   var sysctls: [String: String] = [:]
   private var lastIndex: Int32 = 1

@@ -67,12 +67,16 @@ int cn_socket_join(const cn_socket *socket, int group);
 void cn_socket_set_buffers(const cn_socket *socket, int bytes);
 // Waits until a datagram is there (1) or `wake_fd` is readable (0).
 int cn_socket_wait(const cn_socket *socket, int wake_fd);
+// Throws away what has arrived. An empty queue is what lets a socket that overflowed receive again.
+int cn_socket_drain(const cn_socket *socket);
 
 // ---- Descriptors and processes.
 
 int cn_eventfd(void);
 void cn_eventfd_signal(int fd);
 int cn_pipe(int *_Nonnull ends);
+// Runs `body` on a new thread that nobody joins, named `name` (15 bytes at most), every signal blocked.
+int cn_thread_start(const char *name, void (*body)(void *_Nullable), void *_Nullable context);
 // Waits for a child that we started: 0 with its wait status, -ETIMEDOUT after timeout_ms (negative: no limit).
 int cn_wait(pid_t pid, int timeout_ms, int *status);
 // Device and inode of the file behind the descriptor: what identifies a namespace.

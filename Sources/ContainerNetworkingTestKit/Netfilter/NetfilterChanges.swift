@@ -60,8 +60,9 @@ extension SimulatedNamespace {
       return
     }
     let attributes = message.bytes(without: [number(NFTA_TABLE_HANDLE)])
-    tables.append(
-      SimulatedTable(family: message.family, name: name, handle: makeHandle(), attributes: attributes))
+    let table = SimulatedTable(family: message.family, name: name, handle: makeHandle(), attributes: attributes)
+    tables.append(table)
+    changes.append(table.describe(NFT_MSG_NEWTABLE))
   }
 
   private mutating func deleteTable(_ message: NetfilterMessage) throws(NetworkError) {
@@ -70,14 +71,18 @@ extension SimulatedNamespace {
         guard let index = tables.firstIndex(where: { $0.handle == handle }) else {
           throw refusal(.noSuchFileOrDirectory)
         }
-        tables.remove(at: index)
+        removeTable(index)
       } else {
-        tables.removeAll { message.family == 0 || $0.family == message.family }
+        for index in tables.indices.reversed() where message.family == 0 || tables[index].family == message.family {
+          removeTable(index)
+        }
       }
       return
     }
-    tables.remove(at: try table(message, number(NFTA_TABLE_NAME)))
+    removeTable(try table(message, number(NFTA_TABLE_NAME)))
   }
+
+  private mutating func removeTable(_ index: Int) { changes += tables.remove(at: index).describeRemoval() }
 
   // MARK: - Chains
 
@@ -95,7 +100,9 @@ extension SimulatedNamespace {
       guard ["filter", "nat", "route"].contains(type) else { throw refusal(.noSuchFileOrDirectory) }
     }
     let attributes = message.bytes(without: [number(NFTA_CHAIN_HANDLE), number(NFTA_CHAIN_ID)])
-    tables[table].chains.append(SimulatedChain(name: name, handle: makeHandle(), attributes: attributes))
+    let chain = SimulatedChain(name: name, handle: makeHandle(), attributes: attributes)
+    tables[table].chains.append(chain)
+    changes.append(tables[table].describe(chain, NFT_MSG_NEWCHAIN))
   }
 
   /// The chain that a message names, or that has its handle.
@@ -118,7 +125,8 @@ extension SimulatedNamespace {
     // Its own rules go with it; others that jump to it hold it.
     let isUsed = references(in: table, except: index).contains { $0.chains.contains(name) }
     if isUsed { throw refusal(.resourceBusy) }
-    tables[table].chains.remove(at: index)
+    removeRules(tables[table].chains[index].rules.indices, of: index, in: table)
+    changes.append(tables[table].describe(tables[table].chains.remove(at: index), NFT_MSG_DELCHAIN))
   }
 
   func references(in table: Int, except chain: Int? = nil) -> [NftReferences] {
@@ -143,7 +151,9 @@ extension SimulatedNamespace {
       }
       if message.flags.contains(.exclusive) { throw refusal(.fileExists) }
       guard message.flags.contains(.replace) else { throw refusal(.notSupportedOnSocket) }
+      changes.append(tables[table].describe(rules[index], NFT_MSG_DELRULE))
       rules[index] = SimulatedRule(handle: makeHandle(), attributes: attributes, references: references)
+      changes.append(tables[table].describe(rules[index], NFT_MSG_NEWRULE))
     } else {
       guard message.flags.contains(.create), !message.flags.contains(.replace) else {
         throw refusal(.invalidArgument)
@@ -156,8 +166,9 @@ extension SimulatedNamespace {
         }
         place = isLast ? index + 1 : index
       }
-      rules.insert(
-        SimulatedRule(handle: makeHandle(), attributes: attributes, references: references), at: place)
+      let rule = SimulatedRule(handle: makeHandle(), attributes: attributes, references: references)
+      rules.insert(rule, at: place)
+      changes.append(tables[table].describe(rule, NFT_MSG_NEWRULE))
     }
     tables[table].chains[chain].rules = rules
   }
@@ -174,18 +185,25 @@ extension SimulatedNamespace {
   private mutating func deleteRules(_ message: NetfilterMessage) throws(NetworkError) {
     let table = try table(message, number(NFTA_RULE_TABLE))
     guard message.attributes[type: number(NFTA_RULE_CHAIN)] != nil else {
-      for index in tables[table].chains.indices { tables[table].chains[index].rules = [] }
+      for index in tables[table].chains.indices {
+        removeRules(tables[table].chains[index].rules.indices, of: index, in: table)
+      }
       return
     }
     let chain = try chain(message, in: table, name: number(NFTA_RULE_CHAIN), handle: nil)
     guard let handle = try message.handle(number(NFTA_RULE_HANDLE)) else {
-      tables[table].chains[chain].rules = []
+      removeRules(tables[table].chains[chain].rules.indices, of: chain, in: table)
       return
     }
     guard let index = tables[table].chains[chain].rules.firstIndex(where: { $0.handle == handle }) else {
       throw refusal(.noSuchFileOrDirectory)
     }
-    tables[table].chains[chain].rules.remove(at: index)
+    removeRules(index..<index + 1, of: chain, in: table)
+  }
+
+  private mutating func removeRules(_ range: Range<Int>, of chain: Int, in table: Int) {
+    changes += tables[table].chains[chain].rules[range].map { tables[table].describe($0, NFT_MSG_DELRULE) }
+    tables[table].chains[chain].rules.removeSubrange(range)
   }
 }
 

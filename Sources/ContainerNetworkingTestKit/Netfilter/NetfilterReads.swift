@@ -23,9 +23,7 @@ extension SimulatedState {
     case NFT_MSG_GETSET.rawValue: found = content.sets(message, all)
     case NFT_MSG_GETSETELEM.rawValue: found = try content.elements(message, all)
     case NFT_MSG_GETGEN.rawValue:
-      var body = Self.header(0)
-      body.attribute(number(NFTA_GEN_ID), bigEndian: content.generation)
-      found = [Self.reply(NFT_MSG_NEWGEN, body)]
+      found = [content.describeGeneration()]
     case NFT_MSG_GETOBJ.rawValue, NFT_MSG_GETFLOWTABLE.rawValue: found = []
     default: throw refusal(.invalidArgument)
     }
@@ -55,25 +53,13 @@ extension SimulatedNamespace {
   }
 
   fileprivate func tables(_ message: NetfilterMessage, _ all: Bool) -> [SimulatedReply] {
-    named(message, number(NFTA_TABLE_NAME)).map { table in
-      var body = SimulatedState.header(table.family)
-      body.append(contentsOf: table.attributes)
-      body.attribute(number(NFTA_TABLE_HANDLE), bigEndian: table.handle)
-      body.attribute(number(NFTA_TABLE_USE), bigEndian: UInt32(table.chains.count + table.sets.count))
-      return SimulatedState.reply(NFT_MSG_NEWTABLE, body)
-    }
+    named(message, number(NFTA_TABLE_NAME)).map { $0.describe(NFT_MSG_NEWTABLE) }
   }
 
   fileprivate func chains(_ message: NetfilterMessage, _ all: Bool) -> [SimulatedReply] {
     let name = message.name(number(NFTA_CHAIN_NAME))
     return named(message, number(NFTA_CHAIN_TABLE)).flatMap { table in
-      table.chains.filter { all || $0.name == name }.map { chain in
-        var body = SimulatedState.header(table.family)
-        body.append(contentsOf: chain.attributes)
-        body.attribute(number(NFTA_CHAIN_HANDLE), bigEndian: chain.handle)
-        body.attribute(number(NFTA_CHAIN_USE), bigEndian: UInt32(chain.rules.count))
-        return SimulatedState.reply(NFT_MSG_NEWCHAIN, body)
-      }
+      table.chains.filter { all || $0.name == name }.map { table.describe($0, NFT_MSG_NEWCHAIN) }
     }
   }
 
@@ -82,12 +68,7 @@ extension SimulatedNamespace {
     let handle = try message.handle(number(NFTA_RULE_HANDLE))
     return named(message, number(NFTA_RULE_TABLE)).flatMap { table in
       table.chains.filter { name == nil || $0.name == name }.flatMap { chain in
-        chain.rules.filter { all || $0.handle == handle }.map { rule in
-          var body = SimulatedState.header(table.family)
-          body.append(contentsOf: rule.attributes)
-          body.attribute(number(NFTA_RULE_HANDLE), bigEndian: rule.handle)
-          return SimulatedState.reply(NFT_MSG_NEWRULE, body)
-        }
+        chain.rules.filter { all || $0.handle == handle }.map { table.describe($0, NFT_MSG_NEWRULE) }
       }
     }
   }
@@ -95,12 +76,7 @@ extension SimulatedNamespace {
   fileprivate func sets(_ message: NetfilterMessage, _ all: Bool) -> [SimulatedReply] {
     let name = message.name(number(NFTA_SET_NAME))
     return named(message, number(NFTA_SET_TABLE)).flatMap { table in
-      table.sets.filter { all || $0.name == name }.map { set in
-        var body = SimulatedState.header(table.family)
-        body.append(contentsOf: set.attributes)
-        body.attribute(number(NFTA_SET_HANDLE), bigEndian: set.handle)
-        return SimulatedState.reply(NFT_MSG_NEWSET, body)
-      }
+      table.sets.filter { all || $0.name == name }.map { table.describe($0, NFT_MSG_NEWSET) }
     }
   }
 
@@ -124,15 +100,7 @@ extension SimulatedNamespace {
       }
     }
     return stride(from: 0, to: found.count, by: 100).map { start in
-      var body = SimulatedState.header(table.family)
-      body.attribute(number(NFTA_SET_ELEM_LIST_TABLE), string: table.name)
-      body.attribute(number(NFTA_SET_ELEM_LIST_SET), string: set.name)
-      body.nested(number(NFTA_SET_ELEM_LIST_ELEMENTS)) { list in
-        for element in found[start..<min(start + 100, found.count)] {
-          list.attribute(number(NFTA_LIST_ELEM) | 0x8000, bytes: element.attributes)
-        }
-      }
-      return SimulatedState.reply(NFT_MSG_NEWSETELEM, body)
+      table.describe(found[start..<min(start + 100, found.count)], of: set, NFT_MSG_NEWSETELEM)
     }
   }
 }

@@ -31,10 +31,11 @@ extension SimulatedNamespace {
       contentsOf: message.bytes(without: [
         number(NFTA_SET_TABLE), number(NFTA_SET_NAME), number(NFTA_SET_ID), number(NFTA_SET_HANDLE),
       ]))
-    tables[table].sets.append(
-      SimulatedSet(
-        name: given, handle: makeHandle(), id: id, keyLength: keyLength,
-        isMap: flags & (NFT_SET_MAP.rawValue) != 0, attributes: attributes.bytes))
+    let set = SimulatedSet(
+      name: given, handle: makeHandle(), id: id, keyLength: keyLength,
+      isMap: flags & (NFT_SET_MAP.rawValue) != 0, attributes: attributes.bytes)
+    tables[table].sets.append(set)
+    changes.append(tables[table].describe(set, NFT_MSG_NEWSET))
   }
 
   mutating func deleteSet(_ message: NetfilterMessage) throws(NetworkError) {
@@ -46,7 +47,7 @@ extension SimulatedNamespace {
     let found = tables[table].sets[index].name
     let isUsed = references(in: table).contains { $0.sets.contains(found) }
     if isUsed { throw refusal(.resourceBusy) }
-    tables[table].sets.remove(at: index)
+    changes.append(tables[table].describe(tables[table].sets.remove(at: index), NFT_MSG_DELSET))
   }
 
   /// The set that a list of elements is for, by name or by its number in this batch.
@@ -77,6 +78,7 @@ extension SimulatedNamespace {
         continue
       }
       content.elements.append(element)
+      changes.append(tables[table].describe([element], of: content, NFT_MSG_NEWSETELEM))
     }
     tables[table].sets[set] = content
   }
@@ -85,6 +87,9 @@ extension SimulatedNamespace {
     let table = try table(message, number(NFTA_SET_ELEM_LIST_TABLE))
     let set = try set(message, in: table)
     guard let list = try message.attributes[type: number(NFTA_SET_ELEM_LIST_ELEMENTS)]?.nested() else {
+      for element in tables[table].sets[set].elements {
+        changes.append(tables[table].describe([element], of: tables[table].sets[set], NFT_MSG_DELSETELEM))
+      }
       tables[table].sets[set].elements = []
       return
     }
@@ -93,7 +98,8 @@ extension SimulatedNamespace {
       guard let index = tables[table].sets[set].elements.firstIndex(where: { $0.key == element.key }) else {
         throw refusal(.noSuchFileOrDirectory)
       }
-      tables[table].sets[set].elements.remove(at: index)
+      let removed = tables[table].sets[set].elements.remove(at: index)
+      changes.append(tables[table].describe([removed], of: tables[table].sets[set], NFT_MSG_DELSETELEM))
     }
   }
 

@@ -62,6 +62,7 @@ extension SimulatedState {
       content.generation += 1
       content.forgetBatchIDs()
       namespaces[namespace] = content
+      notifyTransaction(in: namespace)
     }
     return answers
   }

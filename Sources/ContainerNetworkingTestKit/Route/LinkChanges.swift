@@ -37,6 +37,8 @@ extension SimulatedState {
     let mask = message.change != 0 ? message.change : message.flags
     if mask & 1 != 0 { setUp(message.flags & 1 != 0, place) }
     notifyLink(place.index, in: place.namespace)
+    // The other end of a pair learns by its carrier.
+    if mask & 1 != 0, link.kind == "veth", let peer = link.peer { notifyLink(peer.index, in: peer.namespace) }
   }
 
   mutating func setMaster(_ master: Int32, of index: Int32, in namespace: UInt64) throws(NetworkError) {
@@ -59,16 +61,21 @@ extension SimulatedState {
   /// Up gives `lo` its addresses, down takes every route and IPv6 address.
   mutating func setUp(_ isUp: Bool, _ place: LinkReference) {
     guard let link = link(place), link.isUp != isUp else { return }
-    namespaces[place.namespace]?.links[place.index]?.isUp = isUp
     if isUp {
+      namespaces[place.namespace]?.links[place.index]?.isUp = true
+      notifyConnectedRoutes(of: link.addresses, on: place, type: Int32(RTM_NEWROUTE))
       if link.isLoopback {
         for address in [SimulatedAddress.loopback4, .loopback6] where !link.addresses.contains(address) {
-          namespaces[place.namespace]?.links[place.index]?.addresses.append(address)
+          add(address, to: place)
         }
       }
       addLinkLocalAddresses()
     } else {
-      namespaces[place.namespace]?.links[place.index]?.addresses.removeAll { $0.isIPv6 }
+      // Of the IPv6 routes it is told that they go, of the IPv4 ones not.
+      for position in link.addresses.indices.reversed() where link.addresses[position].isIPv6 {
+        remove(addressAt: position, of: place)
+      }
+      namespaces[place.namespace]?.links[place.index]?.isUp = false
       namespaces[place.namespace]?.routes.removeAll { $0.link == place.index }
       let removed = namespaces[place.namespace]?.removedRoutes ?? []
       namespaces[place.namespace]?.removedRoutes = removed.filter { $0.link != place.index }
@@ -82,7 +89,7 @@ extension SimulatedState {
         let isDisabled = namespace.sysctl("net/ipv6/conf/\(link.name)/disable_ipv6") == "1"
         let isKept = link.master != nil || link.addresses.contains { $0.isLinkLocal }
         guard !isDisabled, !isKept else { continue }
-        namespaces[inode]?.links[link.index]?.addresses.append(.linkLocal(of: link.macAddress))
+        add(.linkLocal(of: link.macAddress), to: LinkReference(namespace: inode, index: link.index))
       }
     }
   }

@@ -73,8 +73,8 @@ extension SimulatedState {
       }
       return []
     }
-    namespaces[namespace]?.links[message.index]?.addresses.append(address)
-    notifyAddress(address, of: message.index, in: namespace, type: Int32(RTM_NEWADDR))
+    let place = LinkReference(namespace: namespace, index: message.index)
+    add(address, to: place)
     return []
   }
 
@@ -86,13 +86,12 @@ extension SimulatedState {
     guard let link = namespaces[namespace]?.links[message.index] else { throw refusal(.noDevice) }
     let position = link.addresses.firstIndex { $0.bytes == address.bytes && $0.prefixLength == address.prefixLength }
     guard let position else { throw refusal(.addressAbsent, "Address not found") }
-    namespaces[namespace]?.links[message.index]?.addresses.remove(at: position)
+    remove(addressAt: position, of: LinkReference(namespace: namespace, index: message.index))
     // IPv4 is shut off on a link without an address.
     let isLast = !link.addresses.enumerated().contains { $0.offset != position && !$0.element.isIPv6 }
     if !address.isIPv6, isLast {
       namespaces[namespace]?.routes.removeAll { $0.link == message.index && !$0.isIPv6 }
     }
-    notifyAddress(address, of: message.index, in: namespace, type: Int32(RTM_DELADDR))
     return []
   }
 
@@ -127,11 +126,24 @@ extension SimulatedState {
     return SimulatedReply(type: UInt16(type), payload: body.bytes)
   }
 
-  private mutating func notifyAddress(
-    _ address: SimulatedAddress, of index: Int32, in namespace: UInt64, type: Int32
-  ) {
-    guard let link = namespaces[namespace]?.links[index] else { return }
+  /// Gives a link an address and, while it is up, the routes that come with it.
+  mutating func add(_ address: SimulatedAddress, to place: LinkReference) {
+    namespaces[place.namespace]?.links[place.index]?.addresses.append(address)
+    notifyAddress(address, of: place, type: Int32(RTM_NEWADDR))
+    notifyConnectedRoutes(of: [address], on: place, type: Int32(RTM_NEWROUTE))
+  }
+
+  /// Takes an address and its routes from a link.
+  mutating func remove(addressAt position: Int, of place: LinkReference) {
+    guard let address = link(place)?.addresses[position] else { return }
+    notifyConnectedRoutes(of: [address], on: place, type: Int32(RTM_DELROUTE))
+    namespaces[place.namespace]?.links[place.index]?.addresses.remove(at: position)
+    notifyAddress(address, of: place, type: Int32(RTM_DELADDR))
+  }
+
+  private mutating func notifyAddress(_ address: SimulatedAddress, of place: LinkReference, type: Int32) {
+    guard let link = link(place) else { return }
     let group = address.isIPv6 ? RTNLGRP_IPV6_IFADDR : RTNLGRP_IPV4_IFADDR
-    notify(Self.describe(address, of: link, type: type), group: Int(group.rawValue), in: namespace)
+    notify(Self.describe(address, of: link, type: type), group: Int(group.rawValue), in: place.namespace)
   }
 }

@@ -115,7 +115,9 @@ extension SimulatedState {
 
   /// Frees a link of its addresses, routes, neighbours and bonds, as before it is removed or moved.
   mutating func detach(_ index: Int32, in namespace: UInt64) {
-    namespaces[namespace]?.links[index]?.addresses = []
+    for position in namespaces[namespace]?.links[index]?.addresses.indices.reversed() ?? [] {
+      remove(addressAt: position, of: LinkReference(namespace: namespace, index: index))
+    }
     namespaces[namespace]?.links[index]?.isUp = false
     namespaces[namespace]?.links[index]?.master = nil
     namespaces[namespace]?.routes.removeAll { $0.link == index }

@@ -36,6 +36,7 @@ extension SimulatedState {
       guard request.flags.contains(.create) else { throw refusal(.noSuchFileOrDirectory) }
       namespaces[namespace]?.neighbors.append(neighbor)
     }
+    notifyNeighbor(neighbor, in: namespace, type: Int32(RTM_NEWNEIGH))
     return []
   }
 
@@ -47,7 +48,12 @@ extension SimulatedState {
     guard let index = namespaces[namespace]?.neighbors.firstIndex(where: { $0.isSame(as: neighbor) }) else {
       throw refusal(.noSuchFileOrDirectory)
     }
-    namespaces[namespace]?.neighbors.remove(at: index)
+    guard var removed = namespaces[namespace]?.neighbors.remove(at: index) else { return [] }
+    // It is a failed one before it is none.
+    removed.state = 0x20  // NUD_FAILED
+    removed.macAddress = nil
+    if removed.family != 7 { notifyNeighbor(removed, in: namespace, type: Int32(RTM_NEWNEIGH)) }
+    notifyNeighbor(removed, in: namespace, type: Int32(RTM_DELNEIGH))
     return []
   }
 
@@ -59,18 +65,24 @@ extension SimulatedState {
         && (request.flags.contains(.dump) || neighbor.isSame(as: asked))
     }
     guard request.flags.contains(.dump) || !known.isEmpty else { throw refusal(.noSuchFileOrDirectory) }
-    return known.map { neighbor in
-      var body = PayloadWriter()
-      body.append(neighbor.family)
-      body.appendZeros(3)
-      body.append(neighbor.link)
-      body.append(neighbor.state)
-      body.append(neighbor.flags)
-      body.append(UInt8(0))
-      if let destination = neighbor.destination { body.attribute(Int(NDA_DST), bytes: destination) }
-      if let address = neighbor.macAddress { body.attribute(Int(NDA_LLADDR), bytes: address) }
-      return SimulatedReply(type: UInt16(RTM_NEWNEIGH), payload: body.bytes)
-    }
+    return known.map { Self.describe($0, type: Int32(RTM_NEWNEIGH)) }
+  }
+
+  private static func describe(_ neighbor: SimulatedNeighbor, type: Int32) -> SimulatedReply {
+    var body = PayloadWriter()
+    body.append(neighbor.family)
+    body.appendZeros(3)
+    body.append(neighbor.link)
+    body.append(neighbor.state)
+    body.append(neighbor.flags)
+    body.append(UInt8(0))
+    if let destination = neighbor.destination { body.attribute(Int(NDA_DST), bytes: destination) }
+    if let address = neighbor.macAddress { body.attribute(Int(NDA_LLADDR), bytes: address) }
+    return SimulatedReply(type: UInt16(type), payload: body.bytes)
+  }
+
+  private mutating func notifyNeighbor(_ neighbor: SimulatedNeighbor, in namespace: UInt64, type: Int32) {
+    notify(Self.describe(neighbor, type: type), group: Int(RTNLGRP_NEIGH.rawValue), in: namespace)
   }
 
   private static func neighbor(_ payload: ArraySlice<UInt8>) throws(NetworkError) -> SimulatedNeighbor {

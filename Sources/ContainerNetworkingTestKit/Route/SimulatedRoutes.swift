@@ -46,7 +46,7 @@ extension SimulatedNamespace {
 
   var allRoutes: [SimulatedRoute] { connectedRoutes + routes }
 
-  private func routes(of address: SimulatedAddress, on index: Int32, isLoopback: Bool) -> [SimulatedRoute] {
+  func routes(of address: SimulatedAddress, on index: Int32, isLoopback: Bool) -> [SimulatedRoute] {
     let width = UInt8(address.bytes.count * 8)
     let network = masked(address.bytes, Int(address.prefixLength))
     var own = SimulatedRoute(
@@ -229,6 +229,17 @@ extension SimulatedState {
     if let gateway = route.gateway { body.attribute(Int(RTA_GATEWAY.rawValue), bytes: gateway) }
     if let link = route.link { body.attribute(Int(RTA_OIF.rawValue), link) }
     return SimulatedReply(type: UInt16(type), payload: body.bytes)
+  }
+
+  /// Tells of the routes that addresses bring with them or take along.
+  mutating func notifyConnectedRoutes(of addresses: [SimulatedAddress], on place: LinkReference, type: Int32) {
+    guard let content = namespaces[place.namespace], let link = link(place), link.isUp else { return }
+    for address in addresses {
+      let routes = content.routes(of: address, on: link.index, isLoopback: link.isLoopback)
+      for route in routes where !content.removedRoutes.contains(route) {
+        notifyRoute(route, in: place.namespace, type: type)
+      }
+    }
   }
 
   private mutating func notifyRoute(_ route: SimulatedRoute, in namespace: UInt64, type: Int32) {

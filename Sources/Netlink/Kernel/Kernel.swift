@@ -21,6 +21,9 @@ public protocol Kernel: Sendable {
   /// Removes a pin and its file.
   func unpinNamespace(at path: FilePath) throws(NetworkError)
 
+  /// The names of the files of a directory that namespaces are pinned at, in order; none where there is no directory.
+  func pinnedNamespaces(in directory: FilePath) throws(NetworkError) -> [String]
+
   /// A netlink socket of the namespace, usable from any thread.
   func openSocket(
     _ family: NetlinkFamily, in namespace: NamespaceHandle
@@ -63,8 +66,28 @@ public protocol NetlinkSocket: AnyObject, Sendable {
   /// Waits, without limit, for one datagram of a group; nil once ``interrupt()`` was called.
   func nextEvent() throws(NetworkError) -> [UInt8]?
 
+  /// Throws away the datagrams that have arrived. After `ENOBUFS` they are older than the ones that were dropped, and
+  /// nothing more is received until they are gone.
+  func drain() throws(NetworkError)
+
   /// Ends the wait of ``nextEvent()``, now and for good.
   func interrupt()
+}
+
+extension Kernel {
+  /// For kernels that keep no list.
+  ///
+  /// - Throws: `.unsupported`.
+  public func pinnedNamespaces(in directory: FilePath) throws(NetworkError) -> [String] {
+    throw NetworkError(
+      .unsupported, operation: "list network namespaces in \(directory)",
+      reason: "this kernel cannot list its pins; open them by name")
+  }
+}
+
+extension NetlinkSocket {
+  /// For sockets that never drop a datagram: there is nothing to throw away.
+  public func drain() throws(NetworkError) {}
 }
 
 /// A network namespace that is held open: it cannot vanish while the handle lives.

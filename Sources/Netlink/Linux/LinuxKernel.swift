@@ -31,7 +31,9 @@ public struct LinuxKernel: Kernel {
   /// The namespace of a file. Throws `.notFound`, or `.invalidValue` for a file that is no network namespace.
   public func openNamespace(at path: FilePath) throws(NetworkError) -> NamespaceHandle {
     let operation = "open network namespace \(path)"
-    let descriptor = try check(unsafe open(path.string, O_RDONLY | O_CLOEXEC), orErrno: "open", operation)
+    let descriptor = unsafe open(path.string, O_RDONLY | O_CLOEXEC)
+    if descriptor < 0, errno == ENOENT { throw Self.noNamespace(at: path) }
+    try check(descriptor, orErrno: "open", operation)
     guard cn_is_network_namespace(descriptor) == 1 else {
       close(descriptor)
       throw NetworkError(
@@ -39,6 +41,18 @@ public struct LinuxKernel: Kernel {
         reason: "\(path) is not a network namespace; name one under /run/netns or /proc/PID/ns/net")
     }
     return try adopt(descriptor, operation: operation)
+  }
+
+  /// The error for a path that leads nowhere; the simulated kernel's too.
+  package static func noNamespace(at path: FilePath) -> NetworkError {
+    let parts = path.components.map(\.string)
+    let isProcess = parts.count == 4 && parts[0] == "proc" && parts[2] == "ns"
+    return NetworkError(
+      .notFound, operation: "open network namespace \(path)",
+      reason: isProcess
+        ? "there is no process \(parts[1]); a namespace outlives its last process only where it is pinned or held open"
+        : "there is no file \(path); name a pinned namespace, as under /run/netns, or /proc/PID/ns/net",
+      kernel: KernelReport(errno: .noSuchFileOrDirectory, request: "open"))
   }
 
   /// Bind-mounts the namespace on a new file. Throws `.alreadyExists` where there is one.

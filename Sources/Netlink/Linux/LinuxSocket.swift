@@ -63,6 +63,10 @@ import SystemPackage
     return try receive()
   }
 
+  func drain() throws(NetworkError) {
+    try check(unsafe cn_socket_drain(socket), "recvmsg", "drop netlink events")
+  }
+
   func interrupt() { cn_eventfd_signal(wake) }
 
   @unsafe private var start: UnsafeMutableRawPointer {

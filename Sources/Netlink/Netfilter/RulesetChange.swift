@@ -1,0 +1,98 @@
+import CContainerNetworking
+public import NetworkPrimitives
+
+/// A change of a namespace's nftables, as the kernel tells it (`NFNLGRP_NFTABLES` in `linux/netfilter/nfnetlink.h`).
+/// The changes of a transaction come together, its generation last.
+public enum RulesetChange: Hashable, Sendable {
+  /// Something is there that was not, or is now so.
+  case added(Object)
+  /// Something was deleted. What goes with a table is told one by one, but for a set's elements.
+  case removed(Object)
+  /// A transaction was made.
+  case generation(Generation)
+  /// Changes were dropped, because they came faster than they were read: read the ruleset anew.
+  case lost
+
+  /// What a change is of.
+  public enum Object: Hashable, Sendable {
+    /// A table.
+    case table(NftTable)
+    /// A chain of a table.
+    case chain(table: NftTable, name: String)
+    /// A rule, by its handle.
+    case rule(table: NftTable, chain: String, handle: UInt64)
+    /// A set or map.
+    case set(table: NftTable, name: String)
+    /// So many elements of a set or map.
+    case elements(table: NftTable, set: String, count: Int)
+  }
+
+  /// A state of the ruleset (`NFT_MSG_NEWGEN`).
+  public struct Generation: Hashable, Sendable {
+    /// Its number; each transaction has the next.
+    public var number: UInt32
+    /// Who made it: a thread's id, which of a program with one thread is the process's.
+    public var processID: Int32
+    /// The name of that thread, up to 15 bytes: `nft`.
+    public var processName: String
+
+    /// Makes a generation.
+    public init(number: UInt32, processID: Int32, processName: String) {
+      self.number = number
+      self.processID = processID
+      self.processName = processName
+    }
+  }
+
+  /// The multicast group (`NFNLGRP_NFTABLES`).
+  public static let group = Int32(NFNLGRP_NFTABLES.rawValue)
+
+  /// Reads a message of the group; nil for what this library has no type for: objects, flow tables.
+  ///
+  /// - Throws: `.malformedMessage`.
+  public init?(_ message: NetlinkMessage) throws(NetworkError) {
+    guard message.type >> 8 == UInt16(NFNL_SUBSYS_NFTABLES) else { return nil }
+    var reader = PayloadReader(message.payload)
+    let family = NftFamily(rawValue: try reader.read())
+    try reader.skip(3)
+    let attributes = try Attributes(reader.rest)
+    let kind = UInt32(message.type & 0xff)
+    if kind == NFT_MSG_NEWGEN.rawValue {
+      self = .generation(
+        Generation(
+          number: try attributes.be32(NFTA_GEN_ID) ?? 0,
+          processID: Int32(truncatingIfNeeded: try attributes.be32(NFTA_GEN_PROC_PID) ?? 0),
+          processName: attributes[NFTA_GEN_PROC_NAME]?.string ?? ""))
+      return
+    }
+    guard let family, let object = try Self.object(kind, family, attributes) else { return nil }
+    let removals = [
+      NFT_MSG_DELTABLE, NFT_MSG_DELCHAIN, NFT_MSG_DELRULE, NFT_MSG_DELSET, NFT_MSG_DELSETELEM,
+    ]
+    self = removals.contains { $0.rawValue == kind } ? .removed(object) : .added(object)
+  }
+
+  private static func object(
+    _ kind: UInt32, _ family: NftFamily, _ attributes: Attributes
+  ) throws(NetworkError) -> Object? {
+    func table(_ type: some RawRepresentable<UInt32>) throws(NetworkError) -> NftTable {
+      NftTable(family: family, name: try attributes.name(type, of: "event"))
+    }
+    switch kind {
+    case NFT_MSG_NEWTABLE.rawValue, NFT_MSG_DELTABLE.rawValue: return .table(try table(NFTA_TABLE_NAME))
+    case NFT_MSG_NEWCHAIN.rawValue, NFT_MSG_DELCHAIN.rawValue:
+      return .chain(table: try table(NFTA_CHAIN_TABLE), name: try attributes.name(NFTA_CHAIN_NAME, of: "event"))
+    case NFT_MSG_NEWRULE.rawValue, NFT_MSG_DELRULE.rawValue:
+      return .rule(
+        table: try table(NFTA_RULE_TABLE), chain: try attributes.name(NFTA_RULE_CHAIN, of: "event"),
+        handle: try attributes.be64(NFTA_RULE_HANDLE) ?? 0)
+    case NFT_MSG_NEWSET.rawValue, NFT_MSG_DELSET.rawValue:
+      return .set(table: try table(NFTA_SET_TABLE), name: try attributes.name(NFTA_SET_NAME, of: "event"))
+    case NFT_MSG_NEWSETELEM.rawValue, NFT_MSG_DELSETELEM.rawValue:
+      return .elements(
+        table: try table(NFTA_SET_ELEM_LIST_TABLE), set: try attributes.name(NFTA_SET_ELEM_LIST_SET, of: "event"),
+        count: try attributes[NFTA_SET_ELEM_LIST_ELEMENTS]?.nested().count ?? 0)
+    default: return nil
+    }
+  }
+}

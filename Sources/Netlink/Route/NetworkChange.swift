@@ -1,0 +1,78 @@
+import CContainerNetworking
+public import NetworkPrimitives
+
+/// A change of a namespace's links, addresses, routes or neighbours, as the kernel tells it (`RTNLGRP_*` in
+/// `linux/rtnetlink.h`, rtnetlink(7)).
+public enum NetworkChange: Hashable, Sendable {
+  /// A link is new, or is now so.
+  case linkChanged(Link)
+  /// A link was deleted, or moved to another namespace.
+  case linkRemoved(Link)
+  /// A link has an address, or its flags or lifetimes are now so. Of an IPv6 address it is said once the link carries
+  /// packets.
+  case addressAdded(AssignedAddress)
+  /// A link has an address no more.
+  case addressRemoved(AssignedAddress)
+  /// There is a route, or the one it replaces is now so.
+  case routeAdded(Route)
+  /// A route was deleted. The kernel says nothing of the IPv4 routes that go with a link that goes down.
+  case routeRemoved(Route)
+  /// A neighbour is known, or its hardware address or state is now so.
+  case neighborChanged(Neighbor)
+  /// A neighbour was forgotten.
+  case neighborRemoved(Neighbor)
+  /// Changes were dropped, because they came faster than they were read: list everything anew. What follows is newer.
+  case lost
+
+  /// What to be told of.
+  public struct Kinds: OptionSet, Hashable, Sendable {
+    /// The bits.
+    public let rawValue: UInt8
+    /// Kinds from their bits.
+    public init(rawValue: UInt8) { self.rawValue = rawValue }
+    /// Links (`RTNLGRP_LINK`).
+    public static let links = Kinds(rawValue: 1)
+    /// Addresses (`RTNLGRP_IPV4_IFADDR`, `RTNLGRP_IPV6_IFADDR`).
+    public static let addresses = Kinds(rawValue: 2)
+    /// Routes of every table (`RTNLGRP_IPV4_ROUTE`, `RTNLGRP_IPV6_ROUTE`).
+    public static let routes = Kinds(rawValue: 4)
+    /// Neighbours (`RTNLGRP_NEIGH`).
+    public static let neighbors = Kinds(rawValue: 8)
+    /// All of them.
+    public static let all: Kinds = [.links, .addresses, .routes, .neighbors]
+
+    /// The multicast groups.
+    public var groups: [Int32] {
+      var groups: [rtnetlink_groups] = []
+      if contains(.links) { groups.append(RTNLGRP_LINK) }
+      if contains(.addresses) { groups += [RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR] }
+      if contains(.routes) { groups += [RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE] }
+      if contains(.neighbors) { groups.append(RTNLGRP_NEIGH) }
+      return groups.map { Int32($0.rawValue) }
+    }
+  }
+
+  /// Reads a message of one of the groups; nil for what this library has no type for: a bridge's ports and forwarding
+  /// entries (`AF_BRIDGE`), routes of other families.
+  ///
+  /// - Throws: `.malformedMessage`.
+  public init?(_ message: NetlinkMessage) throws(NetworkError) {
+    var change: NetworkChange?
+    switch message.type {
+    case UInt16(RTM_NEWLINK), UInt16(RTM_DELLINK):
+      // A port that leaves its bridge is told as a deleted link of AF_BRIDGE.
+      guard message.payload.first == 0 else { return nil }
+      let link = try Link(message)
+      change = message.type == UInt16(RTM_NEWLINK) ? .linkChanged(link) : .linkRemoved(link)
+    case UInt16(RTM_NEWADDR): change = .addressAdded(try AssignedAddress(message))
+    case UInt16(RTM_DELADDR): change = .addressRemoved(try AssignedAddress(message))
+    case UInt16(RTM_NEWROUTE): change = try Route(message).map { .routeAdded($0) }
+    case UInt16(RTM_DELROUTE): change = try Route(message).map { .routeRemoved($0) }
+    case UInt16(RTM_NEWNEIGH): change = try Neighbor(message).map { .neighborChanged($0) }
+    case UInt16(RTM_DELNEIGH): change = try Neighbor(message).map { .neighborRemoved($0) }
+    default: break
+    }
+    guard let change else { return nil }
+    self = change
+  }
+}
