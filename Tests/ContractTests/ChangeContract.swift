@@ -64,6 +64,9 @@ import Testing
     let pair = try namespace.links.createVeth(VethEnd(InterfaceName("a")), peer: VethEnd(InterfaceName("b")))
     let link = pair.index
     for index in [link, try #require(pair.peer)] { try namespace.links.setUp(index: index) }
+    for _ in 0..<500 where try namespace.links.get(link).operationalState != 6 {
+      try await Task.sleep(for: .milliseconds(10))
+    }
     let addresses = try ["10.0.0.1/24", "fd00::1/64"].map { try InterfaceAddress($0) }
     let route = Route(to: try Subnet("10.9.0.0/16"), via: try IPAddress("10.0.0.2"), link: link)
     let hole = Route(to: try Subnet("fd09::/48"), metric: 5, kind: .blackhole)

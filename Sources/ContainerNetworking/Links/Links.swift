@@ -2,6 +2,8 @@ public import Netlink
 public import NetworkPrimitives
 
 /// The links of a namespace. Calls block; see ``NetworkNamespace``.
+///
+/// Every call may throw `.permissionDenied` without `CAP_NET_ADMIN` and, where it names a link, `.notFound` (`ENODEV`).
 public struct Links: Sendable {
   let namespace: NetworkNamespace
 
@@ -20,46 +22,15 @@ public struct Links: Sendable {
   }
 
   /// A link by index.
+  ///
+  /// - Throws: `.notFound` (`ENODEV`).
   public func get(_ index: Int32) throws(NetworkError) -> Link { try one(LinkRequests.get(index)) }
 
-  /// Makes a bridge, down.
+  /// Changes a link; what the change does not name stays as it is.
   ///
-  /// - Parameters:
-  ///   - name: Its name.
-  ///   - macAddress: Its hardware address for good; nil for the kernel's choice, which changes with its ports.
-  ///   - mtu: Maximum transmission unit, bytes.
-  /// - Throws: `.alreadyExists`.
-  @discardableResult
-  public func createBridge(
-    _ name: InterfaceName, macAddress: MACAddress? = nil, mtu: UInt32 = 1500
-  ) throws(NetworkError) -> Link {
-    try one(LinkRequests.createBridge(name, macAddress: macAddress, mtu: mtu), orGet: name)
-  }
-
-  /// Makes a veth pair, down.
-  ///
-  /// - Parameters:
-  ///   - end: The end in this namespace.
-  ///   - peer: The other end, whose ``VethEnd/namespace`` may be another's.
-  ///   - mtu: Maximum transmission unit of both, bytes.
-  /// - Returns: This end; ``Link/peer`` is the other's index.
-  /// - Throws: `.alreadyExists`; `.exhausted` when the bridge is full.
-  @discardableResult
-  public func createVeth(_ end: VethEnd, peer: VethEnd, mtu: UInt32 = 1500) throws(NetworkError) -> Link {
-    var link = try one(LinkRequests.createVeth(end, peer: peer, mtu: mtu), orGet: end.name)
-    // The kernel echoes the link before it sets the master, which it has acknowledged by now.
-    link.master = end.master
-    return link
-  }
-
-  /// Makes a macvlan on a parent of this namespace, down.
-  @discardableResult
-  public func createMacvlan(_ end: VethEnd, parent: Int32, mtu: UInt32 = 1500) throws(NetworkError) -> Link {
-    try one(LinkRequests.createMacvlan(end, parent: parent, mtu: mtu), orGet: end.name)
-  }
-
-  /// Changes a link.
+  /// - Throws: `.invalidValue` before anything is asked of the kernel; `.alreadyExists` for a name that is taken.
   public func change(_ index: Int32, _ change: LinkChange) throws(NetworkError) {
+    try change.validate()
     try connection().execute(LinkRequests.change(index, change))
   }
 
@@ -70,17 +41,97 @@ public struct Links: Sendable {
   public func setDown(index: Int32) throws(NetworkError) { try change(index, LinkChange(isUp: false)) }
 
   /// Deletes a link, and a veth's other end with it. The kernel takes tens of milliseconds.
+  ///
+  /// - Throws: `.unsupported` for `lo` and hardware, which cannot be deleted.
   public func delete(index: Int32) throws(NetworkError) { try connection().execute(LinkRequests.delete(index)) }
 
-  private func connection() throws(NetworkError) -> NetlinkConnection { try namespace.connection(.route) }
+  /// Deletes every link of a group at once, in the time that one takes.
+  ///
+  /// - Parameter group: The number that ``setGroup(_:of:)`` gave; not 0, which every other link is in.
+  /// - Throws: `.invalidValue` for 0; `.notFound` where the group has no link.
+  public func delete(group: UInt32) throws(NetworkError) {
+    guard group != 0 else {
+      throw .invalid(
+        "delete links of group 0", "0 is the group of every link that is in none; give links a group first")
+    }
+    try connection().execute(LinkRequests.delete(group: group))
+  }
+
+  func connection() throws(NetworkError) -> NetlinkConnection { try namespace.connection(.route) }
 
   /// The link that answers a request; kernels before 6.0 do not echo a new one, and are asked for it.
-  private func one(_ request: NetlinkRequest, orGet name: InterfaceName? = nil) throws(NetworkError) -> Link {
+  func one(_ request: NetlinkRequest, orGet name: InterfaceName? = nil) throws(NetworkError) -> Link {
     if let message = try connection().execute(request).first { return try Link(message) }
     guard let name else {
       throw NetworkError(.replyLost, operation: request.purpose, reason: "the kernel acknowledged, but sent no link")
     }
     return try one(LinkRequests.get(name))
+  }
+}
+
+/// Single changes.
+extension Links {
+  /// Renames a link.
+  ///
+  /// - Throws: `.alreadyExists` when another has the name; `.inUse` when the link is up, on kernels before 6.1.
+  public func rename(_ index: Int32, to name: InterfaceName) throws(NetworkError) {
+    var change = LinkChange()
+    change.name = name
+    try self.change(index, change)
+  }
+
+  /// Sets the maximum transmission unit, bytes.
+  ///
+  /// - Throws: `.invalidValue` under 68 and over 65,536; the kernel's `EINVAL` where the link takes less.
+  public func setMTU(_ mtu: UInt32, of index: Int32) throws(NetworkError) {
+    var change = LinkChange()
+    change.mtu = mtu
+    try self.change(index, change)
+  }
+
+  /// Sets the hardware address.
+  ///
+  /// - Throws: `.invalidValue` for a group's and for all zeros.
+  public func setMACAddress(_ address: MACAddress, of index: Int32) throws(NetworkError) {
+    var change = LinkChange()
+    change.macAddress = address
+    try self.change(index, change)
+  }
+
+  /// Makes a link a port of a bridge.
+  ///
+  /// - Throws: `.exhausted` when the bridge is full; `.unsupported` when the master takes no ports.
+  public func setMaster(_ master: Int32, of index: Int32) throws(NetworkError) {
+    var change = LinkChange()
+    change.master = master
+    try self.change(index, change)
+  }
+
+  /// Takes a link out of its bridge; nothing happens to one that is in none.
+  public func clearMaster(of index: Int32) throws(NetworkError) { try setMaster(0, of: index) }
+
+  /// Moves a link to another namespace, where it is down and may have another index. It waits for a grace period with
+  /// the kernel's one lock held: better make it there (``VethEnd/namespace``).
+  ///
+  /// - Throws: `.alreadyExists` when the name is taken there; the kernel's `EINVAL` for `lo` and bridges.
+  public func move(_ index: Int32, to namespace: NetworkNamespace) throws(NetworkError) {
+    var change = LinkChange()
+    change.namespace = namespace.handle.descriptor
+    try self.change(index, change)
+  }
+
+  /// Gives a link a text for people, up to 255 bytes; empty for none.
+  public func setAlias(_ alias: String, of index: Int32) throws(NetworkError) {
+    var change = LinkChange()
+    change.alias = alias
+    try self.change(index, change)
+  }
+
+  /// Puts a link into a group; 0 for none.
+  public func setGroup(_ group: UInt32, of index: Int32) throws(NetworkError) {
+    var change = LinkChange()
+    change.group = group
+    try self.change(index, change)
   }
 }
 

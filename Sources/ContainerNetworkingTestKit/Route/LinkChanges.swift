@@ -5,13 +5,16 @@ import SystemPackage
 
 /// `RTM_SETLINK`, and `RTM_NEWLINK` of a link that exists.
 extension SimulatedState {
-  mutating func change(_ index: Int32, _ message: LinkMessage, in namespace: UInt64) throws(NetworkError) {
+  mutating func change(
+    _ index: Int32, _ message: LinkMessage, in namespace: UInt64, kind: Attributes? = nil
+  ) throws(NetworkError) {
     var place = LinkReference(namespace: namespace, index: index)
     let attributes = message.attributes
     let destination = try target(message, from: namespace)
     if destination != namespace { place = try move(place, to: destination, named: try message.name()) }
     guard let link = link(place) else { throw refusal(.noDevice) }
 
+    if let kind { try change(kind, of: place, link) }
     if let mtu: UInt32 = try attributes[type: Int(IFLA_MTU)]?.integer() {
       if !link.isLoopback { try Self.check(mtu: mtu) }
       namespaces[place.namespace]?.links[place.index]?.mtu = mtu
@@ -29,6 +32,10 @@ extension SimulatedState {
     if let group: UInt32 = try attributes[type: Int(IFLA_GROUP)]?.integer() {
       namespaces[place.namespace]?.links[place.index]?.group = group
     }
+    if let alias = attributes[type: Int(IFLA_IFALIAS)] {
+      guard alias.payload.count < 256 else { throw refusal(.rangeExceeded, "Attribute failed policy validation") }
+      namespaces[place.namespace]?.links[place.index]?.alias = alias.string.isEmpty ? nil : alias.string
+    }
     if let master = try message.integer(Int(IFLA_MASTER)) {
       try setMaster(master, of: place.index, in: place.namespace)
     }
@@ -39,6 +46,22 @@ extension SimulatedState {
     notifyLink(place.index, in: place.namespace)
     // The other end of a pair learns by its carrier.
     if mask & 1 != 0, link.kind == "veth", let peer = link.peer { notifyLink(peer.index, in: peer.namespace) }
+  }
+
+  /// `IFLA_LINKINFO` of a link that exists.
+  private mutating func change(
+    _ kind: Attributes, of place: LinkReference, _ link: SimulatedLink
+  ) throws(NetworkError) {
+    if let data = try kind[type: Int(IFLA_INFO_DATA)]?.nested() {
+      guard link.kind == "bridge", kind[type: Int(IFLA_INFO_KIND)]?.string == link.kind else {
+        throw refusal(.notSupportedOnSocket)
+      }
+      namespaces[place.namespace]?.links[place.index]?.bridge = try link.bridge.changed(by: data)
+    }
+    if let data = try kind[type: Int(IFLA_INFO_SLAVE_DATA)]?.nested() {
+      guard link.master != nil else { throw refusal(.notSupportedOnSocket) }
+      namespaces[place.namespace]?.links[place.index]?.port = try link.port.changed(by: data)
+    }
   }
 
   mutating func setMaster(_ master: Int32, of index: Int32, in namespace: UInt64) throws(NetworkError) {
@@ -54,6 +77,7 @@ extension SimulatedState {
     }
     let ports = namespaces[namespace]?.links.values.filter { $0.master == master }.count ?? 0
     guard link.master == master || ports < 1023 else { throw refusal(.exchangeFull) }
+    if link.master != master { namespaces[namespace]?.links[index]?.port = SimulatedPort() }
     namespaces[namespace]?.links[index]?.master = master
     addLinkLocalAddresses()
   }

@@ -12,7 +12,10 @@ extension SimulatedState {
     let message = try LinkMessage(request.payload)
     if let link = try find(message, in: namespace) {
       if request.type == UInt16(RTM_NEWLINK), request.flags.contains(.exclusive) { throw refusal(.fileExists) }
-      try change(link.index, message, in: namespace)
+      // RTM_SETLINK takes no notice of what is particular to a kind.
+      let isNew = request.type == UInt16(RTM_NEWLINK)
+      let kind = isNew ? try message.attributes[type: Int(IFLA_LINKINFO)]?.nested() : nil
+      try change(link.index, message, in: namespace, kind: kind)
       return []
     }
     guard request.type == UInt16(RTM_NEWLINK), request.flags.contains(.create) else {
@@ -35,10 +38,17 @@ extension SimulatedState {
     let place = try target(message, from: namespace)
     guard kind == "veth" else {
       let made = try register(kind, message, in: place)
+      if kind == "bridge", let data {
+        namespaces[place]?.links[made.index]?.bridge = try SimulatedBridge().changed(by: data)
+      }
       if kind == "macvlan" {
         guard let parent = try message.integer(Int(IFLA_LINK)) else { throw refusal(.invalidArgument) }
         guard let mtu = namespaces[namespace]?.links[parent]?.mtu else { throw refusal(.noDevice) }
-        namespaces[place]?.links[made.index]?.peer = LinkReference(namespace: namespace, index: parent)
+        let reference = LinkReference(namespace: namespace, index: parent)
+        let mode: UInt32 = try data?[type: Int(IFLA_MACVLAN_MODE)]?.integer() ?? 2
+        try check(mode: mode, on: reference)
+        namespaces[place]?.links[made.index]?.peer = reference
+        namespaces[place]?.links[made.index]?.mode = mode
         if message.attributes[type: Int(IFLA_MTU)] == nil { namespaces[place]?.links[made.index]?.mtu = mtu }
       }
       try configure(made, message)

@@ -14,6 +14,11 @@ struct SimulatedLink {
   /// The other end of a veth pair, or a macvlan's parent.
   var peer: LinkReference?
   var group: UInt32 = 0
+  var alias: String?
+  var bridge = SimulatedBridge()
+  var port = SimulatedPort()
+  /// `MACVLAN_MODE_*`.
+  var mode: UInt32 = 4
   var transmitQueues: UInt32 = 1
   var makesLinkLocalAddress = true
   var addresses: [SimulatedAddress] = []
@@ -69,6 +74,7 @@ extension SimulatedState {
     body.attribute(Int(IFLA_OPERSTATE), link.isLoopback ? 0 : isRunning ? 6 : downState)
     body.attribute(Int(IFLA_MTU), link.mtu)
     body.attribute(Int(IFLA_GROUP), link.group)
+    if let alias = link.alias { body.attribute(Int(IFLA_IFALIAS), string: alias) }
     body.attribute(Int(IFLA_PROMISCUITY), UInt32(link.master == nil ? 0 : 1))
     body.attribute(Int(IFLA_NUM_TX_QUEUES), link.transmitQueues)
     if let master = link.master { body.attribute(Int(IFLA_MASTER), master) }
@@ -78,7 +84,19 @@ extension SimulatedState {
       Int(IFLA_BROADCAST), bytes: [UInt8](repeating: link.isLoopback ? 0 : 0xff, count: 6))
     body.attribute(Int(IFLA_STATS64), bytes: [UInt8](repeating: 0, count: 25 * 8))
     if let kind = link.kind {
-      body.nested(Int(IFLA_LINKINFO), flagged: false) { info in info.attribute(Int(IFLA_INFO_KIND), string: kind) }
+      body.nested(Int(IFLA_LINKINFO), flagged: false) { info in
+        info.attribute(Int(IFLA_INFO_KIND), string: kind)
+        switch kind {
+        case "bridge": info.nested(Int(IFLA_INFO_DATA), flagged: false) { link.bridge.write(to: &$0) }
+        case "macvlan":
+          info.nested(Int(IFLA_INFO_DATA), flagged: false) { $0.attribute(Int(IFLA_MACVLAN_MODE), link.mode) }
+        default: break
+        }
+        if link.master != nil {
+          info.attribute(Int(IFLA_INFO_SLAVE_KIND), string: "bridge")
+          info.nested(Int(IFLA_INFO_SLAVE_DATA), flagged: false) { link.port.write(to: &$0) }
+        }
+      }
     }
     if let peer = link.peer {
       if peer.namespace != namespace {
@@ -124,6 +142,7 @@ extension SimulatedState {
     namespaces[namespace]?.neighbors.removeAll { $0.link == index }
     for port in namespaces[namespace]?.links.values.filter({ $0.master == index }) ?? [] {
       namespaces[namespace]?.links[port.index]?.master = nil
+      notifyLink(port.index, in: namespace)
     }
   }
 }

@@ -60,6 +60,10 @@ extension SimulatedState {
 
   mutating func deleteLink(_ request: NetlinkMessage, in namespace: UInt64) throws(NetworkError) -> [SimulatedReply] {
     let message = try LinkMessage(request.payload)
+    if message.index == 0, let group: UInt32 = try message.attributes[type: Int(IFLA_GROUP)]?.integer() {
+      try deleteLinks(ofGroup: group, in: namespace)
+      return []
+    }
     guard let link = try find(message, in: namespace) else {
       throw refusal(
         message.index > 0 || message.attributes[type: Int(IFLA_IFNAME)] != nil ? .noDevice : .invalidArgument)
@@ -67,6 +71,15 @@ extension SimulatedState {
     guard link.kind != nil else { throw refusal(.notSupportedOnSocket) }
     removeLink(link.index, in: namespace)
     return []
+  }
+
+  /// All of them, or none where one cannot be deleted.
+  private mutating func deleteLinks(ofGroup group: UInt32, in namespace: UInt64) throws(NetworkError) {
+    guard group != 0 else { throw refusal(.notPermitted) }
+    let links = namespaces[namespace]?.links.values.filter { $0.group == group } ?? []
+    guard !links.isEmpty else { throw refusal(.noDevice) }
+    guard links.allSatisfy({ $0.kind != nil }) else { throw refusal(.notSupportedOnSocket) }
+    for link in links.sorted(by: { $0.index < $1.index }) { removeLink(link.index, in: namespace) }
   }
 
   /// The namespace that a request's descriptor or process id names; its own when there is neither.

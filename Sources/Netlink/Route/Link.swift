@@ -33,6 +33,12 @@ public struct Link: Hashable, Sendable {
   public var alias: String?
   /// What its kind says of it, undecoded: `IFLA_BR_*`, `IFLA_MACVLAN_*` (`IFLA_INFO_DATA`).
   public var kindAttributes: Attributes?
+  /// How it works, if it is a bridge.
+  public var bridge: BridgeOptions?
+  /// How its bridge treats it, if it is a port (`IFLA_INFO_SLAVE_DATA`).
+  public var bridgePort: BridgePortOptions?
+  /// Whom it reaches, if it is a macvlan; nil for a mode that this library has no name for.
+  public var macvlanMode: MacvlanMode?
   /// Packets and bytes so far.
   public var statistics: LinkStatistics?
 
@@ -50,6 +56,14 @@ public struct Link: Hashable, Sendable {
     let info = try attributes[type: Int(IFLA_LINKINFO)]?.nested()
     kind = info?[type: Int(IFLA_INFO_KIND)]?.string
     kindAttributes = try info?[type: Int(IFLA_INFO_DATA)]?.nested()
+    if kind == "bridge", let kindAttributes { bridge = try BridgeOptions(kindAttributes) }
+    if kind == "macvlan" {
+      let mode: UInt32? = try kindAttributes?[type: Int(IFLA_MACVLAN_MODE)]?.integer()
+      macvlanMode = mode.flatMap { MacvlanMode(rawValue: $0) }
+    }
+    if info?[type: Int(IFLA_INFO_SLAVE_KIND)]?.string == "bridge", let data = info?[type: Int(IFLA_INFO_SLAVE_DATA)] {
+      bridgePort = try BridgePortOptions(data.nested())
+    }
     macAddress = attributes[type: Int(IFLA_ADDRESS)].flatMap { MACAddress(bytes: $0.payload) }
     mtu = try attributes[type: Int(IFLA_MTU)]?.integer() ?? 0
     master = try attributes[type: Int(IFLA_MASTER)]?.integer()

@@ -45,7 +45,10 @@ public struct LinkChange: Hashable, Sendable {
   public var forwardsIPv4: Bool?
   /// Whether 127.0.0.0/8 may be routed by it (`IPV4_DEVCONF_ROUTE_LOCALNET`).
   public var routesLoopback: Bool?
-
+  /// A text for people, up to 255 bytes (`IFLA_IFALIAS`); empty for none.
+  public var alias: String?
+  /// Group number (`IFLA_GROUP`), by which many links are deleted at once; 0 for none.
+  public var group: UInt32?
   /// Whether it announces its IPv4 addresses by gratuitous ARP when it comes up (`IPV4_DEVCONF_ARP_NOTIFY`).
   public var announcesAddresses: Bool?
 
@@ -54,22 +57,44 @@ public struct LinkChange: Hashable, Sendable {
 
   /// A change to up or down.
   public init(isUp: Bool) { self.isUp = isUp }
+
+  /// Checks what the kernel would refuse, as far as that can be told without it.
+  ///
+  /// - Throws: `.invalidValue` naming value and rule.
+  public func validate() throws(NetworkError) {
+    let operation = "check change of link"
+    if let mtu { try LinkChange.check(mtu: mtu, operation: operation) }
+    if let macAddress { try LinkChange.check(macAddress: macAddress, operation: operation) }
+    if let alias, alias.utf8.count > 255 {
+      throw .invalid(operation, "the alias has \(alias.utf8.count) bytes; it has at most 255")
+    }
+  }
+
+  /// Checks a maximum transmission unit; only `lo` takes more than 65,535 bytes.
+  ///
+  /// - Throws: `.invalidValue`.
+  public static func check(mtu: UInt32, operation: String) throws(NetworkError) {
+    guard (68...65_536).contains(mtu) else {
+      throw .invalid(
+        operation, "the MTU is \(mtu); it is 68 to 65535 bytes, 65536 of lo, and at least 1280 for IPv6 (RFC 8200)")
+    }
+  }
+
+  /// Checks an interface's hardware address.
+  ///
+  /// - Throws: `.invalidValue`.
+  public static func check(macAddress: MACAddress, operation: String) throws(NetworkError) {
+    guard !macAddress.isMulticast, macAddress.rawValue != 0 else {
+      throw .invalid(
+        operation,
+        "\(macAddress) is \(macAddress.rawValue == 0 ? "all zeros" : "a group's"); an interface has an address of its "
+          + "own, with an even first byte, as in 02:42:ac:11:00:02")
+    }
+  }
 }
 
 /// Requests about links, as bytes.
 public enum LinkRequests {
-  /// Makes a bridge, down.
-  public static func createBridge(
-    _ name: InterfaceName, macAddress: MACAddress?, mtu: UInt32
-  ) -> NetlinkRequest {
-    var body = header()
-    body.attribute(Int(IFLA_IFNAME), string: name.description)
-    body.attribute(Int(IFLA_MTU), mtu)
-    if let macAddress { body.attribute(Int(IFLA_ADDRESS), bytes: macAddress.bytes) }
-    body.nested(Int(IFLA_LINKINFO)) { info in info.attribute(Int(IFLA_INFO_KIND), string: "bridge") }
-    return create(body, "create bridge \"\(name)\"")
-  }
-
   /// Makes a veth pair, down, each end with one queue: the default is one per possible processor, which is what costs.
   public static func createVeth(_ end: VethEnd, peer: VethEnd, mtu: UInt32) -> NetlinkRequest {
     var body = header()
@@ -84,18 +109,6 @@ public enum LinkRequests {
       }
     }
     return create(body, "create veth pair \"\(end.name)\" and \"\(peer.name)\"")
-  }
-
-  /// Makes a macvlan on a parent, down, in bridge mode (`MACVLAN_MODE_BRIDGE`).
-  public static func createMacvlan(_ end: VethEnd, parent: Int32, mtu: UInt32) -> NetlinkRequest {
-    var body = header()
-    write(end, mtu: mtu, to: &body)
-    body.attribute(Int(IFLA_LINK), parent)
-    body.nested(Int(IFLA_LINKINFO)) { info in
-      info.attribute(Int(IFLA_INFO_KIND), string: "macvlan")
-      info.nested(Int(IFLA_INFO_DATA)) { data in data.attribute(1, UInt32(4)) }
-    }
-    return create(body, "create macvlan \"\(end.name)\"")
   }
 
   /// Changes a link, by its index.
@@ -117,6 +130,9 @@ public enum LinkRequests {
     if let mtu = change.mtu { body.attribute(Int(IFLA_MTU), mtu) }
     if let mac = change.macAddress { body.attribute(Int(IFLA_ADDRESS), bytes: mac.bytes) }
     if let master = change.master { body.attribute(Int(IFLA_MASTER), master) }
+    // Without a NUL: the kernel keeps every byte of it.
+    if let alias = change.alias { body.attribute(Int(IFLA_IFALIAS), bytes: alias.utf8) }
+    if let group = change.group { body.attribute(Int(IFLA_GROUP), group) }
     if let namespace = change.namespace { body.attribute(Int(IFLA_NET_NS_FD), namespace) }
     let settings = [
       (IPV4_DEVCONF_FORWARDING, change.forwardsIPv4), (IPV4_DEVCONF_ROUTE_LOCALNET, change.routesLoopback),
@@ -142,17 +158,12 @@ public enum LinkRequests {
       type: UInt16(RTM_SETLINK), body: body.bytes, name: "RTM_SETLINK", purpose: "change link \(called)")
   }
 
-  /// Lets a bridge's port send back what came from it (`IFLA_BRPORT_MODE`): what a container sends to its own published
-  /// port comes back by the port that it left by, where br_netfilter redirects frames within the bridge.
-  public static func setHairpin(named name: InterfaceName) -> NetlinkRequest {
+  /// Deletes every link of a group, in one request and one grace period.
+  public static func delete(group: UInt32) -> NetlinkRequest {
     var body = header()
-    body.attribute(Int(IFLA_IFNAME), string: name.description)
-    body.nested(Int(IFLA_LINKINFO)) { info in
-      info.attribute(Int(IFLA_INFO_SLAVE_KIND), string: "bridge")
-      info.nested(Int(IFLA_INFO_SLAVE_DATA)) { data in data.attribute(Int(IFLA_BRPORT_MODE), UInt8(1)) }
-    }
+    body.attribute(Int(IFLA_GROUP), group)
     return NetlinkRequest(
-      type: UInt16(RTM_NEWLINK), body: body.bytes, name: "RTM_NEWLINK", purpose: "set hairpin of port \"\(name)\"")
+      type: UInt16(RTM_DELLINK), body: body.bytes, name: "RTM_DELLINK", purpose: "delete links of group \(group)")
   }
 
   /// Deletes a link, and a veth's other end with it.
@@ -181,7 +192,7 @@ public enum LinkRequests {
     NetlinkRequest(type: UInt16(RTM_GETLINK), body: header().bytes, name: "RTM_GETLINK", purpose: "list links")
   }
 
-  private static func header(index: Int32 = 0, flags: UInt32 = 0, change: UInt32 = 0) -> PayloadWriter {
+  static func header(index: Int32 = 0, flags: UInt32 = 0, change: UInt32 = 0) -> PayloadWriter {
     var body = PayloadWriter()
     body.appendZeros(4)
     body.append(index)
@@ -190,9 +201,9 @@ public enum LinkRequests {
     return body
   }
 
-  private static func write(_ end: VethEnd, mtu: UInt32, to body: inout PayloadWriter) {
+  static func write(_ end: VethEnd, mtu: UInt32?, to body: inout PayloadWriter) {
     body.attribute(Int(IFLA_IFNAME), string: end.name.description)
-    body.attribute(Int(IFLA_MTU), mtu)
+    if let mtu { body.attribute(Int(IFLA_MTU), mtu) }
     body.attribute(Int(IFLA_NUM_TX_QUEUES), UInt32(1))
     body.attribute(Int(IFLA_NUM_RX_QUEUES), UInt32(1))
     if let mac = end.macAddress { body.attribute(Int(IFLA_ADDRESS), bytes: mac.bytes) }
@@ -201,7 +212,7 @@ public enum LinkRequests {
   }
 
   /// EEXIST is never success, so always exclusive; the echo tells the new link's index without another request.
-  private static func create(_ body: PayloadWriter, _ purpose: String) -> NetlinkRequest {
+  static func create(_ body: PayloadWriter, _ purpose: String) -> NetlinkRequest {
     NetlinkRequest(
       type: UInt16(RTM_NEWLINK), flags: [.create, .exclusive, .echo], body: body.bytes, name: "RTM_NEWLINK",
       purpose: purpose)

@@ -1,0 +1,135 @@
+public import Netlink
+public import NetworkPrimitives
+
+/// Making links of a kind, and what is particular to it.
+extension Links {
+  /// Makes a bridge, down.
+  ///
+  /// - Parameters:
+  ///   - name: Its name.
+  ///   - macAddress: Its hardware address for good; nil for the kernel's choice, which changes with its ports.
+  ///   - mtu: Maximum transmission unit, bytes.
+  ///   - options: How it works; what is nil is the kernel's default.
+  /// - Throws: `.alreadyExists`; `.invalidValue`; `.unsupported` for VLANs on a kernel without them, and nothing is made.
+  @discardableResult
+  public func createBridge(
+    _ name: InterfaceName, macAddress: MACAddress? = nil, mtu: UInt32 = 1500, options: BridgeOptions = BridgeOptions()
+  ) throws(NetworkError) -> Link {
+    try options.validate()
+    let request = LinkRequests.createBridge(name, macAddress: macAddress, mtu: mtu, options: options)
+    try check(mtu, macAddress, request)
+    let link: Link
+    do { link = try make(request, kind: "bridge", name) } catch {
+      throw options.filtersVLANs != nil && error.code == .unsupported ? Self.withoutVLANs(error) : error
+    }
+    // A kernel without VLANs takes no notice of the default one.
+    if options.defaultVLAN != nil, link.bridge?.defaultVLAN == nil {
+      try delete(index: link.index)
+      throw Self.withoutVLANs(NetworkError(.unsupported, operation: request.purpose))
+    }
+    return link
+  }
+
+  /// Changes a bridge.
+  ///
+  /// - Throws: `.invalidValue`; `.unsupported` for a link that is no bridge, and for VLANs on a kernel without them.
+  public func changeBridge(_ index: Int32, _ options: BridgeOptions) throws(NetworkError) {
+    try options.validate()
+    let request = LinkRequests.changeBridge(index, options)
+    guard let bridge = try get(index).bridge else {
+      throw NetworkError(.unsupported, operation: request.purpose, reason: "link \(index) is no bridge")
+    }
+    if options.filtersVLANs != nil || options.defaultVLAN != nil, bridge.filtersVLANs == nil {
+      throw Self.withoutVLANs(NetworkError(.unsupported, operation: request.purpose))
+    }
+    try connection().execute(request)
+  }
+
+  /// Changes how a bridge treats a port.
+  ///
+  /// - Throws: `.invalidValue`; `.unsupported` for a link that is no port.
+  public func changeBridgePort(_ index: Int32, _ options: BridgePortOptions) throws(NetworkError) {
+    try options.validate()
+    do { try connection().execute(LinkRequests.changeBridgePort(index, options)) } catch {
+      guard error.code == .unsupported else { throw error }
+      var error = error
+      error.reason = "link \(index) is no port of a bridge; give it a master first"
+      throw error
+    }
+  }
+
+  /// Makes a veth pair, down.
+  ///
+  /// - Parameters:
+  ///   - end: The end in this namespace.
+  ///   - peer: The other end, whose ``VethEnd/namespace`` may be another's.
+  ///   - mtu: Maximum transmission unit of both, bytes.
+  /// - Returns: This end; ``Link/peer`` is the other's index.
+  /// - Throws: `.alreadyExists`; `.invalidValue`; `.exhausted` when the bridge is full.
+  @discardableResult
+  public func createVeth(_ end: VethEnd, peer: VethEnd, mtu: UInt32 = 1500) throws(NetworkError) -> Link {
+    let request = LinkRequests.createVeth(end, peer: peer, mtu: mtu)
+    try check(mtu, end.macAddress, request)
+    try check(mtu, peer.macAddress, request)
+    var link = try make(request, kind: "veth", end.name)
+    // The kernel echoes the link before it sets the master, which it has acknowledged by now.
+    link.master = end.master
+    return link
+  }
+
+  /// Makes a macvlan on a parent of this namespace, down.
+  ///
+  /// - Throws: `.alreadyExists`; `.invalidValue`; `.notFound` for the parent; the kernel's `EINVAL` where one in
+  ///   ``MacvlanMode/passthru`` would not be alone.
+  @discardableResult
+  public func createMacvlan(
+    _ end: VethEnd, parent: Int32, mtu: UInt32 = 1500, mode: MacvlanMode = .bridge
+  ) throws(NetworkError) -> Link {
+    let request = LinkRequests.createMacvlan(end, parent: parent, mtu: mtu, mode: mode)
+    try check(mtu, end.macAddress, request)
+    return try make(request, kind: "macvlan", end.name)
+  }
+
+  /// Makes an ipvlan on a parent of this namespace, down.
+  ///
+  /// - Throws: `.unsupported` on a kernel without `CONFIG_IPVLAN`; `.alreadyExists`; `.notFound` for the parent.
+  @discardableResult
+  public func createIpvlan(_ end: VethEnd, parent: Int32, mode: IpvlanMode = .l2) throws(NetworkError) -> Link {
+    try make(LinkRequests.createIpvlan(end, parent: parent, mode: mode), kind: "ipvlan", end.name)
+  }
+
+  /// Makes a link of a kind that needs no options, down: `dummy`, `ifb`, `nlmon`.
+  ///
+  /// - Throws: `.unsupported` for a kind that this kernel does not have; `.alreadyExists`; `.invalidValue`.
+  @discardableResult
+  public func create(_ end: VethEnd, kind: String) throws(NetworkError) -> Link {
+    guard !kind.isEmpty, kind.utf8.count < 64 else {
+      throw .invalid(
+        "create link \"\(end.name)\"", "\(quoted(kind)) is no kind of link; it has 1 to 63 bytes, as dummy")
+    }
+    return try make(LinkRequests.create(end, kind: kind), kind: kind, end.name)
+  }
+
+  private func check(_ mtu: UInt32, _ address: MACAddress?, _ request: NetlinkRequest) throws(NetworkError) {
+    try LinkChange.check(mtu: mtu, operation: request.purpose)
+    if let address { try LinkChange.check(macAddress: address, operation: request.purpose) }
+  }
+
+  private func make(_ request: NetlinkRequest, kind: String, _ name: InterfaceName) throws(NetworkError) -> Link {
+    do { return try one(request, orGet: name) } catch {
+      // The kernel's only sentence for a kind that it does not know, since 4.15.
+      guard error.code == .unsupported, error.kernel?.message == "Unknown device type" else { throw error }
+      var error = error
+      error.reason =
+        "this kernel has no \(kind) links; load the module (modprobe \(kind)), or use a kernel with "
+        + "CONFIG_\(kind.uppercased())"
+      throw error
+    }
+  }
+
+  private static func withoutVLANs(_ error: NetworkError) -> NetworkError {
+    var error = error
+    error.reason = "this kernel's bridges know no VLANs; use a kernel with CONFIG_BRIDGE_VLAN_FILTERING"
+    return error
+  }
+}

@@ -1,0 +1,108 @@
+import CContainerNetworking
+public import NetworkPrimitives
+
+/// Whom a macvlan reaches among those on the same parent (`MACVLAN_MODE_*` in `linux/if_link.h`).
+public enum MacvlanMode: UInt32, Hashable, Sendable, CaseIterable {
+  /// None of them.
+  case `private` = 1
+  /// Them by way of the switch that the parent is wired to, if that sends frames back.
+  case vepa = 2
+  /// Them directly.
+  case bridge = 4
+  /// It is the only one, and takes the parent over with its hardware address.
+  case passthru = 8
+}
+
+/// How an ipvlan, which shares its parent's hardware address, decides what a packet is for (`IPVLAN_MODE_*`).
+public enum IpvlanMode: UInt16, Hashable, Sendable, CaseIterable {
+  /// As a switch: broadcast and multicast reach it.
+  case l2 = 0
+  /// As a router on the parent: no broadcast, and the parent's namespace routes.
+  case l3 = 1
+  /// As `l3`, and packets pass the parent's netfilter and connection tracking.
+  case l3s = 2
+}
+
+/// Requests about links of a kind, as bytes.
+extension LinkRequests {
+  /// Makes a bridge, down.
+  public static func createBridge(
+    _ name: InterfaceName, macAddress: MACAddress?, mtu: UInt32, options: BridgeOptions = BridgeOptions()
+  ) -> NetlinkRequest {
+    var body = header()
+    body.attribute(Int(IFLA_IFNAME), string: name.description)
+    body.attribute(Int(IFLA_MTU), mtu)
+    if let macAddress { body.attribute(Int(IFLA_ADDRESS), bytes: macAddress.bytes) }
+    body.nested(Int(IFLA_LINKINFO)) { info in
+      info.attribute(Int(IFLA_INFO_KIND), string: "bridge")
+      if options != BridgeOptions() { info.nested(Int(IFLA_INFO_DATA)) { options.write(to: &$0) } }
+    }
+    return create(body, "create bridge \"\(name)\"")
+  }
+
+  /// Changes a bridge.
+  public static func changeBridge(_ index: Int32, _ options: BridgeOptions) -> NetlinkRequest {
+    var body = header(index: index)
+    body.nested(Int(IFLA_LINKINFO)) { info in
+      info.attribute(Int(IFLA_INFO_KIND), string: "bridge")
+      info.nested(Int(IFLA_INFO_DATA)) { options.write(to: &$0) }
+    }
+    return NetlinkRequest(
+      type: UInt16(RTM_NEWLINK), body: body.bytes, name: "RTM_NEWLINK", purpose: "change bridge \(index)")
+  }
+
+  /// Changes a bridge's port.
+  public static func changeBridgePort(_ index: Int32, _ options: BridgePortOptions) -> NetlinkRequest {
+    changeBridgePort(header(index: index), options, "change bridge port \(index)")
+  }
+
+  /// Lets a bridge's port send back what came from it (`IFLA_BRPORT_MODE`): what a container sends to its own published
+  /// port comes back by the port that it left by, where br_netfilter redirects frames within the bridge.
+  public static func setHairpin(named name: InterfaceName) -> NetlinkRequest {
+    var body = header()
+    body.attribute(Int(IFLA_IFNAME), string: name.description)
+    var options = BridgePortOptions()
+    options.isHairpin = true
+    return changeBridgePort(body, options, "set hairpin of port \"\(name)\"")
+  }
+
+  private static func changeBridgePort(
+    _ start: PayloadWriter, _ options: BridgePortOptions, _ purpose: String
+  ) -> NetlinkRequest {
+    var body = start
+    body.nested(Int(IFLA_LINKINFO)) { info in
+      info.attribute(Int(IFLA_INFO_SLAVE_KIND), string: "bridge")
+      info.nested(Int(IFLA_INFO_SLAVE_DATA)) { options.write(to: &$0) }
+    }
+    return NetlinkRequest(type: UInt16(RTM_NEWLINK), body: body.bytes, name: "RTM_NEWLINK", purpose: purpose)
+  }
+
+  /// Makes a macvlan on a parent, down.
+  public static func createMacvlan(
+    _ end: VethEnd, parent: Int32, mtu: UInt32, mode: MacvlanMode = .bridge
+  ) -> NetlinkRequest {
+    create("macvlan", end, parent: parent, mtu: mtu) { $0.attribute(Int(IFLA_MACVLAN_MODE), mode.rawValue) }
+  }
+
+  /// Makes an ipvlan on a parent, down; its MTU is the parent's.
+  public static func createIpvlan(_ end: VethEnd, parent: Int32, mode: IpvlanMode) -> NetlinkRequest {
+    create("ipvlan", end, parent: parent) { $0.attribute(Int(IFLA_IPVLAN_MODE), mode.rawValue) }
+  }
+
+  /// Makes a link of a kind that needs no options, down: `dummy`, `ifb`, `nlmon`.
+  public static func create(_ end: VethEnd, kind: String) -> NetlinkRequest { create(kind, end) }
+
+  private static func create(
+    _ kind: String, _ end: VethEnd, parent: Int32? = nil, mtu: UInt32? = nil,
+    _ data: ((inout PayloadWriter) -> Void)? = nil
+  ) -> NetlinkRequest {
+    var body = header()
+    write(end, mtu: mtu, to: &body)
+    if let parent { body.attribute(Int(IFLA_LINK), parent) }
+    body.nested(Int(IFLA_LINKINFO)) { info in
+      info.attribute(Int(IFLA_INFO_KIND), string: kind)
+      if let data { info.nested(Int(IFLA_INFO_DATA), data) }
+    }
+    return create(body, "create \(kind) \"\(end.name)\"")
+  }
+}
