@@ -71,5 +71,8 @@ let package = Package(
       swiftSettings: settings),
     .testTarget(
       name: "NetlinkTests", dependencies: ["Netlink", "NetworkPrimitives", system], swiftSettings: settings),
+    // A parent that SpawnTests start and kill.
+    .executableTarget(
+      name: "spawn-helper", dependencies: ["Netlink"], path: "Tests/SpawnHelper", swiftSettings: settings),
   ]
 )

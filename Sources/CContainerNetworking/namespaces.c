@@ -1,4 +1,4 @@
-// What is done inside a namespace: making one, opening files of it, starting programs in it; and pinning it to a path.
+// What is done inside a namespace: making one, opening files of it; and pinning it to a path.
 #define _GNU_SOURCE
 #include "CContainerNetworking.h"
 #include "namespace_thread.h"
@@ -7,8 +7,6 @@
 #include <fcntl.h>
 #include <linux/nsfs.h>
 #include <sched.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
@@ -43,55 +41,6 @@ static int open_file(struct namespace_job *job) {
 int cn_namespace_open_file(int namespace_fd, const char *path, int flags) {
   struct file_request request = {path, flags};
   struct namespace_job job = {.namespace_fd = namespace_fd, .body = open_file, .argument = &request};
-  return namespace_thread_run(&job);
-}
-
-struct spawn_request {
-  const char *path;
-  char *const *argv;
-  char *const *environment;
-  const int *stdio;
-};
-
-static int spawn(struct namespace_job *job) {
-  struct spawn_request *request = job->argument;
-  posix_spawn_file_actions_t actions;
-  posix_spawnattr_t attributes;
-  int error = posix_spawn_file_actions_init(&actions);
-  if (error != 0)
-    return -error;
-  error = posix_spawnattr_init(&attributes);
-  if (error != 0) {
-    posix_spawn_file_actions_destroy(&actions);
-    return -error;
-  }
-  for (int i = 0; i < 3 && error == 0; i++)
-    error = posix_spawn_file_actions_adddup2(&actions, request->stdio[i], i);
-
-  // The namespace thread blocks every signal; the program must not inherit that.
-  sigset_t none, all;
-  sigemptyset(&none);
-  sigfillset(&all);
-  if (error == 0)
-    error = posix_spawnattr_setsigmask(&attributes, &none);
-  if (error == 0)
-    error = posix_spawnattr_setsigdefault(&attributes, &all);
-  if (error == 0)
-    error = posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-
-  pid_t pid = 0;
-  if (error == 0)
-    error = posix_spawnp(&pid, request->path, &actions, &attributes, request->argv,
-                         request->environment ? request->environment : environ);
-  posix_spawnattr_destroy(&attributes);
-  posix_spawn_file_actions_destroy(&actions);
-  return error == 0 ? pid : -error;
-}
-
-int cn_namespace_spawn(int namespace_fd, const char *path, char *const *argv, char *const *environment,
-                       const int *stdio) {
-  struct spawn_request request = {path, argv, environment, stdio};
-  struct namespace_job job = {.namespace_fd = namespace_fd, .body = spawn, .argument = &request};
   return namespace_thread_run(&job);
 }
 

@@ -35,10 +35,22 @@ int cn_namespace_create(void);
 // Opens `path` (open(2) flags, CLOEXEC added) while inside the namespace: /proc/sys/net is bound to it for good.
 int cn_namespace_open_file(int namespace_fd, const char *path, int flags);
 
-// Starts a program inside the namespace; returns its pid. NULL environment: this process's own.
-// stdio[3]: descriptors for 0, 1, 2.
-int cn_namespace_spawn(int namespace_fd, const char *path, char *const _Nullable *_Nonnull argv,
-                       char *const _Nullable *_Nullable environment, const int *stdio);
+typedef enum { CN_INHERITED, CN_OWN_GROUP, CN_OWN_SESSION } cn_grouping;
+
+// A program to start. The streams are descriptors for 0, 1, 2; the program has no others, no signal blocked, and every
+// disposition at its default. NULL environment or directory: this process's own.
+typedef struct {
+  const char *path; // or a name that is looked up in PATH
+  char *const _Nullable *_Nonnull argv;
+  char *const _Nullable *_Nullable environment;
+  const char *_Nullable directory;
+  int streams[3];
+  cn_grouping grouping;
+  int ends_with_parent; // SIGKILL when this process ends, however it ends
+} cn_program;
+
+// Starts a program inside the namespace (programs.c); returns its pid. On failure `failed` names the call.
+int cn_namespace_spawn(int namespace_fd, const cn_program *program, const char *_Nullable *_Nonnull failed);
 
 // Runs `body` on a thread of its own inside the namespace and joins it.
 int cn_namespace_run(int namespace_fd, void (*body)(void *_Nullable), void *_Nullable context);

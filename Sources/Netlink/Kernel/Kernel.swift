@@ -124,34 +124,3 @@ public struct NamespaceIdentity: Hashable, Sendable, CustomStringConvertible {
   /// As `readlink /proc/self/ns/net` prints it.
   public var description: String { "net:[\(inode)]" }
 }
-
-/// A program to start, and its standard streams.
-public struct Command: Sendable, Hashable {
-  /// Path, or a name that is looked up in `PATH`.
-  public var executable: String
-  /// Arguments, without the program's name.
-  public var arguments: [String]
-  /// `NAME=value` each; nil for this process's own.
-  public var environment: [String]?
-  /// Descriptor for standard input.
-  public var input: Int32 = 0
-  /// Descriptor for standard output.
-  public var output: Int32 = 1
-  /// Descriptor for standard error.
-  public var error: Int32 = 2
-
-  /// Makes a command.
-  public init(_ executable: String, _ arguments: [String] = [], environment: [String]? = nil) {
-    self.executable = executable
-    self.arguments = arguments
-    self.environment = environment
-  }
-}
-
-/// A program that was started; waited for by whoever started it.
-public struct ChildProcess: Sendable, Hashable {
-  /// Its process id.
-  public let id: Int32
-  /// Makes a handle for a child of this process.
-  public init(id: Int32) { self.id = id }
-}

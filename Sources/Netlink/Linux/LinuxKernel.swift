@@ -105,18 +105,6 @@ public struct LinuxKernel: Kernel {
     do { try file.writeAll(value.utf8) } catch { throw systemError(error, "write", operation) }
   }
 
-  /// Starts a program by `posix_spawnp(3)`, default signals. Throws `.notFound` where there is no such program.
-  public func spawn(_ command: Command, in namespace: NamespaceHandle) throws(NetworkError) -> ChildProcess {
-    let arguments = CStringArray([command.executable] + command.arguments)
-    let environment = command.environment.map { CStringArray($0) }
-    let streams = [command.input, command.output, command.error]
-    let id = withExtendedLifetime((arguments, environment)) {
-      unsafe cn_namespace_spawn(
-        namespace.descriptor, command.executable, arguments.pointers, environment?.pointers, streams)
-    }
-    return ChildProcess(id: try check(id, "posix_spawn", "start \(command.executable)"))
-  }
-
   private func openSysctl(
     _ name: String, _ mode: FileDescriptor.AccessMode, in namespace: NamespaceHandle, operation: String
   ) throws(NetworkError) -> FileDescriptor {
@@ -137,23 +125,5 @@ public struct LinuxKernel: Kernel {
       throw systemError(Errno(rawValue: -result), "fstat", operation)
     }
     return NamespaceHandle(descriptor: descriptor, identity: identity) { close($0) }
-  }
-}
-
-/// `argv` for C: owned copies, NULL at the end, freed with the object.
-@safe private final class CStringArray {
-  @unsafe let pointers: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>
-  private let count: Int
-
-  init(_ strings: [String]) {
-    count = strings.count
-    unsafe pointers = .allocate(capacity: count + 1)
-    for (index, string) in strings.enumerated() { unsafe (pointers + index).initialize(to: strdup(string)) }
-    unsafe (pointers + count).initialize(to: nil)
-  }
-
-  deinit {
-    for index in 0..<count { unsafe free(pointers[index]) }
-    unsafe pointers.deallocate()
   }
 }

@@ -1,0 +1,132 @@
+// Starting a program inside a namespace.
+//
+// posix_spawn(3) cannot tie a child to its parent, so this does what posix_spawn does inside, and that too: a child that
+// shares our memory, on a stack of its own, until it executes (clone(2), CLONE_VM | CLONE_VFORK). Nothing is copied, and
+// the child says why it failed by writing to our memory. It may call only what neither allocates nor locks.
+#define _GNU_SOURCE
+#include "CContainerNetworking.h"
+#include "namespace_thread.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+struct start {
+  const cn_program *program;
+  pid_t parent;
+  const char *failed; // the call that failed in the child, and its errno
+  int error;
+};
+
+static int reset_signals(void) {
+  // Every signal is blocked, as on the namespace thread, until no handler of ours is left that could run in the child.
+  // glibc's sigaction(2) refuses the two signals that glibc keeps for itself, and they are inherited when ignored; the
+  // kernel's own structure, whatever its layout, means SIG_DFL when it is all zeros.
+  const long default_action[16] = {0};
+  for (int signal = 1; signal < NSIG; signal++)
+    syscall(SYS_rt_sigaction, signal, default_action, NULL, NSIG / 8); // refused for SIGKILL and SIGSTOP
+  sigset_t none;
+  sigemptyset(&none);
+  return sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+// Puts the three streams in place, whatever their order, and leaves the program no other descriptor.
+static int set_streams(const int *streams) {
+  int sources[3];
+  for (int i = 0; i < 3; i++) {
+    int in_the_way = streams[i] < 3 && streams[i] != i; // a stream before it would overwrite it
+    sources[i] = in_the_way ? fcntl(streams[i], F_DUPFD_CLOEXEC, 3) : streams[i];
+    if (sources[i] < 0) {
+      errno = in_the_way ? errno : EBADF;
+      return -1;
+    }
+  }
+  for (int i = 0; i < 3; i++)
+    if ((sources[i] == i ? fcntl(i, F_SETFD, 0) : dup2(sources[i], i)) < 0)
+      return -1;
+  // Linux 5.11. Before it, what was opened without O_CLOEXEC by others in this process is inherited; ours never is.
+  syscall(SYS_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC);
+  return 0;
+}
+
+// PR_SET_PDEATHSIG watches the *thread* that started the child. Here it is the namespace thread, which lives as long as
+// the process, unless it cannot go home from a namespace (namespace_thread.c): then the program ends early, not late.
+static int end_with_parent(pid_t parent) {
+  if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
+    return -1;
+  if (getppid() == parent)
+    return 0;
+  errno = ESRCH; // it died before we could ask to be told
+  return -1;
+}
+
+static const char *prepare(const struct start *start) {
+  const cn_program *program = start->program;
+  if (program->ends_with_parent && end_with_parent(start->parent) != 0)
+    return "prctl";
+  if (program->grouping == CN_OWN_SESSION && setsid() < 0)
+    return "setsid";
+  if (program->grouping == CN_OWN_GROUP && setpgid(0, 0) != 0)
+    return "setpgid";
+  if (program->directory != NULL && chdir(program->directory) != 0)
+    return "chdir";
+  if (set_streams(program->streams) != 0)
+    return "dup2";
+  return reset_signals() != 0 ? "sigprocmask" : NULL;
+}
+
+static int run_child(void *argument) {
+  struct start *start = argument;
+  const cn_program *program = start->program;
+  start->failed = prepare(start);
+  if (start->failed == NULL) {
+    execvpe(program->path, program->argv, program->environment ? program->environment : environ);
+    start->failed = "execve";
+  }
+  start->error = errno;
+  _exit(127);
+}
+
+static int start_program(struct namespace_job *job) {
+  struct start *start = job->argument;
+  // execvpe builds a path, and the arguments of sh for a script without #!, on the stack.
+  size_t count = 0;
+  while (start->program->argv[count] != NULL)
+    count++;
+  size_t size = (64 << 10) + (count + 2) * sizeof(char *);
+  size = (size + 4095) & ~(size_t)4095;
+  char *stack = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+  if (stack == MAP_FAILED) {
+    start->failed = "mmap";
+    return -errno;
+  }
+  start->parent = getpid();
+  // CLONE_VFORK: we wait until it has executed or ended, so the stack and `start` are ours again.
+  pid_t pid = clone(run_child, stack + size, CLONE_VM | CLONE_VFORK | SIGCHLD, start);
+  int error = errno;
+  munmap(stack, size);
+  if (pid < 0) {
+    start->failed = "clone";
+    return -error;
+  }
+  if (start->error == 0)
+    return pid;
+  while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+    ;
+  return -start->error;
+}
+
+int cn_namespace_spawn(int namespace_fd, const cn_program *program, const char **failed) {
+  struct start start = {.program = program};
+  struct namespace_job job = {.namespace_fd = namespace_fd, .body = start_program, .argument = &start};
+  int result = namespace_thread_run(&job);
+  *failed = start.failed ? start.failed : "setns";
+  return result;
+}

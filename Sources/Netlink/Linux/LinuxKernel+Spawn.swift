@@ -1,0 +1,63 @@
+import CContainerNetworking
+import Glibc
+public import NetworkPrimitives
+import SystemPackage
+
+extension LinuxKernel {
+  /// Starts a program in the namespace, and returns once it executes.
+  ///
+  /// - Throws: `.notFound` where there is no such program or working directory; `.invalidValue` for a NUL in a text;
+  ///   the refusal of the call that is named.
+  public func spawn(_ command: Command, in namespace: NamespaceHandle) throws(NetworkError) -> ChildProcess {
+    let place = command.directory.map { " in directory \($0)" } ?? ""
+    let operation = "start \(command.executable)\(place)"
+    let texts = [command.executable] + command.arguments + (command.environment ?? [])
+    if let text = texts.first(where: { $0.utf8.contains(0) }) {
+      throw NetworkError(
+        .invalidValue, operation: operation,
+        reason: "\"\(text)\" has a NUL, which ends a text for the kernel; leave it out")
+    }
+    let arguments = CStringArray([command.executable] + command.arguments)
+    let environment = command.environment.map { CStringArray($0) }
+    let directory = command.directory.map { CStringArray([$0.string]) }
+    var failed: UnsafePointer<CChar>?
+    let id = withExtendedLifetime((arguments, environment, directory)) {
+      // argv[0] is the executable itself, so it has an address.
+      var program = unsafe cn_program(
+        path: arguments.pointers[0].unsafelyUnwrapped, argv: arguments.pointers, environment: environment?.pointers,
+        directory: directory?.pointers[0], streams: (command.input, command.output, command.error),
+        grouping: command.grouping.shimValue, ends_with_parent: command.endsWithParent ? 1 : 0)
+      return unsafe cn_namespace_spawn(namespace.descriptor, &program, &failed)
+    }
+    let call = unsafe failed.map { unsafe String(cString: $0) } ?? "clone"
+    return ChildProcess(id: try check(id, call, operation))
+  }
+}
+
+extension Command.Grouping {
+  fileprivate var shimValue: cn_grouping {
+    switch self {
+    case .inherited: CN_INHERITED
+    case .ownGroup: CN_OWN_GROUP
+    case .ownSession: CN_OWN_SESSION
+    }
+  }
+}
+
+/// `argv` for C: owned copies, NULL at the end, freed with the object.
+@safe private final class CStringArray {
+  @unsafe let pointers: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>
+  private let count: Int
+
+  init(_ strings: [String]) {
+    count = strings.count
+    unsafe pointers = .allocate(capacity: count + 1)
+    for (index, string) in strings.enumerated() { unsafe (pointers + index).initialize(to: strdup(string)) }
+    unsafe (pointers + count).initialize(to: nil)
+  }
+
+  deinit {
+    for index in 0..<count { unsafe free(pointers[index]) }
+    unsafe pointers.deallocate()
+  }
+}

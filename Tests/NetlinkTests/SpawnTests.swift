@@ -1,0 +1,179 @@
+import Foundation
+import Glibc
+import Netlink
+import NetworkPrimitives
+import SystemPackage
+import Testing
+
+/// Programs in a namespace, on the real kernel: what they get of this process, and how they end.
+@Suite struct SpawnTests {
+  let kernel = LinuxKernel()
+  let namespace: NamespaceHandle
+
+  init() throws { namespace = try LinuxKernel().makeNamespace() }
+
+  /// What a program prints on standard output and error; it must return 0.
+  private func run(_ command: Command, input: String = "") throws -> (output: String, error: String) {
+    let pipes = try (0..<3).map { _ in try FileDescriptor.pipe() }
+    defer { for pipe in pipes { try? pipe.readEnd.close() } }
+    var command = command
+    command.input = pipes[0].readEnd.rawValue
+    command.output = pipes[1].writeEnd.rawValue
+    command.error = pipes[2].writeEnd.rawValue
+    let child = Result { try kernel.spawn(command, in: namespace) }
+    try pipes[0].writeEnd.writeAll(input.utf8)
+    for pipe in pipes { try pipe.writeEnd.close() }
+    let texts = try pipes.dropFirst().map { pipe in
+      String(
+        decoding: try FileHandle(fileDescriptor: pipe.readEnd.rawValue, closeOnDealloc: false).readToEnd() ?? Data(),
+        as: UTF8.self)
+    }
+    #expect(try child.get().wait(timeoutMilliseconds: 10_000) == .exited(0))
+    return (texts[0], texts[1])
+  }
+
+  /// A program that does nothing, to look at while it runs.
+  private func withSleeper(_ command: Command = Command("sleep", ["60"]), _ look: (Int32) throws -> Void) throws {
+    let sleeper = try kernel.spawn(command, in: namespace)
+    defer {
+      try? sleeper.signal(SIGKILL)
+      _ = try? sleeper.wait(timeoutMilliseconds: 10_000)
+    }
+    try look(sleeper.id)
+  }
+
+  private func descriptors(of id: Int32) throws -> [String] {
+    try FileManager.default.contentsOfDirectory(atPath: "/proc/\(id)/fd").sorted()
+  }
+
+  private func status(_ id: Int32, _ field: String) throws -> String? {
+    try String(contentsOfFile: "/proc/\(id)/status", encoding: .utf8).split(separator: "\n")
+      .first { $0.hasPrefix("\(field):") }.map { $0.dropFirst(field.count + 1).trimmingCharacters(in: .whitespaces) }
+  }
+
+  @Test func argumentsArriveAsTheyAre() throws {
+    let odd = ["", "two words", "$HOME *", "é\n", "-n", String(repeating: "x", count: 100_000)]
+    #expect(try run(Command("printf", ["<%s>"] + odd)).output == odd.map { "<\($0)>" }.joined())
+    let many = (0..<20_000).map(String.init)
+    #expect(try run(Command("printf", ["%s"] + many)).output == many.joined())
+  }
+
+  @Test func environmentIsOursOrTheOneThatIsGiven() throws {
+    #expect(try run(Command("/usr/bin/env", environment: ["A=1", "B=two words"])).output == "A=1\nB=two words\n")
+    #expect(try run(Command("/usr/bin/env", environment: [])).output == "")
+    let path = try #require(ProcessInfo.processInfo.environment["PATH"])
+    #expect(try run(Command("sh", ["-c", "printf %s \"$PATH\""])).output == path)
+  }
+
+  @Test func streamsAreInPlace() throws {
+    let result = try run(Command("sh", ["-c", "cat; echo to error >&2"]), input: "from input")
+    #expect(result == ("from input", "to error\n"))
+    let swapped = try run(Command(helper, ["swapped"]))
+    #expect(swapped == ("to error\n", "to output\n"))
+    var command = Command("true")
+    command.output = -1
+    let error = #expect(throws: NetworkError.self) { try kernel.spawn(command, in: namespace) }
+    #expect(error?.kernel?.errno == .badFileDescriptor)
+    #expect(error?.kernel?.request == "dup2")
+  }
+
+  @Test func noOtherDescriptorIsInherited() throws {
+    // One without close-on-exec, as a careless library opens it.
+    let careless = unsafe Glibc.open("/dev/null", O_RDONLY)
+    defer { close(careless) }
+    #expect(fcntl(careless, F_GETFD) == 0)
+    try withSleeper { id in
+      let open = try descriptors(of: id)
+      #expect(open == ["0", "1", "2"])
+    }
+  }
+
+  @Test func signalsAreAsInANewSession() throws {
+    let before = signal(SIGUSR2, SIG_IGN)
+    defer { signal(SIGUSR2, before) }
+    try withSleeper { id in
+      for field in ["SigBlk", "SigIgn", "SigCgt"] {
+        let set = try status(id, field)
+        #expect(set == "0000000000000000", "\(field)")
+      }
+    }
+  }
+
+  @Test func aMissingProgramOrDirectoryIsNotFound() throws {
+    for name in ["/does/not/exist", "no-such-program"] {
+      let error = #expect(throws: NetworkError.self) { try kernel.spawn(Command(name), in: namespace) }
+      #expect(error?.code == .notFound)
+      #expect(error?.kernel?.request == "execve")
+    }
+    var command = Command("true")
+    command.directory = "/does/not/exist"
+    let error = #expect(throws: NetworkError.self) { try kernel.spawn(command, in: namespace) }
+    #expect(error?.code == .notFound)
+    #expect(error?.kernel?.request == "chdir")
+    #expect(error?.operation == "start true in directory /does/not/exist")
+    #expect(throws: NetworkError.self) { try kernel.spawn(Command("/etc/passwd"), in: namespace) }
+    let text = #expect(throws: NetworkError.self) { try kernel.spawn(Command("true", ["a\0b"]), in: namespace) }
+    #expect(text?.code == .invalidValue)
+    // A failure leaves no child behind that nobody waits for.
+    #expect(try run(Command(helper, ["missing"])).output == "no children\n")
+  }
+
+  @Test func aScriptWithoutInterpreterLineIsForTheShell() throws {
+    let path = "/tmp/cn-spawn-\(getpid())-\(UInt32.random(in: 0 ... .max))"
+    try "echo script \"$1\"".write(toFile: path, atomically: false, encoding: .utf8)
+    defer { unsafe unlink(path) }
+    unsafe chmod(path, 0o700)
+    #expect(try run(Command(path, ["argument"])).output == "script argument\n")
+  }
+
+  @Test func workingDirectoryIsOursOrTheOneThatIsGiven() throws {
+    var command = Command("pwd")
+    #expect(try run(command).output == FileManager.default.currentDirectoryPath + "\n")
+    command.directory = "/usr"
+    #expect(try run(command).output == "/usr\n")
+  }
+
+  @Test func groupAndSessionAreOursOrItsOwn() throws {
+    for grouping in [Command.Grouping.inherited, .ownGroup, .ownSession] {
+      var command = Command("sleep", ["60"])
+      command.grouping = grouping
+      try withSleeper(command) { id in
+        #expect(getpgid(id) == (grouping == .inherited ? getpgrp() : id))
+        #expect(getsid(id) == (grouping == .ownSession ? id : getsid(0)))
+      }
+    }
+  }
+
+  @Test(arguments: [true, false]) func aTiedProgramEndsWithItsParent(isTied: Bool) throws {
+    let pipe = try FileDescriptor.pipe()
+    defer { try? pipe.readEnd.close() }
+    var command = Command(helper, ["parent", isTied ? "tied" : "free"])
+    command.output = pipe.writeEnd.rawValue
+    let parent = try kernel.spawn(command, in: namespace)
+    try pipe.writeEnd.close()
+    let line = FileHandle(fileDescriptor: pipe.readEnd.rawValue, closeOnDealloc: false).availableData
+    let id = try #require(Int32(String(decoding: line, as: UTF8.self).dropLast()))
+    #expect(isRunning(id))
+
+    try parent.signal(SIGKILL)
+    #expect(try parent.wait(timeoutMilliseconds: 10_000) == .signaled(SIGKILL))
+    if isTied {
+      for _ in 0..<500 where isRunning(id) { usleep(10_000) }
+      #expect(!isRunning(id))
+    } else {
+      usleep(200_000)
+      #expect(isRunning(id))
+    }
+    if isRunning(id) { kill(id, SIGKILL) }
+  }
+
+  /// Running, and neither gone nor waiting for its reaper.
+  private func isRunning(_ id: Int32) -> Bool {
+    guard let state = try? status(id, "State") else { return false }
+    return !state.hasPrefix("Z")
+  }
+
+  /// Built beside the test bundle.
+  private let helper = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent()
+    .appending(path: "spawn-helper").path
+}
