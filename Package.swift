@@ -61,6 +61,9 @@ let package = Package(
     .testTarget(
       name: "ContainerNetworkingTests", dependencies: ["ContainerNetworking", "Playground", system],
       swiftSettings: settings),
+    // They start the examples that are built beside them.
+    .testTarget(
+      name: "ExampleTests", dependencies: ["ContainerNetworking", "Playground", system], swiftSettings: settings),
     .testTarget(
       name: "AddressPoolsTests", dependencies: ["AddressPools", "NetworkPrimitives"], swiftSettings: settings),
     .testTarget(

@@ -66,6 +66,7 @@ public struct Playground: Sendable {
     command.input = null.rawValue
     command.output = pipe.writeEnd.rawValue
     command.error = null.rawValue
+    command.endsWithParent = true
     let child: ChildProcess
     do { child = try namespace.spawn(command) } catch {
       try? pipe.writeEnd.close()
@@ -86,12 +87,32 @@ public struct Playground: Sendable {
   /// Prints what a process inside sees: its interfaces with addresses, MAC, MTU and counters.
   public func show(_ title: String, _ namespace: NetworkNamespace) throws {
     print("── \(title): ifconfig")
-    print(try busybox("ifconfig", "-a", in: namespace) ?? "busybox is missing: install busybox-static")
+    print(try busybox("ifconfig", "-a", in: namespace) ?? "")
   }
 
   /// Prints whether a ping from the namespace is answered.
-  public func showPing(_ title: String, _ address: String, from namespace: NetworkNamespace) throws {
-    print("ping \(title) \(address):", try pings(address, from: namespace) ? "answered" : "no answer")
+  ///
+  /// - Throws: `.replyLost`, or `.refused` where no answer is right, when it is not as it should be.
+  public func showPing(
+    _ title: String, _ address: String, from namespace: NetworkNamespace, isAnswered: Bool = true
+  ) throws {
+    let isSeen = try pings(address, from: namespace)
+    print("ping \(title) \(address):", isSeen ? "answered" : "no answer")
+    guard isSeen == isAnswered else {
+      throw NetworkError(
+        isAnswered ? .replyLost : .refused, operation: "ping \(title) \(address)",
+        reason: isAnswered ? "it should be answered" : "nothing should answer")
+    }
+  }
+
+  /// Prints what a TCP server at that address says.
+  ///
+  /// - Throws: `.replyLost` when none answers.
+  public func showFetch(_ title: String, _ address: String, _ port: UInt16, from namespace: NetworkNamespace) throws {
+    guard let answer = try fetch(address, port, from: namespace) else {
+      throw NetworkError(.replyLost, operation: "GET \(address):\(port) \(title)", reason: "no server answered")
+    }
+    print("GET \(address):\(port) \(title): \(answer)")
   }
 
   /// Whether a ping from the namespace is answered.
@@ -115,6 +136,7 @@ public struct Playground: Sendable {
     command.input = null.rawValue
     command.output = null.rawValue
     command.error = null.rawValue
+    command.endsWithParent = true
     let server = Server(process: try namespace.spawn(command))
     for _ in 0..<100 {
       let listeners = try busybox("netstat", "-ltn", in: namespace) ?? ""

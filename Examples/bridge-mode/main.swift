@@ -4,10 +4,7 @@ import Playground
 // Bridge mode: the container has an eth0 of its own. Its other end is a port of the bridge cn0 on the host, which is
 // also the gateway. What goes out takes the host's address (NAT); what is to come in is published.
 
-let world = try Playground(arguments: CommandLine.arguments)
-let controller = try await NetworkController(host: world.host)
-
-do {
+await Playground.run { world, controller in
   let web = try await controller.attach(
     "web", to: .bridge, options: AttachOptions(ports: [PortMapping("8080:80")]))
   try world.show("web, mode bridge", web.namespace)
@@ -20,7 +17,8 @@ do {
     try world.showPing("the host", Playground.hostAddress, from: web.namespace)
     try world.showPing("the outside", Playground.outsideAddress, from: web.namespace)
     // The answer finds its way back because the host remembers the connection; nobody can begin one from there...
-    try world.showPing("the container, from outside,", "\(endpoint.address.address)", from: world.outside)
+    try world.showPing(
+      "the container, from outside,", "\(endpoint.address.address)", from: world.outside, isAnswered: false)
   }
 
   // ...but by a published port: the host's 8080 is the container's 80.
@@ -29,7 +27,5 @@ do {
   print("published:", endpoint.ports.map(\.description).joined(separator: ", "))
   let client = world.isMachine ? world.host : world.outside
   let address = world.isMachine ? "127.0.0.1" : Playground.hostAddress
-  print("GET \(address):8080:", try world.fetch(address, 8080, from: client) ?? "no answer")
-} catch { print("failed: \(error)") }
-
-try await controller.removeAll()
+  try world.showFetch("from the \(world.isMachine ? "host" : "outside")", address, 8080, from: client)
+}

@@ -4,10 +4,7 @@ import Playground
 // Container mode: a container joins the namespace of another. They have one eth0, one address, one localhost. The
 // namespace lives until the last of them is gone, whoever came first.
 
-let world = try Playground(arguments: CommandLine.arguments)
-let controller = try await NetworkController(host: world.host)
-
-do {
+await Playground.run { world, controller in
   let donor = try await controller.attach("app")
   let sharer = try await controller.attach("sidecar", to: NetworkMode("container:app"))
   try world.show("app, mode bridge", donor.namespace)
@@ -16,13 +13,11 @@ do {
 
   let server = try world.serve("hello over localhost", port: 9000, in: donor.namespace)
   defer { server.stop() }
-  print("GET 127.0.0.1:9000 from sidecar:", try world.fetch("127.0.0.1", 9000, from: sharer.namespace) ?? "no answer")
+  try world.showFetch("from sidecar", "127.0.0.1", 9000, from: sharer.namespace)
 
   try await controller.detach("app")
   print("app is detached; sidecar still has", try sharer.namespace.links.list().map(\.name).joined(separator: " "))
   if let gateway = sharer.endpoints.first?.gateway {
     try world.showPing("the gateway", "\(gateway)", from: sharer.namespace)
   }
-} catch { print("failed: \(error)") }
-
-try await controller.removeAll()
+}

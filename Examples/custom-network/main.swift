@@ -4,10 +4,7 @@ import Playground
 // A custom network: a bridge of its own, with the subnet that one wants. Dynamic addresses come from the ip-range; a
 // container may choose any other address of the subnet. Networks do not reach each other.
 
-let world = try Playground(arguments: CommandLine.arguments)
-let controller = try await NetworkController(host: world.host)
-
-do {
+await Playground.run { world, controller in
   let network = try await controller.createNetwork(
     "br0",
     options: NetworkOptions(
@@ -25,12 +22,10 @@ do {
   }
 
   let stranger = try await controller.attach("stranger", to: .bridge)
-  try world.showPing("so2 from another network", "192.168.50.101", from: stranger.namespace)
+  try world.showPing("so2 from another network", "192.168.50.101", from: stranger.namespace, isAnswered: false)
 
   // Every refusal names the value, the rule and what would be right.
   do {
     try await controller.attach("so3", to: .network("br0"), options: AttachOptions(address: IPAddress("10.0.0.9")))
   } catch { print("refused: \(error)") }
-} catch { print("failed: \(error)") }
-
-try await controller.removeAll()
+}

@@ -3,10 +3,7 @@ import Playground
 
 // Host mode: the container is not isolated at all. It sees exactly the host's interfaces, and its ports are the host's.
 
-let world = try Playground(arguments: CommandLine.arguments)
-let controller = try await NetworkController(host: world.host)
-
-do {
+await Playground.run { world, controller in
   let monitor = try await controller.attach(
     "monitor", to: .host, options: AttachOptions(ports: [PortMapping("8080:80")]))
   try world.show("monitor, mode host", monitor.namespace)
@@ -22,8 +19,6 @@ do {
     try world.showPing("the outside", Playground.outsideAddress, from: monitor.namespace)
     let server = try world.serve("hello from the host itself", port: 80, in: monitor.namespace)
     defer { server.stop() }
-    print("GET :80 from outside:", try world.fetch(Playground.hostAddress, 80, from: world.outside) ?? "no answer")
+    try world.showFetch("from outside", Playground.hostAddress, 80, from: world.outside)
   }
-} catch { print("failed: \(error)") }
-
-try await controller.removeAll()
+}

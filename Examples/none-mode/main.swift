@@ -4,10 +4,7 @@ import Playground
 // None mode: a namespace with nothing but lo. Whoever wants more makes it by hand, with the same typed calls that the
 // other modes are made of: a veth pair, an address on each end, up.
 
-let world = try Playground(arguments: CommandLine.arguments)
-let controller = try await NetworkController(host: world.host)
-
-do {
+await Playground.run { world, controller in
   let alone = try await controller.attach("alone", to: .none)
   try world.show("alone, mode none", alone.namespace)
   try world.showPing("itself", "127.0.0.1", from: alone.namespace)
@@ -30,6 +27,4 @@ do {
     print("route: \(route.destination)", route.gateway.map { "via \($0)" } ?? "on the link")
   }
   try world.host.links.delete(index: end.index)
-} catch { print("failed: \(error)") }
-
-try await controller.removeAll()
+}

@@ -1,0 +1,52 @@
+public import ContainerNetworking
+import Dispatch
+import Glibc
+import SystemPackage
+
+extension Playground {
+  /// Runs an example: gives it a playground and a controller of the host in it, and takes away what the controller made
+  /// when the example ends, fails or is interrupted. A failure is printed and makes the exit code 1.
+  ///
+  /// A playground of the example's own needs no care: the kernel takes namespaces away with the process that holds them,
+  /// and kills the programs in them (``Command/endsWithParent``), even after `kill -9`. With `--host` it is the machine
+  /// that would be left with a bridge and a table, so there a ^C is caught and cleaned up after, too.
+  @MainActor public static func run(
+    _ arguments: [String] = CommandLine.arguments,
+    _ example: @MainActor (Playground, NetworkController) async throws -> Void
+  ) async {
+    do {
+      let world = try Playground(arguments: arguments)
+      let controller = try await NetworkController(host: world.host)
+      let traps = world.isMachine ? [SIGINT, SIGTERM, SIGHUP].map { trap($0, cleaning: controller) } : []
+      var failure: (any Error)?
+      do { try await example(world, controller) } catch { failure = error }
+      try await controller.removeAll()
+      for trap in traps { trap.cancel() }
+      if let failure { throw failure }
+    } catch {
+      report(error)
+      exit(1)
+    }
+  }
+
+  /// On the main queue, as the example is: it runs while the example waits, and the example makes nothing new meanwhile.
+  private static func trap(_ number: Int32, cleaning controller: NetworkController) -> any DispatchSourceSignal {
+    signal(number, SIG_IGN)
+    let source = DispatchSource.makeSignalSource(signal: number, queue: .main)
+    source.setEventHandler {
+      let isDone = DispatchSemaphore(value: 0)
+      Task.detached {
+        do { try await controller.removeAll() } catch { report(error) }
+        isDone.signal()
+      }
+      isDone.wait()
+      exit(128 + number)
+    }
+    source.resume()
+    return source
+  }
+
+  private static func report(_ error: any Error) {
+    _ = try? FileDescriptor.standardError.writeAll("failed: \(error)\n".utf8)
+  }
+}

@@ -1,0 +1,54 @@
+import ContainerNetworking
+import Foundation
+import Glibc
+import Playground
+import Testing
+
+/// Examples with `--host`, where the machine is the host of a playground: they leave it as they found it.
+@Suite struct ExampleHostTests {
+  let world: Playground
+
+  init() throws { world = try .still() }
+
+  @Test(arguments: Example.inOneMode) func theMachineIsAsBefore(example: String) throws {
+    let before = try world.state()
+    let run = try ExampleRun(example, ["--host"], on: world.host)
+    let end = try run.end()
+    #expect(end.status == .exited(0), "\(end.output)")
+    let changes = try world.changes(since: before)
+    #expect(changes == [])
+    let survivors = try run.survivors()
+    #expect(survivors == [])
+  }
+
+  @Test(arguments: Example.inOneMode, [SIGINT, SIGTERM])
+  func theMachineIsAsBeforeAnInterruption(example: String, signal: Int32) throws {
+    let before = try world.state()
+    for delay: UInt32 in [40, 80, 160] {
+      let run = try ExampleRun(example, ["--host"], on: world.host)
+      usleep(delay * 1000)
+      try run.process.signal(signal)
+      let end = try run.end()
+      // Before the trap is set the signal ends it, with nothing made; and it may have been done before the signal came.
+      #expect(
+        [.exited(128 + signal), .signaled(signal), .exited(0)].contains(end.status), "\(end.status) \(end.output)")
+      let changes = try world.changes(since: before)
+      #expect(changes == [])
+      let survivors = try run.survivors()
+      #expect(survivors == [])
+    }
+  }
+
+  @Test(arguments: ["bridge-mode": "cn0", "container-mode": "cn0", "none-mode": "byhand0"])
+  func whatIsInTheWayIsNamedAndStays(example: String, link: String) throws {
+    try world.host.links.createBridge(InterfaceName(link))
+    let before = try world.state()
+    let run = try ExampleRun(example, ["--host"], on: world.host)
+    let end = try run.end()
+    #expect(end.status == .exited(1))
+    #expect(end.output.contains("failed: "), "\(end.output)")
+    #expect(end.output.contains(link), "\(end.output)")
+    let changes = try world.changes(since: before)
+    #expect(changes == [])
+  }
+}
