@@ -110,10 +110,15 @@ extension NetworkNamespace {
 }
 
 extension Playground {
-  /// One whose host changes only if somebody changes it: IPv6 would bring an address into use seconds later.
+  /// One whose host changes only if somebody changes it: IPv6 would bring an address into use seconds later, and a new
+  /// link takes a moment to be up.
   static func still() throws -> Playground {
     let world = try Playground()
     try world.host.setSysctl("net/ipv6/conf/eth0/disable_ipv6", to: "1")
+    for _ in 0..<250
+    where try world.output("ip", "link", "show", "eth0", "up", in: world.host)?.contains("state UP") != true {
+      usleep(20_000)
+    }
     return world
   }
 
@@ -130,9 +135,14 @@ extension Playground {
     return text.split(separator: "\n").map(String.init)
   }
 
-  /// The lines that came and went since `before`.
+  /// The lines that came and went since `before`, and are still so after a while: what hangs on a namespace that is gone
+  /// the kernel takes away in its own time.
   func changes(since before: [String]) throws -> [String] {
-    let now = try state()
+    var now = try state()
+    for _ in 0..<100 where now != before {
+      usleep(50_000)
+      now = try state()
+    }
     return now.filter { !before.contains($0) }.map { "+ \($0)" } + before.filter { !now.contains($0) }.map { "- \($0)" }
   }
 }
