@@ -47,6 +47,7 @@ extension Playground {
   }
 
   private static func report(_ error: any Error) {
+    fflush(nil)
     _ = try? FileDescriptor.standardError.writeAll("failed: \(error)\n".utf8)
   }
 }

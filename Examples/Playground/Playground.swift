@@ -96,7 +96,7 @@ public struct Playground: Sendable {
   public func showPing(
     _ title: String, _ address: String, from namespace: NetworkNamespace, isAnswered: Bool = true
   ) throws {
-    let isSeen = try pings(address, from: namespace)
+    let isSeen = try pings(address, from: namespace, within: isAnswered ? 4 : 1)
     print("ping \(title) \(address):", isSeen ? "answered" : "no answer")
     guard isSeen == isAnswered else {
       throw NetworkError(
@@ -115,9 +115,10 @@ public struct Playground: Sendable {
     print("GET \(address):\(port) \(title): \(answer)")
   }
 
-  /// Whether a ping from the namespace is answered.
-  public func pings(_ address: String, from namespace: NetworkNamespace) throws -> Bool {
-    try busybox("ping", "-c", "1", "-W", "1", address, in: namespace) != nil
+  /// Whether a ping from the namespace is answered within so many seconds. A link that has just come up may drop what
+  /// it is given for up to a second, so where an answer is to be expected, wait longer.
+  public func pings(_ address: String, from namespace: NetworkNamespace, within seconds: Int = 1) throws -> Bool {
+    try busybox("ping", "-c", "1", "-W", "\(seconds)", address, in: namespace) != nil
   }
 
   /// What a TCP server at that address says; nil when none answers.

@@ -24,7 +24,9 @@ await Playground.run([]) { world, controller in
   let server = try world.serve("hello", port: 80, in: web.namespace)
 
   let ping = { (from: String, sandbox: NetworkNamespace, to: String, address: String, isExpected: Bool) in
-    Check(from: from, to: to, isExpected: isExpected) { try world.pings(address, from: sandbox) }
+    Check(from: from, to: to, isExpected: isExpected) {
+      try world.pings(address, from: sandbox, within: isExpected ? 4 : 1)
+    }
   }
   let http = { (from: String, sandbox: NetworkNamespace, address: String, port: UInt16, isExpected: Bool) in
     Check(from: from, to: "web, tcp \(address):\(port)", isExpected: isExpected) {
