@@ -17,11 +17,17 @@ public struct ControllerSettings: Sendable {
   /// (`/proc/sys/kernel/random/boot_id`, random(4)). Records of another start are true for networks, not for containers.
   public var bootID: String?
 
+  /// Whether the kernel is watched while the controller lives, and what others take away of ours is put back at once.
+  public var heals: Bool
+  /// Told of each time that something was put back, on a thread of the controller's.
+  public var onHeal: @Sendable (ReconcileReport) -> Void = { _ in }
+
   /// Makes settings.
   public init(
     defaultBridge: String = "cn0", pools: DefaultPools = .ofThisMachine(), resolvers: [IPAddress]? = nil,
-    namespaceDirectory: FilePath? = nil, bootID: String? = nil
+    namespaceDirectory: FilePath? = nil, bootID: String? = nil, heals: Bool = false
   ) {
+    self.heals = heals
     self.defaultBridge = defaultBridge
     self.pools = pools
     self.resolvers = resolvers

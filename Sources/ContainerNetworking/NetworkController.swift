@@ -7,7 +7,8 @@ public import NetworkPrimitives
 ///     print(web.namespace.path, web.endpoints[0].address)
 ///     try await controller.detach("web")
 ///
-/// Any namespace can be the host; nothing outside it is touched. Calls take turns on a thread of the controller's.
+/// Any namespace can be the host; nothing outside it is touched. Calls that have nothing to do with each other run side by
+/// side, on threads of the controller's; a store can be shared by controllers of many processes.
 /// Every call that fails leaves nothing behind.
 public final class NetworkController: Sendable {
   /// The namespace that bridges, routes and firewall rules are made in.
@@ -15,6 +16,7 @@ public final class NetworkController: Sendable {
 
   private let worker = Worker(label: "ContainerNetworking.controller")
   private let engine: Engine
+  private let healer: Healer?
 
   /// A controller of `host`.
   ///
@@ -28,7 +30,10 @@ public final class NetworkController: Sendable {
     self.host = host
     let engine = Engine(host: host, store: store, settings: settings)
     self.engine = engine
-    try await worker.run { () throws(NetworkError) in try engine.open() }
+    healer = try await worker.run { [worker] () throws(NetworkError) in
+      try engine.open()
+      return settings.heals ? try Healer(engine, worker, log: settings.onHeal) : nil
+    }
   }
 
   /// Puts a container on the network.
@@ -172,6 +177,21 @@ public final class NetworkController: Sendable {
   /// Every network, by name; the default one only once it was used.
   public func networks() async throws(NetworkError) -> [NetworkRecord] {
     try await worker.run { [engine] () throws(NetworkError) in try engine.allNetworks() }
+  }
+
+  /// Every difference between what is recorded and what is in the kernel, containers' namespaces included. Nothing is
+  /// changed.
+  public func differences() async throws(NetworkError) -> [Difference] {
+    try await worker.run { [engine] () throws(NetworkError) in try engine.differences() }
+  }
+
+  /// Repairs every difference between what is recorded and what is in the kernel, and undoes or finishes what others left
+  /// unfinished. Only what the records name is touched.
+  ///
+  /// - Throws: When it could not look; what could not be repaired is in the report.
+  @discardableResult
+  public func reconcile() async throws(NetworkError) -> ReconcileReport {
+    try await worker.run { [engine] () throws(NetworkError) in try engine.reconcile() }
   }
 
   /// Detaches every container and removes every network of this controller, and its firewall table.

@@ -15,15 +15,18 @@ struct BridgeDriver: Sendable {
   /// - Parameter exists: Whether the bridge is there already.
   /// - Throws: What failed, with what could then not be taken back as ``NetworkError/leftovers``.
   func setUp(_ network: NetworkRecord, exists: Bool = false) throws(NetworkError) {
-    if !network.adoptsBridge, !exists {
-      let mac = network.subnets.lazy.compactMap { $0.gateway?.v4 }.first.map { MACAddress(ipv4: $0) }
-      try host.connection(.route).execute(
-        LinkRequests.createBridge(network.bridge, macAddress: mac, mtu: network.mtu))
-    }
+    if !network.adoptsBridge, !exists { try makeBridge(network) }
     do throws(NetworkError) {
       try configure(network)
       try firewall.add(FirewallElements(network))
     } catch { throw error.with(leftovers: tearDown(network)) }
+  }
+
+  /// The bridge, down; its hardware address is pinned, so that it does not change with its ports.
+  func makeBridge(_ network: NetworkRecord) throws(NetworkError) {
+    let mac = network.subnets.lazy.compactMap { $0.gateway?.v4 }.first.map { MACAddress(ipv4: $0) }
+    try host.connection(.route).execute(
+      LinkRequests.createBridge(network.bridge, macAddress: mac, mtu: network.mtu))
   }
 
   /// Settings and addresses; whatever is there already stays.
@@ -96,8 +99,20 @@ struct BridgeDriver: Sendable {
   /// Makes an endpoint in three sends: one to each namespace, and one nftables transaction.
   ///
   /// - Parameter routes: The families whose default route it has.
-  /// - Throws: As ``setUp(_:)``.
+  /// - Throws: As ``setUp(_:exists:)``.
   func connect(
+    _ endpoint: Endpoint, to network: NetworkRecord, in namespace: NetworkNamespace, routes: [AddressFamily]
+  ) throws(NetworkError) {
+    try plug(endpoint, to: network, in: namespace, routes: routes)
+    do throws(NetworkError) {
+      try firewall.add(FirewallElements(endpoint, on: network))
+    } catch { throw error.with(leftovers: disconnect(endpoint, from: network)) }
+  }
+
+  /// The veth pair of an endpoint, its addresses and routes.
+  ///
+  /// - Throws: As ``setUp(_:exists:)``.
+  func plug(
     _ endpoint: Endpoint, to network: NetworkRecord, in namespace: NetworkNamespace, routes: [AddressFamily]
   ) throws(NetworkError) {
     let outcomes = try makePair(endpoint, network, namespace)
@@ -109,8 +124,33 @@ struct BridgeDriver: Sendable {
       let peer = if let echo = outcomes[0].replies.first { try Link(echo).peer } else { nil as Int32? }
       let inside = if let peer { peer } else { try namespace.links.get("\(endpoint.interface)").index }
       try configure(endpoint, inside, in: namespace, routes: routes)
-      try firewall.add(FirewallElements(endpoint, on: network))
-    } catch { throw error.with(leftovers: disconnect(endpoint, from: network)) }
+    } catch { throw error.with(leftovers: unplug(endpoint)) }
+  }
+
+  /// Puts the host's end of a pair that is there back on its bridge, and up.
+  func replug(_ endpoint: Endpoint, to network: NetworkRecord) throws(NetworkError) {
+    let port = endpoint.hostInterface
+    var change = LinkChange(isUp: true)
+    change.master = try host.links.get("\(network.bridge)").index
+    try host.perform([LinkRequests.change(named: port, change)] + portSettings(endpoint, network))
+  }
+
+  /// Gives the container's end of a pair what it lacks of addresses, and sets it up.
+  func reconfigure(_ endpoint: Endpoint, in namespace: NetworkNamespace) throws(NetworkError) {
+    let link = try namespace.links.get("\(endpoint.interface)").index
+    let has = Set(try namespace.addresses.list(link: link).map(\.address))
+    let missing = endpoint.addresses.filter { !has.contains($0) }
+    try namespace.perform(
+      missing.map { AddressRequests.add($0, to: link) } + [LinkRequests.change(link, LinkChange(isUp: true))])
+  }
+
+  private func portSettings(_ endpoint: Endpoint, _ network: NetworkRecord) -> [NetlinkRequest] {
+    let isIsolated = !network.policy.allowsContainerTraffic
+    guard !endpoint.ports.isEmpty || isIsolated else { return [] }
+    return [
+      LinkRequests.setBridgePort(
+        named: endpoint.hostInterface, isHairpin: !endpoint.ports.isEmpty, isIsolated: isIsolated)
+    ]
   }
 
   private func configure(
@@ -148,11 +188,7 @@ struct BridgeDriver: Sendable {
       LinkRequests.change(named: port, quiet),
       LinkRequests.change(named: port, LinkChange(isUp: true)),
     ]
-    let isIsolated = !network.policy.allowsContainerTraffic
-    if !endpoint.ports.isEmpty || isIsolated {
-      requests.append(
-        LinkRequests.setBridgePort(named: port, isHairpin: !endpoint.ports.isEmpty, isIsolated: isIsolated))
-    }
+    requests += portSettings(endpoint, network)
     return try host.connection(.route).perform(requests)
   }
 
@@ -161,12 +197,17 @@ struct BridgeDriver: Sendable {
   /// The link goes first: the kernel waits for a grace period to delete it, and would wait for a second one behind that
   /// of the removed elements.
   func disconnect(_ endpoint: Endpoint, from network: NetworkRecord) -> [NetworkError] {
-    attempt { () throws(NetworkError) in
-      try host.connection(.route).execute(LinkRequests.delete(named: endpoint.hostInterface))
-    }
+    unplug(endpoint)
       + attempt { () throws(NetworkError) in
         try firewall.remove(FirewallElements(endpoint, on: network))
       }
+  }
+
+  /// Deletes the pair.
+  func unplug(_ endpoint: Endpoint) -> [NetworkError] {
+    attempt { () throws(NetworkError) in
+      try host.connection(.route).execute(LinkRequests.delete(named: endpoint.hostInterface))
+    }
   }
 }
 

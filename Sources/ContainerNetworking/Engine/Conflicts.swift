@@ -47,8 +47,13 @@ extension [NetworkError] {
 
   /// Throws what a teardown that tried everything could not do.
   func throwLeftovers(_ operation: String) throws(NetworkError) {
-    guard let first else { return }
-    throw NetworkError(
-      first.code, operation: operation, reason: "\(count) things could not be taken away", causes: self)
+    if !isEmpty { throw leftovers(operation) }
+  }
+
+  /// What a teardown that tried everything could not do, as one error.
+  func leftovers(_ operation: String) -> NetworkError {
+    NetworkError(
+      first?.code ?? .kernelRefused, operation: operation,
+      reason: "\(count) things could not be taken away; try again, or reconcile", causes: self)
   }
 }

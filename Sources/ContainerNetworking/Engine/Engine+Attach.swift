@@ -167,18 +167,17 @@ extension Engine {
 
   /// Takes out of the record what was not made; what could not be taken back stays there, for whoever tries again.
   private func abandon(_ planned: PlannedSandbox, _ leftovers: [NetworkError]) -> [NetworkError] {
-    let token = store.token
     var failures = leftovers
     failures += attempt { () throws(NetworkError) in
       try transaction { (transaction) throws(NetworkError) in
         guard leftovers.isEmpty else {
           var record = planned.record
           record.phase = .removing
-          record.owner = token
+          record.owner = ""
           transaction.save(.sandbox(record))
           if var endpoint = planned.endpoint {
             endpoint.phase = .removing
-            endpoint.owner = token
+            endpoint.owner = ""
             transaction.save(.endpoint(endpoint))
           }
           return
@@ -217,7 +216,6 @@ extension Engine {
   /// - Parameter keepsAddresses: Whether its static addresses stay its own.
   func detach(_ container: String, keepsAddresses: Bool = false) throws(NetworkError) {
     let operation = "detach \"\(container)\""
-    try reclaim(container)
     let token = store.token
     let (record, endpoints, networks) = try transaction { (transaction) throws(NetworkError) in
       guard var record = transaction.state.sandboxes[container], !(keepsAddresses && record.phase == .stopped) else {
@@ -251,7 +249,10 @@ extension Engine {
         try forget(record, endpoints, keepsAddresses: keepsAddresses)
       }
     }
-    try failures.throwLeftovers(operation)
+    guard failures.isEmpty else {
+      try letGo(containers: [container], endpoints: endpoints.map(\.id))
+      throw failures.leftovers(operation)
+    }
   }
 
   /// Takes a container and its endpoints out of the record.

@@ -83,7 +83,10 @@ extension Engine {
       return (record, endpoint, network)
     }
     let leftovers = endpoint.phase == .stopped ? [] : bridges.disconnect(endpoint, from: network)
-    try leftovers.throwLeftovers(operation)
+    guard leftovers.isEmpty else {
+      try letGo(endpoints: [endpoint.id])
+      throw leftovers.leftovers(operation)
+    }
     try transaction { (transaction) throws(NetworkError) in
       try transaction.release(endpoint)
       transaction.note(
@@ -99,14 +102,13 @@ extension Engine {
 
   /// Takes an endpoint that was not made out of the record; what could not be taken back stays there.
   private func abandon(_ endpoint: Endpoint, _ leftovers: [NetworkError]) -> [NetworkError] {
-    let token = store.token
-    return leftovers
+    leftovers
       + attempt { () throws(NetworkError) in
         try transaction { (transaction) throws(NetworkError) in
           guard leftovers.isEmpty else {
             var record = endpoint
             record.phase = .removing
-            record.owner = token
+            record.owner = ""
             transaction.save(.endpoint(record))
             return
           }

@@ -60,7 +60,7 @@ extension Engine {
     }
   }
 
-  private func switchOn(_ name: String) throws(NetworkError) {
+  func switchOn(_ name: String) throws(NetworkError) {
     do throws(NetworkError) {
       if try host.sysctl(name) != "1" { try host.setSysctl(name, to: "1") }
     } catch { if error.code != .notFound { throw error } }

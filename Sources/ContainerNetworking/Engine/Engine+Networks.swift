@@ -90,13 +90,12 @@ extension Engine {
   /// by whoever tries again.
   func abandon(_ network: NetworkRecord, _ leftovers: [NetworkError]) -> [NetworkError] {
     var failures = leftovers
-    let token = store.token
     failures += attempt { () throws(NetworkError) in
       try transaction(.power) { transaction in
         if !leftovers.isEmpty {
           var record = network
           record.phase = .removing
-          record.owner = token
+          record.owner = ""
           transaction.save(.network(record))
           return
         }
@@ -121,7 +120,7 @@ extension Engine {
 
   /// - Throws: `.inUse` when somebody else makes or removes it.
   func checkIdle(_ phase: Phase, _ owner: String, _ what: String, _ operation: String) throws(NetworkError) {
-    guard isAtWork(phase, owner), !(phase == .removing && owner == store.token) else { return }
+    guard isAtWork(phase, owner) else { return }
     throw NetworkError(
       .inUse, operation: operation,
       reason: "\(what) is being \(phase == .creating ? "made" : "removed") at this moment; try again when that is done")

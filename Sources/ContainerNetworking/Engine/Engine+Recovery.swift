@@ -97,7 +97,7 @@ extension Engine {
         + state.sandboxes.values.map { ($0.phase, $0.owner) } + state.endpoints.values.map { ($0.phase, $0.owner) }
       let unfinished = Set(owners.filter { $0.0 != .ready && $0.0 != .stopped }.map(\.1))
       let isIdle = state.networks.isEmpty && !(state.host?.sysctls.isEmpty ?? true)
-      return (unfinished.filter { !store.isAlive($0) }, isIdle)
+      return (unfinished.filter { !isAlive($0) }, isIdle)
     }
     if !dead.isEmpty { try takeAway(ownedBy: dead) }
     if isIdle { try releaseHost() }
@@ -111,7 +111,7 @@ extension Engine {
       let endpoints = record.map { state.endpoints(ofSandbox: $0.sandboxID).map { ($0.phase, $0.owner) } } ?? []
       return (own + endpoints).first { $0.0 != .ready && $0.0 != .stopped }?.1
     }
-    if let owner, !store.isAlive(owner) { try takeAway(ownedBy: [owner]) }
+    if let owner, !isAlive(owner) { try takeAway(ownedBy: [owner]) }
   }
 
   private struct Unfinished {
@@ -121,8 +121,8 @@ extension Engine {
     var allNetworks: [String: NetworkRecord] = [:]
   }
 
-  private func takeAway(ownedBy dead: Set<String>) throws(NetworkError) {
-    let unfinished = try takeOver(dead)
+  private func takeAway(ownedBy owners: Set<String>) throws(NetworkError) {
+    let unfinished = try takeOver(owners)
     var failures: [NetworkError] = []
     for endpoint in unfinished.endpoints {
       let isWhole = unfinished.sandboxes.contains { $0.sandboxID == endpoint.sandboxID }
@@ -150,16 +150,21 @@ extension Engine {
     for network in unfinished.networks {
       failures += isOurs(network) ? discard(network) : abandon(network, [])
     }
-    try failures.throwLeftovers("take away what was left unfinished")
+    guard failures.isEmpty else {
+      try letGo(
+        containers: unfinished.sandboxes.map(\.container), endpoints: unfinished.endpoints.map(\.id),
+        networks: unfinished.networks.map(\.id))
+      throw failures.leftovers("take away what was left unfinished")
+    }
   }
 
   /// Marks what the dead had begun as being removed by this one, so that no other does the same.
-  private func takeOver(_ dead: Set<String>) throws(NetworkError) -> Unfinished {
+  private func takeOver(_ owners: Set<String>) throws(NetworkError) -> Unfinished {
     let token = store.token
     return try transaction { transaction in
       var unfinished = Unfinished(allNetworks: transaction.state.networks)
       let isLeft = { (phase: Phase, owner: String) in
-        phase != .ready && phase != .stopped && dead.contains(owner)
+        phase != .ready && phase != .stopped && owners.contains(owner)
       }
       for var record in transaction.state.sandboxes.values where isLeft(record.phase, record.owner) {
         let others = transaction.state.members(of: record.sandboxID).filter { $0.container != record.container }

@@ -20,6 +20,8 @@ final class Engine: Sendable {
   let namespaces = Mutex<[String: NetworkNamespace]>([:])
   /// Whether a prune is under way.
   let pruning = Mutex(false)
+  /// Held while the kernel is made to be as the records say.
+  let healing = Mutex(())
   private let state = Mutex(EngineState())
 
   init(host: NetworkNamespace, store: any Store, settings: ControllerSettings) {
@@ -109,9 +111,35 @@ final class Engine: Sendable {
     }
   }
 
-  /// Whether somebody else is at work on a record: one that is not ready, and whose owner lives.
+  /// Whether somebody is at work on a record: one that is not ready, and whose owner lives.
   func isAtWork(_ phase: Phase, _ owner: String) -> Bool {
-    phase != .ready && phase != .stopped && store.isAlive(owner)
+    phase != .ready && phase != .stopped && isAlive(owner)
+  }
+
+  /// Whether somebody is at work under that token. Without one nobody is: what could not be taken away belongs to whoever
+  /// tries again.
+  func isAlive(_ owner: String) -> Bool { !owner.isEmpty && store.isAlive(owner) }
+
+  /// Leaves records that are being removed by this user of the store, and could not be, to whoever tries again.
+  func letGo(containers: [String] = [], endpoints: [String] = [], networks: [String] = []) throws(NetworkError) {
+    let token = store.token
+    try transaction { transaction in
+      for container in containers {
+        guard var record = transaction.state.sandboxes[container], record.owner == token else { continue }
+        record.owner = ""
+        transaction.save(.sandbox(record))
+      }
+      for id in endpoints {
+        guard var record = transaction.state.endpoints[id], record.owner == token else { continue }
+        record.owner = ""
+        transaction.save(.endpoint(record))
+      }
+      for id in networks {
+        guard var record = transaction.state.networks[id], record.owner == token else { continue }
+        record.owner = ""
+        transaction.save(.network(record))
+      }
+    }
   }
 
   // MARK: - Look-ups

@@ -11,6 +11,8 @@ struct EngineState {
   private(set) var ports = PortTable()
   var revision: UInt64 = 0
 
+  private var containersBySandbox: [String: Set<String>] = [:]
+  private var endpointsByPort: [String: String] = [:]
   private var poolRecords: [StoreRecord.Key: PoolRecord] = [:]
   private var endpointsByNetwork: [String: Set<String>] = [:]
   private var endpointsBySandbox: [String: Set<String>] = [:]
@@ -36,12 +38,16 @@ struct EngineState {
   mutating func apply(_ change: StoreChange) {
     switch change {
     case .save(.network(let record)): networks[record.id] = record
-    case .save(.sandbox(let record)): sandboxes[record.container] = record
+    case .save(.sandbox(let record)):
+      if let old = sandboxes[record.container] { leave(old) }
+      sandboxes[record.container] = record
+      containersBySandbox[record.sandboxID, default: []].insert(record.container)
     case .save(.host(let record)): host = record
     case .save(.pool(let record)): poolRecords[.pool(record.networkID, record.family)] = record
     case .save(.endpoint(let record)):
       if let old = endpoints[record.id] { ports.release(old.ports) }
       endpoints[record.id] = record
+      endpointsByPort[record.hostInterface.description] = record.id
       endpointsByNetwork[record.networkID, default: []].insert(record.id)
       endpointsBySandbox[record.sandboxID, default: []].insert(record.id)
       ports.take(record.ports, for: record.container)
@@ -56,16 +62,22 @@ struct EngineState {
       networks[key.id] = nil
       endpointsByNetwork[key.id] = nil
       forgetPools(of: key.id)
-    case .sandbox: sandboxes[key.id] = nil
+    case .sandbox: if let old = sandboxes.removeValue(forKey: key.id) { leave(old) }
     case .host: host = nil
     case .pool: poolRecords[key] = nil
     case .endpoint:
       guard let endpoint = endpoints.removeValue(forKey: key.id) else { return }
+      endpointsByPort[endpoint.hostInterface.description] = nil
       endpointsByNetwork[endpoint.networkID]?.remove(key.id)
       endpointsBySandbox[endpoint.sandboxID]?.remove(key.id)
       if endpointsBySandbox[endpoint.sandboxID]?.isEmpty == true { endpointsBySandbox[endpoint.sandboxID] = nil }
       ports.release(endpoint.ports)
     }
+  }
+
+  private mutating func leave(_ sandbox: SandboxRecord) {
+    containersBySandbox[sandbox.sandboxID]?.remove(sandbox.container)
+    if containersBySandbox[sandbox.sandboxID]?.isEmpty == true { containersBySandbox[sandbox.sandboxID] = nil }
   }
 
   private mutating func forgetPools(of networkID: String) {
@@ -81,6 +93,11 @@ struct EngineState {
     }
   }
 
+  /// Whether a link of the host is the port of an endpoint that is made.
+  func hasReadyPort(_ name: String) -> Bool {
+    endpointsByPort[name].flatMap { endpoints[$0] }?.phase == .ready
+  }
+
   /// The endpoints of a sandbox, in the order of their interfaces.
   func endpoints(ofSandbox id: String) -> [Endpoint] {
     (endpointsBySandbox[id] ?? []).compactMap { endpoints[$0] }.sorted {
@@ -91,7 +108,7 @@ struct EngineState {
 
   /// The containers that share a namespace, by name; not those that are stopped.
   func members(of sandboxID: String) -> [SandboxRecord] {
-    sandboxes.values.filter { $0.sandboxID == sandboxID && $0.phase != .stopped }
+    (containersBySandbox[sandboxID] ?? []).compactMap { sandboxes[$0] }.filter { $0.phase != .stopped }
       .sorted { $0.container < $1.container }
   }
 

@@ -36,15 +36,51 @@ struct Firewall: Sendable {
 
   /// Puts the table in the place of whatever there is under its name, with these elements, at once: no packet passes
   /// between the old and the new.
-  func restore(_ elements: FirewallElements) throws(NetworkError) {
+  ///
+  /// - Parameter generation: Of the rules that this is based on; the kernel refuses with `ERESTART` if they were changed
+  ///   since.
+  func restore(_ elements: FirewallElements, generation: UInt32) throws(NetworkError) {
     var changes = NftTransaction()
     // An add that finds it changes nothing, and lets the deletion find one.
     try changes.add(FirewallSets.table)
     changes.delete(FirewallSets.table)
     try Self.addTable(to: &changes)
     for (set, elements) in elements.list { try changes.add(elements, to: set, exclusive: true) }
-    try commit(changes)
+    try changes.commit(over: try host.connection(.netfilter), generation: generation)
   }
+
+  /// The generation of the host's rules.
+  func generation() throws(NetworkError) -> UInt32 {
+    let request = NftRequests.generation()
+    guard let message = try host.connection(.netfilter).execute(request).first else {
+      throw NetworkError(.replyLost, operation: request.purpose, reason: "the kernel acknowledged, but sent none")
+    }
+    return try NftRequests.generation(message)
+  }
+
+  /// What is in our sets, by their names.
+  ///
+  /// - Throws: `.notFound` without our table.
+  func elements() throws(NetworkError) -> [String: Set<NftElement>] {
+    var elements: [String: Set<NftElement>] = [:]
+    for set in FirewallSets.all {
+      let messages = try host.connection(.netfilter).dump(NftRequests.elements(of: set))
+      elements[set.name] = Set(try NftElement.list(messages, of: set))
+    }
+    return elements
+  }
+
+  /// How many rules our table has; what it has whole is ``staticRuleCount``.
+  func ruleCount() throws(NetworkError) -> Int {
+    try host.connection(.netfilter).dump(NftRequests.rules(of: FirewallSets.table)).count
+  }
+
+  /// How many rules ``ensure()`` makes.
+  static let staticRuleCount: Int = {
+    var changes = NftTransaction()
+    try? addTable(to: &changes)
+    return changes.requests.count { $0.name == "NFT_MSG_NEWRULE" }
+  }()
 
   /// Adds what a network or an endpoint is, in one transaction.
   ///

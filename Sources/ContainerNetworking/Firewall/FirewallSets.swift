@@ -133,4 +133,18 @@ struct FirewallElements {
   }
 
   init() {}
+
+  /// The elements that are meant.
+  func filtered(_ isMeant: (NftSet, NftElement) -> Bool) -> FirewallElements {
+    var result = FirewallElements()
+    for (set, elements) in list {
+      for element in elements where isMeant(set, element) { result.add(element, to: set) }
+    }
+    return result
+  }
+
+  /// The elements by the names of their sets.
+  var bySet: [String: Set<NftElement>] {
+    Dictionary(list.map { ($0.set.name, Set($0.elements)) }, uniquingKeysWith: { $0.union($1) })
+  }
 }

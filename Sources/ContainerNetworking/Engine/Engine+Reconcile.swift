@@ -1,0 +1,160 @@
+import Netlink
+import NetworkPrimitives
+import Synchronization
+import SystemPackage
+
+/// The way back from a difference: the kernel is made to be as the records say.
+extension Engine {
+  /// Repairs every difference that it finds, and looks again.
+  ///
+  /// - Parameter looksInside: Whether containers' namespaces are looked into and repaired.
+  func reconcile(looksInside: Bool = true) throws(NetworkError) -> ReconcileReport {
+    // One at a time; another process's repairs of the same are harmless: each looks before it makes.
+    try healing.withLock { (_) throws(NetworkError) in
+      var report = ReconcileReport()
+      report.found = try differences(looksInside: looksInside)
+      guard !report.found.isEmpty else { return report }
+      report.failures = try repair(report.found)
+      report.remaining = try differences(looksInside: looksInside)
+      return report
+    }
+  }
+
+  private func repair(_ found: [Difference]) throws(NetworkError) -> [NetworkError] {
+    let kinds = Set(found.map(\.kind))
+    var failures: [NetworkError] = []
+    if kinds.contains(.unfinished) { failures += attempt { () throws(NetworkError) in try recover() } }
+    for difference in found where difference.kind == .namespaceGone {
+      guard let container = difference.container else { continue }
+      failures += attempt { () throws(NetworkError) in try detach(container) }
+    }
+    let survey = try survey()
+    if kinds.contains(.forwarding) {
+      failures += attempt { () throws(NetworkError) in
+        try store.exclusively { () throws(NetworkError) in
+          for name in survey.host?.sysctls.keys.sorted() ?? [] { try switchOn(name) }
+        }
+      }
+    }
+    for network in survey.networks
+    where network.phase == .ready && found.contains(where: { $0.network == network.name }) {
+      failures += attempt { () throws(NetworkError) in try repairBridge(of: network, survey) }
+    }
+    for endpoint in survey.endpoints
+    where endpoint.phase == .ready && found.contains(where: { $0.concerns(endpoint) }) {
+      failures += attempt { () throws(NetworkError) in try repairLink(of: endpoint, survey) }
+    }
+    if kinds.contains(.strayPort) {
+      for (link, _) in strayPorts(survey) {
+        failures += attempt { () throws(NetworkError) in try host.links.delete(index: link.index) }
+      }
+    }
+    // Last: the table names bridges and addresses that are there by now.
+    if kinds.contains(.rules) { failures += attempt { () throws(NetworkError) in try restoreRules() } }
+    return failures
+  }
+
+  private func repairBridge(of network: NetworkRecord, _ survey: Survey) throws(NetworkError) {
+    if survey.links[network.bridge.description] == nil {
+      do throws(NetworkError) { try bridges.makeBridge(network) } catch {
+        // Another repairs it too.
+        if error.code != .alreadyExists { throw error }
+      }
+    }
+    try bridges.configure(network)
+    let isStillThere = try look { state in state.networks[network.id]?.phase == .ready }
+    if !isStillThere { try bridges.tearDown(network).throwLeftovers("remove network \"\(network.name)\"") }
+  }
+
+  private func repairLink(of endpoint: Endpoint, _ survey: Survey) throws(NetworkError) {
+    guard let network = survey.network(endpoint.networkID),
+      let sandbox = survey.sandboxes.first(where: { $0.sandboxID == endpoint.sandboxID && $0.phase == .ready })
+    else { return }
+    let namespace = try namespace(of: sandbox)
+    if survey.links[endpoint.hostInterface.description] == nil {
+      try bridges.plug(endpoint, to: network, in: namespace, routes: [])
+    } else {
+      try bridges.replug(endpoint, to: network)
+      let all = try missing(inside: namespace, [endpoint])
+      if !all.isEmpty { try bridges.reconfigure(endpoint, in: namespace) }
+    }
+    try settleRoutes(of: endpoint.sandboxID, in: namespace)
+    let isStillThere = try look { state in state.endpoints[endpoint.id]?.phase == .ready }
+    if !isStillThere { try bridges.unplug(endpoint).throwLeftovers("remove \(endpoint.hostInterface)") }
+  }
+
+  // MARK: - Rules
+
+  /// What the records say that is in our sets, and what of the kernel's is there for a change that is under way.
+  private func wantedElements(_ survey: Survey, present: [String: Set<NftElement>]) -> FirewallElements {
+    var wanted = FirewallElements(survey.host?.uplinks ?? [])
+    var open = FirewallElements()
+    for network in survey.networks {
+      let own = FirewallElements(network)
+      if network.phase == .ready { wanted.add(own) } else { open.add(own) }
+    }
+    for endpoint in survey.endpoints {
+      guard endpoint.phase != .stopped, let network = survey.network(endpoint.networkID) else { continue }
+      let own = FirewallElements(endpoint, on: network)
+      if endpoint.phase == .ready { wanted.add(own) } else { open.add(own) }
+    }
+    wanted.add(open.filtered { set, element in present[set.name]?.contains(element) == true })
+    return wanted
+  }
+
+  func ruleDifference(_ survey: Survey) throws(NetworkError) -> Difference? {
+    let present: [String: Set<NftElement>]
+    let ruleCount: Int
+    do throws(NetworkError) {
+      present = try firewall.elements()
+      ruleCount = try firewall.ruleCount()
+    } catch {
+      guard error.code == .notFound else { throw error }
+      let isNeeded = survey.networks.contains { $0.phase == .ready }
+      return isNeeded ? Difference(.rules, "our firewall table is gone") : nil
+    }
+    guard !survey.networks.isEmpty else { return nil }
+    let wanted = wantedElements(survey, present: present).bySet
+    var missing = 0
+    var strange = 0
+    for set in FirewallSets.all {
+      let (has, wants) = (present[set.name] ?? [], wanted[set.name] ?? [])
+      missing += wants.subtracting(has).count
+      strange += has.subtracting(wants).count
+    }
+    var parts: [String] = []
+    if ruleCount != Firewall.staticRuleCount {
+      parts.append("\(ruleCount) rules where \(Firewall.staticRuleCount) belong")
+    }
+    if missing > 0 { parts.append("\(missing) elements missing") }
+    if strange > 0 { parts.append("\(strange) elements too many") }
+    guard !parts.isEmpty else { return nil }
+    return Difference(.rules, "our firewall table has \(parts.joined(separator: ", "))")
+  }
+
+  /// Puts the whole table back, unless somebody changed the rules between the look and the change: then it looks again.
+  func restoreRules() throws(NetworkError) {
+    for attempt in 1...20 {
+      let generation = try firewall.generation()
+      var present: [String: Set<NftElement>] = [:]
+      do throws(NetworkError) { present = try firewall.elements() } catch {
+        if error.code != .notFound { throw error }
+      }
+      let survey = try survey()
+      guard !survey.networks.isEmpty else { return }
+      do throws(NetworkError) {
+        try firewall.restore(wantedElements(survey, present: present), generation: generation)
+        return
+      } catch {
+        guard error.kernel?.errno.rawValue == 85, attempt < 20 else { throw error }  // ERESTART
+      }
+    }
+  }
+}
+
+extension Difference {
+  fileprivate func concerns(_ endpoint: Endpoint) -> Bool {
+    [.linkMissing, .portSettings, .containerSettings, .bridgeMissing].contains(kind) && network == endpoint.networkName
+      && (container == nil || container == endpoint.container)
+  }
+}

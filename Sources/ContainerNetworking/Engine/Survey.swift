@@ -1,0 +1,210 @@
+import Netlink
+import NetworkPrimitives
+import Synchronization
+import SystemPackage
+
+/// The records and the kernel side by side.
+struct Survey {
+  var networks: [NetworkRecord]
+  var endpoints: [Endpoint]
+  var sandboxes: [SandboxRecord]
+  var host: HostRecord?
+  /// The host's links that were there before the records were read and are there since, by name.
+  var steady: [String: Link]
+  /// The host's links after that.
+  var links: [String: Link]
+  var addresses: [AssignedAddress]
+
+  func network(_ id: String) -> NetworkRecord? { networks.first { $0.id == id } }
+}
+
+extension Engine {
+  /// Takes stock. Links are listed before and after the records are read: one that no record tells of in between is a
+  /// stray, one that a record tells of and that is not there after is missing.
+  func survey() throws(NetworkError) -> Survey {
+    let before = Set(try host.links.list().map(\.index))
+    let (networks, endpoints, sandboxes, record) = try look { state in
+      (Array(state.networks.values), Array(state.endpoints.values), Array(state.sandboxes.values), state.host)
+    }
+    var links: [String: Link] = [:]
+    for link in try host.links.list() { links[link.name] = link }
+    return Survey(
+      networks: networks.sorted { $0.name < $1.name }, endpoints: endpoints.sorted { $0.id < $1.id },
+      sandboxes: sandboxes.sorted { $0.container < $1.container }, host: record,
+      steady: links.filter { before.contains($0.value.index) }, links: links,
+      addresses: try host.addresses.list())
+  }
+
+  /// Every difference between the records and the kernel.
+  ///
+  /// - Parameter looksInside: Whether containers' namespaces are looked into; that takes a socket for each.
+  func differences(looksInside: Bool = true) throws(NetworkError) -> [Difference] {
+    let survey = try survey()
+    var list = unfinished(survey) + forwarding(survey)
+    for network in survey.networks where network.phase == .ready { list += try bridge(of: network, survey) }
+    for endpoint in survey.endpoints where endpoint.phase == .ready {
+      list += port(of: endpoint, survey)
+    }
+    list += strays(survey)
+    for sandbox in survey.sandboxes where sandbox.phase == .ready {
+      list += try container(sandbox, survey, looksInside: looksInside)
+    }
+    if let rules = try ruleDifference(survey) { list.append(rules) }
+    return list
+  }
+
+  private func unfinished(_ survey: Survey) -> [Difference] {
+    let isLeft = { (phase: Phase, owner: String) in
+      phase != .ready && phase != .stopped && !self.isAlive(owner)
+    }
+    return survey.networks.filter { isLeft($0.phase, $0.owner) }.map {
+      Difference(.unfinished, network: $0.name, "network \"\($0.name)\" was left \($0.phase.rawValue)")
+    }
+      + survey.sandboxes.filter { isLeft($0.phase, $0.owner) }.map {
+        Difference(.unfinished, container: $0.container, "container \"\($0.container)\" was left \($0.phase.rawValue)")
+      }
+      + survey.endpoints.filter { isLeft($0.phase, $0.owner) }.map {
+        Difference(
+          .unfinished, network: $0.networkName, container: $0.container,
+          "the endpoint of \"\($0.container)\" on \"\($0.networkName)\" was left \($0.phase.rawValue)")
+      }
+  }
+
+  private func forwarding(_ survey: Survey) -> [Difference] {
+    (survey.host?.sysctls.keys.sorted() ?? []).compactMap { name in
+      guard let value = try? host.sysctl(name), value == "0" else { return nil }
+      return Difference(.forwarding, "\(name) was switched on for our networks, and is off")
+    }
+  }
+
+  private func bridge(of network: NetworkRecord, _ survey: Survey) throws(NetworkError) -> [Difference] {
+    let name = network.bridge.description
+    guard let link = survey.links[name], link.kind == "bridge" else {
+      return [
+        Difference(.bridgeMissing, network: network.name, "the bridge \(name) of network \"\(network.name)\" is gone")
+      ]
+    }
+    var list: [Difference] = []
+    let differ = { (what: String) in
+      list.append(
+        Difference(.bridgeSettings, network: network.name, "the bridge \(name) of network \"\(network.name)\" \(what)"))
+    }
+    if !link.flags.contains(.up) { differ("is down") }
+    for address in try bridges.addresses(of: network)
+    where !survey.addresses.contains(where: { $0.link == link.index && $0.address == address }) {
+      differ("does not have the address \(address)")
+    }
+    if !network.isInternal {
+      if network.families.contains(.ipv4), (try? host.sysctl("net/ipv4/conf/\(name)/forwarding")) == "0" {
+        differ("does not forward IPv4")
+      }
+      if network.families.contains(.ipv6), (try? host.sysctl("net/ipv6/conf/\(name)/force_forwarding")) == "0" {
+        differ("does not forward IPv6")
+      }
+    }
+    return list
+  }
+
+  private func port(of endpoint: Endpoint, _ survey: Survey) -> [Difference] {
+    guard let network = survey.network(endpoint.networkID), network.phase == .ready else { return [] }
+    let name = endpoint.hostInterface.description
+    let what = "\(name) of \"\(endpoint.container)\" on \"\(network.name)\""
+    guard let link = survey.links[name] else {
+      return [
+        Difference(
+          .linkMissing, network: network.name, container: endpoint.container, "the veth pair \(what) is gone")
+      ]
+    }
+    let bridge = survey.links[network.bridge.description]
+    var list: [Difference] = []
+    if bridge == nil || link.master != bridge?.index {
+      list.append(
+        Difference(
+          .portSettings, network: network.name, container: endpoint.container,
+          "the veth \(what) is no port of \(network.bridge)"))
+    }
+    if !link.flags.contains(.up) {
+      list.append(
+        Difference(
+          .portSettings, network: network.name, container: endpoint.container, "the veth \(what) is down"))
+    }
+    return list
+  }
+
+  private func strays(_ survey: Survey) -> [Difference] {
+    strayPorts(survey).map { link, network in
+      Difference(.strayPort, network: network.name, "\(link.name) is on bridge \(network.bridge), and is nobody's")
+    }
+  }
+
+  /// Ports of our own bridges that are named as ours are and that no record tells of. What is on a bridge that was adopted
+  /// is its owner's.
+  func strayPorts(_ survey: Survey) -> [(link: Link, network: NetworkRecord)] {
+    let known = Set(survey.endpoints.map(\.hostInterface.description))
+    var bridges: [Int32: NetworkRecord] = [:]
+    for network in survey.networks where !network.adoptsBridge {
+      if let link = survey.links[network.bridge.description] { bridges[link.index] = network }
+    }
+    return survey.steady.values.sorted { $0.name < $1.name }.compactMap { link in
+      guard link.kind == "veth", Self.isPortName(link.name), !known.contains(link.name),
+        let network = link.master.flatMap({ bridges[$0] })
+      else { return nil }
+      return (link, network)
+    }
+  }
+
+  private static func isPortName(_ name: String) -> Bool {
+    name.utf8.count == 12 && name.hasPrefix("veth")
+      && name.dropFirst(4).utf8.allSatisfy { (0x30...0x39).contains($0) || (0x61...0x66).contains($0) }
+  }
+
+  private func container(
+    _ sandbox: SandboxRecord, _ survey: Survey, looksInside: Bool
+  ) throws(NetworkError) -> [Difference] {
+    guard sandbox.sandboxID != Self.hostSandbox else { return [] }
+    let own = survey.endpoints.filter { $0.sandboxID == sandbox.sandboxID && $0.phase == .ready }
+    // One that another process holds open without a path has its links while that process lives.
+    let isHeldElsewhere =
+      sandbox.namespacePath == nil && namespaces.withLock { $0[sandbox.sandboxID] } == nil
+    if isHeldElsewhere, !own.isEmpty, own.allSatisfy({ survey.links["\($0.hostInterface)"] != nil }) { return [] }
+    let namespace: NetworkNamespace
+    do throws(NetworkError) {
+      if !looksInside, namespaces.withLock({ $0[sandbox.sandboxID] }) != nil { return [] }
+      namespace = try self.namespace(of: sandbox)
+    } catch {
+      guard error.code == .closed else { throw error }
+      return [
+        Difference(
+          .namespaceGone, network: own.first?.networkName ?? "", container: sandbox.container,
+          "the namespace of \"\(sandbox.container)\" is gone")
+      ]
+    }
+    guard looksInside, !sandbox.isSharer else { return [] }
+    var list: [Difference] = []
+    for (endpoint, what) in try missing(inside: namespace, own) {
+      list.append(
+        Difference(
+          .containerSettings, network: endpoint.networkName, container: sandbox.container,
+          "\(endpoint.interface) of \"\(sandbox.container)\" \(what)"))
+    }
+    return list
+  }
+
+  /// What the interfaces in a container lack; those that are not there at all are the veth pairs' difference.
+  func missing(
+    inside namespace: NetworkNamespace, _ endpoints: [Endpoint]
+  ) throws(NetworkError) -> [(Endpoint, String)] {
+    let links = try namespace.links.list()
+    let addresses = try namespace.addresses.list()
+    var list: [(Endpoint, String)] = []
+    for endpoint in endpoints {
+      guard let link = links.first(where: { $0.name == endpoint.interface.description }) else { continue }
+      if !link.flags.contains(.up) { list.append((endpoint, "is down")) }
+      for address in endpoint.addresses
+      where !addresses.contains(where: { $0.link == link.index && $0.address == address }) {
+        list.append((endpoint, "does not have the address \(address)"))
+      }
+    }
+    return list
+  }
+}

@@ -1,0 +1,71 @@
+/// Something that the records say and the kernel does not, or the other way round.
+public struct Difference: Hashable, Sendable, CustomStringConvertible {
+  /// What is different.
+  public enum Kind: String, Hashable, Sendable, Codable, CaseIterable {
+    /// A network's bridge is gone.
+    case bridgeMissing
+    /// A bridge is down, or does not have an address that it should.
+    case bridgeSettings
+    /// Forwarding that a network needs is off.
+    case forwarding
+    /// Our firewall table is gone, or rules or elements of it are missing or strange.
+    case rules
+    /// An endpoint's veth pair is gone.
+    case linkMissing
+    /// A veth is no port of its bridge, or down.
+    case portSettings
+    /// An address or the default route in a container is missing.
+    case containerSettings
+    /// The namespace of a container is gone: an endpoint without a container.
+    case namespaceGone
+    /// A veth of ours is on a bridge of ours, and no record tells of it.
+    case strayPort
+    /// Somebody who is gone began a change and did not end it.
+    case unfinished
+  }
+
+  /// What is different.
+  public var kind: Kind
+  /// The network that it is about, or an empty text.
+  public var network: String
+  /// The container that it is about, or nil.
+  public var container: String?
+  /// What is different, in words.
+  public var detail: String
+
+  init(_ kind: Kind, network: String = "", container: String? = nil, _ detail: String) {
+    self.kind = kind
+    self.network = network
+    self.container = container
+    self.detail = detail
+  }
+
+  /// What is different, in words.
+  public var description: String { detail }
+
+  /// What a repair does about it.
+  public var remedy: String {
+    switch kind {
+    case .bridgeMissing: "make the bridge again, and put its ports back"
+    case .bridgeSettings: "set it up again"
+    case .forwarding: "switch it on again"
+    case .rules: "put the whole table back, in one transaction"
+    case .linkMissing: "make the pair again, with the same addresses"
+    case .portSettings: "put it back on its bridge, and up"
+    case .containerSettings: "add it again"
+    case .namespaceGone: "release its addresses and ports, and forget it"
+    case .strayPort: "delete it"
+    case .unfinished: "undo or finish it"
+    }
+  }
+}
+
+/// What a reconciliation found and did.
+public struct ReconcileReport: Sendable {
+  /// What was different.
+  public internal(set) var found: [Difference] = []
+  /// What still is, after the repair.
+  public internal(set) var remaining: [Difference] = []
+  /// What went wrong with the repair.
+  public internal(set) var failures: [NetworkError] = []
+}
