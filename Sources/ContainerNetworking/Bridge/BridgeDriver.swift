@@ -22,9 +22,12 @@ struct BridgeDriver: Sendable {
     } catch { throw error.with(leftovers: tearDown(network)) }
   }
 
-  /// The bridge, down; its hardware address is pinned, so that it does not change with its ports.
+  /// The bridge, down, with a hardware address for good: the kernel's own choice changes with the bridge's ports, under its
+  /// containers' neighbour entries.
   func makeBridge(_ network: NetworkRecord) throws(NetworkError) {
-    let mac = network.subnets.lazy.compactMap { $0.gateway?.v4 }.first.map { MACAddress(ipv4: $0) }
+    var generator = SystemRandomNumberGenerator()
+    let v4 = network.subnets.lazy.compactMap { $0.gateway?.v4 }.first
+    let mac = v4.map { MACAddress(ipv4: $0) } ?? .random(using: &generator)
     try host.connection(.route).execute(
       LinkRequests.createBridge(network.bridge, macAddress: mac, mtu: network.mtu))
   }
@@ -41,7 +44,7 @@ struct BridgeDriver: Sendable {
     settings.makesLinkLocalAddress = false
     settings.forwardsIPv4 = network.families.contains(.ipv4) && !network.isInternal
     settings.routesLoopback = network.families.contains(.ipv4)
-    if network.families.contains(.ipv6) { try configureIPv6(network) }
+    try configureIPv6(network)
     let has = Set(try host.addresses.list(link: bridge.index).map(\.address))
     var requests = [LinkRequests.change(bridge.index, settings)]
     for address in try addresses(of: network) where !has.contains(address) {
@@ -62,11 +65,17 @@ struct BridgeDriver: Sendable {
     return addresses
   }
 
-  /// A bridge takes no addresses from what its containers announce. Forwarding is switched on for it alone where the kernel
-  /// can do that (force_forwarding, Linux 6.17), see `HostSetup`.
+  /// A bridge takes no addresses and routes from what its containers announce, on a network without IPv6 neither. Forwarding
+  /// is switched on for it alone where the kernel can do that (force_forwarding, Linux 6.17), see `HostSetup`.
   private func configureIPv6(_ network: NetworkRecord) throws(NetworkError) {
-    try host.setSysctl("net/ipv6/conf/\(network.bridge)/accept_ra", to: "0")
-    guard !network.isInternal else { return }
+    let hasIPv6 = network.families.contains(.ipv6)
+    do throws(NetworkError) {
+      try host.setSysctl("net/ipv6/conf/\(network.bridge)/accept_ra", to: "0")
+    } catch {
+      // A host that was started without IPv6 has nothing to switch off.
+      if hasIPv6 || error.code != .notFound { throw error }
+    }
+    guard hasIPv6, !network.isInternal else { return }
     do throws(NetworkError) {
       try host.setSysctl("net/ipv6/conf/\(network.bridge)/force_forwarding", to: "1")
     } catch { if error.code != .notFound { throw error } }
