@@ -15,19 +15,33 @@ extension Engine {
     }
   }
 
-  /// Sets back what nothing needs any more: forwarding without a network that lets packets out, the table without any
-  /// network.
-  func releaseHost() throws(NetworkError) {
+  /// Sets back what nothing needs any more: forwarding of a family without a network of it that lets packets out, the table
+  /// without any network.
+  ///
+  /// - Parameters:
+  ///   - network: The id of one that is about to be forgotten, and counts no more.
+  ///   - forget: Forgets it, before another is let in that asks what is still needed.
+  func releaseHost(
+    without network: String? = nil, _ forget: () throws(NetworkError) -> Void = {}
+  ) throws(NetworkError) {
     try store.exclusively { () throws(NetworkError) in
-      let (networks, record) = try look { ($0.networks, $0.host) }
-      if networks.values.allSatisfy(\.isInternal), var record, !record.sysctls.isEmpty {
-        for (name, value) in record.sysctls { try setBack(name, to: value) }
-        record.sysctls = [:]
-        record.uplinks = []
-        let released = record
-        try transaction { $0.save(.host(released)) }
+      let (networks, record) = try look { state in (state.networks.filter { $0.key != network }, state.host) }
+      let needed = Set(networks.values.filter { !$0.isInternal }.flatMap(\.families))
+      if var record {
+        let unneeded = record.sysctls.filter { !needed.contains($0.key.hasPrefix("net/ipv4/") ? .ipv4 : .ipv6) }
+        let uplinks = record.uplinks.filter { !needed.contains($0.family) }
+        for (name, value) in unneeded { try setBack(name, to: value) }
+        // The rules last: until its last packet, an uplink forwards for us alone.
+        if !networks.isEmpty, !uplinks.isEmpty { try firewall.remove(FirewallElements(uplinks)) }
+        if !unneeded.isEmpty || !uplinks.isEmpty {
+          record.sysctls = record.sysctls.filter { unneeded[$0.key] == nil }
+          record.uplinks.removeAll { uplinks.contains($0) }
+          let released = record
+          try transaction { $0.save(.host(released)) }
+        }
       }
       if networks.isEmpty { try firewall.remove() }
+      try forget()
     }
   }
 

@@ -90,24 +90,29 @@ extension Engine {
   /// by whoever tries again.
   func abandon(_ network: NetworkRecord, _ leftovers: [NetworkError]) -> [NetworkError] {
     var failures = leftovers
-    failures += attempt { () throws(NetworkError) in
-      try transaction(.power) { transaction in
-        if !leftovers.isEmpty {
+    if leftovers.isEmpty {
+      failures += attempt { () throws(NetworkError) in
+        try releaseHost(without: network.id) { () throws(NetworkError) in
+          try transaction(.power) { transaction in
+            transaction.remove(.network, network.id)
+            for family in network.families { transaction.remove(.pool, StoreRecord.Key.pool(network.id, family).id) }
+            if network.phase != .creating {
+              transaction.note(NetworkEvent(.destroy, networkID: network.id, network: network.name))
+            }
+          }
+        }
+      }
+    }
+    guard !failures.isEmpty else { return [] }
+    return failures
+      + attempt { () throws(NetworkError) in
+        try transaction(.power) { transaction in
           var record = network
           record.phase = .removing
           record.owner = ""
           transaction.save(.network(record))
-          return
-        }
-        transaction.remove(.network, network.id)
-        for family in network.families { transaction.remove(.pool, StoreRecord.Key.pool(network.id, family).id) }
-        if network.phase != .creating {
-          transaction.note(NetworkEvent(.destroy, networkID: network.id, network: network.name))
         }
       }
-    }
-    if failures.isEmpty { failures += attempt { () throws(NetworkError) in try releaseHost() } }
-    return failures
   }
 
   /// The failure of an operation that took back what it had done.
