@@ -13,6 +13,10 @@ public struct Playground: Sendable {
   public static let hostAddress = "203.0.113.1"
   /// Where the outside is for the host.
   public static let outsideAddress = "203.0.113.2"
+  /// Where the host is for the outside by IPv6, in a dual-stack playground (RFC 3849).
+  public static let hostIPv6Address = "2001:db8::1"
+  /// Where the outside is for the host by IPv6.
+  public static let outsideIPv6Address = "2001:db8::2"
 
   /// Whether the host is the machine itself, and nothing is outside.
   public let isMachine: Bool
@@ -34,16 +38,19 @@ public struct Playground: Sendable {
 
   /// Makes the two and the cable.
   ///
+  /// - Parameter isDualStack: Whether they have IPv6 addresses too.
   /// - Throws: `.permissionDenied` without root.
-  public init() throws(NetworkError) {
+  public init(isDualStack: Bool = false) throws(NetworkError) {
     self.init(host: try .create(), outside: try .create(), isMachine: false)
     let cable = try host.links.createVeth(
       VethEnd(try InterfaceName("eth0")),
       peer: VethEnd(try InterfaceName("eth0"), namespace: outside.handle.descriptor))
     try host.addresses.add(try InterfaceAddress("\(Self.hostAddress)/24"), to: cable.index)
+    if isDualStack { try host.addresses.add(try InterfaceAddress("\(Self.hostIPv6Address)/64"), to: cable.index) }
     try host.links.setUp(index: cable.index)
     let end = try outside.links.get("eth0")
     try outside.addresses.add(try InterfaceAddress("\(Self.outsideAddress)/24"), to: end.index)
+    if isDualStack { try outside.addresses.add(try InterfaceAddress("\(Self.outsideIPv6Address)/64"), to: end.index) }
     try outside.links.setUp(index: end.index)
   }
 
@@ -145,6 +152,14 @@ public struct Playground: Sendable {
     }
     server.stop()
     throw NetworkError(.replyLost, operation: "start server", reason: "nothing listens on port \(port)")
+  }
+
+  /// The addresses that the clients of a TCP server inside a namespace had, those of the last minute (`TIME_WAIT`)
+  /// included.
+  public func callers(ofPort port: UInt16, in namespace: NetworkNamespace) throws -> Set<String> {
+    let lines = (try busybox("netstat", "-atnW", in: namespace) ?? "").split(separator: "\n")
+    let ends = lines.map { $0.split(separator: " ") }.filter { $0.count > 4 && $0[3].hasSuffix(":\(port)") }.map { $0[4] }
+    return Set(ends.filter { !$0.hasSuffix(":*") }.map { end in String(end[..<(end.lastIndex(of: ":") ?? end.endIndex)]) })
   }
 
   /// A program that runs until it is stopped.
