@@ -59,7 +59,8 @@ let package = Package(
       name: "ContainerNetworkingTestKit",
       dependencies: ["CContainerNetworking", "Netlink", "NetworkPrimitives", system], swiftSettings: settings),
     .testTarget(
-      name: "ContainerNetworkingTests", dependencies: ["ContainerNetworking", "Playground", system],
+      name: "ContainerNetworkingTests",
+      dependencies: ["ContainerNetworking", "ContainerNetworkingTestKit", "Playground", system],
       swiftSettings: settings),
     // They start the examples that are built beside them.
     .testTarget(

@@ -128,19 +128,28 @@ public struct Playground: Sendable {
     try busybox("ping", "-c", "1", "-W", "\(seconds)", address, in: namespace) != nil
   }
 
-  /// What a TCP server at that address says; nil when none answers.
+  /// The first line of what a TCP server at that address says; nil when none answers.
   public func fetch(_ address: String, _ port: UInt16, from namespace: NetworkNamespace) throws -> String? {
+    try fetchAll(address, port, from: namespace).map { String($0.prefix { $0 != "\n" }) }
+  }
+
+  /// All of what a TCP server at that address says; nil when none answers.
+  public func fetchAll(_ address: String, _ port: UInt16, from namespace: NetworkNamespace) throws -> String? {
     let answer = try busybox("nc", "-w", "1", address, "\(port)", in: namespace)
-    return answer.flatMap { $0.isEmpty ? nil : String($0.prefix { $0 != "\n" }) }
+    return answer.flatMap { $0.isEmpty ? nil : $0 }
   }
 
   /// Starts a TCP server inside a namespace that greets everyone, and waits until it listens.
   public func serve(
     _ greeting: String, port: UInt16, in namespace: NetworkNamespace
   ) throws -> Server {
+    try serve(by: ["busybox", "echo", greeting], port, namespace)
+  }
+
+  private func serve(by program: [String], _ port: UInt16, _ namespace: NetworkNamespace) throws -> Server {
     let null = try FileDescriptor.open(FilePath("/dev/null"), .readWrite)
     defer { try? null.close() }
-    var command = Command("busybox", ["nc", "-ll", "-p", "\(port)", "-e", "busybox", "echo", greeting])
+    var command = Command("busybox", ["nc", "-ll", "-p", "\(port)", "-e"] + program)
     command.input = null.rawValue
     command.output = null.rawValue
     command.error = null.rawValue
@@ -154,12 +163,10 @@ public struct Playground: Sendable {
     throw NetworkError(.replyLost, operation: "start server", reason: "nothing listens on port \(port)")
   }
 
-  /// The addresses that the clients of a TCP server inside a namespace had, those of the last minute (`TIME_WAIT`)
-  /// included.
-  public func callers(ofPort port: UInt16, in namespace: NetworkNamespace) throws -> Set<String> {
-    let lines = (try busybox("netstat", "-atnW", in: namespace) ?? "").split(separator: "\n")
-    let ends = lines.map { $0.split(separator: " ") }.filter { $0.count > 4 && $0[3].hasSuffix(":\(port)") }.map { $0[4] }
-    return Set(ends.filter { !$0.hasSuffix(":*") }.map { end in String(end[..<(end.lastIndex(of: ":") ?? end.endIndex)]) })
+  /// Starts a TCP server inside a namespace that tells everyone the connections that it has, in which callers find their
+  /// own addresses as the server sees them, and waits until it listens.
+  public func serveConnections(port: UInt16, in namespace: NetworkNamespace) throws -> Server {
+    try serve(by: ["busybox", "netstat", "-tn"], port, namespace)
   }
 
   /// A program that runs until it is stopped.
