@@ -36,7 +36,7 @@ extension Playground {
     source.setEventHandler {
       let isDone = DispatchSemaphore(value: 0)
       Task.detached {
-        do { try await controller.removeAll() } catch { report(error) }
+        do { try await controller.removeAll(isFinal: true) } catch { report(error) }
         isDone.signal()
       }
       isDone.wait()

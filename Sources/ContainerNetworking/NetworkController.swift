@@ -53,7 +53,9 @@ public final class NetworkController: Sendable {
     namespace: NetworkNamespace? = nil
   ) async throws(NetworkError) -> Sandbox {
     try await worker.run { [engine] () throws(NetworkError) in
-      try engine.attach(container, to: mode, options: options, namespace: namespace)
+      try engine.gate.pass { () throws(NetworkError) in
+        try engine.attach(container, to: mode, options: options, namespace: namespace)
+      }
     }
   }
 
@@ -62,7 +64,9 @@ public final class NetworkController: Sendable {
   ///
   /// - Throws: `.notFound` when it is not attached; everything that could not be taken away, after all was tried.
   public func detach(_ container: String) async throws(NetworkError) {
-    try await worker.run { [engine] () throws(NetworkError) in try engine.detach(container) }
+    try await worker.run { [engine] () throws(NetworkError) in
+      try engine.gate.pass { () throws(NetworkError) in try engine.detach(container) }
+    }
   }
 
   /// Takes a container off the network as ``detach(_:)`` does, but leaves its static addresses its own: nobody else gets
@@ -70,7 +74,9 @@ public final class NetworkController: Sendable {
   ///
   /// - Throws: As ``detach(_:)``.
   public func stop(_ container: String) async throws(NetworkError) {
-    try await worker.run { [engine] () throws(NetworkError) in try engine.detach(container, keepsAddresses: true) }
+    try await worker.run { [engine] () throws(NetworkError) in
+      try engine.gate.pass { () throws(NetworkError) in try engine.detach(container, keepsAddresses: true) }
+    }
   }
 
   /// Puts a container that is attached on one more network, while it runs.
@@ -82,7 +88,7 @@ public final class NetworkController: Sendable {
     _ container: String, to network: String, options: EndpointOptions = EndpointOptions()
   ) async throws(NetworkError) -> Endpoint {
     try await worker.run { [engine] () throws(NetworkError) in
-      try engine.connect(container, to: network, options: options)
+      try engine.gate.pass { () throws(NetworkError) in try engine.connect(container, to: network, options: options) }
     }
   }
 
@@ -95,7 +101,9 @@ public final class NetworkController: Sendable {
     _ container: String, from network: String, isForced: Bool = false
   ) async throws(NetworkError) {
     try await worker.run { [engine] () throws(NetworkError) in
-      try engine.disconnect(container, from: network, isForced: isForced)
+      try engine.gate.pass { () throws(NetworkError) in
+        try engine.disconnect(container, from: network, isForced: isForced)
+      }
     }
   }
 
@@ -120,14 +128,18 @@ public final class NetworkController: Sendable {
   public func createNetwork(
     _ name: String, options: NetworkOptions = NetworkOptions()
   ) async throws(NetworkError) -> NetworkRecord {
-    try await worker.run { [engine] () throws(NetworkError) in try engine.createNetwork(name, options: options) }
+    try await worker.run { [engine] () throws(NetworkError) in
+      try engine.gate.pass { () throws(NetworkError) in try engine.createNetwork(name, options: options) }
+    }
   }
 
   /// Removes a custom network, its bridge and its rules.
   ///
   /// - Throws: `.inUse`, naming them, while containers are attached; `.refused` for a predefined one; `.notFound`.
   public func removeNetwork(_ name: String) async throws(NetworkError) {
-    try await worker.run { [engine] () throws(NetworkError) in try engine.removeNetwork(name) }
+    try await worker.run { [engine] () throws(NetworkError) in
+      try engine.gate.pass { () throws(NetworkError) in try engine.removeNetwork(name) }
+    }
   }
 
   /// A network by full id, name, or unique id prefix.
@@ -161,7 +173,9 @@ public final class NetworkController: Sendable {
   /// - Throws: `.inUse` while another prune of this controller is under way.
   @discardableResult
   public func prune(matching filter: NetworkFilter = NetworkFilter()) async throws(NetworkError) -> PruneReport {
-    try await worker.run { [engine] () throws(NetworkError) in try engine.prune(filter) }
+    try await worker.run { [engine] () throws(NetworkError) in
+      try engine.gate.pass { () throws(NetworkError) in try engine.prune(filter) }
+    }
   }
 
   /// What happened to networks lately, oldest first, each with its number; with another process's, where the store is
@@ -191,13 +205,20 @@ public final class NetworkController: Sendable {
   /// - Throws: When it could not look; what could not be repaired is in the report.
   @discardableResult
   public func reconcile() async throws(NetworkError) -> ReconcileReport {
-    try await worker.run { [engine] () throws(NetworkError) in try engine.reconcile() }
+    try await worker.run { [engine] () throws(NetworkError) in
+      try engine.gate.pass { () throws(NetworkError) in try engine.reconcile() }
+    }
   }
 
   /// Detaches every container and removes every network of this controller, and its firewall table.
   ///
+  /// Waits for calls that are under way; those that come while it removes are refused with `.closed`.
+  ///
+  /// - Parameter isFinal: Whether calls that come after it are refused too, as when the process is about to end.
   /// - Throws: Everything that could not be taken away, after all was tried.
-  public func removeAll() async throws(NetworkError) {
-    try await worker.run { [engine] () throws(NetworkError) in try engine.removeAll() }
+  public func removeAll(isFinal: Bool = false) async throws(NetworkError) {
+    try await worker.run { [engine] () throws(NetworkError) in
+      try engine.gate.alone(staysClosed: isFinal) { () throws(NetworkError) in try engine.removeAll() }
+    }
   }
 }

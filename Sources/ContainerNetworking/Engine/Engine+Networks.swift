@@ -22,7 +22,7 @@ extension Engine {
     let adopts: Bool
     let surroundings: Surroundings
     do throws(NetworkError) {
-      adopts = try adoptedBridge(&options)
+      adopts = try adoptedBridge(name, &options)
       surroundings = try self.surroundings()
     } catch { throw undone(operation, error, leftovers: []) }
     let wanted = options
@@ -148,12 +148,19 @@ extension Engine {
   }
 
   /// A bridge that exists is adopted, with the addresses that it has, where the user names no others.
-  private func adoptedBridge(_ options: inout NetworkOptions) throws(NetworkError) -> Bool {
+  private func adoptedBridge(_ network: String, _ options: inout NetworkOptions) throws(NetworkError) -> Bool {
     guard let name = options.bridge else { return false }
     let link: Link
     do throws(NetworkError) { link = try host.links.get("\(name)") } catch {
       if error.code == .notFound { return false }
       throw error
+    }
+    // Nobody has named that one: it is a remainder, or somebody else's.
+    guard !Name.predefined.contains(network) else {
+      throw NetworkError(
+        .alreadyExists, operation: "make bridge \"\(name)\"",
+        reason: "there is a link \"\(name)\" already, and no record says that it is ours; "
+          + "delete it, or choose another name for the default network's bridge")
     }
     guard link.kind == "bridge" else {
       throw NetworkError(

@@ -18,6 +18,8 @@ final class Engine: Sendable {
   let bridges: BridgeDriver
   /// The namespaces that this process holds open, by sandbox id.
   let namespaces = Mutex<[String: NetworkNamespace]>([:])
+  /// What every call that changes something passes.
+  let gate = Gate()
   /// Whether a prune is under way.
   let pruning = Mutex(false)
   /// Held while the kernel is made to be as the records say.

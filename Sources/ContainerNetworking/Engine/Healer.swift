@@ -19,7 +19,7 @@ final class Healer: Sendable {
     streams = (links, rules)
     let heal: @Sendable () async -> Void = {
       let result: ReconcileReport? = try? await worker.run { () throws(NetworkError) in
-        try engine.reconcile(looksInside: false)
+        try engine.gate.pass { () throws(NetworkError) in try engine.reconcile(looksInside: false) }
       }
       if let result, !result.found.isEmpty { log(result) }
     }
