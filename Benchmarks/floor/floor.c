@@ -1,0 +1,55 @@
+#define _GNU_SOURCE
+#include "CBenchmarkFloor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/netlink.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+// A Swift thread in a foreign namespace would spread it over the process.
+static void go_home(int home) {
+  if (setns(home, CLONE_NEWNET) != 0)
+    abort();
+}
+
+int floor_namespace(int home, int place) {
+  if (unshare(CLONE_NEWNET) != 0)
+    return -errno;
+  int fd = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+  int result = fd < 0 || dup3(fd, place, O_CLOEXEC) < 0 ? -errno : 0;
+  if (fd >= 0)
+    close(fd);
+  go_home(home);
+  return result;
+}
+
+int floor_socket(int home, int namespace_fd, int protocol) {
+  if (setns(namespace_fd, CLONE_NEWNET) != 0)
+    return -errno;
+  int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol);
+  int result = fd < 0 ? -errno : fd;
+  go_home(home);
+  return result;
+}
+
+int floor_exchange(int socket, const void *bytes, size_t count, uint32_t last) {
+  if (send(socket, bytes, count, 0) < 0)
+    return -errno;
+  _Alignas(struct nlmsghdr) char buffer[16 << 10];
+  for (;;) {
+    ssize_t received = recv(socket, buffer, sizeof buffer, 0);
+    if (received < 0)
+      return -errno;
+    int rest = (int)received;
+    for (struct nlmsghdr *message = (void *)buffer; NLMSG_OK(message, rest); message = NLMSG_NEXT(message, rest)) {
+      if (message->nlmsg_type != NLMSG_ERROR)
+        continue;
+      int error = ((struct nlmsgerr *)NLMSG_DATA(message))->error;
+      if (error != 0 || message->nlmsg_seq == last)
+        return error;
+    }
+  }
+}
