@@ -5,7 +5,7 @@
 Examples := bridge-mode host-mode none-mode container-mode custom-network
 
 setup:
-	@Tools=; for package in libmnl-dev pkg-config iproute2 nftables busybox-static strace; do \
+	@Tools=; for package in libmnl-dev libsqlite3-dev pkg-config iproute2 nftables busybox-static strace; do \
 	  dpkg-query -W -f='$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || Tools="$$Tools $$package"; done; \
 	if [ -n "$$Tools" ]; then \
 	  if [ "$$(id -u)" != 0 ]; then echo "missing:$$Tools; install them, or run this as root" >&2; exit 1; fi; \
@@ -21,6 +21,8 @@ bench: setup
 	@if [ "$$(id -u)" != 0 ]; then echo "make bench needs root: it makes network namespaces" >&2; exit 1; fi
 	swift build -c release --product attach-benchmark
 	.build/release/attach-benchmark
+	swift build -c release --product store-benchmark
+	.build/release/store-benchmark
 
 test: setup
 	@if [ "$$(id -u)" != 0 ]; then echo "make test needs root: its tests make network namespaces" >&2; exit 1; fi

@@ -21,6 +21,7 @@ let package = Package(
   name: "ContainerNetworking",
   products: [
     .library(name: "ContainerNetworking", targets: ["ContainerNetworking"]),
+    .library(name: "ContainerNetworkingStore", targets: ["ContainerNetworkingStore"]),
     .library(name: "ContainerNetworkingTestKit", targets: ["ContainerNetworkingTestKit"]),
   ],
   dependencies: [
@@ -37,6 +38,12 @@ let package = Package(
       swiftSettings: settings),
     .target(
       name: "ContainerNetworking", dependencies: ["AddressPools", "Netlink", "NetworkPrimitives", system],
+      swiftSettings: settings),
+
+    // The record on disk. Who does without it links no SQLite.
+    .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+    .target(
+      name: "ContainerNetworkingStore", dependencies: ["ContainerNetworking", "CSQLite", "NetworkPrimitives", system],
       swiftSettings: settings),
 
     // What examples and tests play in: a host and an outside world in namespaces of their own.
@@ -57,6 +64,26 @@ let package = Package(
     .executableTarget(
       name: "attach-benchmark", dependencies: ["CBenchmarkFloor", "ContainerNetworking", "Playground"],
       path: "Benchmarks/attach", swiftSettings: settings),
+    .executableTarget(
+      name: "store-benchmark",
+      dependencies: ["ContainerNetworking", "ContainerNetworkingStore", "StoreSamples", system],
+      path: "Benchmarks/store", swiftSettings: settings),
+
+    // Records to fill stores with, and a process that can be killed while it uses one.
+    .target(
+      name: "StoreSamples", dependencies: ["ContainerNetworking", "NetworkPrimitives"], path: "Tests/StoreSamples",
+      swiftSettings: settings),
+    .executableTarget(
+      name: "store-probe",
+      dependencies: ["ContainerNetworking", "ContainerNetworkingStore", "NetworkPrimitives", "StoreSamples", system],
+      path: "Tests/StoreProbe", swiftSettings: settings),
+    .testTarget(
+      name: "StoreTests",
+      dependencies: [
+        "ContainerNetworking", "ContainerNetworkingStore", "CSQLite", "NetworkPrimitives", "StoreSamples",
+        "store-probe",
+        system,
+      ], swiftSettings: settings),
 
     .target(
       name: "ContainerNetworkingTestKit",

@@ -1,0 +1,74 @@
+import ContainerNetworking
+import FoundationEssentials
+import NetworkPrimitives
+import SystemPackage
+
+/// Records and events as the JSON texts that the database has.
+struct RecordCoder {
+  private let encoder = JSONEncoder()
+  private let decoder = JSONDecoder()
+
+  init() { encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes] }
+
+  /// The text of a record, without its kind.
+  func text(_ record: StoreRecord) throws(NetworkError) -> String {
+    switch record {
+    case .network(let value): try encode(value, record.key.title)
+    case .pool(let value): try encode(value, record.key.title)
+    case .sandbox(let value): try encode(value, record.key.title)
+    case .endpoint(let value): try encode(value, record.key.title)
+    case .host(let value): try encode(value, record.key.title)
+    }
+  }
+
+  func text(_ event: NetworkEvent) throws(NetworkError) -> String { try encode(event, "event \(event.action)") }
+
+  /// Reads a record back.
+  ///
+  /// - Throws: `.damagedRecord`, also for a record that has another key than its row.
+  func record(_ key: StoreRecord.Key, _ text: String, _ file: FilePath) throws(NetworkError) -> StoreRecord {
+    let record: StoreRecord =
+      switch key.kind {
+      case .network: .network(try decode(text, key.title, file))
+      case .pool: .pool(try decode(text, key.title, file))
+      case .sandbox: .sandbox(try decode(text, key.title, file))
+      case .endpoint: .endpoint(try decode(text, key.title, file))
+      case .host: .host(try decode(text, key.title, file))
+      }
+    guard record.key == key else {
+      throw Damage.error(file, "the row of the \(key.title) holds the \(record.key.title)")
+    }
+    return record
+  }
+
+  func event(_ number: Int64, _ text: String, _ file: FilePath) throws(NetworkError) -> NetworkEvent {
+    try decode(text, "event \(number)", file)
+  }
+
+  /// The key of a row.
+  static func key(kind: String, id: String, _ file: FilePath) throws(NetworkError) -> StoreRecord.Key {
+    guard let kind = StoreRecord.Key.Kind(rawValue: kind) else {
+      let known = StoreRecord.Key.Kind.allCases.map(\.rawValue).joined(separator: ", ")
+      throw Damage.error(file, "the record \(quoted(id)) is of the unknown kind \(quoted(kind)); known are \(known)")
+    }
+    return StoreRecord.Key(kind, id)
+  }
+
+  private func encode(_ value: some Encodable, _ title: String) throws(NetworkError) -> String {
+    do { return String(decoding: try encoder.encode(value), as: UTF8.self) } catch {
+      throw NetworkError(.invalidValue, operation: "write down the \(title)", reason: "it has no JSON form: \(error)")
+    }
+  }
+
+  private func decode<Value: Decodable>(_ text: String, _ title: String, _ file: FilePath) throws(NetworkError) -> Value
+  {
+    do { return try decoder.decode(Value.self, from: Data(text.utf8)) } catch {
+      throw Damage.error(file, "the \(title) cannot be decoded: \(error)")
+    }
+  }
+}
+
+extension StoreRecord.Key {
+  /// As messages name it: `endpoint "4fd…"`.
+  var title: String { "\(kind.rawValue) \(quoted(id))" }
+}

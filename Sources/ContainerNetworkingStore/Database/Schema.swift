@@ -1,0 +1,77 @@
+import NetworkPrimitives
+import SystemPackage
+
+/// The tables of a store, and how an older file is brought up to them.
+struct Schema {
+  /// `PRAGMA application_id`: "CNET".
+  static let applicationID: Int64 = 0x434e_4554
+
+  /// What leads from each version to the next, from 0, an empty file. `PRAGMA user_version` counts them. Entries are only
+  /// ever added.
+  var migrations: [String]
+
+  /// The version that it leads to.
+  var version: Int64 { Int64(migrations.count) }
+
+  /// Of this library.
+  static let current = Schema(migrations: [
+    """
+    CREATE TABLE records (kind TEXT NOT NULL, id TEXT NOT NULL, revision INTEGER NOT NULL, value TEXT NOT NULL,
+      PRIMARY KEY (kind, id));
+    CREATE INDEX records_by_revision ON records (revision);
+    CREATE TABLE removed (number INTEGER PRIMARY KEY, revision INTEGER NOT NULL, kind TEXT NOT NULL, id TEXT NOT NULL);
+    CREATE INDEX removed_by_revision ON removed (revision);
+    CREATE TABLE events (number INTEGER PRIMARY KEY, value TEXT NOT NULL);
+    CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
+    INSERT INTO meta VALUES ('revision', 1), ('removals_known_since', 0), ('checked_in_boot', '');
+    """
+  ])
+
+  /// Brings an open file up to date.
+  ///
+  /// - Throws: `.unsupported` for a newer one.
+  func migrate(_ connection: inout SQLiteConnection) throws(NetworkError) {
+    let found = try check(&connection)
+    guard found < version else { return }
+    try connection.execute("BEGIN IMMEDIATE")
+    do {
+      for migration in migrations[Int(found)...] { try connection.execute(migration) }
+      try connection.execute("PRAGMA application_id = \(Self.applicationID); PRAGMA user_version = \(version); COMMIT")
+    } catch {
+      if connection.isInTransaction { try? connection.execute("ROLLBACK") }
+      throw error
+    }
+  }
+
+  /// The file's version.
+  ///
+  /// - Throws: `.unsupported` for a newer one, which may mean by its records what we do not know.
+  @discardableResult
+  func check(_ connection: inout SQLiteConnection) throws(NetworkError) -> Int64 {
+    let found = try connection.number("PRAGMA user_version") ?? 0
+    guard found > version else { return found }
+    throw NetworkError(
+      .unsupported, operation: "open the store \(connection.file)",
+      reason:
+        "its schema is version \(found), this library knows up to version \(version); use the library that made it, "
+        + "or a newer one")
+  }
+
+  /// Looks at a file before SQLite does, which might write to it.
+  ///
+  /// - Throws: `.refused` for the database of another application, `.damagedRecord` for what is no database.
+  static func checkHeader(_ file: FilePath) throws(NetworkError) {
+    // The database header, https://sqlite.org/fileformat2.html#the_database_header.
+    let header = try Files.read(file, atMost: 100)
+    guard header.count == 100, header.starts(with: Array("SQLite format 3\u{0}".utf8)) else {
+      throw Damage.error(file, "it does not begin as an SQLite database does, in its first 100 bytes")
+    }
+    let found = header[68..<72].reduce(0) { $0 << 8 | Int64($1) }
+    guard found == applicationID else {
+      throw NetworkError(
+        .refused, operation: "open the store \(file)",
+        reason: "it is a database of another application (id \(found), ours is \(applicationID)); nothing was changed; "
+          + "name another directory")
+    }
+  }
+}

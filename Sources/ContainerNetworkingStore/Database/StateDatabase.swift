@@ -1,0 +1,242 @@
+import ContainerNetworking
+import NetworkPrimitives
+import SystemPackage
+
+/// The records, events and revisions of a store in its database file.
+struct StateDatabase: ~Copyable {
+  private var connection: SQLiteConnection
+  private let schema: Schema
+  private let coder = RecordCoder()
+  private var durability: StoreDurability?
+
+  /// How many removals are remembered, for those who ask what changed.
+  static let removalLimit: Int64 = 10_000
+  /// How many events are kept.
+  static let eventLimit: Int64 = 1_000
+
+  /// Opens the database, made or brought up to date as need be. The caller holds the opening lock: with several at it,
+  /// some would find the database locked, whatever they wait.
+  static func open(_ directory: StateDirectory, _ schema: Schema) throws(NetworkError) -> StateDatabase {
+    if Files.exists(directory.database) {
+      try Schema.checkHeader(directory.database)
+    } else {
+      try make(directory.database, schema)
+    }
+    var connection = try SQLiteConnection(directory.database)
+    try schema.check(&connection)
+    try connection.execute("PRAGMA journal_mode = WAL")
+    try schema.migrate(&connection)
+    var database = StateDatabase(connection, schema)
+    _ = try database.revision()
+    try database.checkOnceInBoot()
+    return database
+  }
+
+  private init(_ connection: consuming SQLiteConnection, _ schema: Schema) {
+    self.connection = connection
+    self.schema = schema
+  }
+
+  /// Makes the file under another name and renames it when it is whole, so that no crash leaves half of one. What was
+  /// beside an older file goes to beside `kept`.
+  static func make(
+    _ file: FilePath, _ schema: Schema, keeping kept: FilePath? = nil,
+    filledBy fill: (inout StateDatabase) throws(NetworkError) -> Void = { _ in }
+  ) throws(NetworkError) {
+    let draft = Files.with(".new", file)
+    try remove(draft)
+    do {
+      // Without a journal that would outlive it.
+      var connection = try SQLiteConnection(draft, creates: true)
+      try schema.migrate(&connection)
+      var database = StateDatabase(connection, schema)
+      try fill(&database)
+    }
+    try Files.synchronize(draft)
+    // A journal without its database would be taken for the new one's.
+    for suffix in companions where Files.exists(Files.with(suffix, file)) {
+      if let kept {
+        try Files.rename(Files.with(suffix, file), to: Files.with(suffix, kept))
+      } else {
+        try Files.remove(Files.with(suffix, file))
+      }
+    }
+    try Files.rename(draft, to: file)
+    try Files.synchronize(file.removingLastComponent())
+  }
+
+  /// What SQLite keeps beside a file.
+  static let companions = ["-wal", "-shm", "-journal"]
+
+  /// Removes a database and its companions.
+  static func remove(_ file: FilePath) throws(NetworkError) {
+    for suffix in [""] + companions { try Files.remove(Files.with(suffix, file)) }
+  }
+
+  /// Reads through the whole file the first time after each boot: the end of a process harms no file, the end of power may.
+  private mutating func checkOnceInBoot() throws(NetworkError) {
+    let boot = try Files.read("/proc/sys/kernel/random/boot_id", atMost: 64)
+    let id = String(decoding: boot, as: UTF8.self).filter { !$0.isNewline }
+    var isKnown = false
+    try connection.each("SELECT 1 FROM meta WHERE key = 'checked_in_boot' AND value = ?", [.text(id)]) { _ in
+      isKnown = true
+    }
+    if isKnown { return }
+    var faults: [String] = []
+    try connection.each("PRAGMA quick_check(3)") { row in faults.append(row.text(0)) }
+    guard faults == ["ok"] else { throw Damage.error(connection.file, faults.joined(separator: ", ")) }
+    try connection.run("UPDATE meta SET value = ? WHERE key = 'checked_in_boot'", .text(id))
+  }
+
+  // MARK: - Reading
+
+  /// How many updates there were.
+  mutating func revision() throws(NetworkError) -> UInt64 { try UInt64(meta("revision")) }
+
+  private mutating func meta(_ key: String) throws(NetworkError) -> Int64 {
+    guard let number = try connection.number("SELECT value FROM meta WHERE key = ?", .text(key)), number >= 0 else {
+      throw Damage.error(connection.file, "the row \"\(key)\" of the table meta is missing or no number")
+    }
+    return number
+  }
+
+  /// What changed since a revision.
+  mutating func read(since revision: UInt64) throws(NetworkError) -> StoreDelta {
+    if try self.revision() == revision { return StoreDelta(isComplete: false, changes: [], revision: revision) }
+    try connection.run("BEGIN")
+    defer { rollBack() }
+    return try delta(since: revision)
+  }
+
+  /// The same, within a transaction.
+  private mutating func delta(since revision: UInt64) throws(NetworkError) -> StoreDelta {
+    let current = try self.revision()
+    if current == revision { return StoreDelta(isComplete: false, changes: [], revision: revision) }
+    try schema.check(&connection)
+    let known = try UInt64(max(1, meta("removals_known_since")))
+    let isComplete = revision > current || revision < known
+    // Of one update, removals come first: what was removed and saved again is there.
+    let sql =
+      isComplete
+      ? "SELECT kind, id, value FROM records ORDER BY revision"
+      : """
+      SELECT kind, id, NULL, revision AS revision, 0 AS step FROM removed WHERE revision > ?1
+      UNION ALL SELECT kind, id, value, revision, 1 FROM records WHERE revision > ?1 ORDER BY revision, step
+      """
+    var changes: [StoreChange] = []
+    let file = connection.file
+    let coder = coder
+    try connection.each(sql, isComplete ? [] : [.number(Int64(revision))]) { (row) throws(NetworkError) in
+      let key = try RecordCoder.key(kind: row.text(0), id: row.text(1), file)
+      changes.append(row.isNull(2) ? .remove(key) : .save(try coder.record(key, row.text(2), file)))
+    }
+    return StoreDelta(isComplete: isComplete, changes: changes, revision: current)
+  }
+
+  /// The events after a number.
+  mutating func events(after number: UInt64) throws(NetworkError) -> [(number: UInt64, event: NetworkEvent)] {
+    var events: [(number: UInt64, event: NetworkEvent)] = []
+    let file = connection.file
+    let coder = coder
+    try connection.each(
+      "SELECT number, value FROM events WHERE number > ? ORDER BY number", [.number(Int64(clamping: number))]
+    ) {
+      (row) throws(NetworkError) in
+      let number = row.number(0) ?? 0
+      events.append((UInt64(clamping: number), try coder.event(number, row.text(1), file)))
+    }
+    return events
+  }
+
+  // MARK: - Writing
+
+  /// Begins an update, and tells what changed. What follows is ``commit(_:over:)`` or ``rollBack()``.
+  mutating func begin(since revision: UInt64, _ durability: StoreDurability) throws(NetworkError) -> StoreDelta {
+    try demand(durability)
+    try connection.run("BEGIN IMMEDIATE")
+    do { return try delta(since: revision) } catch {
+      rollBack()
+      throw error
+    }
+  }
+
+  /// Ends an update, and gives the revision that includes it.
+  mutating func commit(_ changes: [StoreChange], over revision: UInt64) throws(NetworkError) -> UInt64 {
+    do {
+      if !changes.isEmpty { try write(changes, revision + 1) }
+      try connection.run("COMMIT")
+      return changes.isEmpty ? revision : revision + 1
+    } catch {
+      rollBack()
+      throw error
+    }
+  }
+
+  /// Takes an update back. A full disk or a damaged page may have done it already.
+  mutating func rollBack() {
+    if connection.isInTransaction { try? connection.run("ROLLBACK") }
+  }
+
+  /// How the next commit is synchronised; SQLite ignores it within a transaction.
+  private mutating func demand(_ durability: StoreDurability) throws(NetworkError) {
+    guard self.durability != durability else { return }
+    switch durability {
+    case .process: try connection.execute("PRAGMA synchronous = NORMAL")
+    case .power: try connection.execute("PRAGMA synchronous = FULL")
+    }
+    self.durability = durability
+  }
+
+  private mutating func write(_ changes: [StoreChange], _ revision: UInt64) throws(NetworkError) {
+    try schema.check(&connection)
+    let number = SQLiteValue.number(Int64(revision))
+    for change in changes {
+      switch change {
+      case .save(let record):
+        try connection.run(
+          """
+          INSERT INTO records (kind, id, revision, value) VALUES (?, ?, ?, ?)
+          ON CONFLICT (kind, id) DO UPDATE SET revision = excluded.revision, value = excluded.value
+          """, .text(record.key.kind.rawValue), .text(record.key.id), number, .text(coder.text(record)))
+      case .remove(let key):
+        let (kind, id) = (SQLiteValue.text(key.kind.rawValue), SQLiteValue.text(key.id))
+        try connection.run("DELETE FROM records WHERE kind = ? AND id = ?", kind, id)
+        try connection.run("INSERT INTO removed (revision, kind, id) VALUES (?, ?, ?)", number, kind, id)
+      case .event(let event):
+        try connection.run("INSERT INTO events (value) VALUES (?)", .text(coder.text(event)))
+      }
+    }
+    try connection.run("UPDATE meta SET value = ? WHERE key = 'revision'", number)
+    if changes.contains(where: { if case .remove = $0 { true } else { false } }) { try forgetOldRemovals() }
+    if changes.contains(where: { if case .event = $0 { true } else { false } }) {
+      try connection.run("DELETE FROM events WHERE number <= (SELECT max(number) FROM events) - \(Self.eventLimit)")
+    }
+  }
+
+  private mutating func forgetOldRemovals() throws(NetworkError) {
+    let last = try connection.number("SELECT max(number) FROM removed") ?? 0
+    let oldest = SQLiteValue.number(last - Self.removalLimit)
+    guard let known = try connection.number("SELECT max(revision) FROM removed WHERE number <= ?", oldest) else {
+      return
+    }
+    try connection.run("DELETE FROM removed WHERE number <= ?", oldest)
+    try connection.run("UPDATE meta SET value = ? WHERE key = 'removals_known_since'", .number(known))
+  }
+
+  // MARK: - Recovery
+
+  /// Takes in what was saved from another file, as it was numbered there.
+  mutating func fill(_ salvage: Salvage) throws(NetworkError) {
+    try connection.run("BEGIN IMMEDIATE")
+    defer { rollBack() }
+    try write(salvage.records.map { .save($0) }, salvage.revision + 1)
+    for (number, event) in salvage.events {
+      try connection.run(
+        "INSERT INTO events (number, value) VALUES (?, ?)", .number(Int64(number)), .text(coder.text(event)))
+    }
+    // Nobody's knowledge of the old file is worth anything now.
+    try connection.run(
+      "UPDATE meta SET value = ? WHERE key = 'removals_known_since'", .number(Int64(salvage.revision + 1)))
+    try connection.run("COMMIT")
+  }
+}

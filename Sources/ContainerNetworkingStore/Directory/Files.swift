@@ -1,0 +1,105 @@
+import Glibc
+import NetworkPrimitives
+import SystemPackage
+
+/// What is done to files and directories.
+///
+/// Unsafe code: paths become C strings for the length of a call; buffers are arrays that outlive the call.
+enum Files {
+  /// The first bytes of a file.
+  static func read(_ path: FilePath, atMost limit: Int) throws(NetworkError) -> [UInt8] {
+    try attempt("read", path) {
+      let file = try FileDescriptor.open(path, .readOnly, options: .closeOnExec)
+      return try file.closeAfter {
+        var bytes = [UInt8](repeating: 0, count: limit)
+        var count = 0
+        while count < limit {
+          let read = try unsafe bytes.withUnsafeMutableBytes { buffer in
+            try unsafe file.read(into: UnsafeMutableRawBufferPointer(rebasing: buffer[count...]))
+          }
+          if read == 0 { break }
+          count += read
+        }
+        return Array(bytes[..<count])
+      }
+    }
+  }
+
+  /// Copies a file's bytes to a new one.
+  static func copy(_ path: FilePath, to copy: FilePath) throws(NetworkError) {
+    try attempt("copy", path) {
+      let source = try FileDescriptor.open(path, .readOnly, options: .closeOnExec)
+      try source.closeAfter {
+        let target = try FileDescriptor.open(
+          copy, .writeOnly, options: [.create, .truncate, .closeOnExec], permissions: .ownerReadWrite)
+        try target.closeAfter {
+          var buffer = [UInt8](repeating: 0, count: 1 << 16)
+          while true {
+            let count = try unsafe buffer.withUnsafeMutableBytes { try unsafe source.read(into: $0) }
+            if count == 0 { return }
+            try target.writeAll(buffer[..<count])
+          }
+        }
+      }
+    }
+  }
+
+  /// Adds `suffix` to the name of a file.
+  static func with(_ suffix: String, _ path: FilePath) -> FilePath { FilePath(path.string + suffix) }
+
+  /// Whether there is a file.
+  static func exists(_ path: FilePath) -> Bool { unsafe access(path.string, F_OK) == 0 }
+
+  /// Removes a file that may not be there.
+  static func remove(_ path: FilePath) throws(NetworkError) {
+    guard unsafe unlink(path.string) != 0, errno != ENOENT else { return }
+    throw fileError("unlink", path, Errno(rawValue: errno))
+  }
+
+  /// Gives a file another name, in the place of what has it.
+  static func rename(_ old: FilePath, to new: FilePath) throws(NetworkError) {
+    guard unsafe Glibc.rename(old.string, new.string) != 0 else { return }
+    throw fileError("rename", old, Errno(rawValue: errno))
+  }
+
+  /// Gives a file a second name.
+  static func link(_ old: FilePath, as new: FilePath) throws(NetworkError) {
+    guard unsafe Glibc.link(old.string, new.string) != 0 else { return }
+    throw fileError("link", old, Errno(rawValue: errno))
+  }
+
+  /// Makes a directory for its owner alone, unless it is there.
+  static func makeDirectory(_ path: FilePath) throws(NetworkError) {
+    if unsafe mkdir(path.string, 0o700) == 0 {
+      // Else a power cut may take the entry, and what is in it.
+      return try synchronize(path.removingLastComponent())
+    }
+    let errno = Errno(rawValue: errno)
+    guard errno == .fileExists else { throw fileError("mkdir", path, errno) }
+  }
+
+  /// Puts a file, or a directory's entries, on the disk.
+  static func synchronize(_ path: FilePath) throws(NetworkError) {
+    let path: FilePath = path.isEmpty ? "." : path
+    let file = try attempt("open", path) { try FileDescriptor.open(path, .readOnly, options: .closeOnExec) }
+    defer { try? file.close() }
+    guard fsync(file.rawValue) == 0 else { throw fileError("fsync", path, Errno(rawValue: errno)) }
+  }
+
+  /// The names in a directory, but for `.` and `..`.
+  ///
+  /// Unsafe code: the stream is closed before the return, and each entry is copied before the next is read.
+  static func names(in path: FilePath) throws(NetworkError) -> [String] {
+    guard let stream = unsafe opendir(path.string) else { throw fileError("opendir", path, Errno(rawValue: errno)) }
+    defer { unsafe closedir(stream) }
+    var names: [String] = []
+    while let entry = unsafe readdir(stream) {
+      let capacity = Int(unsafe entry.pointee.d_reclen)
+      let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) { name in
+        unsafe name.withMemoryRebound(to: CChar.self, capacity: capacity) { unsafe String(cString: $0) }
+      }
+      if name != ".", name != ".." { names.append(name) }
+    }
+    return names
+  }
+}

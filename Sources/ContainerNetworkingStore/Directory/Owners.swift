@@ -1,0 +1,63 @@
+import NetworkPrimitives
+import SystemPackage
+
+/// Who uses a store: a file for each, named by a token, locked for as long as its user lives.
+final class Owners: Sendable {
+  /// This user's own.
+  let token: String
+  private let directory: FilePath
+  private let own: LockFile
+
+  /// Clears away what dead users left and registers a new one. The caller holds the opening lock, so that nobody finds
+  /// the new file before it is locked.
+  init(_ directory: FilePath) throws(NetworkError) {
+    self.directory = directory
+    for name in try Files.names(in: directory) { _ = Self.isAlive(name, in: directory) }
+    token = Self.random()
+    own = try LockFile(directory.appending(token))
+    guard try own.tryLock() else {
+      throw NetworkError(.inUse, operation: "lock \(own.path)", reason: "another process has locked the new file")
+    }
+  }
+
+  deinit { try? Files.remove(own.path) }
+
+  /// Whether a token's user is there. The file of a dead one is removed.
+  func isAlive(_ token: String) -> Bool { token == self.token || Self.isAlive(token, in: directory) }
+
+  /// The tokens of those who are there.
+  static func alive(in directory: FilePath) throws(NetworkError) -> [String] {
+    try Files.names(in: directory).filter { isAlive($0, in: directory) }
+  }
+
+  private static func isAlive(_ token: String, in directory: FilePath) -> Bool {
+    guard isToken(token) else { return false }
+    let path = directory.appending(token)
+    do {
+      // A shared lock, so that two who look at once do not take each other for the owner.
+      guard try LockFile(path, creates: false).tryLock(isShared: true) else { return true }
+    } catch {
+      // Only a missing file says that it is dead; one that cannot be opened says nothing.
+      return error.code != .notFound
+    }
+    try? Files.remove(path)
+    return false
+  }
+
+  /// 32 hexadecimal digits: nothing that leads out of the directory.
+  private static func isToken(_ text: String) -> Bool {
+    text.utf8.count == 32
+      && text.utf8.allSatisfy {
+        (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains($0)
+      }
+  }
+
+  private static func random() -> String {
+    var generator = SystemRandomNumberGenerator()
+    let digits = (0..<2).map { _ in
+      let digits = String(generator.next() as UInt64, radix: 16)
+      return String(repeating: "0", count: 16 - digits.utf8.count) + digits
+    }
+    return digits.joined()
+  }
+}

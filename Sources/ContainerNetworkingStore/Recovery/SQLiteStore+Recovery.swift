@@ -1,0 +1,69 @@
+import ContainerNetworking
+import Glibc
+public import NetworkPrimitives
+public import SystemPackage
+
+/// What came of a recovery.
+public struct StoreRecovery: Hashable, Sendable, CustomStringConvertible {
+  /// How many records are in the new file.
+  public var records: Int
+  /// How many events are in it.
+  public var events: Int
+  /// What could not be read, a sentence each; empty when all was there.
+  public var lost: [String]
+  /// Where the damaged file is now.
+  public var damagedFile: FilePath
+
+  /// A line, and one for each loss.
+  public var description: String {
+    let kept = "\(records) records and \(events) events were saved; the damaged file is \(damagedFile)"
+    return ([kept] + lost.map { "lost: \($0)" }).joined(separator: "\n")
+  }
+}
+
+extension SQLiteStore {
+  /// Saves what can be read of a damaged store into a new file, which then takes its place. The damaged one stays beside
+  /// it, under a name with the time. A record that was lost is not in the kernel's way: whoever opens the store next sees
+  /// no owner for what is there.
+  ///
+  /// - Throws: `.inUse` while the store is open in any process; `.notFound` when there is none; `.refused` for the database
+  ///   of another application; `.unsupported` for a newer schema. Nothing was changed then.
+  @discardableResult
+  public static func recover(at directory: FilePath) throws(NetworkError) -> StoreRecovery {
+    let directory = StateDirectory(path: directory)
+    let operation = "recover the store \(directory.database)"
+    guard Files.exists(directory.database) else {
+      throw NetworkError(.notFound, operation: operation, reason: "there is no such file")
+    }
+    try directory.make()
+    let opening = try LockFile(directory.openLock)
+    try opening.lock()
+    defer { opening.unlock() }
+    let users = try Owners.alive(in: directory.owners)
+    guard users.isEmpty else {
+      throw NetworkError(
+        .inUse, operation: operation,
+        reason:
+          "\(users.count) users have it open; end them first. fuser(1) names them by the files in \(directory.owners)")
+    }
+    return try replace(directory.database)
+  }
+
+  private static func replace(_ file: FilePath) throws(NetworkError) -> StoreRecovery {
+    let copy = Files.with(".salvage", file)
+    try StateDatabase.remove(copy)
+    for suffix in ["", "-wal"] where Files.exists(Files.with(suffix, file)) {
+      try Files.copy(Files.with(suffix, file), to: Files.with(suffix, copy))
+    }
+    let salvage = try Salvage(copy: copy)
+    try StateDatabase.remove(copy)
+    let damaged = Files.with(".damaged-\(Timestamp.now())", file)
+    // Both names, until the new file has the first: there is no moment without a database.
+    try Files.link(file, as: damaged)
+    try StateDatabase.make(file, .current, keeping: damaged) { (database) throws(NetworkError) in
+      try database.fill(salvage)
+    }
+    return StoreRecovery(
+      records: salvage.records.count, events: salvage.events.count, lost: salvage.lost, damagedFile: damaged)
+  }
+}

@@ -1,0 +1,139 @@
+import ContainerNetworking
+import NetworkPrimitives
+import SystemPackage
+
+/// What can still be read of a damaged database file.
+struct Salvage {
+  var records: [StoreRecord] = []
+  var events: [(number: UInt64, event: NetworkEvent)] = []
+  /// The highest revision seen.
+  var revision: UInt64 = 1
+  /// What was there and could not be read.
+  var lost: [String] = []
+
+  /// Reads a copy that may be written to: SQLite replays the journal first.
+  ///
+  /// - Throws: `.refused` for the database of another application, `.unsupported` for a newer schema.
+  init(copy: FilePath, schema: Schema = .current) throws(NetworkError) {
+    do throws(NetworkError) {
+      try Schema.checkHeader(copy)
+      var connection = try SQLiteConnection(copy)
+      try schema.check(&connection)
+      try readRecords(&connection, copy)
+      try readEvents(&connection, copy)
+      var number: Int64?
+      _ = try Self.read { () throws(NetworkError) in
+        number = try connection.number("SELECT value FROM meta WHERE key = 'revision'")
+      }
+      revision = max(revision, UInt64(clamping: number ?? 1))
+    } catch  where error.code == .damagedRecord {
+      lost.append("everything: \(Self.sentence(error))")
+    }
+  }
+
+  private mutating func readRecords(_ connection: inout SQLiteConnection, _ file: FilePath) throws(NetworkError) {
+    let coder = RecordCoder()
+    var found: Set<StoreRecord.Key> = []
+    var records: [StoreRecord] = []
+    var newest: UInt64 = 1
+    var faults: [StoreRecord.Key: String] = [:]
+    var strangers: [String] = []
+    let table = Rows(table: "records", columns: "kind, id, value, revision", number: "rowid")
+    try table.each(&connection) { row in
+      newest = max(newest, UInt64(clamping: row.number(4) ?? 1))
+      var key: StoreRecord.Key?
+      do throws(NetworkError) {
+        let named = try RecordCoder.key(kind: row.text(1), id: row.text(2), file)
+        key = named
+        let record = try coder.record(named, row.text(3), file)
+        if found.insert(named).inserted { records.append(record) }
+      } catch {
+        if let key { faults[key] = Self.sentence(error) } else { strangers.append(Self.sentence(error)) }
+      }
+    }
+    revision = max(revision, newest)
+    self.records = records
+    // The index knows of rows whose page is gone.
+    var indexed: Set<StoreRecord.Key> = []
+    var isIndexWhole = true
+    for order in ["ASC", "DESC"] {
+      let sql =
+        "SELECT kind, id FROM records INDEXED BY sqlite_autoindex_records_1 ORDER BY kind \(order), id \(order)"
+      let result: Void? = try Self.read { () throws(NetworkError) in
+        try connection.each(sql) { (row) throws(NetworkError) in
+          if let kind = StoreRecord.Key.Kind(rawValue: row.text(0)) {
+            indexed.insert(StoreRecord.Key(kind, row.text(1)))
+          }
+        }
+      }
+      if result == nil { isIndexWhole = false }
+    }
+    for key in indexed.subtracting(found) where faults[key] == nil {
+      faults[key] = "the \(key.title): its page is damaged"
+    }
+    lost += strangers + faults.filter { !found.contains($0.key) }.map(\.value).sorted()
+    if !isIndexWhole { lost.append("possibly more records: the index that names them is damaged too") }
+  }
+
+  private mutating func readEvents(_ connection: inout SQLiteConnection, _ file: FilePath) throws(NetworkError) {
+    let coder = RecordCoder()
+    var events: [UInt64: NetworkEvent] = [:]
+    var faults: [String] = []
+    try Rows(table: "events", columns: "value", number: "number").each(&connection) { row in
+      let number = row.number(0) ?? 0
+      do throws(NetworkError) { events[UInt64(clamping: number)] = try coder.event(number, row.text(1), file) } catch {
+        faults.append(Self.sentence(error))
+      }
+    }
+    self.events = events.map { (number: $0.key, event: $0.value) }.sorted { $0.number < $1.number }
+    lost += faults
+  }
+
+  /// What went wrong, without what to do about it.
+  private static func sentence(_ error: NetworkError) -> String {
+    String(error.reason.split(separator: "; SQLiteStore.recover", maxSplits: 1).first ?? "")
+  }
+
+  /// What `body` gives; nil when damage is in the way.
+  fileprivate static func read<Value>(_ body: () throws(NetworkError) -> Value) throws(NetworkError) -> Value? {
+    do { return try body() } catch  where error.code == .damagedRecord { return nil }
+  }
+}
+
+/// The rows of a table whose pages may be damaged, found from both ends and, between the first damage and the last, one by
+/// one.
+private struct Rows {
+  var table: String
+  var columns: String
+  /// The column of their integer key.
+  var number: String
+
+  /// Hands over each row that can be read, once or more, its number before its columns.
+  func each(_ connection: inout SQLiteConnection, _ body: (SQLiteStatement) -> Void) throws(NetworkError) {
+    let select = "SELECT \(number), \(columns) FROM \(table)"
+    var first: Int64 = .min
+    let whole: Void? = try Salvage.read { () throws(NetworkError) in
+      try connection.each("\(select) ORDER BY \(number)") { row in
+        first = row.number(0) ?? first
+        body(row)
+      }
+    }
+    if whole != nil { return }
+    var last: Int64 = .max
+    _ = try Salvage.read { () throws(NetworkError) in
+      try connection.each("\(select) ORDER BY \(number) DESC") { row in
+        last = row.number(0) ?? last
+        body(row)
+      }
+    }
+    // Without an end to go by, numbers start at 1 and rise by 1.
+    let gap =
+      (first == .min ? 1 : first + 1)..<(last == .max ? (first == .min ? 1 : first + 1) + 100_000 : max(last, 1))
+    guard !gap.isEmpty else { return }
+    for candidate in gap {
+      _ = try Salvage.read { () throws(NetworkError) in
+        try connection.each("\(select) WHERE \(number) = ?", [.number(candidate)]) { row in body(row) }
+      }
+    }
+  }
+}

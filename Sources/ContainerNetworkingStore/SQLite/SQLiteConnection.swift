@@ -1,0 +1,97 @@
+import CSQLite
+import NetworkPrimitives
+import SystemPackage
+
+/// A connection to a database file. One thread at a time may use it: whoever holds it sees to that.
+///
+/// Unsafe code: SQLite's handle is opened in `init`, never leaves this file but to `SQLiteStatement`, and is closed by
+/// `sqlite3_close_v2`, which waits for the last statement.
+@safe struct SQLiteConnection: ~Copyable {
+  /// The database file.
+  let file: FilePath
+  private let handle: OpaquePointer
+  private var statements: [String: SQLiteStatement] = [:]
+
+  /// Opens a file, or makes one.
+  ///
+  /// - Parameter patience: How long a call waits for another's transaction, milliseconds.
+  init(_ file: FilePath, creates: Bool = false, isReadOnly: Bool = false, patience: Int32 = 10_000)
+    throws(NetworkError)
+  {
+    self.file = file
+    var opened: OpaquePointer?
+    let access = isReadOnly ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | (creates ? SQLITE_OPEN_CREATE : 0)
+    // No mutex in SQLite: the store has one around it.
+    let result = unsafe sqlite3_open_v2(
+      file.string, &opened, access | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, nil)
+    guard result == SQLITE_OK, let opened = unsafe opened else {
+      let failure = SQLiteFailure(
+        code: result, message: unsafe String(cString: sqlite3_errstr(result)),
+        systemError: unsafe opened.map { unsafe sqlite3_system_errno($0) } ?? 0, statement: "open")
+      unsafe sqlite3_close_v2(opened)
+      throw failure.error(file)
+    }
+    unsafe handle = opened
+    unsafe sqlite3_busy_timeout(opened, patience)
+  }
+
+  deinit { unsafe sqlite3_close_v2(handle) }
+
+  /// Runs statements that give no rows, unprepared: for what is done once.
+  func execute(_ sql: String) throws(NetworkError) {
+    let result = unsafe sqlite3_exec(handle, sql, nil, nil, nil)
+    guard result == SQLITE_OK else { throw failure(result, sql).error(file) }
+  }
+
+  /// Runs a statement that gives no rows.
+  mutating func run(_ sql: String, _ values: SQLiteValue...) throws(NetworkError) {
+    try each(sql, values) { (_) throws(NetworkError) in }
+  }
+
+  /// The first column of the first row, when that is a number.
+  mutating func number(_ sql: String, _ values: SQLiteValue...) throws(NetworkError) -> Int64? {
+    var number: Int64?
+    try each(sql, values) { (row) throws(NetworkError) in number = number ?? row.number(0) }
+    return number
+  }
+
+  /// Runs a statement and hands over each row. The statement is kept prepared for the next time; `body` must not run the
+  /// same one.
+  mutating func each(
+    _ sql: String, _ values: [SQLiteValue] = [], _ body: (SQLiteStatement) throws(NetworkError) -> Void
+  ) throws(NetworkError) {
+    let statement = try prepared(sql)
+    defer { statement.reset() }
+    try check(statement.bind(values), sql)
+    while true {
+      let result = statement.step()
+      if result == SQLITE_DONE { return }
+      guard result == SQLITE_ROW else { throw failure(result, sql).error(file) }
+      try body(statement)
+    }
+  }
+
+  /// Whether a transaction is open.
+  var isInTransaction: Bool { unsafe sqlite3_get_autocommit(handle) == 0 }
+
+  private mutating func prepared(_ sql: String) throws(NetworkError) -> SQLiteStatement {
+    if let statement = statements[sql] { return statement }
+    var handle: OpaquePointer?
+    let flags = UInt32(SQLITE_PREPARE_PERSISTENT)
+    try check(unsafe sqlite3_prepare_v3(self.handle, sql, -1, flags, &handle, nil), sql)
+    guard let handle = unsafe handle else { throw failure(SQLITE_MISUSE, sql).error(file) }
+    let statement = unsafe SQLiteStatement(handle)
+    statements[sql] = statement
+    return statement
+  }
+
+  private func check(_ result: CInt, _ sql: String) throws(NetworkError) {
+    guard result == SQLITE_OK else { throw failure(result, sql).error(file) }
+  }
+
+  private func failure(_ result: CInt, _ sql: String) -> SQLiteFailure {
+    SQLiteFailure(
+      code: result, message: unsafe String(cString: sqlite3_errmsg(handle)),
+      systemError: unsafe sqlite3_system_errno(handle), statement: sql)
+  }
+}

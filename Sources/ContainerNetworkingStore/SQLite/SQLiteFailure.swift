@@ -1,0 +1,51 @@
+import CSQLite
+import NetworkPrimitives
+import SystemPackage
+
+/// What SQLite says when it refuses: its extended result code (https://sqlite.org/rescode.html), its sentence, the
+/// `errno` beneath it, and the statement.
+struct SQLiteFailure {
+  var code: CInt
+  var message: String
+  var systemError: CInt
+  var statement: String
+
+  /// As the error that callers get.
+  func error(_ file: FilePath) -> NetworkError {
+    let primary = code & 0xff
+    let sentence = "SQLite says \"\(message)\" (\(code)) at: \(statement)"
+    switch primary {
+    case SQLITE_CORRUPT, SQLITE_NOTADB, SQLITE_FORMAT: return Damage.error(file, sentence)
+    case SQLITE_BUSY, SQLITE_LOCKED:
+      return error(.inUse, file, sentence + "; another process has held the database for long: fuser(1) names it")
+    case SQLITE_READONLY, SQLITE_PERM, SQLITE_AUTH:
+      return error(.permissionDenied, file, sentence + "; the directory and its files must be writable")
+    case SQLITE_FULL:
+      // SQLite keeps ENOSPC to itself.
+      return error(.kernelRefused, file, sentence, Errno.noSpace)
+    default:
+      guard systemError > 0 else { return error(.kernelRefused, file, sentence) }
+      let errno = Errno(rawValue: systemError)
+      return error(errno == .noSpace ? .kernelRefused : NetworkError.Code(errno), file, sentence, errno)
+    }
+  }
+
+  private func error(
+    _ code: NetworkError.Code, _ file: FilePath, _ reason: String, _ errno: Errno? = nil
+  ) -> NetworkError {
+    NetworkError(
+      code, operation: "use the store \(file)", reason: reason,
+      kernel: errno.map { KernelReport(errno: $0, request: statement, message: message) })
+  }
+}
+
+/// Something in a store's file that cannot be read.
+enum Damage {
+  /// Names the file, what is damaged, and the way out.
+  static func error(_ file: FilePath, _ what: String) -> NetworkError {
+    NetworkError(
+      .damagedRecord, operation: "read the store \(file)",
+      reason: what + "; SQLiteStore.recover(at: \"\(file.removingLastComponent())\") saves what can be read into a new "
+        + "file and keeps this one")
+  }
+}

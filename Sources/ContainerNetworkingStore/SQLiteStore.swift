@@ -1,0 +1,83 @@
+public import ContainerNetworking
+public import NetworkPrimitives
+import Synchronization
+public import SystemPackage
+
+/// A store on disk, in an SQLite database: it outlives its processes, and is shared by any number of them on one machine.
+///
+/// Usable from any thread; calls block. The directory must be on a local file system: locks and shared memory are files in
+/// it.
+public final class SQLiteStore: Store {
+  private let owners: Owners
+  private let database: Mutex<StateDatabase>
+  private let host: Mutex<LockFile>
+
+  /// Opens the store in a directory, which is made, for its owner alone, if it is not there; its parent must be.
+  ///
+  /// - Throws: `.damagedRecord` for a file that cannot be read, see ``recover(at:)``; `.refused` for the database of another
+  ///   application; `.unsupported` for one of a newer version of this library; `.permissionDenied`, `.notFound`,
+  ///   `.kernelRefused` as the system refuses. Nothing of a file that is there was changed then.
+  public convenience init(at directory: FilePath) throws(NetworkError) {
+    try self.init(StateDirectory(path: directory), schema: .current)
+  }
+
+  init(_ directory: StateDirectory, schema: Schema) throws(NetworkError) {
+    try directory.make()
+    host = Mutex(try LockFile(directory.hostLock))
+    let opening = try LockFile(directory.openLock)
+    try opening.lock()
+    defer { opening.unlock() }
+    owners = try Owners(directory.owners)
+    database = Mutex(try StateDatabase.open(directory, schema))
+  }
+
+  /// Different for each object.
+  public var token: String { owners.token }
+
+  /// Whether a store object with that token is there, in any process.
+  public func isAlive(_ token: String) -> Bool { owners.isAlive(token) }
+
+  /// What changed since a revision: a few microseconds when nothing did.
+  public func read(since revision: UInt64) throws(NetworkError) -> StoreDelta {
+    try database.withLock { (database) throws(NetworkError) in try database.read(since: revision) }
+  }
+
+  /// Exclusive access. `body` must not use the store; others wait for it, ten seconds at the most.
+  ///
+  /// - Throws: What `body` throws; `.inUse` when another process held the database for too long; `.kernelRefused`;
+  ///   `.damagedRecord`.
+  public func update<Value>(
+    since revision: UInt64, _ durability: StoreDurability,
+    _ body: (StoreDelta) throws(NetworkError) -> (Value, [StoreChange])
+  ) throws(NetworkError) -> (Value, UInt64) {
+    var value: Value?
+    let revision = try database.withLock { (database) throws(NetworkError) in
+      let delta = try database.begin(since: revision, durability)
+      let changes: [StoreChange]
+      do throws(NetworkError) { (value, changes) = try body(delta) } catch {
+        database.rollBack()
+        throw error
+      }
+      return try database.commit(changes, over: delta.revision)
+    }
+    guard let value else { fatalError("an update that did not run its body has thrown") }
+    return (value, revision)
+  }
+
+  /// One at a time, in all processes. `body` may use the store, but for this.
+  public func exclusively<Value>(_ body: () throws(NetworkError) -> Value) throws(NetworkError) -> Value {
+    var value: Value?
+    try host.withLock { (lock) throws(NetworkError) in
+      try lock.lock()
+      defer { lock.unlock() }
+      value = try body()
+    }
+    guard let value else { fatalError("a body that was not run has thrown") }
+    return value
+  }
+
+  /// The events that are kept: the last 1,000.
+  public func events(after number: UInt64) throws(NetworkError) -> [(number: UInt64, event: NetworkEvent)] {
+    try database.withLock { (database) throws(NetworkError) in try database.events(after: number) }
+  }
+}
