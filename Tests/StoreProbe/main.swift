@@ -10,39 +10,44 @@ import SystemPackage
 
 let arguments = Array(CommandLine.arguments.dropFirst())
 guard arguments.count >= 2 else {
-  fatalError("usage: store-probe open|hold|write|stall|count|exclude DIRECTORY [NUMBER]")
+  fatalError("usage: store-probe open|hold|write|save|stall|count|exclude DIRECTORY [NUMBER]")
 }
 let directory = FilePath(arguments[1])
 let number = arguments.count > 2 ? Int(arguments[2]) ?? 0 : 0
 
-func say(_ text: String) {
-  print(text)
-  unsafe fflush(stdout)
-}
+func say(_ text: String) throws { try FileDescriptor.standardOutput.writeAll(Array("\(text)\n".utf8)) }
 
 do {
   switch arguments[0] {
   case "open":  // as many as there are, at the same moment
     _ = readLine()
     let store = try SQLiteStore(at: directory)
-    say("open \(try store.read(since: 0).revision)")
+    try say("open \(store.read(since: 0).revision)")
   case "hold":  // opens it and stays
     let store = try SQLiteStore(at: directory)
-    say(store.token)
+    try say(store.token)
     _ = readLine()
-    say(store.token)
+    try say(store.token)
   case "write":  // endpoint after endpoint, each told of when it is saved
     let store = try SQLiteStore(at: directory)
     for index in 0..<number {
       let endpoint = try Samples.endpoint(index)
       let (_, revision) = try store.update(since: 0, .process) { _ in ((), [.save(.endpoint(endpoint))]) }
-      say("\(index) \(revision)")
+      try say("\(index) \(revision)")
     }
+  case "save":  // one record, as durable as is said
+    let store = try SQLiteStore(at: directory)
+    let host = try Samples.host(1)
+    _ = try store.update(since: 0, .process) { _ in ((), [.save(.host(host))]) }
+    try say("opened")
+    let durability: StoreDurability = arguments.last == "power" ? .power : .process
+    _ = try store.update(since: 0, durability) { _ in ((), [.save(.host(host))]) }
+    try say("saved")
   case "stall":  // within an update that has written
     let store = try SQLiteStore(at: directory)
     let endpoint = try Samples.endpoint(number)
     _ = try store.update(since: 0, .process) { _ in
-      say("within")
+      do { try say("within") } catch { fatalError("\(error)") }
       _ = readLine()
       return ((), [.save(.endpoint(endpoint))])
     }
@@ -58,7 +63,7 @@ do {
         return ((), [.save(.host(next))])
       }
     }
-    say("done")
+    try say("done")
   case "exclude":  // the same with a plain file that nothing else protects
     _ = readLine()
     let store = try SQLiteStore(at: directory)
@@ -76,10 +81,10 @@ do {
         } catch { fatalError("\(error)") }
       }
     }
-    say("done")
+    try say("done")
   default: fatalError("no such command: \(arguments[0])")
   }
 } catch let error as NetworkError {
-  say("error \(error.code) \(error)")
+  try say("error \(error.code) \(error)")
   exit(1)
 }

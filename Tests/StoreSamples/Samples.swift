@@ -23,4 +23,43 @@ public enum Samples {
     let text = #"{"stamp": "sample", "sysctls": {"number": "\#(number)"}, "uplinks": []}"#
     return try JSONDecoder().decode(HostRecord.self, from: Data(text.utf8))
   }
+
+  /// A network with a subnet of each family.
+  public static func network(_ name: String) throws -> NetworkRecord {
+    let text = """
+      {"id": "\(String(repeating: "ab", count: 32))", "name": "\(name)", "created": 1767225600123456789, "driver": "bridge",
+       "bridge": "cn0", "adoptsBridge": false, "subnets": [
+         {"subnet": "172.18.0.0/16", "gateway": "172.18.0.1", "auxiliaryAddresses": {"router": "172.18.0.9"}},
+         {"subnet": "fd00::/64", "gateway": "fd00::1", "auxiliaryAddresses": {}}],
+       "isInternal": false, "mtu": 1500, "policy": \(try policy), "interfacePrefix": "eth", "options": {"a": "b"},
+       "labels": {"ä": "\\"quoted\\"\\n"}, "phase": "ready", "owner": ""}
+      """
+    return try JSONDecoder().decode(NetworkRecord.self, from: Data(text.utf8))
+  }
+
+  private static var policy: String {
+    get throws { String(decoding: try JSONEncoder().encode(NetworkPolicy()), as: UTF8.self) }
+  }
+
+  /// The sandbox of a container.
+  public static func sandbox(_ container: String) throws -> SandboxRecord {
+    let text = """
+      {"container": "\(container)", "mode": \(try mode), "sandboxID": "\(String(repeating: "cd", count: 32))",
+       "namespacePath": "/run/netns/x", "namespaceInode": 18446744073709551615, "ownsNamespace": true, "warnings": [],
+       "phase": "stopped", "owner": ""}
+      """
+    return try JSONDecoder().decode(SandboxRecord.self, from: Data(text.utf8))
+  }
+
+  private static var mode: String {
+    get throws { String(decoding: try JSONEncoder().encode(NetworkMode.bridge), as: UTF8.self) }
+  }
+
+  /// Where a pool stands.
+  public static func pool() throws -> PoolRecord {
+    let text = """
+      {"networkID": "\(String(repeating: "ab", count: 32))", "family": 10, "cursor": "fd00::7", "resting": ["fd00::5"]}
+      """
+    return try JSONDecoder().decode(PoolRecord.self, from: Data(text.utf8))
+  }
 }

@@ -54,16 +54,17 @@ struct RecordCoder {
     return StoreRecord.Key(kind, id)
   }
 
-  private func encode(_ value: some Encodable, _ title: String) throws(NetworkError) -> String {
+  private func encode(_ value: some Encodable, _ title: @autoclosure () -> String) throws(NetworkError) -> String {
     do { return String(decoding: try encoder.encode(value), as: UTF8.self) } catch {
-      throw NetworkError(.invalidValue, operation: "write down the \(title)", reason: "it has no JSON form: \(error)")
+      throw NetworkError(.invalidValue, operation: "write down the \(title())", reason: "it has no JSON form: \(error)")
     }
   }
 
-  private func decode<Value: Decodable>(_ text: String, _ title: String, _ file: FilePath) throws(NetworkError) -> Value
+  private func decode<Value: Decodable>(_ text: String, _ title: @autoclosure () -> String, _ file: FilePath)
+    throws(NetworkError) -> Value
   {
     do { return try decoder.decode(Value.self, from: Data(text.utf8)) } catch {
-      throw Damage.error(file, "the \(title) cannot be decoded: \(error)")
+      throw Damage.error(file, "the \(title()) cannot be decoded: \(error)")
     }
   }
 }

@@ -93,6 +93,13 @@ struct StateDatabase: ~Copyable {
   /// How many updates there were.
   mutating func revision() throws(NetworkError) -> UInt64 { try UInt64(meta("revision")) }
 
+  /// SQLite's own settings, as they are.
+  mutating func settings() throws(NetworkError) -> (journal: String, synchronous: Int64) {
+    var journal = ""
+    try connection.each("PRAGMA journal_mode") { row in journal = row.text(0) }
+    return (journal, try connection.number("PRAGMA synchronous") ?? -1)
+  }
+
   private mutating func meta(_ key: String) throws(NetworkError) -> Int64 {
     guard let number = try connection.number("SELECT value FROM meta WHERE key = ?", .text(key)), number >= 0 else {
       throw Damage.error(connection.file, "the row \"\(key)\" of the table meta is missing or no number")
@@ -118,7 +125,7 @@ struct StateDatabase: ~Copyable {
     // Of one update, removals come first: what was removed and saved again is there.
     let sql =
       isComplete
-      ? "SELECT kind, id, value FROM records ORDER BY revision"
+      ? "SELECT kind, id, value FROM records ORDER BY rowid"
       : """
       SELECT kind, id, NULL, revision AS revision, 0 AS step FROM removed WHERE revision > ?1
       UNION ALL SELECT kind, id, value, revision, 1 FROM records WHERE revision > ?1 ORDER BY revision, step

@@ -1,0 +1,175 @@
+import ContainerNetworking
+import ContainerNetworkingStore
+import NetworkPrimitives
+import StoreSamples
+import Synchronization
+import Testing
+
+/// The stores that are held to one contract.
+enum StoreKind: String, CaseIterable, Sendable, CustomTestStringConvertible {
+  case memory
+  case sqlite
+
+  var testDescription: String { rawValue }
+}
+
+/// What every store does.
+@Suite struct StoreContract {
+  let directory: TemporaryDirectory
+
+  init() throws { directory = try TemporaryDirectory() }
+
+  func make(_ kind: StoreKind) throws -> any Store {
+    switch kind {
+    case .memory: MemoryStore()
+    case .sqlite: try SQLiteStore(at: directory.store)
+    }
+  }
+
+  @Test(arguments: StoreKind.allCases) func beginsEmptyAndComplete(kind: StoreKind) throws {
+    let delta = try make(kind).read(since: 0)
+    #expect(delta.isComplete)
+    #expect(delta.changes.isEmpty)
+    #expect(delta.revision > 0)
+  }
+
+  @Test(arguments: StoreKind.allCases) func keepsRecordsOfEveryKind(kind: StoreKind) throws {
+    let store = try make(kind)
+    let endpoint = try Samples.endpoint(1)
+    let host = try Samples.host(1)
+    let network = try Samples.network("blue")
+    let sandbox = try Samples.sandbox("web")
+    let pool = try Samples.pool()
+    let records: [StoreRecord] = [
+      .endpoint(endpoint), .host(host), .network(network), .sandbox(sandbox), .pool(pool),
+    ]
+    #expect(Set(records.map(\.key.kind)).count == StoreRecord.Key.Kind.allCases.count)
+    _ = try store.update(since: 0, .process) { _ in ((), records.map { .save($0) }) }
+    let kept = try store.records()
+    #expect(kept == Set(records))
+  }
+
+  @Test(arguments: StoreKind.allCases) func replacesAndRemovesByKey(kind: StoreKind) throws {
+    let store = try make(kind)
+    let old = try Samples.endpoint(1, phase: .creating)
+    let new = try Samples.endpoint(1, phase: .ready)
+    let other = try Samples.endpoint(2)
+    try store.write(.save(.endpoint(old)), .save(.endpoint(other)))
+    try store.write(.save(.endpoint(new)))
+    #expect(try store.records() == [.endpoint(new), .endpoint(other)])
+    try store.write(.remove(StoreRecord.endpoint(new).key), .remove(StoreRecord.Key(.network, "none of that id")))
+    #expect(try store.records() == [.endpoint(other)])
+  }
+
+  @Test(arguments: StoreKind.allCases) func countsEachUpdateThatChangesSomething(kind: StoreKind) throws {
+    let store = try make(kind)
+    let first = try store.read(since: 0).revision
+    let endpoint = try Samples.endpoint(1)
+    let second = try store.write(.save(.endpoint(endpoint)))
+    #expect(second == first + 1)
+    let (value, third) = try store.update(since: second, .power) { delta in (delta.changes.count, []) }
+    #expect(value == 0)
+    #expect(third == second)
+    let delta = try store.read(since: second)
+    #expect(!delta.isComplete && delta.changes.isEmpty && delta.revision == second)
+  }
+
+  @Test(arguments: StoreKind.allCases) func savesNothingOfAnUpdateThatThrows(kind: StoreKind) throws {
+    let store = try make(kind)
+    let revision = try store.read(since: 0).revision
+    let error = refusal { () throws(NetworkError) in
+      _ = try store.update(since: 0, .process) { (_) throws(NetworkError) -> (Void, [StoreChange]) in
+        throw NetworkError(.exhausted, operation: "test")
+      }
+    }
+    #expect(error?.code == .exhausted)
+    #expect(try store.read(since: 0).revision == revision)
+    let endpoint = try Samples.endpoint(1)
+    #expect(try store.write(.save(.endpoint(endpoint))) == revision + 1)
+  }
+
+  @Test(arguments: StoreKind.allCases) func givesAnUpdateWhatChangedBefore(kind: StoreKind) throws {
+    let store = try make(kind)
+    let endpoint = try Samples.endpoint(1)
+    try store.write(.save(.endpoint(endpoint)))
+    let (seen, _) = try store.update(since: 0, .process) { delta in (delta, []) }
+    #expect(seen.isComplete)
+    #expect(seen.changes == [.save(.endpoint(endpoint))])
+  }
+
+  @Test(arguments: StoreKind.allCases) func isCompleteForARevisionThatItNeverHad(kind: StoreKind) throws {
+    let store = try make(kind)
+    let endpoint = try Samples.endpoint(1)
+    let revision = try store.write(.save(.endpoint(endpoint)))
+    let delta = try store.read(since: revision + 1_000)
+    #expect(delta.isComplete)
+    #expect(delta.changes == [.save(.endpoint(endpoint))])
+    #expect(delta.revision == revision)
+  }
+
+  @Test(arguments: StoreKind.allCases) func numbersEventsAndDropsTheOldest(kind: StoreKind) throws {
+    let store = try make(kind)
+    for count in 1...1_010 {
+      try store.write(.event(NetworkEvent(.connect, networkID: "id", network: "blue", container: "c\(count)")))
+    }
+    let events = try store.events(after: 0)
+    #expect(events.map(\.number) == Array(11...1_010))
+    #expect(events.map { $0.event.container } == (11...1_010).map { "c\($0)" })
+    #expect(try store.events(after: 1_008).map(\.number) == [1_009, 1_010])
+    #expect(try store.events(after: 1_010).isEmpty)
+    #expect(try store.events(after: .max).isEmpty)
+    #expect(try store.read(since: 0).changes.isEmpty)
+  }
+
+  @Test(arguments: StoreKind.allCases) func runsOneExclusiveBodyAtATime(kind: StoreKind) async throws {
+    let store = try make(kind)
+    let counter = Counter()
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      for _ in 0..<8 {
+        group.addTask { for _ in 0..<50 { try store.exclusively { counter.addSlowly() } } }
+      }
+      try await group.waitForAll()
+    }
+    #expect(counter.value == 400)
+    let error = refusal { () throws(NetworkError) in
+      try store.exclusively { () throws(NetworkError) in throw NetworkError(.refused, operation: "test") }
+    }
+    #expect(error?.code == .refused)
+  }
+
+  @Test(arguments: StoreKind.allCases) func isUsedByManyThreadsAtOnce(kind: StoreKind) async throws {
+    let store = try make(kind)
+    let first = try store.read(since: 0).revision
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      for task in 0..<8 {
+        group.addTask {
+          for index in 0..<25 {
+            let endpoint = try Samples.endpoint(task * 25 + index)
+            try store.write(.save(.endpoint(endpoint)))
+            _ = try store.read(since: 0)
+          }
+        }
+      }
+      try await group.waitForAll()
+    }
+    #expect(try store.records().count == 200)
+    #expect(try store.read(since: 0).revision == first + 200)
+  }
+
+  @Test(arguments: StoreKind.allCases) func itsOwnTokenIsAlive(kind: StoreKind) throws {
+    let store = try make(kind)
+    #expect(store.isAlive(store.token))
+  }
+}
+
+/// A number that loses additions when two are made at once.
+final class Counter: Sendable {
+  private let stored = Atomic(0)
+  var value: Int { stored.load(ordering: .relaxed) }
+
+  func addSlowly() {
+    let before = stored.load(ordering: .relaxed)
+    for _ in 0..<1_000 { _ = stored.load(ordering: .relaxed) }
+    stored.store(before + 1, ordering: .relaxed)
+  }
+}
