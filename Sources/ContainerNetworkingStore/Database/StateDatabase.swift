@@ -47,7 +47,8 @@ struct StateDatabase: ~Copyable {
     try remove(draft)
     do {
       // Without a journal that would outlive it.
-      var connection = try SQLiteConnection(draft, creates: true)
+      try Files.create(draft)
+      var connection = try SQLiteConnection(draft)
       try schema.migrate(&connection)
       var database = StateDatabase(connection, schema)
       try fill(&database)
@@ -91,7 +92,7 @@ struct StateDatabase: ~Copyable {
   // MARK: - Reading
 
   /// How many updates there were.
-  mutating func revision() throws(NetworkError) -> UInt64 { try UInt64(meta("revision")) }
+  mutating func revision() throws(NetworkError) -> UInt64 { try meta("revision") }
 
   /// SQLite's own settings, as they are.
   mutating func settings() throws(NetworkError) -> (journal: String, synchronous: Int64) {
@@ -100,11 +101,18 @@ struct StateDatabase: ~Copyable {
     return (journal, try connection.number("PRAGMA synchronous") ?? -1)
   }
 
-  private mutating func meta(_ key: String) throws(NetworkError) -> Int64 {
-    guard let number = try connection.number("SELECT value FROM meta WHERE key = ?", .text(key)), number >= 0 else {
-      throw Damage.error(connection.file, "the row \"\(key)\" of the table meta is missing or no number")
+  private mutating func meta(_ key: String) throws(NetworkError) -> UInt64 {
+    let number = try connection.number("SELECT value FROM meta WHERE key = ?", .text(key))
+    guard let count = Self.count(number) else {
+      throw Damage.error(connection.file, "the row \"\(key)\" of the table meta is missing or no count")
     }
-    return number
+    return count
+  }
+
+  /// A number that something was counted up to; nil for one that only damage explains.
+  static func count(_ number: Int64?) -> UInt64? {
+    guard let number, number >= 0, number < 1 << 62 else { return nil }
+    return UInt64(number)
   }
 
   /// What changed since a revision.
@@ -120,7 +128,7 @@ struct StateDatabase: ~Copyable {
     let current = try self.revision()
     if current == revision { return StoreDelta(isComplete: false, changes: [], revision: revision) }
     try schema.check(&connection)
-    let known = try UInt64(max(1, meta("removals_known_since")))
+    let known = try max(1, meta("removals_known_since"))
     let isComplete = revision > current || revision < known
     // Of one update, removals come first: what was removed and saved again is there.
     let sql =

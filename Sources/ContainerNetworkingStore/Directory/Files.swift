@@ -25,6 +25,15 @@ enum Files {
     }
   }
 
+  /// Makes an empty file for its owner alone; SQLite gives what it puts beside it the same permissions.
+  static func create(_ path: FilePath) throws(NetworkError) {
+    try attempt("open", path) {
+      try FileDescriptor.open(
+        path, .writeOnly, options: [.create, .exclusiveCreate, .closeOnExec], permissions: .ownerReadWrite
+      ).close()
+    }
+  }
+
   /// Copies a file's bytes to a new one.
   static func copy(_ path: FilePath, to copy: FilePath) throws(NetworkError) {
     try attempt("copy", path) {

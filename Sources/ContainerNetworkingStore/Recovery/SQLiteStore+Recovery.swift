@@ -52,11 +52,11 @@ extension SQLiteStore {
   private static func replace(_ file: FilePath) throws(NetworkError) -> StoreRecovery {
     let copy = Files.with(".salvage", file)
     try StateDatabase.remove(copy)
+    defer { try? StateDatabase.remove(copy) }
     for suffix in ["", "-wal"] where Files.exists(Files.with(suffix, file)) {
       try Files.copy(Files.with(suffix, file), to: Files.with(suffix, copy))
     }
     let salvage = try Salvage(copy: copy)
-    try StateDatabase.remove(copy)
     let damaged = Files.with(".damaged-\(Timestamp.now())", file)
     // Both names, until the new file has the first: there is no moment without a database.
     try Files.link(file, as: damaged)

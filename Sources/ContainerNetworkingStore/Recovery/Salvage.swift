@@ -25,7 +25,7 @@ struct Salvage {
       _ = try Self.read { () throws(NetworkError) in
         number = try connection.number("SELECT value FROM meta WHERE key = 'revision'")
       }
-      revision = max(revision, UInt64(clamping: number ?? 1))
+      revision = max(revision, StateDatabase.count(number) ?? 1)
     } catch  where error.code == .damagedRecord {
       lost.append("everything: \(Self.sentence(error))")
     }
@@ -40,7 +40,7 @@ struct Salvage {
     var strangers: [String] = []
     let table = Rows(table: "records", columns: "kind, id, value, revision", number: "rowid")
     try table.each(&connection) { row in
-      newest = max(newest, UInt64(clamping: row.number(4) ?? 1))
+      newest = max(newest, StateDatabase.count(row.number(4)) ?? 1)
       var key: StoreRecord.Key?
       do throws(NetworkError) {
         let named = try RecordCoder.key(kind: row.text(1), id: row.text(2), file)
@@ -80,8 +80,8 @@ struct Salvage {
     var events: [UInt64: NetworkEvent] = [:]
     var faults: [String] = []
     try Rows(table: "events", columns: "value", number: "number").each(&connection) { row in
-      let number = row.number(0) ?? 0
-      do throws(NetworkError) { events[UInt64(clamping: number)] = try coder.event(number, row.text(1), file) } catch {
+      guard let number = StateDatabase.count(row.number(0)) else { return }
+      do throws(NetworkError) { events[number] = try coder.event(Int64(number), row.text(1), file) } catch {
         faults.append(Self.sentence(error))
       }
     }
@@ -126,14 +126,28 @@ private struct Rows {
         body(row)
       }
     }
-    // Without an end to go by, numbers start at 1 and rise by 1.
-    let gap =
-      (first == .min ? 1 : first + 1)..<(last == .max ? (first == .min ? 1 : first + 1) + 100_000 : max(last, 1))
-    guard !gap.isEmpty else { return }
-    for candidate in gap {
-      _ = try Salvage.read { () throws(NetworkError) in
-        try connection.each("\(select) WHERE \(number) = ?", [.number(candidate)]) { row in body(row) }
+    // Without an end to go by, numbers start at 1 and rise by 1. Where the gap is wide, its edges are looked at.
+    let start = first == .min ? 1 : first
+    let end = last == .max ? start.advanced(clampedBy: 2 * Self.reach) : last
+    guard start <= end else { return }
+    let (left, right) = (
+      min(end, start.advanced(clampedBy: Self.reach)), max(start, end.advanced(clampedBy: -Self.reach))
+    )
+    for gap in left < right ? [start...left, right...end] : [start...end] {
+      for candidate in gap {
+        _ = try Salvage.read { () throws(NetworkError) in
+          try connection.each("\(select) WHERE \(number) = ?", [.number(candidate)]) { row in body(row) }
+        }
       }
     }
+  }
+
+  private static let reach: Int64 = 100_000
+}
+
+extension Int64 {
+  fileprivate func advanced(clampedBy distance: Int64) -> Int64 {
+    let (sum, overflow) = addingReportingOverflow(distance)
+    return overflow ? (distance < 0 ? .min : .max) : sum
   }
 }

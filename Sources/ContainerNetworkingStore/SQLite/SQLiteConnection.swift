@@ -12,18 +12,17 @@ import SystemPackage
   private let handle: OpaquePointer
   private var statements: [String: SQLiteStatement] = [:]
 
-  /// Opens a file, or makes one.
+  /// Opens a file that is there.
   ///
   /// - Parameter patience: How long a call waits for another's transaction, milliseconds.
-  init(_ file: FilePath, creates: Bool = false, isReadOnly: Bool = false, patience: Int32 = 10_000)
+  init(_ file: FilePath, patience: Int32 = 10_000)
     throws(NetworkError)
   {
     self.file = file
     var opened: OpaquePointer?
-    let access = isReadOnly ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | (creates ? SQLITE_OPEN_CREATE : 0)
     // No mutex in SQLite: the store has one around it.
     let result = unsafe sqlite3_open_v2(
-      file.string, &opened, access | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, nil)
+      file.string, &opened, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, nil)
     guard result == SQLITE_OK, let opened = unsafe opened else {
       let failure = SQLiteFailure(
         code: result, message: unsafe String(cString: sqlite3_errstr(result)),
