@@ -73,6 +73,10 @@ struct FirewallElements {
     }
   }
 
+  private func contains(_ element: NftElement, in set: NftSet) -> Bool {
+    list.contains { $0.set.name == set.name && $0.elements.contains(element) }
+  }
+
   mutating func add(_ other: FirewallElements) {
     for (set, elements) in other.list { for element in elements { add(element, to: set) } }
   }
@@ -112,7 +116,9 @@ struct FirewallElements {
         let transport = NftValue.number(port.transport.number)
         if isRouted {
           let key = NftValue.concatenation(address, .concatenation(transport, .port(port.containerPort)))
-          add(NftElement(key), to: FirewallSets.routedPorts.of(family))
+          // A container port that is published as several of the host's is one here.
+          let set = FirewallSets.routedPorts.of(family)
+          if !contains(NftElement(key), in: set) { add(NftElement(key), to: set) }
           continue
         }
         let key = NftValue.concatenation(transport, .port(port.hostPort))
