@@ -53,6 +53,13 @@ public struct MACAddress: Hashable, Sendable {
   /// Whether it was chosen on this machine and not by a vendor: the second lowest bit of the first byte.
   public var isLocallyAdministered: Bool { rawValue >> 41 & 1 == 1 }
 
+  /// The link-local IPv6 address of an interface that has this hardware address: `fe80::` and the modified EUI-64 of
+  /// RFC 4291, appendix A, as in fe80::42:acff:fe11:2 for 02:42:ac:11:00:02.
+  public var linkLocalAddress: IPv6Address {
+    let (vendor, rest) = (UInt128(rawValue >> 24) ^ 0x02_0000, UInt128(rawValue & 0xff_ffff))
+    return IPv6Address(rawValue: 0xfe80 << 112 | vendor << 40 | 0xfffe << 24 | rest)
+  }
+
   private static func number(_ text: some Sequence<UInt8>) -> UInt64? {
     var number: UInt64 = 0
     var separator: UInt8?

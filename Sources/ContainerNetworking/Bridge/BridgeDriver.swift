@@ -47,7 +47,9 @@ struct BridgeDriver: Sendable {
     try configureIPv6(network)
     let has = Set(try host.addresses.list(link: bridge.index).map(\.address))
     var requests = [LinkRequests.change(bridge.index, settings)]
-    for address in try addresses(of: network) where !has.contains(address) {
+    let hasLinkLocal = has.contains { $0.family == .ipv6 && $0.address.isLinkLocal }
+    for address in try addresses(of: network)
+    where !has.contains(address) && !(hasLinkLocal && address.address.isLinkLocal) {
       requests.append(AddressRequests.add(address, to: bridge.index))
     }
     requests.append(LinkRequests.change(bridge.index, LinkChange(isUp: true)))
@@ -61,6 +63,11 @@ struct BridgeDriver: Sendable {
       if let gateway = subnet.gateway {
         addresses.append(try InterfaceAddress(address: gateway, in: subnet.subnet))
       }
+    }
+    // Of a packet that it forwards, the kernel asks for the neighbour from an address of the link's own, or not at all
+    // (ndisc_send_ns in net/ipv6/ndisc.c). One that is chosen, since the kernel's takes a second.
+    if !network.isInternal, addresses.contains(where: { $0.family == .ipv6 }) {
+      addresses.append(try InterfaceAddress("fe80::1/64"))
     }
     return addresses
   }
@@ -170,6 +177,11 @@ struct BridgeDriver: Sendable {
     settings.announcesAddresses = endpoint.address(.ipv4) != nil
     var requests = [LinkRequests.change(inside, settings)]
     for address in endpoint.addresses { requests.append(AddressRequests.add(address, to: inside)) }
+    if endpoint.address(.ipv6) != nil {
+      // By this one the container asks for the gateway when it answers from another network's address.
+      let own = try InterfaceAddress(address: .v6(endpoint.macAddress.linkLocalAddress), prefixLength: 64)
+      requests.append(AddressRequests.add(own, to: inside))
+    }
     requests.append(LinkRequests.change(inside, LinkChange(isUp: true)))
     for gateway in endpoint.gateways where routes.contains(gateway.family) {
       requests.append(RouteRequests.add(Route(to: .all(gateway.family), via: gateway, link: inside)))
