@@ -41,7 +41,7 @@ struct BridgeDriver: Sendable {
         reason: "the link \"\(network.bridge)\" is no bridge but \(bridge.kind ?? "hardware"); name another one")
     }
     var settings = LinkChange()
-    settings.makesLinkLocalAddress = false
+    if !network.adoptsBridge { settings.makesLinkLocalAddress = false }
     settings.forwardsIPv4 = network.families.contains(.ipv4) && !network.isInternal
     settings.routesLoopback = network.families.contains(.ipv4)
     try configureIPv6(network)
@@ -91,23 +91,44 @@ struct BridgeDriver: Sendable {
   /// Takes rules, addresses and bridge away. Every step is tried; what failed is returned, what was gone is not a failure.
   func tearDown(_ network: NetworkRecord) -> [NetworkError] {
     var failures = attempt { () throws(NetworkError) in try firewall.remove(FirewallElements(network)) }
-    failures +=
-      network.adoptsBridge
-      ? removeAddresses(of: network)
-      : attempt { () throws(NetworkError) in
+    if let adopted = network.adopted {
+      failures += setBack(network, to: adopted)
+    } else {
+      failures += attempt { () throws(NetworkError) in
         try host.connection(.route).execute(LinkRequests.delete(named: network.bridge))
       }
+    }
     return failures
   }
 
-  private func removeAddresses(of network: NetworkRecord) -> [NetworkError] {
-    attempt { () throws(NetworkError) in
+  // MARK: - Adopted bridges
+
+  /// What a network changes of a bridge, as it is now.
+  func settings(ofBridge bridge: InterfaceName) -> [String: String] {
+    let names = [
+      "ipv4/conf/\(bridge)/forwarding", "ipv4/conf/\(bridge)/route_localnet", "ipv6/conf/\(bridge)/accept_ra",
+      "ipv6/conf/\(bridge)/force_forwarding",
+    ]
+    // One that the kernel does not have is one that will not be changed.
+    let values = names.compactMap { name in (try? host.sysctl("net/\(name)")).map { ("net/\(name)", $0) } }
+    return Dictionary(uniqueKeysWithValues: values)
+  }
+
+  private func setBack(_ network: NetworkRecord, to adopted: AdoptedBridge) -> [NetworkError] {
+    var failures = attempt { () throws(NetworkError) in
       let bridge = try host.links.get("\(network.bridge)")
-      let has = Set(try host.addresses.list(link: bridge.index).map(\.address))
+      if !adopted.isUp { try host.links.setDown(index: bridge.index) }
+      let has = Set(try host.addresses.list(link: bridge.index).map(\.address)).subtracting(adopted.addresses)
       for address in try addresses(of: network) where has.contains(address) {
         try host.addresses.remove(address, from: bridge.index)
       }
     }
+    for (name, value) in adopted.sysctls.sorted(by: { $0.key < $1.key }) {
+      failures += attempt { () throws(NetworkError) in
+        if try host.sysctl(name) != value { try host.setSysctl(name, to: value) }
+      }
+    }
+    return failures
   }
 
   // MARK: - Endpoints

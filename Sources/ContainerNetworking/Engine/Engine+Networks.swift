@@ -19,15 +19,15 @@ extension Engine {
     let operation = "create network \"\(name)\""
     var options = options
     let faults = check(options, operation)
-    let adopts: Bool
+    let adopted: AdoptedBridge?
     let surroundings: Surroundings
     do throws(NetworkError) {
-      adopts = try adoptedBridge(name, &options)
+      adopted = try adoptedBridge(name, &options)
       surroundings = try self.surroundings()
     } catch { throw undone(operation, error, leftovers: []) }
     let wanted = options
     let planned = try transaction { (transaction) throws(NetworkError) in
-      let record = try plan(name, wanted, faults, adopts, surroundings, transaction.state)
+      let record = try plan(name, wanted, faults, adopted, surroundings, transaction.state)
       transaction.save(.network(record))
       return record
     }
@@ -148,11 +148,13 @@ extension Engine {
   }
 
   /// A bridge that exists is adopted, with the addresses that it has, where the user names no others.
-  private func adoptedBridge(_ network: String, _ options: inout NetworkOptions) throws(NetworkError) -> Bool {
-    guard let name = options.bridge else { return false }
+  private func adoptedBridge(
+    _ network: String, _ options: inout NetworkOptions
+  ) throws(NetworkError) -> AdoptedBridge? {
+    guard let name = options.bridge else { return nil }
     let link: Link
     do throws(NetworkError) { link = try host.links.get("\(name)") } catch {
-      if error.code == .notFound { return false }
+      if error.code == .notFound { return nil }
       throw error
     }
     // Nobody has named that one: it is a remainder, or somebody else's.
@@ -167,17 +169,19 @@ extension Engine {
         .conflictingOptions, operation: "adopt bridge \"\(name)\"",
         reason: "the link \"\(name)\" is no bridge but \(link.kind ?? "hardware"); name another one")
     }
-    for address in try host.addresses.list(link: link.index).map(\.address)
+    let addresses = try host.addresses.list(link: link.index).map(\.address)
+    for address in addresses
     where !address.address.isLinkLocal && !options.subnets.contains(where: { $0.family == address.family }) {
       options.subnets.append(address.subnet)
       options.gateways.append(address.address)
     }
-    return true
+    return AdoptedBridge(
+      addresses: addresses, sysctls: bridges.settings(ofBridge: name), isUp: link.flags.contains(.up))
   }
 
   /// The network as it will be. Nothing is changed yet.
   private func plan(
-    _ name: String, _ options: NetworkOptions, _ faults: [NetworkError], _ adopts: Bool,
+    _ name: String, _ options: NetworkOptions, _ faults: [NetworkError], _ adopted: AdoptedBridge?,
     _ surroundings: Surroundings, _ state: EngineState
   ) throws(NetworkError) -> NetworkRecord {
     let operation = "create network \"\(name)\""
@@ -197,7 +201,7 @@ extension Engine {
       network.subnets.map { ClaimedSubnet($0.subnet, holder: "network \"\(network.name)\"") }
     }
     let routes = surroundings.routes.filter { route in !claims.contains { $0.subnet == route } }
-    let hidden = adopts ? [] : hidden(routes, by: options.subnets)
+    let hidden = adopted != nil ? [] : hidden(routes, by: options.subnets)
     try (faults + configuration.faults(claimed: claims + hidden)).throwAny(operation)
     configuration = try configuration.resolved(
       families: Set(families), from: settings.pools,
@@ -206,7 +210,7 @@ extension Engine {
     let id = makeID()
     let bridge = if let bridge = options.bridge { bridge } else { try InterfaceName("br-\(id.prefix(12))") }
     return NetworkRecord(
-      id: id, name: name, created: .now(), driver: options.driver, bridge: bridge, adoptsBridge: adopts,
+      id: id, name: name, created: .now(), driver: options.driver, bridge: bridge, adopted: adopted,
       subnets: configuration.subnets.sorted { $0.subnet.family < $1.subnet.family }.map { subnet in
         SubnetRecord(
           subnet: subnet.subnet, ipRange: subnet.ipRange, gateway: subnet.gatewayAddress,

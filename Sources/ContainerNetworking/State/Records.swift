@@ -25,8 +25,8 @@ public struct NetworkRecord: Hashable, Sendable, Codable {
   public var driver: NetworkDriver
   /// The bridge on the host.
   public var bridge: InterfaceName
-  /// Whether the bridge was there before; it is not deleted with the network then.
-  public var adoptsBridge: Bool
+  /// How the bridge was that was there before, and is not deleted with the network; nil for one of the network's own.
+  public var adopted: AdoptedBridge?
   /// One subnet of a family at the most, IPv4 first, with its gateway.
   public var subnets: [SubnetRecord]
   /// Nothing passes in or out; the containers reach each other and the gateway.
@@ -54,11 +54,23 @@ public struct NetworkRecord: Hashable, Sendable, Codable {
   public var gateway: IPAddress { subnets[0].gateway ?? subnet.first }
   /// The families that its endpoints have addresses of.
   public var families: [AddressFamily] { subnets.map(\.subnet.family) }
+  /// Whether the bridge was there before; it is not deleted with the network then.
+  public var adoptsBridge: Bool { adopted != nil }
   /// Whether the user made it; the default network is not.
   public var isPredefined: Bool { Name.predefined.contains(name) }
 
   /// The subnet of a family.
   public func subnet(_ family: AddressFamily) -> SubnetRecord? { subnets.first { $0.subnet.family == family } }
+}
+
+/// How a bridge was before a network adopted it, and is to be after.
+public struct AdoptedBridge: Hashable, Sendable, Codable {
+  /// The addresses that it had.
+  public var addresses: [InterfaceAddress]
+  /// The settings that the network changes, by their sysctls.
+  public var sysctls: [String: String]
+  /// Whether it was up.
+  public var isUp: Bool
 }
 
 /// One subnet of a network.
