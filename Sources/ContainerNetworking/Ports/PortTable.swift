@@ -108,7 +108,10 @@ struct PortTable {
 
   /// Whose the port is: a wildcard stands in the way of every address, and every address in the way of a wildcard.
   private func holder(_ wish: Wish, _ port: UInt16, _ picked: [PublishedPort], _ owner: String) -> String? {
-    let collides = { (address: IPAddress?) in wish.address == nil || address == nil || address == wish.address }
+    let collides = { (address: IPAddress?) in
+      guard let wanted = wish.address, let address else { return true }
+      return address == wanted || address.family == wanted.family && (address.isUnspecified || wanted.isUnspecified)
+    }
     if let use = uses[Key(transport: wish.transport, port: port)]?.first(where: { collides($0.address) }) {
       return use.owner
     }
