@@ -85,6 +85,16 @@ let package = Package(
         system,
       ], swiftSettings: settings),
 
+    // Verbs that die at each of their steps.
+    .executableTarget(
+      name: "crash-probe",
+      dependencies: ["ContainerNetworking", "ContainerNetworkingStore", system], path: "Tests/CrashProbe",
+      swiftSettings: settings),
+    .testTarget(
+      name: "CrashTests",
+      dependencies: ["ContainerNetworking", "ContainerNetworkingStore", "Playground", "crash-probe", system],
+      swiftSettings: settings),
+
     .target(
       name: "ContainerNetworkingTestKit",
       dependencies: ["CContainerNetworking", "Netlink", "NetworkPrimitives", system], swiftSettings: settings),

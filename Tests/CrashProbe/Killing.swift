@@ -1,0 +1,139 @@
+import ContainerNetworking
+import ContainerNetworkingStore
+import Glibc
+import Synchronization
+import SystemPackage
+
+/// Counts the steps of a verb, and ends the process, as `kill -9` does, at one of them.
+final class Countdown: Sendable {
+  private let steps: Mutex<Int> = Mutex(0)
+  private let last: Int
+
+  init(killingAt step: Int) { last = step }
+
+  var count: Int { steps.withLock { $0 } }
+
+  /// A place where the process may end.
+  func step() {
+    let isLast = steps.withLock { steps in
+      steps += 1
+      return steps == last
+    }
+    if isLast { kill(getpid(), SIGKILL) }
+  }
+}
+
+/// A store before and after each of whose changes the process may end.
+final class KillingStore: Store {
+  private let real: SQLiteStore
+  private let countdown: Countdown
+
+  init(_ real: SQLiteStore, _ countdown: Countdown) {
+    self.real = real
+    self.countdown = countdown
+  }
+
+  var token: String { real.token }
+  func isAlive(_ token: String) -> Bool { real.isAlive(token) }
+  func read(since revision: UInt64) throws(NetworkError) -> StoreDelta { try real.read(since: revision) }
+  func update<Value: Sendable>(
+    since revision: UInt64, _ durability: StoreDurability,
+    _ body: (StoreDelta) throws(NetworkError) -> (Value, [StoreChange])
+  ) throws(NetworkError) -> (Value, UInt64) {
+    let result = try real.update(since: revision, durability) { (delta) throws(NetworkError) in
+      let result = try body(delta)
+      if !result.1.isEmpty { countdown.step() }
+      return result
+    }
+    countdown.step()
+    return result
+  }
+  func exclusively<Value: Sendable>(_ body: () throws(NetworkError) -> Value) throws(NetworkError) -> Value {
+    try real.exclusively(body)
+  }
+  func events(after number: UInt64) throws(NetworkError) -> [(number: UInt64, event: NetworkEvent)] {
+    try real.events(after: number)
+  }
+}
+
+/// The real kernel, before each of whose requests the process may end.
+final class KillingKernel: Kernel {
+  private let real = LinuxKernel()
+  private let countdown: Countdown
+
+  init(_ countdown: Countdown) { self.countdown = countdown }
+
+  func currentNamespace() throws(NetworkError) -> NamespaceHandle { try real.currentNamespace() }
+  func makeNamespace() throws(NetworkError) -> NamespaceHandle {
+    countdown.step()
+    return try real.makeNamespace()
+  }
+  func openNamespace(at path: FilePath) throws(NetworkError) -> NamespaceHandle { try real.openNamespace(at: path) }
+  func pinNamespace(_ namespace: NamespaceHandle, at path: FilePath) throws(NetworkError) {
+    countdown.step()
+    try real.pinNamespace(namespace, at: path)
+    countdown.step()
+  }
+  func unpinNamespace(at path: FilePath) throws(NetworkError) {
+    countdown.step()
+    try real.unpinNamespace(at: path)
+    countdown.step()
+  }
+  func readSysctl(_ name: String, in namespace: NamespaceHandle) throws(NetworkError) -> String {
+    try real.readSysctl(name, in: namespace)
+  }
+  func writeSysctl(_ name: String, to value: String, in namespace: NamespaceHandle) throws(NetworkError) {
+    countdown.step()
+    try real.writeSysctl(name, to: value, in: namespace)
+    countdown.step()
+  }
+  func spawn(_ command: Command, in namespace: NamespaceHandle) throws(NetworkError) -> ChildProcess {
+    try real.spawn(command, in: namespace)
+  }
+  func openSocket(
+    _ family: NetlinkFamily, in namespace: NamespaceHandle
+  ) throws(NetworkError) -> any NetlinkSocket {
+    KillingSocket(try real.openSocket(family, in: namespace), family, countdown)
+  }
+}
+
+/// A socket between any two messages of whose datagrams the process may end: what came before has been done by then. An
+/// nftables transaction is one step: the kernel makes all of it or nothing.
+final class KillingSocket: NetlinkSocket {
+  private let real: any NetlinkSocket
+  private let family: NetlinkFamily
+  private let countdown: Countdown
+
+  init(_ real: any NetlinkSocket, _ family: NetlinkFamily, _ countdown: Countdown) {
+    self.real = real
+    self.family = family
+    self.countdown = countdown
+  }
+
+  var portID: UInt32 { real.portID }
+
+  func send(_ datagram: [UInt8]) throws(NetworkError) {
+    let messages = try NetlinkMessage.parse(datagram[...])
+    // RTM_GET*: only looks.
+    let isLook = family == .route && messages.allSatisfy { $0.type & 3 == 2 }
+    guard !isLook else { return try real.send(datagram) }
+    guard family == .route else {
+      countdown.step()
+      try real.send(datagram)
+      countdown.step()
+      return
+    }
+    for message in messages {
+      countdown.step()
+      var one = PayloadWriter()
+      message.encode(into: &one)
+      try real.send(one.bytes)
+    }
+    countdown.step()
+  }
+
+  func receive() throws(NetworkError) -> [UInt8] { try real.receive() }
+  func join(group: Int32) throws(NetworkError) { try real.join(group: group) }
+  func nextEvent() throws(NetworkError) -> [UInt8]? { try real.nextEvent() }
+  func interrupt() { real.interrupt() }
+}

@@ -1,0 +1,47 @@
+import ContainerNetworking
+import ContainerNetworkingStore
+import Glibc
+import SystemPackage
+
+// A process that makes one verb on a shared state, and ends like `kill -9` at the step that it is told; with a step of 0 it
+// makes the verb and prints how many steps there are.
+//
+//     crash-probe STATE-DIRECTORY HOST-NAMESPACE STEP VERB ARGUMENT…
+
+let arguments = Array(CommandLine.arguments.dropFirst())
+guard arguments.count >= 4, let step = Int(arguments[2]) else {
+  print("usage: crash-probe STATE-DIRECTORY HOST-NAMESPACE STEP VERB ARGUMENT…")
+  exit(2)
+}
+let directory = FilePath(arguments[0])
+let countdown = Countdown(killingAt: step)
+let kernel = KillingKernel(countdown)
+do {
+  let host = NetworkNamespace(try kernel.openNamespace(at: FilePath(arguments[1])), of: kernel)
+  let controller = try await NetworkController(
+    host: host, store: KillingStore(try SQLiteStore(at: directory), countdown),
+    settings: ControllerSettings(resolvers: [], namespaceDirectory: directory.appending("netns")))
+  let names = Array(arguments[4...])
+  switch arguments[3] {
+  case "attach":
+    try await controller.attach(
+      names[0], to: NetworkMode(names[1]),
+      options: AttachOptions(ports: names.count > 2 ? [PortMapping(names[2])] : []))
+  case "detach": try await controller.detach(names[0])
+  case "stop": try await controller.stop(names[0])
+  case "create":
+    try await controller.createNetwork(
+      names[0], options: NetworkOptions(subnet: Subnet(names[1]), isIPv6Enabled: true))
+  case "rm": try await controller.removeNetwork(names[0])
+  case "prune": try await controller.prune()
+  case "connect": try await controller.connect(names[0], to: names[1])
+  case "disconnect": try await controller.disconnect(names[0], from: names[1])
+  default:
+    print("unknown verb \(arguments[3])")
+    exit(2)
+  }
+  print("steps \(countdown.count)")
+} catch {
+  print("failed: \(error)")
+  exit(1)
+}

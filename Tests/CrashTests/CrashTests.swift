@@ -1,0 +1,163 @@
+import ContainerNetworking
+import ContainerNetworkingStore
+import Foundation
+import Playground
+import SystemPackage
+import Testing
+
+/// Each verb, ended as by `kill -9` at each of its steps: before each change of the record, after it, and between any two
+/// requests to the kernel. Whoever opens the state next undoes or finishes it: nothing is lost and nothing is left over.
+@Suite struct CrashTests {
+  /// What is made before the verb, the verb, and what can be there after it.
+  struct Scenario: Sendable, CustomTestStringConvertible {
+    var setup: [[String]]
+    var verb: [String]
+    var testDescription: String { verb.joined(separator: " ") }
+  }
+
+  static let scenarios: [Scenario] = [
+    Scenario(setup: [], verb: ["attach", "web", "bridge", "8080:80"]),
+    Scenario(setup: [["attach", "first", "bridge"]], verb: ["attach", "web", "bridge", "8080:80"]),
+    Scenario(setup: [["create", "blue", "10.7.0.0/24"]], verb: ["attach", "web", "blue"]),
+    Scenario(setup: [["attach", "web", "bridge"]], verb: ["attach", "side", "container:web"]),
+    Scenario(setup: [], verb: ["attach", "alone", "none"]),
+    Scenario(setup: [["attach", "web", "bridge", "8080:80"]], verb: ["detach", "web"]),
+    Scenario(
+      setup: [["attach", "web", "bridge"], ["attach", "side", "container:web"]], verb: ["detach", "web"]),
+    Scenario(setup: [["attach", "web", "bridge"]], verb: ["stop", "web"]),
+    Scenario(setup: [], verb: ["create", "blue", "10.7.0.0/24"]),
+    Scenario(setup: [["attach", "web", "bridge"]], verb: ["create", "blue", "10.7.0.0/24"]),
+    Scenario(setup: [["create", "blue", "10.7.0.0/24"]], verb: ["rm", "blue"]),
+    Scenario(setup: [["attach", "web", "bridge"], ["create", "blue", "10.7.0.0/24"]], verb: ["prune"]),
+    Scenario(
+      setup: [["attach", "web", "bridge"], ["create", "blue", "10.7.0.0/24"]], verb: ["connect", "web", "blue"]),
+    Scenario(
+      setup: [["attach", "web", "bridge"], ["create", "blue", "10.7.0.0/24"], ["connect", "web", "blue"]],
+      verb: ["disconnect", "web", "bridge"]),
+  ]
+
+  @Test(arguments: scenarios) func everyStep(_ scenario: Scenario) async throws {
+    let world = try Playground()
+    var step = 1
+    while true {
+      let crash = try Crash(world)
+      for verb in scenario.setup { #expect(try crash.run(0, verb).output.hasPrefix("steps ")) }
+      let before = try await crash.records()
+      let end = try crash.run(step, scenario.verb)
+      guard end.isKilled else {
+        // Every step has been: this time there was none to end at.
+        #expect(end.output == "steps \(step - 1)\n", "step \(step): \(end.output)")
+        let after = try await crash.records()
+        #expect(after != before)
+        try await crash.expectClean("after \(scenario.testDescription)")
+        try await crash.end()
+        break
+      }
+      try await crash.expectClean("step \(step) of \(scenario.testDescription)")
+      let found = try await crash.records()
+      // Undone, or finished. What made the default network by the way may have left that, whole.
+      if found != before {
+        #expect(found.containers != before.containers || found.networks != before.networks)
+      }
+      let again = try crash.run(0, scenario.verb)
+      if found == before {
+        #expect(again.output.hasPrefix("steps "), "again after step \(step): \(again.output)")
+      }
+      try await crash.expectClean("again after step \(step) of \(scenario.testDescription)")
+      try await crash.end()
+      step += 1
+    }
+    print("crash points of \(scenario.testDescription): \(step - 1)")
+    #expect(step > 3)
+  }
+}
+
+/// A state in a directory, and processes that die at it.
+struct Crash {
+  let world: Playground
+  let directory: FilePath
+
+  init(_ world: Playground) throws {
+    self.world = world
+    directory = FilePath(
+      FileManager.default.temporaryDirectory.appendingPathComponent("crash-\(UUID().uuidString)").path)
+    try FileManager.default.createDirectory(
+      atPath: directory.appending("netns").string, withIntermediateDirectories: true)
+  }
+
+  /// What is recorded, by name.
+  struct Records: Equatable {
+    var networks: [String]
+    var containers: [String]
+  }
+
+  /// Opens the state as the next process would, which undoes or finishes what was left.
+  func open() async throws -> NetworkController {
+    try await NetworkController(
+      host: world.host, store: SQLiteStore(at: directory),
+      settings: ControllerSettings(resolvers: [], namespaceDirectory: directory.appending("netns")))
+  }
+
+  func records() async throws -> Records {
+    let controller = try await open()
+    return Records(
+      networks: try await controller.networks().map(\.name),
+      containers: try await controller.sandboxes().map { sandbox in
+        "\(sandbox.container) \(sandbox.mode) \(sandbox.endpoints.map { "\($0.networkName) \($0.address)" })"
+      })
+  }
+
+  /// Runs a verb in a process that dies at a step.
+  func run(_ step: Int, _ verb: [String]) throws -> (output: String, isKilled: Bool) {
+    let own = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
+    let process = Process()
+    process.executableURL = URL(filePath: own).deletingLastPathComponent().appending(path: "crash-probe")
+    process.arguments = [directory.string, world.host.path.string, "\(step)"] + verb
+    let output = Pipe()
+    process.standardOutput = output
+    process.standardInput = FileHandle.nullDevice
+    try process.run()
+    let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+    process.waitUntilExit()
+    return (text, process.terminationReason == .uncaughtSignal && process.terminationStatus == SIGKILL)
+  }
+
+  /// Whether record and kernel agree, and the kernel holds nothing of ours beyond.
+  func expectClean(_ what: String, sourceLocation: SourceLocation = #_sourceLocation) async throws {
+    let controller = try await open()
+    let differences = try await controller.differences()
+    #expect(differences == [], "\(what)", sourceLocation: sourceLocation)
+    let networks = try await controller.networks()
+    let sandboxes = try await controller.sandboxes()
+    let endpoints = sandboxes.flatMap(\.endpoints)
+    let expected = Set(
+      ["lo", "eth0"] + networks.map(\.bridge.description) + endpoints.map(\.hostInterface.description))
+    #expect(Set(try world.host.links.list().map(\.name)) == expected, "\(what)", sourceLocation: sourceLocation)
+    let tables = try world.output("nft", "list", "tables", in: world.host)
+    #expect(
+      tables == (networks.isEmpty ? "" : "table inet containernetworking\n"), "\(what)", sourceLocation: sourceLocation)
+    #expect(
+      try world.host.sysctl("net/ipv4/conf/eth0/forwarding") == (networks.isEmpty ? "0" : "1"), "\(what)",
+      sourceLocation: sourceLocation)
+    let pins = try FileManager.default.contentsOfDirectory(atPath: directory.appending("netns").string)
+    let owners = sandboxes.filter { sandbox in !sandbox.mode.description.hasPrefix("container:") }.map(\.container)
+    // A namespace outlives the container that brought it while another is in it.
+    let sharers = sandboxes.count - owners.count
+    #expect(
+      Set(pins).isSuperset(of: owners) && pins.count <= owners.count + sharers, "\(what): \(pins)",
+      sourceLocation: sourceLocation)
+    for endpoint in endpoints {
+      let usage = try await controller.inspect(endpoint.networkID).usage
+      #expect(usage.allSatisfy { $0.inUse <= 3 + endpoints.count }, "\(what)", sourceLocation: sourceLocation)
+    }
+  }
+
+  /// Takes everything away.
+  func end() async throws {
+    let controller = try await open()
+    try await controller.removeAll()
+    #expect(try world.host.links.list().map(\.name) == ["lo", "eth0"])
+    #expect(try FileManager.default.contentsOfDirectory(atPath: directory.appending("netns").string) == [])
+    try FileManager.default.removeItem(atPath: directory.string)
+  }
+}
