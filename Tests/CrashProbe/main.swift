@@ -13,6 +13,23 @@ guard arguments.count >= 4, let step = Int(arguments[2]) else {
   print("usage: crash-probe STATE-DIRECTORY HOST-NAMESPACE STEP VERB ARGUMENT…")
   exit(2)
 }
+/// Attaches and detaches, and says of each container which addresses and ports it has while nobody else may have them.
+func churn(_ controller: NetworkController, _ name: String, rounds: Int) async throws {
+  for round in 0..<rounds {
+    let options = AttachOptions(ports: [try PortMapping("80")])
+    let sandbox = try await controller.attach("\(name)-\(round)", options: options)
+    // From the kernel's side: the address that the interface has.
+    let seen = try sandbox.namespace.addresses.list().map(\.address).filter { !$0.address.isLoopback }
+    let ports = sandbox.endpoints[0].ports.map(\.hostPort)
+    print("has \(seen[0].address) \(ports[0])")
+    // Said before it is given back.
+    fflush(nil)
+    print("gives \(seen[0].address) \(ports[0])")
+    fflush(nil)
+    try await controller.detach("\(name)-\(round)")
+  }
+}
+
 let directory = FilePath(arguments[0])
 let countdown = Countdown(killingAt: step)
 let kernel = KillingKernel(countdown)
@@ -36,6 +53,7 @@ do {
   case "prune": try await controller.prune()
   case "connect": try await controller.connect(names[0], to: names[1])
   case "disconnect": try await controller.disconnect(names[0], from: names[1])
+  case "churn": try await churn(controller, names[0], rounds: Int(names[1]) ?? 0)
   default:
     print("unknown verb \(arguments[3])")
     exit(2)

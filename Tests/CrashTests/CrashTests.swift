@@ -107,15 +107,28 @@ struct Crash {
       })
   }
 
-  /// Runs a verb in a process that dies at a step.
-  func run(_ step: Int, _ verb: [String]) throws -> (output: String, isKilled: Bool) {
+  private func probe(_ step: Int, _ verb: [String]) throws -> Process {
     let own = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
     let process = Process()
     process.executableURL = URL(filePath: own).deletingLastPathComponent().appending(path: "crash-probe")
     process.arguments = [directory.string, world.host.path.string, "\(step)"] + verb
+    process.standardInput = FileHandle.nullDevice
+    return process
+  }
+
+  /// Starts a verb in a process of its own.
+  func start(_ verb: [String]) throws -> Process {
+    let process = try probe(0, verb)
+    process.standardOutput = FileHandle.nullDevice
+    try process.run()
+    return process
+  }
+
+  /// Runs a verb in a process that dies at a step.
+  func run(_ step: Int, _ verb: [String]) throws -> (output: String, isKilled: Bool) {
+    let process = try probe(step, verb)
     let output = Pipe()
     process.standardOutput = output
-    process.standardInput = FileHandle.nullDevice
     try process.run()
     let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
     process.waitUntilExit()

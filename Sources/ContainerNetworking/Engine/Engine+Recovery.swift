@@ -48,8 +48,9 @@ extension Engine {
   /// After a start of the machine: the kernel has forgotten everything. Leases are released but for static ones, which stay
   /// their containers'; networks are made again.
   private func startAnew(_ stamp: String) throws(NetworkError) {
-    let networks = try transaction(.power) { (transaction) throws(NetworkError) in
-      guard transaction.state.host?.stamp != stamp else { return [] as [NetworkRecord] }
+    let (networks, pins) = try transaction(.power) { (transaction) throws(NetworkError) in
+      guard transaction.state.host?.stamp != stamp else { return ([] as [NetworkRecord], [] as [String]) }
+      let pins = transaction.state.sandboxes.values.filter(\.ownsNamespace).compactMap(\.namespacePath)
       for endpoint in transaction.state.endpoints.values {
         if endpoint.staticAddresses.isEmpty {
           try transaction.release(endpoint)
@@ -77,8 +78,10 @@ extension Engine {
         transaction.remove(.network, network.id)
       }
       transaction.save(.host(HostRecord(stamp: stamp, sysctls: [:], uplinks: [])))
-      return Array(transaction.state.networks.values)
+      return (Array(transaction.state.networks.values), pins)
     }
+    // The files that the namespaces were pinned at are still there, on a disk; without the namespaces.
+    for pin in pins { _ = attempt { () throws(NetworkError) in try host.kernel.unpinNamespace(at: FilePath(pin)) } }
     for network in networks { try bringBack(network) }
   }
 
