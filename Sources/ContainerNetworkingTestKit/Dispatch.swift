@@ -29,8 +29,8 @@ extension SimulatedState {
   /// Answers a datagram of rtnetlink requests, one after the other.
   mutating func answerRoute(
     _ requests: [NetlinkMessage], in namespace: UInt64, portID: UInt32
-  ) -> [SimulatedSocket.Received] {
-    var answers: [SimulatedSocket.Received] = []
+  ) -> [Mailbox.Received] {
+    var answers: [Mailbox.Received] = []
     for request in requests where request.flags.contains(.request) {
       let before = self
       do {
@@ -58,7 +58,7 @@ extension SimulatedState {
     self.faults = faults
   }
 
-  mutating func afterLoss(_ answers: [SimulatedSocket.Received]) -> [SimulatedSocket.Received] {
+  mutating func afterLoss(_ answers: [Mailbox.Received]) -> [Mailbox.Received] {
     guard faults.lostAnswers > 0 else { return answers }
     faults.lostAnswers -= 1
     return []
@@ -88,7 +88,7 @@ extension SimulatedState {
 
   mutating func encode(
     _ replies: [SimulatedReply], to request: NetlinkMessage, portID: UInt32, dumps: Bool = true
-  ) -> [SimulatedSocket.Received] {
+  ) -> [Mailbox.Received] {
     guard dumps, request.flags.contains(.dump), Self.isGet(request.type) else {
       var answers = replies.map { reply in
         Self.datagram([
@@ -113,7 +113,7 @@ extension SimulatedState {
     messages.append(
       NetlinkMessage(
         type: ControlMessage.done, flags: flags, sequence: request.sequence, portID: portID, payload: [0, 0, 0, 0]))
-    var answers: [SimulatedSocket.Received] = []
+    var answers: [Mailbox.Received] = []
     while !messages.isEmpty {
       answers.append(Self.datagram(Array(messages.prefix(16))))
       messages.removeFirst(min(16, messages.count))
@@ -127,13 +127,13 @@ extension SimulatedState {
 
   func encode(
     _ acknowledgement: Acknowledgement, to request: NetlinkMessage, portID: UInt32
-  ) -> SimulatedSocket.Received {
+  ) -> Mailbox.Received {
     Self.datagram([acknowledgement.encode(for: request, portID: portID)])
   }
 
   private static func isGet(_ type: UInt16) -> Bool { type >= 256 || type & 3 == 2 }
 
-  private static func datagram(_ messages: [NetlinkMessage]) -> SimulatedSocket.Received {
+  private static func datagram(_ messages: [NetlinkMessage]) -> Mailbox.Received {
     .datagram(bytes(messages))
   }
 

@@ -11,14 +11,6 @@ public import SystemPackage
 /// ``inject(_:on:times:)``, ``failRequest(number:)`` and the rest of its faults.
 public final class SimulatedKernel: Kernel {
   let state: Mutex<SimulatedState>
-  private let listeners = Mutex<[Listener]>([])
-
-  private struct Listener {
-    weak var socket: SimulatedSocket?
-    let family: NetlinkFamily
-    let namespace: UInt64
-    let group: Int32
-  }
 
   /// A kernel with one namespace, the machine's own.
   ///
@@ -79,8 +71,8 @@ public final class SimulatedKernel: Kernel {
         throw systemError(.noSuchFileOrDirectory, "umount", "unpin network namespace \(path)")
       }
       state.collect(inode)
+      state.deliver()
     }
-    deliver()
   }
 
   /// The last parts of the paths that were pinned in `directory`.
@@ -137,44 +129,7 @@ public final class SimulatedKernel: Kernel {
     let descriptor = state.withLock { $0.addDescriptor(of: inode) }
     return NamespaceHandle(
       descriptor: descriptor, identity: NamespaceIdentity(device: 4, inode: inode),
-      close: { [self] descriptor in
-        state.withLock { $0.closeDescriptor(descriptor) }
-        deliver()
-      })
-  }
-
-  // MARK: - Events
-
-  func listen(_ socket: SimulatedSocket, family: NetlinkFamily, namespace: UInt64, group: Int32) {
-    listeners.withLock {
-      $0.append(Listener(socket: socket, family: family, namespace: namespace, group: group))
-    }
-  }
-
-  /// Hands the events of the last change to the sockets that joined their groups.
-  func deliver() {
-    // Taken and handed over under one lock, so that two changes arrive in the order they were made. The sockets leave
-    // it alive: the last reference may be ours, and a socket that closes delivers too.
-    let reached = listeners.withLock { listeners in
-      let (events, isLost) = state.withLock { state in
-        defer { state.events = [] }
-        return (state.events, !state.events.isEmpty && state.faults.losesEvents())
-      }
-      guard !events.isEmpty else { return [SimulatedSocket]() }
-      listeners.removeAll { $0.socket == nil }
-      var reached: [SimulatedSocket] = []
-      for event in events {
-        for listener in listeners {
-          guard listener.family == event.family, listener.namespace == event.namespace,
-            listener.group == event.group, let socket = listener.socket
-          else { continue }
-          isLost ? socket.overrun() : socket.enqueue(event.datagram)
-          reached.append(socket)
-        }
-      }
-      return reached
-    }
-    withExtendedLifetime(reached) {}
+      close: { [self] descriptor in state.withLock { $0.closeDescriptor(descriptor) } })
   }
 }
 

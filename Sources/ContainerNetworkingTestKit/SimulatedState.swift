@@ -9,10 +9,12 @@ struct SimulatedState {
   let privileged: Bool
   var namespaces: [UInt64: SimulatedNamespace] = [Self.initialNamespace: SimulatedNamespace()]
   var pins: [String: UInt64] = [:]
+  /// Notifications of changes that may still be undone.
   var events: [Event] = []
   var faults = Faults()
   /// For MAC addresses: deterministic, so that snapshots are.
   var madeAddresses: UInt32 = 0
+  private var listeners: [Listener] = []
   private var descriptors: [Int32: UInt64] = [:]
   private var sockets: [UInt64: Int] = [:]
   private var nextDescriptor: Int32 = 1_000_000
@@ -25,6 +27,15 @@ struct SimulatedState {
     var namespace: UInt64
     var group: Int32
     var datagram: [UInt8]
+  }
+
+  /// A socket's membership of a group. Of the socket it has the mailbox only: a reference to the socket itself could
+  /// turn out to be the last one, and let it go, while the state is locked.
+  private struct Listener {
+    var mailbox: Mailbox
+    var family: NetlinkFamily
+    var namespace: UInt64
+    var group: Int32
   }
 
   init(privileged: Bool) { self.privileged = privileged }
@@ -42,7 +53,9 @@ struct SimulatedState {
   }
 
   mutating func closeDescriptor(_ descriptor: Int32) {
-    if let inode = descriptors.removeValue(forKey: descriptor) { collect(inode) }
+    guard let inode = descriptors.removeValue(forKey: descriptor) else { return }
+    collect(inode)
+    deliver()
   }
 
   mutating func addSocket(in inode: UInt64) -> UInt32 {
@@ -51,9 +64,28 @@ struct SimulatedState {
     return nextPort
   }
 
-  mutating func closeSocket(in inode: UInt64) {
+  mutating func closeSocket(in inode: UInt64, _ mailbox: Mailbox) {
+    listeners.removeAll { $0.mailbox === mailbox }
     sockets[inode, default: 1] -= 1
     collect(inode)
+    deliver()
+  }
+
+  mutating func listen(_ mailbox: Mailbox, _ family: NetlinkFamily, in namespace: UInt64, group: Int32) {
+    listeners.append(Listener(mailbox: mailbox, family: family, namespace: namespace, group: group))
+  }
+
+  /// Hands the events of a change to the sockets that joined their groups.
+  mutating func deliver() {
+    guard !events.isEmpty else { return }
+    let isLost = faults.losesEvents()
+    for event in events {
+      for listener in listeners
+      where listener.family == event.family && listener.namespace == event.namespace && listener.group == event.group {
+        isLost ? listener.mailbox.overrun() : listener.mailbox.put(event: event.datagram)
+      }
+    }
+    events = []
   }
 
   func namespace(ofDescriptor descriptor: Int32) -> UInt64? { descriptors[descriptor] }

@@ -11,9 +11,9 @@ extension SimulatedState {
   /// Answers a datagram of nfnetlink requests.
   mutating func answerNetfilter(
     _ requests: [NetlinkMessage], in namespace: UInt64, portID: UInt32
-  ) -> [SimulatedSocket.Received] {
+  ) -> [Mailbox.Received] {
     guard let first = requests.first, first.type == Self.batchBegin else {
-      var answers: [SimulatedSocket.Received] = []
+      var answers: [Mailbox.Received] = []
       for request in requests where request.flags.contains(.request) {
         do {
           try admit(request, changes: false)
@@ -30,8 +30,8 @@ extension SimulatedState {
 
   private mutating func transact(
     _ batch: [NetlinkMessage], in namespace: UInt64, portID: UInt32
-  ) -> [SimulatedSocket.Received] {
-    var answers: [SimulatedSocket.Received] = []
+  ) -> [Mailbox.Received] {
+    var answers: [Mailbox.Received] = []
     guard privileged, var content = namespaces[namespace] else {
       return [encode(Acknowledgement(errno: .notPermitted), to: batch[0], portID: portID)]
     }
