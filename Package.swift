@@ -114,6 +114,9 @@ let package = Package(
       dependencies: ["ContainerNetworking", "ContainerNetworkingTestKit", "Netlink", "NetworkPrimitives", system],
       swiftSettings: settings),
     .testTarget(
+      name: "RuntimeTests",
+      dependencies: ["ContainerNetworking", "ContainerNetworkingTestKit", system], swiftSettings: settings),
+    .testTarget(
       name: "NetlinkTests", dependencies: ["Netlink", "NetworkPrimitives", system], swiftSettings: settings),
     // A parent that SpawnTests start and kill.
     .executableTarget(

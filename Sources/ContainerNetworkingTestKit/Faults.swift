@@ -56,7 +56,7 @@ extension SimulatedKernel {
   /// How many requests it has had: netlink messages, and calls that change namespaces or sysctls.
   public var requestCount: Int { state.withLock { $0.faults.requests } }
 
-  /// Refuses the next `times` netlink messages of a type, `RTM_*` or nfnetlink's `subsystem << 8 | message`.
+  /// Refuses the next `times` netlink messages of a type, one of ``RequestType`` or any other of the kernel's.
   public func inject(_ errno: Errno, on message: UInt16, times: Int = 1) {
     state.withLock { $0.faults.add(errno, message: message, times: times) }
   }

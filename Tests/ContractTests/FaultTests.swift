@@ -10,7 +10,7 @@ import Testing
 
   @Test func injectedErrorComesAsOftenAsAsked() throws {
     let contract = try Contract(kernel)
-    kernel.inject(.noMemory, on: 16, times: 2)
+    kernel.inject(.noMemory, on: RequestType.newLink, times: 2)
     let request = LinkRequests.createBridge(try InterfaceName("br0"), macAddress: nil, mtu: 1500)
     for _ in 0..<2 { #expect(contract.refusal(request)?.kernel?.errno == .noMemory) }
     try contract.route.execute(request)
