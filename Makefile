@@ -1,8 +1,14 @@
 # What a new user types: `make demo`, `make test`. Both install what is missing (Debian, Ubuntu) and need root for it
 # and for the real kernel.
-.PHONY: demo bench test format setup clean
+.PHONY: demo bench fuzz test format setup clean
 
 Examples := bridge-mode host-mode none-mode container-mode custom-network
+Folders := Sources Tests Examples Benchmarks Fuzz/Entries Fuzz/Harness
+
+# All of the fuzzing, seconds, shared by its entries; and which entries (Fuzz/Entries/FuzzEntry.swift).
+FUZZ_SECONDS := 60
+FUZZ_ENTRIES := messages attributes acknowledgement link address route neighbor table chain set rule elements texts \
+  subnetConfiguration routeDatagram netfilterDatagram
 
 setup:
 	@Tools=; for package in libmnl-dev libsqlite3-dev pkg-config iproute2 nftables busybox-static strace; do \
@@ -24,13 +30,27 @@ bench: setup
 	swift build -c release --product store-benchmark
 	.build/release/store-benchmark
 
+# What is found is left in Fuzz/.build/found; a corpus that grows from run to run, in Fuzz/.build/corpus.
+fuzz: setup
+	cd Fuzz && swift build -c release -Xswiftc -sanitize=fuzzer,address -Xswiftc -use-ld=lld
+	@cd Fuzz && mkdir -p .build/found && export SWIFT_BACKTRACE=enable=no ASAN_OPTIONS=detect_leaks=0; \
+	set -- $(FUZZ_ENTRIES); seconds=$$(($(FUZZ_SECONDS) / $$# + ($(FUZZ_SECONDS) < $$#))); \
+	for entry in "$$@"; do \
+	  export FUZZ_ENTRY=$$entry; corpus=.build/corpus/$$entry; mkdir -p $$corpus; \
+	  FUZZ_SEEDS=$$corpus .build/release/fuzz || exit 1; \
+	  if ! .build/release/fuzz -max_total_time=$$seconds -max_len=4096 -timeout=10 -rss_limit_mb=2048 \
+	    -artifact_prefix=.build/found/$$entry- $$corpus >.build/$$entry.log 2>&1; then \
+	    tail -n 60 .build/$$entry.log; exit 1; fi; \
+	  echo "$$entry: $$(grep -o 'Done [0-9]* runs.*' .build/$$entry.log)"; \
+	done
+
 test: setup
 	@if [ "$$(id -u)" != 0 ]; then echo "make test needs root: its tests make network namespaces" >&2; exit 1; fi
-	swift format lint --strict --recursive --parallel $$(ls -d Sources Tests Examples Benchmarks 2>/dev/null) Package.swift
+	swift format lint --strict --recursive --parallel $(Folders) Package.swift Fuzz/Package.swift
 	swift test --parallel
 
 format:
-	swift format --in-place --recursive --parallel $$(ls -d Sources Tests Examples Benchmarks 2>/dev/null) Package.swift
+	swift format --in-place --recursive --parallel $(Folders) Package.swift Fuzz/Package.swift
 
 clean:
-	rm -rf .build
+	rm -rf .build Fuzz/.build

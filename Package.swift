@@ -98,6 +98,13 @@ let package = Package(
     .target(
       name: "ContainerNetworkingTestKit",
       dependencies: ["CContainerNetworking", "Netlink", "NetworkPrimitives", system], swiftSettings: settings),
+    // What fuzzing feeds: by libFuzzer in the package Fuzz, and for a few seconds by a test here.
+    .target(
+      name: "FuzzEntries", dependencies: ["ContainerNetworking", "ContainerNetworkingTestKit", system],
+      path: "Fuzz/Entries", swiftSettings: settings),
+    .testTarget(
+      name: "FuzzTests", dependencies: ["ContainerNetworking", "ContainerNetworkingTestKit", "FuzzEntries"],
+      swiftSettings: settings),
     .testTarget(
       name: "ContainerNetworkingTests",
       dependencies: ["ContainerNetworking", "ContainerNetworkingTestKit", "Playground", system],

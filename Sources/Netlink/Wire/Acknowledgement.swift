@@ -27,25 +27,38 @@ public struct Acknowledgement: Sendable, Hashable {
   }
 
   /// Reads the payload of an `NLMSG_ERROR` message.
+  ///
+  /// - Throws: `.malformedMessage`.
   public init(error message: NetlinkMessage) throws(NetworkError) {
     var reader = PayloadReader(message.payload)
-    errno = Self.errno(try reader.read(Int32.self))
+    errno = try Self.errno(reader.read(Int32.self))
     let length = Int(try reader.read(UInt32.self))
     try reader.skip(NetlinkMessage.headerSize - 4)
     if !message.flags.contains(.capped), errno != nil { try reader.skip(max(0, length - NetlinkMessage.headerSize)) }
-    if message.flags.contains(.extendedAttributes) { try readDetails(reader.rest) }
+    guard message.flags.contains(.extendedAttributes) else { return }
+    // Behind the request's copy, which the kernel pads.
+    if !message.flags.contains(.capped), errno != nil { try reader.skip(-length & 3) }
+    try readDetails(reader.rest)
   }
 
   /// Reads the payload of an `NLMSG_DONE` message; kernels may leave it empty.
+  ///
+  /// - Throws: `.malformedMessage`.
   public init(done message: NetlinkMessage) throws(NetworkError) {
     guard !message.payload.isEmpty else { return }
     var reader = PayloadReader(message.payload)
-    errno = Self.errno(try reader.read(Int32.self))
+    errno = try Self.errno(reader.read(Int32.self))
     if message.flags.contains(.extendedAttributes) { try readDetails(reader.rest) }
   }
 
-  private static func errno(_ negative: Int32) -> Errno? {
-    negative == 0 ? nil : Errno(rawValue: CInt(truncatingIfNeeded: Int64(negative).magnitude))
+  /// An errno as the kernel sends it, negative; to -4,095 (`MAX_ERRNO` in `linux/err.h`).
+  private static func errno(_ negative: Int32) throws(NetworkError) -> Errno? {
+    guard (-4095...0).contains(negative) else {
+      throw NetworkError(
+        .malformedMessage, operation: "read netlink acknowledgement",
+        reason: "its error number is \(negative); -4095 to 0 is possible")
+    }
+    return negative == 0 ? nil : Errno(rawValue: -negative)
   }
 
   private mutating func readDetails(_ bytes: ArraySlice<UInt8>) throws(NetworkError) {
