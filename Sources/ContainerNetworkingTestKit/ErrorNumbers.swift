@@ -8,6 +8,7 @@ extension Errno {
   static let tooManyLinks = Errno(rawValue: 40)
   static let exchangeFull = Errno(rawValue: 54)
   static let restart = Errno(rawValue: 85)
+  static let familyNotSupported = Errno(rawValue: 97)
   static let addressAbsent = Errno(rawValue: 99)
   static let netDown = Errno(rawValue: 100)
   static let netUnreachable = Errno(rawValue: 101)

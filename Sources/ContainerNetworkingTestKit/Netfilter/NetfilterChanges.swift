@@ -94,6 +94,7 @@ extension SimulatedNamespace {
       return
     }
     if let hook = try message.attributes[type: number(NFTA_CHAIN_HOOK)]?.nested() {
+      try hook.check(NetfilterPolicy.hook)
       let isPlaced = hook[type: number(NFTA_HOOK_HOOKNUM)] != nil && hook[type: number(NFTA_HOOK_PRIORITY)] != nil
       guard isPlaced else { throw refusal(.noSuchFileOrDirectory) }
       let type = message.name(number(NFTA_CHAIN_TYPE)) ?? "filter"
@@ -211,10 +212,14 @@ extension NftReferences {
   /// What the expressions of a rule refer to.
   init(rule: Attributes, sets known: [SimulatedSet]) throws(NetworkError) {
     guard let expressions = try rule[type: number(NFTA_RULE_EXPRESSIONS)]?.nested() else { return }
+    guard expressions.count <= 128 else { throw refusal(.invalidArgument) }  // NFT_RULE_MAXEXPRS
     for expression in expressions {
       let parts = try expression.nested()
+      guard expression.type == number(NFTA_LIST_ELEM), let name = parts[type: number(NFTA_EXPR_NAME)]?.string else {
+        throw refusal(.invalidArgument)
+      }
       guard let data = try parts[type: number(NFTA_EXPR_DATA)]?.nested() else { continue }
-      switch parts[type: number(NFTA_EXPR_NAME)]?.string {
+      switch name {
       case "lookup":
         let id: UInt32? = try data[type: number(NFTA_LOOKUP_SET_ID)]?.bigEndian()
         add(set: data[type: number(NFTA_LOOKUP_SET)]?.string, id: id, of: known)
@@ -235,7 +240,16 @@ extension NftReferences {
 
   /// The chain that a verdict jumps to.
   mutating func add(verdict data: Attribute?) throws(NetworkError) {
-    let verdict = try data?.nested()[type: number(NFTA_DATA_VERDICT)]?.nested()
-    if let chain = verdict?[type: number(NFTA_VERDICT_CHAIN)]?.string { chains.insert(chain) }
+    guard let verdict = try data?.nested()[type: number(NFTA_DATA_VERDICT)]?.nested() else { return }
+    guard let code: UInt32 = try verdict[type: number(NFTA_VERDICT_CODE)]?.bigEndian() else {
+      throw refusal(.invalidArgument)
+    }
+    // NFT_CONTINUE, BREAK, RETURN are -1, -2, -5; JUMP and GOTO, -3 and -4, need a chain.
+    let needsChain = [-3, -4].contains(Int32(bitPattern: code))
+    let isKnown = needsChain || [0, 1, -1, -2, -5].contains(Int32(bitPattern: code)) || code & 0xff == 3  // NF_QUEUE
+    guard isKnown, !needsChain || verdict[type: number(NFTA_VERDICT_CHAIN)] != nil else {
+      throw refusal(.invalidArgument)
+    }
+    if needsChain, let chain = verdict[type: number(NFTA_VERDICT_CHAIN)]?.string { chains.insert(chain) }
   }
 }

@@ -99,8 +99,24 @@ extension SimulatedNamespace {
         found.append(element)
       }
     }
-    return stride(from: 0, to: found.count, by: 100).map { start in
-      table.describe(found[start..<min(start + 100, found.count)], of: set, NFT_MSG_NEWSETELEM)
+    return Self.messages(of: found).map { elements in
+      table.describe(elements, of: set, NFT_MSG_NEWSETELEM)
     }
+  }
+
+  /// A hundred elements at most, and no more than fit the length of one attribute.
+  private static func messages(of elements: [SimulatedElement]) -> [ArraySlice<SimulatedElement>] {
+    var messages: [ArraySlice<SimulatedElement>] = []
+    var rest = elements[...]
+    while let first = rest.first {
+      var bytes = first.attributes.count + 8
+      let more = rest.dropFirst().prefix(99).prefix { element in
+        bytes += element.attributes.count + 8
+        return bytes <= 32 << 10
+      }
+      messages.append(rest.prefix(1 + more.count))
+      rest = rest.dropFirst(1 + more.count)
+    }
+    return messages
   }
 }

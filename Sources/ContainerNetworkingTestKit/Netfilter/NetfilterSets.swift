@@ -8,7 +8,8 @@ extension SimulatedNamespace {
   mutating func newSet(_ message: NetfilterMessage) throws(NetworkError) {
     let table = try table(message, number(NFTA_SET_TABLE))
     guard let name = message.name(number(NFTA_SET_NAME)),
-      let keyLength: UInt32 = try message.attributes[type: number(NFTA_SET_KEY_LEN)]?.bigEndian(), keyLength > 0
+      let keyLength: UInt32 = try message.attributes[type: number(NFTA_SET_KEY_LEN)]?.bigEndian(),
+      (1...64).contains(keyLength)  // NFT_DATA_VALUE_MAXLEN
     else { throw refusal(.invalidArgument) }
     if tables[table].sets.contains(where: { $0.name == name }) {
       if message.flags.contains(.exclusive) { throw refusal(.fileExists) }
@@ -24,6 +25,8 @@ extension SimulatedNamespace {
     }
     let flags: UInt32 = try message.attributes[type: number(NFTA_SET_FLAGS)]?.bigEndian() ?? 0
     let id: UInt32 = try message.attributes[type: number(NFTA_SET_ID)]?.bigEndian() ?? 0
+    let isMap = flags & NFT_SET_MAP.rawValue != 0
+    let dataLength = isMap ? try Self.dataLength(message) : nil
     var attributes = PayloadWriter()
     attributes.attribute(number(NFTA_SET_TABLE), string: tables[table].name)
     attributes.attribute(number(NFTA_SET_NAME), string: given)
@@ -32,10 +35,20 @@ extension SimulatedNamespace {
         number(NFTA_SET_TABLE), number(NFTA_SET_NAME), number(NFTA_SET_ID), number(NFTA_SET_HANDLE),
       ]))
     let set = SimulatedSet(
-      name: given, handle: makeHandle(), id: id, keyLength: keyLength,
-      isMap: flags & (NFT_SET_MAP.rawValue) != 0, attributes: attributes.bytes)
+      name: given, handle: makeHandle(), id: id, keyLength: keyLength, isMap: isMap, dataLength: dataLength,
+      attributes: attributes.bytes)
     tables[table].sets.append(set)
     changes.append(tables[table].describe(set, NFT_MSG_NEWSET))
+  }
+
+  /// How long a map's values are; nil for verdicts.
+  private static func dataLength(_ message: NetfilterMessage) throws(NetworkError) -> UInt32? {
+    let type: UInt32? = try message.attributes[type: number(NFTA_SET_DATA_TYPE)]?.bigEndian()
+    guard let type else { throw refusal(.invalidArgument) }
+    if type == NFT_DATA_VERDICT.rawValue { return nil }
+    let length: UInt32? = try message.attributes[type: number(NFTA_SET_DATA_LEN)]?.bigEndian()
+    guard let length, (1...64).contains(length) else { throw refusal(.invalidArgument) }
+    return length
   }
 
   mutating func deleteSet(_ message: NetfilterMessage) throws(NetworkError) {
@@ -112,21 +125,34 @@ extension SimulatedNamespace {
 }
 
 extension SimulatedElement {
-  /// Reads an element of a list; its key must be as long as the set says.
+  /// Reads an element of a list; key and data must be as long as the set says.
   init(_ item: Attribute, of set: SimulatedSet) throws(NetworkError) {
     let parts = try item.nested()
-    guard let value = try parts[type: number(NFTA_SET_ELEM_KEY)]?.nested()[type: number(NFTA_DATA_VALUE)]?.payload
-    else { throw refusal(.invalidArgument) }
-    guard value.count == Int(set.keyLength) else { throw refusal(.invalidArgument) }
-    let end = try parts[type: number(NFTA_SET_ELEM_KEY_END)]?.nested()[type: number(NFTA_DATA_VALUE)]?.payload
+    try parts.check(NetfilterPolicy.element)
+    guard let value = try Self.value(parts[type: number(NFTA_SET_ELEM_KEY)], length: set.keyLength) else {
+      throw refusal(.invalidArgument)
+    }
+    let end = try Self.value(parts[type: number(NFTA_SET_ELEM_KEY_END)], length: set.keyLength)
     let flags: UInt32 = try parts[type: number(NFTA_SET_ELEM_FLAGS)]?.bigEndian() ?? 0
     // What the element is known by: its key, where that ends, and whether it ends an interval itself.
     key = Array(value) + (end ?? []) + [UInt8(flags & 1)]
     let data = parts[type: number(NFTA_SET_ELEM_DATA)]
+    if let data, let length = set.dataLength { _ = try Self.value(data, length: length) }
+    if let data, set.isMap, set.dataLength == nil {
+      guard try data.nested()[type: number(NFTA_DATA_VERDICT)] != nil else { throw refusal(.invalidArgument) }
+    }
     self.value = data.map { Array($0.payload) }
     attributes = Array(item.payload)
     references = NftReferences()
     try references.add(verdict: data)
+  }
+
+  private static func value(_ attribute: Attribute?, length: UInt32) throws(NetworkError) -> ArraySlice<UInt8>? {
+    guard let attribute else { return nil }
+    guard let value = try attribute.nested()[type: number(NFTA_DATA_VALUE)]?.payload, value.count == Int(length) else {
+      throw refusal(.invalidArgument)
+    }
+    return value
   }
 
   var isIntervalEnd: Bool { key.last == 1 }

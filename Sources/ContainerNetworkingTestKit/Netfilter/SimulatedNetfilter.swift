@@ -80,6 +80,7 @@ struct NetfilterMessage {
     try reader.skip(3)
     attributes = try Attributes(reader.rest)
     flags = message.flags
+    if message.type >> 8 == UInt16(NFNL_SUBSYS_NFTABLES) { try attributes.check(NetfilterPolicy.of(message.type)) }
   }
 
   func name(_ type: Int) -> String? { attributes[type: type]?.string }

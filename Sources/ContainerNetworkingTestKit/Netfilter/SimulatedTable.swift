@@ -32,6 +32,8 @@ struct SimulatedSet {
   var id: UInt32
   var keyLength: UInt32
   var isMap: Bool
+  /// Bytes of a map's values; nil for verdicts.
+  var dataLength: UInt32?
   var attributes: [UInt8]
   var elements: [SimulatedElement] = []
 }

@@ -50,10 +50,11 @@ extension SimulatedState {
       guard family == AddressFamily.ipv6.rawValue || family == AddressFamily.ipv4.rawValue else {
         throw refusal(.notSupportedOnSocket)
       }
-      guard bytes.count == width, Int(prefixLength) <= width * 8 else { throw refusal(.invalidArgument) }
-      return SimulatedAddress(
-        bytes: Array(bytes), prefixLength: prefixLength, scope: scope,
-        broadcast: attributes[type: Int(IFA_BROADCAST)].map { Array($0.payload) })
+      let broadcast = attributes[type: Int(IFA_BROADCAST)].map { Array($0.payload) }
+      guard bytes.count == width, Int(prefixLength) <= width * 8, broadcast?.count ?? width == width else {
+        throw refusal(.invalidArgument)
+      }
+      return SimulatedAddress(bytes: Array(bytes), prefixLength: prefixLength, scope: scope, broadcast: broadcast)
     }
   }
 

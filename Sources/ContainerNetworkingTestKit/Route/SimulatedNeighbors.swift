@@ -26,9 +26,7 @@ extension SimulatedState {
   mutating func newNeighbor(_ request: NetlinkMessage, in namespace: UInt64) throws(NetworkError) -> [SimulatedReply] {
     let neighbor = try Self.neighbor(request.payload)
     guard namespaces[namespace]?.links[neighbor.link] != nil else { throw refusal(.noDevice) }
-    guard neighbor.destination ?? neighbor.macAddress != nil else {
-      throw refusal(.invalidArgument, "Network address not specified")
-    }
+    try Self.check(neighbor)
     if let index = namespaces[namespace]?.neighbors.firstIndex(where: { $0.isSame(as: neighbor) }) {
       if request.flags.contains(.exclusive) { throw refusal(.fileExists) }
       namespaces[namespace]?.neighbors[index] = neighbor
@@ -83,6 +81,22 @@ extension SimulatedState {
 
   private mutating func notifyNeighbor(_ neighbor: SimulatedNeighbor, in namespace: UInt64, type: Int32) {
     notify(Self.describe(neighbor, type: type), group: Int(RTNLGRP_NEIGH.rawValue), in: namespace)
+  }
+
+  /// What `neigh_add` and, for a bridge's entry, `rtnl_fdb_add` ask of a new one.
+  private static func check(_ neighbor: SimulatedNeighbor) throws(NetworkError) {
+    if neighbor.family == 7 {
+      guard neighbor.macAddress?.count == 6 else { throw refusal(.invalidArgument, "invalid address") }
+      return
+    }
+    guard let destination = neighbor.destination else {
+      throw refusal(.invalidArgument, "Network address not specified")
+    }
+    guard neighbor.macAddress.map({ $0.count == 6 }) ?? true else {
+      throw refusal(.invalidArgument, "Invalid link address")
+    }
+    guard let family = AddressFamily(rawValue: neighbor.family) else { throw refusal(.familyNotSupported) }
+    guard destination.count == family.bitWidth / 8 else { throw refusal(.invalidArgument, "Invalid network address") }
   }
 
   private static func neighbor(_ payload: ArraySlice<UInt8>) throws(NetworkError) -> SimulatedNeighbor {

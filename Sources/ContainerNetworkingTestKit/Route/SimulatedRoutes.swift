@@ -208,6 +208,7 @@ extension SimulatedState {
     route.link = try attributes[type: Int(RTA_OIF.rawValue)]?.integer()
     route.metric = try attributes[type: Int(RTA_PRIORITY.rawValue)]?.integer()
     route.source = attributes[type: Int(RTA_PREFSRC.rawValue)].map { Array($0.payload) }
+    if let source = route.source, source.count != width { throw refusal(.invalidArgument) }
     return route
   }
 
