@@ -1,6 +1,6 @@
 # What a new user types: `make demo`, `make test`. Both install what is missing (Debian, Ubuntu) and need root for it
 # and for the real kernel.
-.PHONY: demo bench fuzz test format setup clean
+.PHONY: demo bench docs fuzz test format setup clean
 
 Examples := bridge-mode host-mode none-mode container-mode custom-network
 Folders := Sources Tests Examples Benchmarks Fuzz/Entries Fuzz/Harness
@@ -29,6 +29,10 @@ bench: setup
 	.build/release/attach-benchmark
 	swift build -c release --product store-benchmark
 	.build/release/store-benchmark
+
+docs: setup
+	swift build
+	@.ci/docs
 
 # What is found is left in Fuzz/.build/found; a corpus that grows from run to run, in Fuzz/.build/corpus.
 fuzz: setup

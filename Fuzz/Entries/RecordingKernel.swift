@@ -73,6 +73,8 @@ private final class RecordingSocket: NetlinkSocket {
 
   func join(group: Int32) throws(NetworkError) { try socket.join(group: group) }
 
+  func drain() throws(NetworkError) { try socket.drain() }
+
   func nextEvent() throws(NetworkError) -> [UInt8]? { try socket.nextEvent() }
 
   func interrupt() { socket.interrupt() }

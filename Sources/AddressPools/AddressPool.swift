@@ -28,7 +28,7 @@ public struct AddressPool: Hashable, Sendable {
   /// A pool, with the gateway and the auxiliary addresses leased.
   ///
   /// - Throws: every fault of the configuration together, as ``SubnetConfiguration/validate()``;
-  ///   ``NetworkError/Code/invalidValue`` if the subnet is yet to be chosen.
+  ///   `.invalidValue` if the subnet is yet to be chosen.
   public init(_ configuration: SubnetConfiguration) throws(NetworkError) {
     try self.init(configuration, leases: [], cursor: nil)
   }
@@ -36,8 +36,8 @@ public struct AddressPool: Hashable, Sendable {
   /// A pool as it was: ``leases``, ``cursor`` and ``resting`` of a pool make that pool again. Gateway and auxiliary addresses
   /// may be left out of `leases`.
   ///
-  /// - Throws: as ``init(_:)``; ``NetworkError/Code/inUse`` if two leases have one address;
-  ///   ``NetworkError/Code/invalidValue`` if an address lies outside the subnet.
+  /// - Throws: as ``init(_:)``; `.inUse` if two leases have one address;
+  ///   `.invalidValue` if an address lies outside the subnet.
   public init(
     _ configuration: SubnetConfiguration, leases: [Lease], cursor: IPAddress?, resting: [IPAddress] = []
   ) throws(NetworkError) {
@@ -110,7 +110,7 @@ extension AddressPool {
 extension AddressPool {
   /// Chooses the next free address of ``allocationBlock``.
   ///
-  /// - Throws: ``NetworkError/Code/exhausted`` if none is free.
+  /// - Throws: `.exhausted` if none is free.
   public mutating func allocate(for owner: String) throws(NetworkError) -> IPAddress {
     guard let address = nextFree() else { throw exhausted(owner) }
     unrest(address)
@@ -121,8 +121,8 @@ extension AddressPool {
 
   /// Takes the address that the owner asks for; it may lie outside the ip-range.
   ///
-  /// - Throws: ``NetworkError/Code/inUse`` naming the owner if it is taken, even if by the same owner;
-  ///   ``NetworkError/Code/invalidValue`` if it lies outside the subnet or no host can have it. Nothing is changed then.
+  /// - Throws: `.inUse` naming the owner if it is taken, even if by the same owner;
+  ///   `.invalidValue` if it lies outside the subnet or no host can have it. Nothing is changed then.
   public mutating func allocate(_ address: IPAddress, for owner: String) throws(NetworkError) {
     try checkFree(address, "allocate \(address) for \(quoted(owner))")
     unrest(address)
@@ -131,7 +131,7 @@ extension AddressPool {
 
   /// Gives an address back, and gives what its lease was.
   ///
-  /// - Throws: ``NetworkError/Code/notFound`` if it is not leased; ``NetworkError/Code/refused`` if it is the gateway or an
+  /// - Throws: `.notFound` if it is not leased; `.refused` if it is the gateway or an
   ///   auxiliary address, which stay taken as long as the pool exists.
   @discardableResult
   public mutating func release(_ address: IPAddress) throws(NetworkError) -> Lease {

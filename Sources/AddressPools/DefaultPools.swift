@@ -7,7 +7,7 @@ public struct DefaultPools: Hashable, Sendable, Codable {
 
   /// Pools of the user's own.
   ///
-  /// - Throws: an error that has every fault among its ``NetworkError/causes``: a size that does not fit its block, two blocks
+  /// - Throws: an error that has every fault among its `causes`: a size that does not fit its block, two blocks
   ///   that overlap, a block that no host can use.
   public init(_ pools: [DefaultPool]) throws(NetworkError) {
     var faults = Faults()
@@ -97,7 +97,7 @@ extension DefaultPools {
   ///   - family: the family.
   ///   - prefixLength: the size that the user asks for, the N of `0.0.0.0/N`; nil for the size that each pool says.
   ///   - avoiding: the subnets of networks there are, the destinations of the host's routes, its resolvers' addresses.
-  /// - Throws: ``NetworkError/Code/invalidValue`` if no pool is so large; ``NetworkError/Code/exhausted`` if no block is left.
+  /// - Throws: `.invalidValue` if no pool is so large; `.exhausted` if no block is left.
   public func choose(
     family: AddressFamily, prefixLength: Int? = nil, avoiding: [Subnet] = []
   ) throws(NetworkError) -> Subnet {

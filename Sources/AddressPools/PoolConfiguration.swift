@@ -13,8 +13,8 @@ public struct PoolConfiguration: Hashable, Sendable, Codable {
   /// - Parameters:
   ///   - onePerFamily: whether the network can have only one subnet of each family, as a bridge network can.
   ///   - claimed: the subnets of other networks.
-  /// - Throws: an error that has every fault among its ``NetworkError/causes``; its code is theirs if they agree
-  ///   (``NetworkError/Code/inUse`` for overlaps), else ``NetworkError/Code/invalidValue``.
+  /// - Throws: an error that has every fault among its `causes`; its code is theirs if they agree
+  ///   (`.inUse` for overlaps), else `.invalidValue`.
   public func validate(onePerFamily: Bool = true, claimed: [ClaimedSubnet] = []) throws(NetworkError) {
     try Faults(list: faults(onePerFamily: onePerFamily, claimed: claimed)).throwAny("check address pools")
   }
@@ -48,7 +48,7 @@ public struct PoolConfiguration: Hashable, Sendable, Codable {
   ///   - avoiding: what a chosen block must not overlap: routes and resolvers of the host. A block that the user wrote may.
   ///   - claimed: the subnets of other networks, which no block may overlap.
   ///   - onePerFamily: whether the network can have only one subnet of each family.
-  /// - Throws: every fault together, as ``validate(onePerFamily:claimed:)``; ``NetworkError/Code/exhausted`` if no block
+  /// - Throws: every fault together, as ``validate(onePerFamily:claimed:)``; `.exhausted` if no block
   ///   is left.
   public func resolved(
     families: Set<AddressFamily>, from pools: DefaultPools, avoiding: [Subnet] = [], claimed: [ClaimedSubnet] = [],

@@ -26,8 +26,8 @@ public struct PoolGroup: Hashable, Sendable, Codable {
 
   /// Chooses the next free address of a family, from the first pool that has one; with the subnet's prefix length.
   ///
-  /// - Throws: ``NetworkError/Code/invalidValue`` if the network has no subnet of the family;
-  ///   ``NetworkError/Code/exhausted``, with a cause for each pool, if all are full.
+  /// - Throws: `.invalidValue` if the network has no subnet of the family;
+  ///   `.exhausted`, with a cause for each pool, if all are full.
   public mutating func allocate(
     _ family: AddressFamily, for owner: String
   ) throws(NetworkError) -> InterfaceAddress {

@@ -25,7 +25,7 @@ public struct SubnetConfiguration: Hashable, Sendable, Codable {
 
   /// Reads a configuration from text and validates it. `gateway` is an address, `none`, or nil for the first free address.
   ///
-  /// - Throws: an error that has every fault of every part among its ``NetworkError/causes``.
+  /// - Throws: an error that has every fault of every part among its `causes`.
   public init(
     parsing subnet: String, ipRange: String? = nil, gateway: String? = nil, auxiliaryAddresses: [String: String] = [:]
   ) throws(NetworkError) {

@@ -3,8 +3,8 @@ public import NetworkPrimitives
 extension SubnetConfiguration {
   /// Checks the parts against each other.
   ///
-  /// - Throws: an error that has every fault among its ``NetworkError/causes``; its code is theirs if they agree, else
-  ///   ``NetworkError/Code/invalidValue``.
+  /// - Throws: an error that has every fault among its `causes`; its code is theirs if they agree, else
+  ///   `.invalidValue`.
   public func validate() throws(NetworkError) {
     try Faults(list: faults()).throwAny("check subnet \(subnet)")
   }

@@ -94,7 +94,10 @@ public final class NetworkController: Sendable {
 
   /// Takes a container off one network, while it runs.
   ///
-  /// - Parameter isForced: Whether a container that is stopped, or whose namespace is gone, is taken off too.
+  /// - Parameters:
+  ///   - container: The container.
+  ///   - network: The network, by name, id or unique id prefix.
+  ///   - isForced: Whether a container that is stopped, or whose namespace is gone, is taken off too.
   /// - Throws: `.notFound` when it is not on that network; `.conflictingOptions` as ``connect(_:to:options:)``; everything
   ///   that could not be taken away.
   public func disconnect(

@@ -28,7 +28,7 @@ public struct NetworkOptions: Hashable, Sendable {
   public var interfacePrefix: String
   /// Labels.
   public var labels: [String: String]
-  /// The driver's options as they were written, for `inspect`; see ``init(parsing:)``.
+  /// The driver's options as they were written, for `inspect`.
   public var driverOptions: [String: String]
 
   /// Makes options; each has a default.

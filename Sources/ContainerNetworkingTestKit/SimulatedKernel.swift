@@ -7,7 +7,7 @@ public import SystemPackage
 /// A kernel in memory: it reads the netlink requests that a real one reads, and answers with the same bytes, rules and
 /// errors. It needs no privilege and touches nothing of the machine; its descriptors are numbers of its own.
 ///
-/// Set it where a ``Kernel`` is asked for, then look at what was made with ``snapshot()``, or make requests fail with
+/// Set it where a kernel is asked for, then look at what was made with ``snapshot()``, or make requests fail with
 /// ``inject(_:on:times:)``, ``failRequest(number:)`` and the rest of its faults.
 public final class SimulatedKernel: Kernel {
   let state: Mutex<SimulatedState>

@@ -27,7 +27,7 @@ import Testing
   /// that is an event as well.
   @Test func listenersGoWhileEventsAreDelivered() async throws {
     let host = try Contract(SimulatedKernel())
-    for _ in 0..<100 {
+    for _ in 0..<40 {
       let listeners = Mutex<[any NetlinkSocket]>([])
       for number in 0..<50 {
         let listener = try makeListener(number, in: host)
@@ -50,7 +50,7 @@ import Testing
 
   @Test(arguments: [false, true])
   func controllersGoAtOnce(removingAll: Bool) async throws {
-    for _ in 0..<10 {
+    for _ in 0..<3 {
       let kernel = SimulatedKernel()
       let before = kernel.snapshot()
       try await withThrowingTaskGroup { group in
@@ -77,7 +77,7 @@ import Testing
 
   /// Nothing but a sandbox, a socket or a namespace may be left of it all.
   @Test func whateverIsKeptLastKeepsTheRestUsable() async throws {
-    for _ in 0..<20 {
+    for _ in 0..<10 {
       let sandbox = try await {
         let controller = try await makeController(SimulatedKernel())
         return try await controller.attach("web")

@@ -59,7 +59,7 @@ import Testing
   }
 
   private static func rounds(of entry: FuzzEntry) -> Int {
-    entry == .routeDatagram || entry == .netfilterDatagram ? 200 : 1500
+    entry == .routeDatagram || entry == .netfilterDatagram ? 60 : 1000
   }
 
   @Test(arguments: FuzzEntry.allCases)

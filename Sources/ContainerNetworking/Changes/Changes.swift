@@ -8,7 +8,7 @@ extension NetworkNamespace {
   ///
   /// - Parameters:
   ///   - kinds: What to be told of.
-  ///   - capacity: How many changes wait for the reader; past that they are dropped for one ``NetworkChange/lost``.
+  ///   - capacity: How many changes wait for the reader; past that they are dropped for one `lost`.
   /// - Throws: The kernel's refusal of a socket.
   public func changes(
     of kinds: NetworkChange.Kinds = .all, capacity: Int = EventStream<NetworkChange>.defaultCapacity
@@ -23,7 +23,7 @@ extension NetworkNamespace {
   /// What happens to nftables from now on, whoever does it.
   ///
   /// - Parameter capacity: How many changes wait for the reader; past that they are dropped for one
-  ///   ``RulesetChange/lost``.
+  ///   `lost`.
   /// - Throws: The kernel's refusal of a socket or, without `CAP_NET_ADMIN`, of the group.
   public func rulesetChanges(
     capacity: Int = EventStream<RulesetChange>.defaultCapacity

@@ -62,9 +62,9 @@ extension Links {
   ///
   /// - Parameters:
   ///   - end: The end in this namespace.
-  ///   - peer: The other end, whose ``VethEnd/namespace`` may be another's.
+  ///   - peer: The other end, whose `namespace` may be another's.
   ///   - mtu: Maximum transmission unit of both, bytes.
-  /// - Returns: This end; ``Link/peer`` is the other's index.
+  /// - Returns: This end; `peer` is the other's index.
   /// - Throws: `.alreadyExists`; `.invalidValue`; `.exhausted` when the bridge is full.
   @discardableResult
   public func createVeth(_ end: VethEnd, peer: VethEnd, mtu: UInt32 = 1500) throws(NetworkError) -> Link {
@@ -80,7 +80,7 @@ extension Links {
   /// Makes a macvlan on a parent of this namespace, down.
   ///
   /// - Throws: `.alreadyExists`; `.invalidValue`; `.notFound` for the parent; the kernel's `EINVAL` where one in
-  ///   ``MacvlanMode/passthru`` would not be alone.
+  ///   `passthru` mode would not be alone.
   @discardableResult
   public func createMacvlan(
     _ end: VethEnd, parent: Int32, mtu: UInt32 = 1500, mode: MacvlanMode = .bridge

@@ -111,7 +111,7 @@ extension Links {
   public func clearMaster(of index: Int32) throws(NetworkError) { try setMaster(0, of: index) }
 
   /// Moves a link to another namespace, where it is down and may have another index. It waits for a grace period with
-  /// the kernel's one lock held: better make it there (``VethEnd/namespace``).
+  /// the kernel's one lock held: better make it there (`namespace`).
   ///
   /// - Throws: `.alreadyExists` when the name is taken there; the kernel's `EINVAL` for `lo` and bridges.
   public func move(_ index: Int32, to namespace: NetworkNamespace) throws(NetworkError) {

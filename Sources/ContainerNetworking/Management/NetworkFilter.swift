@@ -60,7 +60,9 @@ public struct NetworkFilter: Hashable, Sendable {
 
   /// Whether a network is meant.
   ///
-  /// - Parameter isUsed: Whether an endpoint is on it.
+  /// - Parameters:
+  ///   - network: The network.
+  ///   - isUsed: Whether an endpoint is on it.
   public func matches(_ network: NetworkRecord, isUsed: Bool) -> Bool {
     let has = { (label: Label) in
       network.labels[label.key].map { label.value == nil || label.value == $0 } ?? false

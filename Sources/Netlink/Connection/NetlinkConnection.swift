@@ -91,6 +91,7 @@ public final class NetlinkConnection: Sendable {
   ///
   /// - Parameters:
   ///   - begin: `NFNL_MSG_BATCH_BEGIN`.
+  ///   - requests: The changes, in order.
   ///   - end: `NFNL_MSG_BATCH_END`.
   /// - Throws: The refusal of the first request that failed, by its name and purpose; nothing was changed then.
   ///   `.replyLost` when the answer did not come: the transaction may have been made.

@@ -6,6 +6,7 @@ extension LinkRequests {
   /// makes it.
   ///
   /// - Parameters:
+  ///   - name: The port.
   ///   - isHairpin: Whether it may send back what came from it (`IFLA_BRPORT_MODE`): what a container sends to its own
   ///     published port comes back by the port that it left by, where br_netfilter redirects frames within the bridge.
   ///   - isIsolated: Whether it exchanges frames only with ports that are not isolated, and with the bridge itself
