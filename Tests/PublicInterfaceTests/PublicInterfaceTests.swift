@@ -1,0 +1,36 @@
+import Foundation
+import Testing
+
+/// The public interface is Swift's own: C stays behind it.
+@Suite struct PublicInterfaceTests {
+  @Test func noPublicDeclarationMentionsC() throws {
+    for (module, graph) in try SymbolGraph.extract() {
+      #expect(graph.symbols.count > 20, "\(module) has \(graph.symbols.count) public declarations")
+      for symbol in graph.symbols {
+        let foreign = symbol.foreignTypes
+        #expect(foreign == [], "\(module).\(symbol.name)")
+      }
+    }
+  }
+
+  /// The same look at what is internal finds C, which is there: it would not miss it in public.
+  @Test func lookFindsCWhereItIs() throws {
+    let netlink = try #require(try SymbolGraph.extract(access: "internal")["Netlink"])
+    #expect(netlink.symbols.contains { $0.foreignTypes.contains("nf_tables_msg_types") })
+  }
+
+  @Test func canaryMentionsEveryPublicType() throws {
+    let path = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "Canary.swift")
+    let text = try String(contentsOf: path, encoding: .utf8)
+    let mentioned = Set(
+      text.matches(of: #/canary\(_: (?:any )?(.+)\) \{\}/#).map { String($0.1).replacing(#/<\w+>/#, with: "") })
+    let kinds = ["swift.struct", "swift.enum", "swift.class", "swift.protocol"]
+    let graphs = try SymbolGraph.extract()
+    for module in SymbolGraph.modules.dropLast() {
+      for symbol in try #require(graphs[module]).symbols where kinds.contains(symbol.kind.identifier) {
+        let isMentioned = mentioned.contains(symbol.name)
+        #expect(isMentioned, "add to Canary.swift: public func canary(_: \(symbol.name)) {}")
+      }
+    }
+  }
+}

@@ -1,0 +1,61 @@
+import Foundation
+import Testing
+
+/// What the compiler says of the declarations of a module, as far as these tests ask.
+struct SymbolGraph: Decodable {
+  var symbols: [Symbol]
+
+  struct Symbol: Decodable {
+    var kind: Kind
+    var pathComponents: [String]
+    var declarationFragments: [Fragment]
+
+    var name: String { pathComponents.joined(separator: ".") }
+
+    /// The types that the declaration mentions and that are no Swift types, or of the C library's module.
+    var foreignTypes: [String] {
+      declarationFragments.compactMap { fragment in
+        // The compiler names C declarations "c:" and those of Swift "s:" and the length and name of their module.
+        guard let id = fragment.preciseIdentifier, !id.hasPrefix("s:") || id.hasPrefix("s:5Glibc") else { return nil }
+        return fragment.spelling
+      }
+    }
+  }
+
+  struct Kind: Decodable {
+    var identifier: String
+  }
+
+  struct Fragment: Decodable {
+    var spelling: String
+    var preciseIdentifier: String?
+  }
+
+  /// The modules that users see; the TestKit last.
+  static let modules = [
+    "NetworkPrimitives", "AddressPools", "Netlink", "ContainerNetworking", "ContainerNetworkingTestKit",
+  ]
+
+  /// Has the graphs of the modules written that this test was built with.
+  ///
+  /// - Parameter access: The least access that a declaration must have to be in them.
+  static func extract(access: String = "public") throws -> [String: SymbolGraph] {
+    let root = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../..").standardizedFileURL
+    let built = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent()
+    let out = FileManager.default.temporaryDirectory.appending(path: "symbol-graphs-\(UUID().uuidString)")
+    defer { try? FileManager.default.removeItem(at: out) }
+    let process = Process()
+    process.executableURL = root.appending(path: ".ci/symbol-graphs")
+    process.arguments = [built.path(), out.path()]
+    process.environment = ProcessInfo.processInfo.environment.merging(["ACCESS": access]) { $1 }
+    try process.run()
+    process.waitUntilExit()
+    try #require(process.terminationStatus == 0)
+    var graphs: [String: SymbolGraph] = [:]
+    for module in modules {
+      let data = try Data(contentsOf: out.appending(path: "\(module)/\(module).symbols.json"))
+      graphs[module] = try JSONDecoder().decode(SymbolGraph.self, from: data)
+    }
+    return graphs
+  }
+}
