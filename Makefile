@@ -51,7 +51,9 @@ fuzz: setup
 test: setup
 	@if [ "$$(id -u)" != 0 ]; then echo "make test needs root: its tests make network namespaces" >&2; exit 1; fi
 	swift format lint --strict --recursive --parallel $(Folders) Package.swift Fuzz/Package.swift
-	swift test --parallel
+	swift build --build-tests
+	@.ci/machine-state >.build/machine-state
+	swift test --skip-build --parallel; status=$$?; .ci/machine-state compare .build/machine-state && exit $$status
 
 format:
 	swift format --in-place --recursive --parallel $(Folders) Package.swift Fuzz/Package.swift

@@ -120,6 +120,7 @@ let package = Package(
       name: "ContractTests",
       dependencies: ["ContainerNetworking", "ContainerNetworkingTestKit", "Netlink", "NetworkPrimitives", system],
       swiftSettings: settings),
+    .testTarget(name: "MachineStateTests", swiftSettings: settings),
     .testTarget(name: "PublicInterfaceTests", dependencies: ["ContainerNetworking"], swiftSettings: settings),
     .testTarget(
       name: "RuntimeTests",
