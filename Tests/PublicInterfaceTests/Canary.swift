@@ -1,3 +1,4 @@
+// swift-format-ignore-file: AllPublicDeclarationsHaveDocumentation
 public import ContainerNetworking
 
 // Every public type of the library in a public signature of somebody who imports ContainerNetworking alone. It need
@@ -8,6 +9,7 @@ public func canary(_: AddressPool) {}
 public func canary(_: AddressRange) {}
 public func canary(_: AddressRequests) {}
 public func canary(_: Addresses) {}
+public func canary(_: AdoptedBridge) {}
 public func canary(_: AssignedAddress) {}
 public func canary(_: AttachOptions) {}
 public func canary(_: AttachWarning) {}
@@ -23,6 +25,8 @@ public func canary(_: ControlMessage) {}
 public func canary(_: ControllerSettings) {}
 public func canary(_: DefaultPool) {}
 public func canary(_: DefaultPools) {}
+public func canary(_: Difference) {}
+public func canary(_: Difference.Kind) {}
 public func canary(_: Endpoint) {}
 public func canary(_: EndpointOptions) {}
 public func canary(_: EventStream<NetworkChange>) {}
@@ -123,6 +127,7 @@ public func canary(_: PortMapping) {}
 public func canary(_: PortRange) {}
 public func canary(_: PruneReport) {}
 public func canary(_: PublishedPort) {}
+public func canary(_: ReconcileReport) {}
 public func canary(_: Route) {}
 public func canary(_: Route.Kind) {}
 public func canary(_: RouteRequests) {}

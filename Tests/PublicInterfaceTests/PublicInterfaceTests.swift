@@ -5,7 +5,7 @@ import Testing
 @Suite struct PublicInterfaceTests {
   @Test func noPublicDeclarationMentionsC() throws {
     for (module, graph) in try SymbolGraph.extract() {
-      #expect(graph.symbols.count > 20, "\(module) has \(graph.symbols.count) public declarations")
+      #expect(!graph.symbols.isEmpty, "\(module)")
       for symbol in graph.symbols {
         let foreign = symbol.foreignTypes
         #expect(foreign == [], "\(module).\(symbol.name)")
@@ -26,7 +26,7 @@ import Testing
       text.matches(of: #/canary\(_: (?:any )?(.+)\) \{\}/#).map { String($0.1).replacing(#/<\w+>/#, with: "") })
     let kinds = ["swift.struct", "swift.enum", "swift.class", "swift.protocol"]
     let graphs = try SymbolGraph.extract()
-    for module in SymbolGraph.modules.dropLast() {
+    for module in SymbolGraph.imported {
       for symbol in try #require(graphs[module]).symbols where kinds.contains(symbol.kind.identifier) {
         let isMentioned = mentioned.contains(symbol.name)
         #expect(isMentioned, "add to Canary.swift: public func canary(_: \(symbol.name)) {}")

@@ -31,10 +31,10 @@ struct SymbolGraph: Decodable {
     var preciseIdentifier: String?
   }
 
-  /// The modules that users see; the TestKit last.
-  static let modules = [
-    "NetworkPrimitives", "AddressPools", "Netlink", "ContainerNetworking", "ContainerNetworkingTestKit",
-  ]
+  /// What `import ContainerNetworking` brings.
+  static let imported = ["NetworkPrimitives", "AddressPools", "Netlink", "ContainerNetworking"]
+  /// The modules of all products.
+  static let modules = imported + ["ContainerNetworkingStore", "ContainerNetworkingTestKit"]
 
   /// Has the graphs of the modules written that this test was built with.
   ///
