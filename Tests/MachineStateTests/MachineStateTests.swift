@@ -34,7 +34,7 @@ import Testing
     ("ip route add blackhole 10.2.0.0/16", "ip route del blackhole 10.2.0.0/16"),
     ("echo 1 >/proc/sys/net/ipv4/ip_forward", "echo 0 >/proc/sys/net/ipv4/ip_forward"),
     ("nft add table inet t", "nft delete table inet t"),
-    ("{ unshare --net sleep 60 & sleep 0.5; }", "{ kill $!; wait $! || true; }"),
+    ("{ unshare --net sleep 60 & sleep 0.5; }", "{ kill -KILL $!; wait $! || true; }"),
   ])
   func changeIsSeen(_ change: String, _ undo: String) throws {
     #expect(try isSeen(change, undo: undo) == [0, 1, 0])
