@@ -41,7 +41,8 @@ import Testing
 
   @Test(arguments: ["bridge-mode": "cn0", "container-mode": "cn0", "none-mode": "byhand0"])
   func whatIsInTheWayIsNamedAndStays(example: String, link: String) throws {
-    try world.host.links.createBridge(InterfaceName(link))
+    // No bridge, which would be adopted.
+    try world.host.links.createVeth(VethEnd(InterfaceName(link)), peer: VethEnd(InterfaceName("other0")))
     let before = try world.state()
     let run = try ExampleRun(example, ["--host"], on: world.host)
     let end = try run.end()

@@ -56,21 +56,42 @@ struct ExampleRun {
   func strike(with signal: Int32) throws -> Int {
     try process.signal(SIGSTOP)
     var watched = 0
-    let descriptors = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(process.id)/fd")) ?? []
-    for descriptor in descriptors {
-      let path = "/proc/\(process.id)/fd/\(descriptor)"
-      guard let target = try? FileManager.default.destinationOfSymbolicLink(atPath: path), target.hasPrefix("net:"),
-        target != machine.identity.description
-      else { continue }
-      if try machine.watch(NetworkNamespace.open(at: FilePath(path))) { watched += 1 }
-    }
+    for path in namespaces() where try machine.watch(NetworkNamespace.open(at: path)) { watched += 1 }
     try process.signal(signal)
     try process.signal(SIGCONT)
     return watched
   }
 
-  /// The programs that the example left, by id and command line.
+  /// Whether it has a namespace open that is not the machine.
+  var holdsNamespace: Bool { !namespaces().isEmpty }
+
+  /// Whether it has not ended.
+  var isRunning: Bool {
+    (try? String(contentsOfFile: "/proc/\(process.id)/stat", encoding: .utf8))?.contains(") Z ") == false
+  }
+
+  /// The descriptors of the example that are namespaces other than the machine.
+  private func namespaces() -> [FilePath] {
+    let directory = "/proc/\(process.id)/fd"
+    let descriptors = (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []
+    return descriptors.map { "\(directory)/\($0)" }.filter { path in
+      let target = (try? FileManager.default.destinationOfSymbolicLink(atPath: path)) ?? ""
+      return target.hasPrefix("net:") && target != machine.identity.description
+    }.map { FilePath($0) }
+  }
+
+  /// The programs that the example left, by id and name, if they are still there after a while: a killed one needs a
+  /// moment to end.
   func survivors() throws -> [String] {
+    var marked = try self.marked()
+    for _ in 0..<100 where !marked.isEmpty {
+      usleep(20_000)
+      marked = try self.marked()
+    }
+    return marked
+  }
+
+  private func marked() throws -> [String] {
     try FileManager.default.contentsOfDirectory(atPath: "/proc").filter { id in
       guard Int32(id) != nil, let bytes = FileManager.default.contents(atPath: "/proc/\(id)/environ") else {
         return false
