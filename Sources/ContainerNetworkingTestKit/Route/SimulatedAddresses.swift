@@ -137,9 +137,9 @@ extension SimulatedState {
   /// Takes an address and its routes from a link.
   mutating func remove(addressAt position: Int, of place: LinkReference) {
     guard let address = link(place)?.addresses[position] else { return }
-    notifyConnectedRoutes(of: [address], on: place, type: Int32(RTM_DELROUTE))
     namespaces[place.namespace]?.links[place.index]?.addresses.remove(at: position)
     notifyAddress(address, of: place, type: Int32(RTM_DELADDR))
+    notifyConnectedRoutes(of: [address], on: place, type: Int32(RTM_DELROUTE))
   }
 
   private mutating func notifyAddress(_ address: SimulatedAddress, of place: LinkReference, type: Int32) {
