@@ -37,7 +37,7 @@ import Testing
     let address = try InterfaceAddress("10.0.0.1/24")
     try contract.route.execute(AddressRequests.add(address, to: link))
     let main = try contract.routes().filter { $0.table == 254 && $0.destination.family == .ipv4 }
-    #expect(main == [Route(to: try Subnet("10.0.0.0/24"), link: link)])
+    #expect(main == [Route(to: try Subnet("10.0.0.0/24"), link: link, preferredSource: address.address)])
     let local = try contract.routes().filter { $0.table == 255 && $0.destination.family == .ipv4 }
     #expect(Set(local.map(\.destination.description)) == ["10.0.0.1/32", "10.0.0.255/32"])
     try contract.route.execute(AddressRequests.remove(address, from: link))

@@ -53,6 +53,8 @@ public final class NetworkNamespace: Sendable {
   }
 
   /// A named namespace: one that `ip netns add` or ``pin(name:)`` put under `/run/netns`.
+  ///
+  /// - Throws: `.notFound`; `.invalidValue` for what is no file name.
   public static func open(
     name: String, on kernel: any Kernel = LinuxKernel()
   ) throws(NetworkError) -> NetworkNamespace {
@@ -60,10 +62,31 @@ public final class NetworkNamespace: Sendable {
   }
 
   /// The namespace of a process.
+  ///
+  /// - Throws: `.notFound` when there is no such process; `.invalidValue` for what is no process id;
+  ///   `.permissionDenied` for a process of somebody else's.
   public static func open(
     process id: Int32, on kernel: any Kernel = LinuxKernel()
   ) throws(NetworkError) -> NetworkNamespace {
-    try open(at: FilePath("/proc/\(id)/ns/net"), on: kernel)
+    guard id > 0 else {
+      throw .invalid("open network namespace of process \(id)", "\(id) is no process id; those are 1 and up")
+    }
+    return try open(at: FilePath("/proc/\(id)/ns/net"), on: kernel)
+  }
+
+  /// The named namespaces, by name: those under `/run/netns`, whoever put them there. The files there that are no
+  /// namespaces are left out, as is one that goes away meanwhile.
+  public static func named(on kernel: any Kernel = LinuxKernel()) throws(NetworkError) -> [NamedNamespace] {
+    var named: [NamedNamespace] = []
+    for name in try kernel.pinnedNamespaces(in: directory) {
+      do throws(NetworkError) {
+        let handle = try kernel.openNamespace(at: directory.appending(name))
+        named.append(NamedNamespace(name: name, identity: handle.identity))
+      } catch {
+        guard [.notFound, .invalidValue].contains(error.code) else { throw error }
+      }
+    }
+    return named
   }
 
   /// What it is known by, whichever way it was opened.
@@ -72,12 +95,29 @@ public final class NetworkNamespace: Sendable {
   /// A path that opens it while this object lives; what an OCI runtime takes as `linux.namespaces[].path`.
   public var path: FilePath { origin ?? FilePath("/proc/\(getpid())/fd/\(handle.descriptor)") }
 
+  /// Binds it to a file that does not exist yet, so that it outlives every handle.
+  ///
+  /// - Throws: `.alreadyExists`; `.notFound` for the directory; `.invalidValue` for a relative path; `.permissionDenied`
+  ///   without `CAP_SYS_ADMIN`.
+  public func pin(at path: FilePath) throws(NetworkError) {
+    try kernel.pinNamespace(handle, at: try Self.checked(path))
+  }
+
+  /// Removes a pin and its file; the namespace vanishes with whatever else holds it.
+  ///
+  /// - Throws: `.notFound`; `.refused` for a file that is no pin; `.permissionDenied` without `CAP_SYS_ADMIN`.
+  public static func unpin(at path: FilePath, on kernel: any Kernel = LinuxKernel()) throws(NetworkError) {
+    try kernel.unpinNamespace(at: try checked(path))
+  }
+
   /// Gives it a name under `/run/netns`, as `ip netns add` does, so that it outlives every handle.
   ///
-  /// - Throws: `.alreadyExists`; `.invalidValue` for a name with a slash.
+  /// - Throws: `.alreadyExists`; `.invalidValue` for a name with a slash; `.permissionDenied` without `CAP_SYS_ADMIN`.
   public func pin(name: String) throws(NetworkError) { try kernel.pinNamespace(handle, at: try Self.namedPath(name)) }
 
   /// Removes a name that ``pin(name:)`` or `ip netns add` gave.
+  ///
+  /// - Throws: `.notFound`; `.refused` for a file that is no pin; `.permissionDenied` without `CAP_SYS_ADMIN`.
   public static func unpin(name: String, on kernel: any Kernel = LinuxKernel()) throws(NetworkError) {
     try kernel.unpinNamespace(at: try namedPath(name))
   }
@@ -111,11 +151,31 @@ public final class NetworkNamespace: Sendable {
   }
 
   private static func namedPath(_ name: String) throws(NetworkError) -> FilePath {
-    guard !name.isEmpty, !name.contains("/"), name != ".", name != ".." else {
+    guard !name.isEmpty, name.utf8.count < 256, !name.utf8.contains(where: { $0 == 0x2f || $0 == 0 }), name != ".",
+      name != ".."
+    else {
       throw NetworkError(
         .invalidValue, operation: "name network namespace",
-        reason: "\"\(name)\" is no file name; give one without a slash, as in \"blue\"")
+        reason: "\(quoted(name)) is no file name; give one of 1 to 255 bytes without a slash, as in \"blue\"")
     }
-    return FilePath("/run/netns").appending(name)
+    return directory.appending(name)
   }
+
+  private static func checked(_ path: FilePath) throws(NetworkError) -> FilePath {
+    guard path.isAbsolute, path.lastComponent != nil else {
+      throw .invalid(
+        "pin network namespace", "\(quoted(path.string)) is no absolute path of a file; give one, as /run/me/blue")
+    }
+    return path
+  }
+
+  private static let directory = FilePath("/run/netns")
+}
+
+/// A namespace that has a name under `/run/netns`.
+public struct NamedNamespace: Hashable, Sendable {
+  /// Its name, as `ip netns list` prints it.
+  public var name: String
+  /// What it is known by, whichever way it is opened.
+  public var identity: NamespaceIdentity
 }

@@ -1,27 +1,77 @@
 public import Netlink
 public import NetworkPrimitives
+import SystemPackage
 
 /// The routes of a namespace. Calls block; see ``NetworkNamespace``.
+///
+/// Every change may throw `.permissionDenied` without `CAP_NET_ADMIN`, and `.notFound` (`ENODEV`) for the link.
 public struct Routes: Sendable {
   let namespace: NetworkNamespace
 
-  /// The routes of every table, IPv4 and IPv6.
-  public func list() throws(NetworkError) -> [Route] {
+  /// The routes of every table, IPv4 and IPv6, or of those that are said. A table that does not exist has none.
+  public func list(table: UInt32? = nil, family: AddressFamily? = nil) throws(NetworkError) -> [Route] {
     var routes: [Route] = []
-    for message in try namespace.connection(.route).dump(RouteRequests.list()) {
-      if let route = try Route(message) { routes.append(route) }
+    // Asked for one family, the kernel refuses a table that it does not have.
+    for family in family.map({ [$0] }) ?? [.ipv4, .ipv6] {
+      do {
+        for message in try namespace.connection(.route).dump(RouteRequests.list(table: table, family: family)) {
+          // Asked for one table, older kernels may send others.
+          if let route = try Route(message), table == nil || route.table == table { routes.append(route) }
+        }
+      } catch {
+        guard table != nil, error.kernel?.errno == .noSuchFileOrDirectory else { throw error }
+      }
     }
     return routes
   }
 
+  /// The way that a packet to an address takes now, as `ip route get` says: a route to that address alone, with its
+  /// gateway, link, table, and the source address that it is sent from.
+  ///
+  /// - Throws: `.notFound` where no route leads there, or an `unreachable` one does; the kernel's `EINVAL` of a
+  ///   `blackhole` and `EACCES` of a `prohibit` route, as `.kernelRefused`.
+  public func get(to address: IPAddress) throws(NetworkError) -> Route {
+    let request = RouteRequests.get(to: address)
+    let replies: [NetlinkMessage]
+    do { replies = try namespace.connection(.route).execute(request) } catch {
+      var error = error
+      switch error.kernel?.errno {
+      case .networkUnreachable?, .noRouteToHost?:
+        error.code = .notFound
+        error.reason = "no route leads to \(address), or one of kind unreachable; add one, such as a default route"
+      case .permissionDenied?:
+        error.code = .kernelRefused
+        error.reason = "a route of kind prohibit leads to \(address)"
+      case .invalidArgument? where error.kernel?.message == nil:
+        error.reason = "a route of kind blackhole leads to \(address)"
+      default: break
+      }
+      throw error
+    }
+    guard let message = replies.first, let route = try Route(message) else {
+      throw NetworkError(.replyLost, operation: request.purpose, reason: "the kernel acknowledged, but sent no route")
+    }
+    return route
+  }
+
   /// Adds a route.
   ///
-  /// - Throws: `.alreadyExists`; the kernel's `ENETUNREACH` for a gateway that no link reaches.
+  /// - Throws: `.alreadyExists` where there is one to the same destination with the same metric and table; `.invalidValue`;
+  ///   the kernel's `ENETUNREACH` for a gateway that no link reaches.
   public func add(_ route: Route) throws(NetworkError) {
+    try route.validate()
     try namespace.connection(.route).execute(RouteRequests.add(route))
   }
 
-  /// Deletes a route.
+  /// Adds a route, or puts it in the place of the one to the same destination with the same metric and table.
+  ///
+  /// - Throws: As ``add(_:)``, but for `.alreadyExists`.
+  public func replace(_ route: Route) throws(NetworkError) {
+    try route.validate()
+    try namespace.connection(.route).execute(RouteRequests.replace(route))
+  }
+
+  /// Deletes a route; what it leaves nil matches any.
   ///
   /// - Throws: `.notFound` (`ESRCH`).
   public func delete(_ route: Route) throws(NetworkError) {

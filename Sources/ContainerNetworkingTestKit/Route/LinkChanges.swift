@@ -99,6 +99,7 @@ extension SimulatedState {
       for position in link.addresses.indices.reversed() where link.addresses[position].isIPv6 {
         remove(addressAt: position, of: place)
       }
+      forgetNeighbors(of: place)
       namespaces[place.namespace]?.links[place.index]?.isUp = false
       namespaces[place.namespace]?.routes.removeAll { $0.link == place.index }
       let removed = namespaces[place.namespace]?.removedRoutes ?? []

@@ -9,6 +9,11 @@ struct SimulatedAddress: Hashable {
   var prefixLength: UInt8
   var scope: UInt8 = 0
   var broadcast: [UInt8]?
+  var flags: UInt32 = 0
+  var label: String?
+  /// Seconds; all ones for ever. They do not run down here.
+  var preferred: UInt32 = .max
+  var valid: UInt32 = .max
   var isIPv6: Bool { bytes.count == 16 }
   var isLinkLocal: Bool { isIPv6 && bytes[0] == 0xfe && bytes[1] & 0xc0 == 0x80 }
   var family: UInt8 { isIPv6 ? AddressFamily.ipv6.rawValue : AddressFamily.ipv4.rawValue }
@@ -31,16 +36,18 @@ extension SimulatedState {
     var prefixLength: UInt8
     var scope: UInt8
     var index: Int32
+    var flags: UInt32
     var attributes: Attributes
 
     init(_ payload: ArraySlice<UInt8>) throws(NetworkError) {
       var reader = PayloadReader(payload)
       family = try reader.read()
       prefixLength = try reader.read()
-      try reader.skip(1)
+      flags = UInt32(try reader.read(UInt8.self))
       scope = try reader.read()
       index = try reader.read()
       attributes = try Attributes(reader.rest)
+      if let wide: UInt32 = try attributes[type: Int(IFA_FLAGS)]?.integer() { flags = wide }
     }
 
     func address() throws(NetworkError) -> SimulatedAddress {
@@ -54,7 +61,20 @@ extension SimulatedState {
       guard bytes.count == width, Int(prefixLength) <= width * 8, broadcast?.count ?? width == width else {
         throw refusal(.invalidArgument)
       }
-      return SimulatedAddress(bytes: Array(bytes), prefixLength: prefixLength, scope: scope, broadcast: broadcast)
+      var address = SimulatedAddress(
+        bytes: Array(bytes), prefixLength: prefixLength, scope: scope, broadcast: broadcast)
+      address.flags = flags & UInt32(IFA_F_NODAD)
+      if let label = attributes[type: Int(IFA_LABEL)] {
+        guard label.string.utf8.count < 16 else { throw refusal(.rangeExceeded, "Attribute failed policy validation") }
+        if !address.isIPv6 { address.label = label.string }
+      }
+      if let lifetimes = attributes[type: Int(IFA_CACHEINFO)] {
+        var reader = PayloadReader(lifetimes.payload)
+        address.preferred = try reader.read()
+        address.valid = try reader.read()
+        guard address.valid != 0, address.preferred <= address.valid else { throw refusal(.invalidArgument) }
+      }
+      return address
     }
   }
 
@@ -68,9 +88,14 @@ extension SimulatedState {
     let existing = link.addresses.firstIndex { other in
       other.bytes == address.bytes && (address.isIPv6 || other.prefixLength == address.prefixLength)
     }
-    if existing != nil {
+    if let existing {
       guard request.flags.contains(.replace), !request.flags.contains(.exclusive) else {
         throw refusal(.fileExists, address.isIPv6 ? "address already assigned" : "ipv4: Address already assigned")
+      }
+      namespaces[namespace]?.links[message.index]?.addresses[existing].preferred = address.preferred
+      namespaces[namespace]?.links[message.index]?.addresses[existing].valid = address.valid
+      if let changed = namespaces[namespace]?.links[message.index]?.addresses[existing] {
+        notifyAddress(changed, of: LinkReference(namespace: namespace, index: message.index), type: Int32(RTM_NEWADDR))
       }
       return []
     }
@@ -99,6 +124,7 @@ extension SimulatedState {
   func getAddresses(_ request: NetlinkMessage, in namespace: UInt64) throws(NetworkError) -> [SimulatedReply] {
     let message = try AddressMessage(request.payload)
     guard request.flags.contains(.dump) else { throw refusal(.notSupportedOnSocket) }
+    if message.index != 0, namespaces[namespace]?.links[message.index] == nil { throw refusal(.noDevice) }
     let links = namespaces[namespace]?.links.values.sorted { $0.index < $1.index } ?? []
     // The kernel lists one family after the other.
     return [AddressFamily.ipv4.rawValue, AddressFamily.ipv6.rawValue].flatMap { family in
@@ -110,20 +136,27 @@ extension SimulatedState {
   }
 
   private static func describe(_ address: SimulatedAddress, of link: SimulatedLink, type: Int32) -> SimulatedReply {
+    var flags = address.flags
+    if address.valid == .max { flags |= UInt32(IFA_F_PERMANENT) }
+    if address.preferred == 0 { flags |= UInt32(IFA_F_DEPRECATED) }
     var body = PayloadWriter()
     body.append(address.family)
     body.append(address.prefixLength)
-    body.append(UInt8(IFA_F_PERMANENT))
+    body.append(UInt8(truncatingIfNeeded: flags))
     body.append(address.scope)
     body.append(link.index)
     body.attribute(Int(IFA_ADDRESS), bytes: address.bytes)
     if !address.isIPv6 {
       body.attribute(Int(IFA_LOCAL), bytes: address.bytes)
       if let broadcast = address.broadcast { body.attribute(Int(IFA_BROADCAST), bytes: broadcast) }
-      body.attribute(Int(IFA_LABEL), string: link.name)
+      body.attribute(Int(IFA_LABEL), string: address.label ?? link.name)
     }
-    body.attribute(Int(IFA_FLAGS), UInt32(IFA_F_PERMANENT))
-    body.attribute(Int(IFA_CACHEINFO), bytes: [UInt8](repeating: 0xff, count: 8) + [UInt8](repeating: 0, count: 8))
+    body.attribute(Int(IFA_FLAGS), flags)
+    var lifetimes = PayloadWriter()
+    lifetimes.append(address.preferred)
+    lifetimes.append(address.valid)
+    lifetimes.appendZeros(8)
+    body.attribute(Int(IFA_CACHEINFO), bytes: lifetimes.bytes)
     return SimulatedReply(type: UInt16(type), payload: body.bytes)
   }
 

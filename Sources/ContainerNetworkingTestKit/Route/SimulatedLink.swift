@@ -139,7 +139,7 @@ extension SimulatedState {
     namespaces[namespace]?.links[index]?.isUp = false
     namespaces[namespace]?.links[index]?.master = nil
     namespaces[namespace]?.routes.removeAll { $0.link == index }
-    namespaces[namespace]?.neighbors.removeAll { $0.link == index }
+    forgetNeighbors(of: LinkReference(namespace: namespace, index: index))
     for port in namespaces[namespace]?.links.values.filter({ $0.master == index }) ?? [] {
       namespaces[namespace]?.links[port.index]?.master = nil
       notifyLink(port.index, in: namespace)

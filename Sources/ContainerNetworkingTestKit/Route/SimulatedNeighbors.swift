@@ -56,13 +56,19 @@ extension SimulatedState {
   }
 
   func getNeighbors(_ request: NetlinkMessage, in namespace: UInt64) throws(NetworkError) -> [SimulatedReply] {
-    let asked = try Self.neighbor(request.payload)
+    var asked = try Self.neighbor(request.payload)
+    if request.flags.contains(.dump) {
+      asked.link = try Attributes(request.payload.dropFirst(12))[type: Int(NDA_IFINDEX)]?.integer() ?? 0
+    }
     let known = (namespaces[namespace]?.neighbors ?? []).filter { neighbor in
       (asked.family == 0 ? neighbor.family != 7 : neighbor.family == asked.family)
         && (asked.link == 0 || neighbor.link == asked.link)
         && (request.flags.contains(.dump) || neighbor.isSame(as: asked))
     }
-    guard request.flags.contains(.dump) || !known.isEmpty else { throw refusal(.noSuchFileOrDirectory) }
+    guard request.flags.contains(.dump) || !known.isEmpty else {
+      guard namespaces[namespace]?.links[asked.link] != nil else { throw refusal(.noDevice) }
+      throw refusal(.noSuchFileOrDirectory, "Neighbour entry not found")
+    }
     return known.map { Self.describe($0, type: Int32(RTM_NEWNEIGH)) }
   }
 
@@ -77,6 +83,14 @@ extension SimulatedState {
     if let destination = neighbor.destination { body.attribute(Int(NDA_DST), bytes: destination) }
     if let address = neighbor.macAddress { body.attribute(Int(NDA_LLADDR), bytes: address) }
     return SimulatedReply(type: UInt16(type), payload: body.bytes)
+  }
+
+  /// Forgets what is known on a link that goes down.
+  mutating func forgetNeighbors(of place: LinkReference) {
+    for neighbor in namespaces[place.namespace]?.neighbors ?? [] where neighbor.link == place.index {
+      notifyNeighbor(neighbor, in: place.namespace, type: Int32(RTM_DELNEIGH))
+    }
+    namespaces[place.namespace]?.neighbors.removeAll { $0.link == place.index }
   }
 
   private mutating func notifyNeighbor(_ neighbor: SimulatedNeighbor, in namespace: UInt64, type: Int32) {

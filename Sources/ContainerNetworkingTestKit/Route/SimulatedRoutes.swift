@@ -39,7 +39,13 @@ extension SimulatedNamespace {
   /// The routes that addresses of links that are up bring with them.
   var connectedRoutes: [SimulatedRoute] {
     links.values.sorted { $0.index < $1.index }.filter(\.isUp).flatMap { link in
-      link.addresses.flatMap { routes(of: $0, on: link.index, isLoopback: link.isLoopback) }
+      var nets: Set<[UInt8]> = []
+      return link.addresses.flatMap { address in
+        let made = routes(of: address, on: link.index, isLoopback: link.isLoopback)
+        // A second address of a subnet shares the first one's routes.
+        let isFirst = nets.insert(masked(address.bytes, Int(address.prefixLength)) + [address.prefixLength]).inserted
+        return isFirst ? made : Array(made.prefix(1))
+      }
     }
     .filter { !removedRoutes.contains($0) }
   }
@@ -74,6 +80,32 @@ extension SimulatedNamespace {
       made.append(broadcast)
     }
     return made
+  }
+}
+
+extension SimulatedNamespace {
+  /// The way to an address: of the local table, then of main, the longest prefix that holds it; and the source.
+  fileprivate func lookUp(_ asked: SimulatedRoute) throws(NetworkError) -> SimulatedRoute {
+    let tables = [SimulatedRoute.localTable, SimulatedRoute.mainTable].map { table in
+      allRoutes.filter { $0.isIPv6 == asked.isIPv6 && $0.table == table && $0.contains(asked.destination) }
+        .max { ($0.prefixLength, $1.metric ?? 0) < ($1.prefixLength, $0.metric ?? 0) }
+    }
+    guard var way = tables.compactMap({ $0 }).first else { throw refusal(.netUnreachable) }
+    switch way.kind {
+    case UInt8(RTN_BLACKHOLE): throw refusal(.invalidArgument)
+    case UInt8(RTN_UNREACHABLE): throw refusal(.noHostRoute)
+    case UInt8(RTN_PROHIBIT): throw refusal(.permissionDenied)
+    default: break
+    }
+    let own = way.link.flatMap { links[$0]?.addresses.filter { $0.isIPv6 == asked.isIPv6 } } ?? []
+    let hop = way.gateway ?? asked.destination
+    let near = own.first { masked($0.bytes, Int($0.prefixLength)) == masked(hop, Int($0.prefixLength)) }
+    way.source = way.source ?? (way.kind == UInt8(RTN_LOCAL) ? asked.destination : (near ?? own.first)?.bytes)
+    if way.kind == UInt8(RTN_LOCAL) { way.link = 1 }
+    if !asked.isIPv6 { way.metric = nil }
+    way.destination = asked.destination
+    way.prefixLength = asked.prefixLength
+    return way
   }
 }
 
@@ -113,6 +145,7 @@ extension SimulatedState {
         && route.prefixLength == asked.prefixLength && (asked.gateway == nil || route.gateway == asked.gateway)
         && (asked.link == nil || route.link == asked.link)
         && (asked.metric ?? 0 == 0 || route.metric == asked.metric)
+        && (asked.source == nil || route.source == asked.source)
         && (asked.isIPv6 || asked.kind == 0 || route.kind == asked.kind)
     }
     if let index = content.routes.firstIndex(where: matches) {
@@ -133,18 +166,27 @@ extension SimulatedState {
     let family: UInt8 = try header.read()
     let isWanted = { (route: SimulatedRoute) in family == 0 || route.isIPv6 == (family == AddressFamily.ipv6.rawValue) }
     if request.flags.contains(.dump) {
-      return content.allRoutes.filter { isWanted($0) }.map { Self.describe($0, type: Int32(RTM_NEWROUTE)) }
+      try header.skip(3)
+      let short: UInt8 = try header.read()
+      try header.skip(7)
+      let table: UInt32 = try Attributes(header.rest)[type: Int(RTA_TABLE.rawValue)]?.integer() ?? UInt32(short)
+      let isThere =
+        [0, 253, 254, 255].contains(table) || content.allRoutes.contains { isWanted($0) && $0.table == table }
+      guard family == 0 || isThere else { throw refusal(.noSuchFileOrDirectory, "FIB table does not exist") }
+      return content.allRoutes.filter { isWanted($0) && (table == 0 || $0.table == table) }
+        .map { Self.describe($0, type: Int32(RTM_NEWROUTE)) }
     }
-    // A look-up: the longest prefix that holds the address.
-    let asked = try Self.route(request.payload)
-    let best = content.allRoutes.filter { isWanted($0) && $0.contains(asked.destination) }
-      .max { ($0.prefixLength, $1.metric ?? 0) < ($1.prefixLength, $0.metric ?? 0) }
-    guard let best else { throw refusal(.netUnreachable) }
-    return [Self.describe(best, type: Int32(RTM_NEWROUTE))]
+    return [Self.describe(try content.lookUp(try Self.route(request.payload)), type: Int32(RTM_NEWROUTE))]
   }
 
   /// What the kernel asks of a next hop.
   private func check(_ route: inout SimulatedRoute, in content: SimulatedNamespace) throws(NetworkError) {
+    if let source = route.source {
+      let isOwn = content.links.values.contains { link in link.addresses.contains { $0.bytes == source } }
+      guard isOwn else {
+        throw refusal(.invalidArgument, route.isIPv6 ? "Invalid source address" : "Invalid prefsrc address")
+      }
+    }
     guard [UInt8(RTN_UNICAST), UInt8(RTN_LOCAL)].contains(route.kind) else { return }
     if let index = route.link {
       guard let link = content.links[index] else { throw refusal(.noDevice) }

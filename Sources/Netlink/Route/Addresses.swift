@@ -7,6 +7,14 @@ public struct AssignedAddress: Hashable, Sendable {
   public var address: InterfaceAddress
   /// Index of the link that has it.
   public var link: Int32
+  /// What state it is in (`IFA_FLAGS`).
+  public var flags: AddressFlags
+  /// A name for old tools that know of one IPv4 address for each name (`IFA_LABEL`): `eth0`, `eth0:1`.
+  public var label: String?
+  /// How long it is still there, in whole seconds; nil for good.
+  public var validLifetime: Duration?
+  /// How long new connections still use it, in whole seconds; nil for good.
+  public var preferredLifetime: Duration?
 
   /// Reads an `RTM_NEWADDR` message.
   ///
@@ -15,7 +23,9 @@ public struct AssignedAddress: Hashable, Sendable {
     var header = PayloadReader(message.payload)
     try header.skip(1)
     let prefixLength = Int(try header.read(UInt8.self))
-    try header.skip(2)
+    // The header has room for the first eight of them.
+    flags = AddressFlags(rawValue: UInt32(try header.read(UInt8.self)))
+    try header.skip(1)
     link = try header.read()
     let attributes = try Attributes(header.rest)
     // IFA_LOCAL is the interface's own on a point-to-point link, where IFA_ADDRESS is the other end's.
@@ -26,14 +36,111 @@ public struct AssignedAddress: Hashable, Sendable {
     do { address = try InterfaceAddress(address: value, prefixLength: prefixLength) } catch {
       throw NetworkError(.malformedMessage, operation: "read address message", reason: error.reason)
     }
+    if let wide = try attributes[type: Int(IFA_FLAGS)]?.integer(UInt32.self) { flags = AddressFlags(rawValue: wide) }
+    label = attributes[type: Int(IFA_LABEL)]?.string
+    if let lifetimes = attributes[type: Int(IFA_CACHEINFO)] {
+      var reader = PayloadReader(lifetimes.payload)
+      preferredLifetime = AddressLifetime.duration(try reader.read())
+      validLifetime = AddressLifetime.duration(try reader.read())
+    }
+  }
+}
+
+/// `IFA_F_*` of `linux/if_addr.h`.
+public struct AddressFlags: OptionSet, Hashable, Sendable {
+  /// The bits.
+  public let rawValue: UInt32
+  /// Flags from their bits.
+  public init(rawValue: UInt32) { self.rawValue = rawValue }
+  /// Another IPv4 address of the same subnet is the first, and this goes with it; of IPv6, a temporary one.
+  public static let secondary = AddressFlags(rawValue: 0x01)
+  /// It is used without looking whether another host has it.
+  public static let noDuplicateDetection = AddressFlags(rawValue: 0x02)
+  /// It is used while it is looked whether another host has it.
+  public static let optimistic = AddressFlags(rawValue: 0x04)
+  /// Another host has it: it is not used (RFC 4862).
+  public static let duplicateDetected = AddressFlags(rawValue: 0x08)
+  /// Its preferred lifetime is over: new connections do not use it.
+  public static let deprecated = AddressFlags(rawValue: 0x20)
+  /// It is not used yet: it is being looked whether another host has it.
+  public static let tentative = AddressFlags(rawValue: 0x40)
+  /// Its lifetime has no end.
+  public static let permanent = AddressFlags(rawValue: 0x80)
+}
+
+/// What an address is given beyond itself.
+public struct AddressOptions: Hashable, Sendable {
+  /// A name for old tools, IPv4 only: up to 15 bytes; nil for the link's.
+  public var label: String?
+  /// How long it is there, in whole seconds from now; nil for good.
+  public var validLifetime: Duration?
+  /// How long new connections use it, in whole seconds from now; nil for as long as it is valid.
+  public var preferredLifetime: Duration?
+  /// Whether it is looked for another host that has an IPv6 address, which holds it back for a second (RFC 4862).
+  public var detectsDuplicates = false
+
+  /// Options of nothing, to be filled in.
+  public init() {}
+
+  /// Checks what the kernel would refuse or cut.
+  ///
+  /// - Throws: `.invalidValue` naming value and rule.
+  public func validate(for address: InterfaceAddress) throws(NetworkError) {
+    let operation = "check options of address \(address)"
+    if let label {
+      guard address.family == .ipv4 else {
+        throw .invalid(operation, "label \(quoted(label)): an IPv6 address has none; leave it out")
+      }
+      guard (1...15).contains(label.utf8.count) else {
+        throw .invalid(operation, "label \(quoted(label)) has \(label.utf8.count) bytes; a label has 1 to 15")
+      }
+    }
+    if let validLifetime { try AddressLifetime.check("valid", validLifetime, operation) }
+    if let preferredLifetime {
+      if preferredLifetime != .zero { try AddressLifetime.check("preferred", preferredLifetime, operation) }
+      if let validLifetime, preferredLifetime > validLifetime {
+        throw .invalid(
+          operation,
+          "the preferred lifetime, \(preferredLifetime), is longer than the valid one, \(validLifetime); it is at most that"
+        )
+      }
+    }
+  }
+}
+
+/// Lifetimes as the kernel counts them (`struct ifa_cacheinfo`): seconds, all ones for ever.
+enum AddressLifetime {
+  static func duration(_ seconds: UInt32) -> Duration? { seconds == .max ? nil : .seconds(Int64(seconds)) }
+
+  static func seconds(_ duration: Duration?) -> UInt32 {
+    duration.map { UInt32(clamping: $0.components.seconds) } ?? .max
+  }
+
+  static func check(_ name: String, _ duration: Duration, _ operation: String) throws(NetworkError) {
+    guard duration.components.attoseconds == 0, (1..<Int64(UInt32.max)).contains(duration.components.seconds) else {
+      throw .invalid(
+        operation, "the \(name) lifetime is \(duration); it is a whole number of seconds, 1 to \(UInt32.max - 1)")
+    }
   }
 }
 
 /// Requests about addresses, as bytes.
 public enum AddressRequests {
   /// Gives a link an address; IPv6 without duplicate address detection, which would hold it back for a second.
-  public static func add(_ address: InterfaceAddress, to link: Int32) -> NetlinkRequest {
-    request(address, link, UInt16(RTM_NEWADDR), "RTM_NEWADDR", [.create, .exclusive], "add address \(address) to link")
+  public static func add(
+    _ address: InterfaceAddress, to link: Int32, options: AddressOptions = AddressOptions()
+  ) -> NetlinkRequest {
+    request(
+      address, link, UInt16(RTM_NEWADDR), "RTM_NEWADDR", [.create, .exclusive], "add address \(address) to link",
+      options)
+  }
+
+  /// Gives a link an address, or changes the lifetimes of the one that it has.
+  public static func replace(
+    _ address: InterfaceAddress, of link: Int32, options: AddressOptions = AddressOptions()
+  ) -> NetlinkRequest {
+    request(
+      address, link, UInt16(RTM_NEWADDR), "RTM_NEWADDR", [.create, .replace], "set address \(address) of link", options)
   }
 
   /// Takes an address from a link.
@@ -41,27 +148,36 @@ public enum AddressRequests {
     request(address, link, UInt16(RTM_DELADDR), "RTM_DELADDR", [], "remove address \(address) from link")
   }
 
-  /// Gets every address; to be dumped.
-  public static func list() -> NetlinkRequest {
+  /// Gets every address, or those of one link; to be dumped.
+  public static func list(link: Int32 = 0) -> NetlinkRequest {
     var body = PayloadWriter()
-    body.appendZeros(8)
+    body.appendZeros(4)
+    body.append(link)
     return NetlinkRequest(type: UInt16(RTM_GETADDR), body: body.bytes, name: "RTM_GETADDR", purpose: "list addresses")
   }
 
   private static func request(
     _ address: InterfaceAddress, _ link: Int32, _ type: UInt16, _ name: String, _ flags: MessageFlags,
-    _ purpose: String
+    _ purpose: String, _ options: AddressOptions = AddressOptions()
   ) -> NetlinkRequest {
     var body = PayloadWriter()
     body.append(address.family.rawValue)
     body.append(UInt8(address.prefixLength))
-    body.append(UInt8(address.family == .ipv6 ? IFA_F_NODAD : 0))
+    body.append(UInt8(address.family == .ipv6 && !options.detectsDuplicates ? IFA_F_NODAD : 0))
     body.append(UInt8(0))  // RT_SCOPE_UNIVERSE
     body.append(link)
     body.attribute(Int(IFA_LOCAL), bytes: address.address.bytes)
     body.attribute(Int(IFA_ADDRESS), bytes: address.address.bytes)
     if let broadcast = address.subnet.broadcast {
       body.attribute(Int(IFA_BROADCAST), bytes: broadcast.bytes)
+    }
+    if let label = options.label { body.attribute(Int(IFA_LABEL), string: label) }
+    if options.validLifetime != nil || options.preferredLifetime != nil {
+      var lifetimes = PayloadWriter()
+      lifetimes.append(AddressLifetime.seconds(options.preferredLifetime ?? options.validLifetime))
+      lifetimes.append(AddressLifetime.seconds(options.validLifetime))
+      lifetimes.appendZeros(8)  // when it was made and changed: the kernel's to say
+      body.attribute(Int(IFA_CACHEINFO), bytes: lifetimes.bytes)
     }
     return NetlinkRequest(type: type, flags: flags, body: body.bytes, name: name, purpose: "\(purpose) \(link)")
   }

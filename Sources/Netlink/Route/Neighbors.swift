@@ -45,6 +45,26 @@ public struct Neighbor: Hashable, Sendable {
     state = .permanent
   }
 
+  /// What a request names it by.
+  init(address: IPAddress, link: Int32) {
+    self.address = address
+    self.link = link
+    state = State(rawValue: 0)
+  }
+
+  /// Checks what the kernel would refuse.
+  ///
+  /// - Throws: `.invalidValue` naming value and rule.
+  public func validate() throws(NetworkError) {
+    let operation = "check neighbour \(address)"
+    guard macAddress != nil || state == .noARP else {
+      throw .invalid(operation, "it has no hardware address; give it one, as 02:42:ac:11:00:02")
+    }
+    guard !address.isMulticast else {
+      throw .invalid(operation, "\(address) is a group's; a neighbour has an address of its own")
+    }
+  }
+
   /// Reads an `RTM_NEWNEIGH` message; nil for a bridge's forwarding entry and other families.
   ///
   /// - Throws: `.malformedMessage`.
@@ -83,10 +103,22 @@ public enum NeighborRequests {
     return request(known, UInt16(RTM_DELNEIGH), "RTM_DELNEIGH", [], "delete")
   }
 
-  /// Gets every neighbour; to be dumped.
-  public static func list() -> NetlinkRequest {
+  /// Deletes the neighbour of that address and link; `ENOENT` when there is none.
+  public static func delete(_ address: IPAddress, on link: Int32) -> NetlinkRequest {
+    request(Neighbor(address: address, link: link), UInt16(RTM_DELNEIGH), "RTM_DELNEIGH", [], "delete")
+  }
+
+  /// Gets the neighbour of that address and link; `ENOENT` when there is none.
+  public static func get(_ address: IPAddress, on link: Int32) -> NetlinkRequest {
+    request(Neighbor(address: address, link: link), UInt16(RTM_GETNEIGH), "RTM_GETNEIGH", [], "get")
+  }
+
+  /// Gets every neighbour, or those of one link; to be dumped.
+  public static func list(link: Int32? = nil) -> NetlinkRequest {
     var body = PayloadWriter()
     body.appendZeros(12)
+    // Strict checking wants the index here and not in the header.
+    if let link { body.attribute(Int(NDA_IFINDEX), link) }
     return NetlinkRequest(
       type: UInt16(RTM_GETNEIGH), body: body.bytes, name: "RTM_GETNEIGH", purpose: "list neighbours")
   }

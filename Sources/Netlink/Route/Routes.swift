@@ -15,6 +15,9 @@ public struct Route: Hashable, Sendable {
   public var table: UInt32
   /// What becomes of packets.
   public var kind: Kind
+  /// The address that packets are sent from where their sender has not chosen one (`RTA_PREFSRC`); nil for the kernel's
+  /// choice.
+  public var preferredSource: IPAddress?
 
   /// What becomes of packets that a route matches (`RTN_*`).
   public enum Kind: UInt8, Hashable, Sendable {
@@ -39,7 +42,7 @@ public struct Route: Hashable, Sendable {
   /// Makes a route; of the main table unless said.
   public init(
     to destination: Subnet, via gateway: IPAddress? = nil, link: Int32? = nil, metric: UInt32? = nil,
-    table: UInt32 = 254, kind: Kind = .unicast
+    table: UInt32 = 254, kind: Kind = .unicast, preferredSource: IPAddress? = nil
   ) {
     self.destination = destination
     self.gateway = gateway
@@ -47,6 +50,30 @@ public struct Route: Hashable, Sendable {
     self.metric = metric
     self.table = table
     self.kind = kind
+    self.preferredSource = preferredSource
+  }
+
+  /// Checks what the kernel would refuse, or take for something else.
+  ///
+  /// - Throws: `.invalidValue` naming value and rule.
+  public func validate() throws(NetworkError) {
+    let operation = "check route \(destination)"
+    for (name, address) in [("gateway", gateway), ("preferred source", preferredSource)] {
+      guard let address, address.family != destination.family else { continue }
+      throw .invalid(
+        operation, "the \(name), \(address), is of another family than \(destination); both are IPv4 or both IPv6")
+    }
+    switch kind {
+    case .blackhole, .unreachable, .prohibit:
+      guard gateway == nil else {
+        throw .invalid(operation, "a route of kind \(kind) leads nowhere; leave its gateway out")
+      }
+    default:
+      guard gateway != nil || link != nil else {
+        throw .invalid(operation, "a route of kind \(kind) has a gateway or a link; it has neither")
+      }
+    }
+    guard table != 0 else { throw .invalid(operation, "table 0 is none; 254 is main, and 1 to 252 are free") }
   }
 
   /// Reads an `RTM_NEWROUTE` message; nil for a kind or family that this library does not know.
@@ -70,6 +97,7 @@ public struct Route: Hashable, Sendable {
     gateway = attributes[type: Int(RTA_GATEWAY.rawValue)].flatMap { IPAddress(bytes: $0.payload) }
     link = try attributes[type: Int(RTA_OIF.rawValue)]?.integer()
     metric = try attributes[type: Int(RTA_PRIORITY.rawValue)]?.integer()
+    preferredSource = attributes[type: Int(RTA_PREFSRC.rawValue)].flatMap { IPAddress(bytes: $0.payload) }
     if let wide = try attributes[type: Int(RTA_TABLE.rawValue)]?.integer(UInt32.self) { table = wide }
   }
 }
@@ -77,12 +105,31 @@ public struct Route: Hashable, Sendable {
 /// Requests about routes, as bytes.
 public enum RouteRequests {
   /// Adds a route.
-  public static func add(_ route: Route) -> NetlinkRequest {
+  public static func add(_ route: Route) -> NetlinkRequest { make(route, [.create, .exclusive], "add") }
+
+  /// Adds a route, or puts it in the place of the one to the same destination with the same metric and table.
+  public static func replace(_ route: Route) -> NetlinkRequest { make(route, [.create, .replace], "set") }
+
+  private static func make(_ route: Route, _ flags: MessageFlags, _ verb: String) -> NetlinkRequest {
     let isOnLink = route.gateway == nil && route.link != nil && route.kind == .unicast
-    let scope = isOnLink ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE
+    let isNear = isOnLink || route.kind == .broadcast
+    let scope = route.kind == .local ? RT_SCOPE_HOST : isNear ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE
     return request(
-      route, UInt16(RTM_NEWROUTE), "RTM_NEWROUTE", [.create, .exclusive], "add", protocol: UInt8(RTPROT_STATIC),
+      route, UInt16(RTM_NEWROUTE), "RTM_NEWROUTE", flags, verb, protocol: UInt8(RTPROT_STATIC),
       scope: UInt8(scope.rawValue))
+  }
+
+  /// Gets the way that a packet to an address takes, with its table.
+  public static func get(to address: IPAddress) -> NetlinkRequest {
+    var body = PayloadWriter()
+    body.append(address.family.rawValue)
+    body.append(UInt8(address.bytes.count * 8))
+    body.appendZeros(6)
+    // IPv6 always tells the table, and refuses to be asked.
+    body.append(address.family == .ipv4 ? UInt32(RTM_F_LOOKUP_TABLE) : 0)
+    body.attribute(Int(RTA_DST.rawValue), bytes: address.bytes)
+    return NetlinkRequest(
+      type: UInt16(RTM_GETROUTE), body: body.bytes, name: "RTM_GETROUTE", purpose: "get route to \(address)")
   }
 
   /// Deletes a route, whoever made it: no protocol and `RT_SCOPE_NOWHERE` match any.
@@ -92,10 +139,14 @@ public enum RouteRequests {
       scope: UInt8(RT_SCOPE_NOWHERE.rawValue))
   }
 
-  /// Gets every route; to be dumped.
-  public static func list() -> NetlinkRequest {
+  /// Gets every route, or those of a table or family; to be dumped.
+  public static func list(table: UInt32? = nil, family: AddressFamily? = nil) -> NetlinkRequest {
     var body = PayloadWriter()
-    body.appendZeros(12)
+    body.append(family?.rawValue ?? 0)
+    body.appendZeros(3)
+    body.append(UInt8(table.flatMap { $0 < 256 ? $0 : nil } ?? 0))
+    body.appendZeros(7)
+    if let table { body.attribute(Int(RTA_TABLE.rawValue), table) }
     return NetlinkRequest(type: UInt16(RTM_GETROUTE), body: body.bytes, name: "RTM_GETROUTE", purpose: "list routes")
   }
 
@@ -119,6 +170,7 @@ public enum RouteRequests {
     if let gateway = route.gateway { body.attribute(Int(RTA_GATEWAY.rawValue), bytes: gateway.bytes) }
     if let link = route.link { body.attribute(Int(RTA_OIF.rawValue), link) }
     if let metric = route.metric { body.attribute(Int(RTA_PRIORITY.rawValue), metric) }
+    if let source = route.preferredSource { body.attribute(Int(RTA_PREFSRC.rawValue), bytes: source.bytes) }
     let via = route.gateway.map { " via \($0)" } ?? ""
     return NetlinkRequest(
       type: type, flags: flags, body: body.bytes, name: name, purpose: "\(verb) route \(route.destination)\(via)")

@@ -80,8 +80,10 @@ import Testing
 
   @Test func readsWhatTheKernelSends() throws {
     func read(_ body: [UInt8]) throws -> Route? { try Route(NetlinkMessage(type: 24, payload: body[...])) }
-    #expect(try read(Self.connected) == Route(to: try Subnet("10.0.0.0/24"), link: 3))
-    #expect(try read(Self.local) == Route(to: try Subnet("10.0.0.1/32"), link: 3, table: 255, kind: .local))
+    let own = try IPAddress("10.0.0.1")
+    #expect(try read(Self.connected) == Route(to: try Subnet("10.0.0.0/24"), link: 3, preferredSource: own))
+    let local = Route(to: try Subnet("10.0.0.1/32"), link: 3, table: 255, kind: .local, preferredSource: own)
+    #expect(try read(Self.local) == local)
     #expect(try read(Self.ipv6) == Route(to: try Subnet("fd00::/64"), link: 3, metric: 256))
   }
 
@@ -140,7 +142,8 @@ import Testing
     let host = try VethNamespace()
     try host.connection.execute(AddressRequests.add(try InterfaceAddress("10.0.0.1/24"), to: host.link.index))
     let connected = try #require(try routes(host).first { $0.table == 254 && $0.destination.family == .ipv4 })
-    #expect(connected == Route(to: try Subnet("10.0.0.0/24"), link: host.link.index))
+    let own = try IPAddress("10.0.0.1")
+    #expect(connected == Route(to: try Subnet("10.0.0.0/24"), link: host.link.index, preferredSource: own))
     try host.connection.execute(RouteRequests.delete(connected))
     #expect(try !routes(host).contains(connected))
   }

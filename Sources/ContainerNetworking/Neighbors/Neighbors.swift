@@ -1,0 +1,58 @@
+public import Netlink
+public import NetworkPrimitives
+
+/// What a namespace knows of the hosts on its links: their hardware addresses. Calls block; see ``NetworkNamespace``.
+///
+/// Every change may throw `.permissionDenied` without `CAP_NET_ADMIN`, and `.notFound` (`ENODEV`) for the link.
+public struct Neighbors: Sendable {
+  let namespace: NetworkNamespace
+
+  /// Every neighbour, IPv4 and IPv6; of one link, if said. Bridges' forwarding entries are not among them.
+  public func list(link: Int32? = nil) throws(NetworkError) -> [Neighbor] {
+    var neighbors: [Neighbor] = []
+    for message in try namespace.connection(.route).dump(NeighborRequests.list(link: link)) {
+      if let neighbor = try Neighbor(message) { neighbors.append(neighbor) }
+    }
+    return neighbors
+  }
+
+  /// The neighbour of that address on a link, however it came to be known.
+  ///
+  /// - Throws: `.notFound` (`ENOENT`, `ENODEV`).
+  public func get(_ address: IPAddress, on link: Int32) throws(NetworkError) -> Neighbor {
+    let request = NeighborRequests.get(address, on: link)
+    guard let message = try namespace.connection(.route).execute(request).first, let neighbor = try Neighbor(message)
+    else {
+      throw NetworkError(.replyLost, operation: request.purpose, reason: "the kernel acknowledged, but sent none")
+    }
+    return neighbor
+  }
+
+  /// Adds a neighbour.
+  ///
+  /// - Throws: `.alreadyExists` when the link has one of that address, however it came to be known; `.invalidValue`.
+  public func add(_ neighbor: Neighbor) throws(NetworkError) {
+    try neighbor.validate()
+    try namespace.connection(.route).execute(NeighborRequests.add(neighbor))
+  }
+
+  /// Adds a neighbour, or changes the one of that address.
+  ///
+  /// - Throws: `.invalidValue`.
+  public func replace(_ neighbor: Neighbor) throws(NetworkError) {
+    try neighbor.validate()
+    try namespace.connection(.route).execute(NeighborRequests.replace(neighbor))
+  }
+
+  /// Deletes the neighbour of that address on a link. It may be listed for a moment longer, as one that failed.
+  ///
+  /// - Throws: `.notFound` (`ENOENT`).
+  public func delete(_ address: IPAddress, on link: Int32) throws(NetworkError) {
+    try namespace.connection(.route).execute(NeighborRequests.delete(address, on: link))
+  }
+}
+
+extension NetworkNamespace {
+  /// Its neighbours.
+  public var neighbors: Neighbors { Neighbors(namespace: self) }
+}
