@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static pthread_mutex_t queue_lock = PTHREAD_MUTEX_INITIALIZER; // one job at a time
@@ -20,6 +21,12 @@ static pthread_cond_t state_changed = PTHREAD_COND_INITIALIZER;
 static struct namespace_job *current;
 static int thread_alive;
 static pid_t thread_process; // a fork has the flag but not the thread
+
+// setns(2) asks for CAP_SYS_ADMIN even where it changes nothing; to read one's own namespace none is needed.
+static int is_same_file(int first, int second) {
+  struct stat a, b;
+  return second >= 0 && fstat(first, &a) == 0 && fstat(second, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
 
 static void *serve(void *unused) {
   (void)unused;
@@ -35,6 +42,8 @@ static void *serve(void *unused) {
 
     if (home < 0)
       job->result = -home_error;
+    else if (is_same_file(home, job->namespace_fd))
+      job->result = job->body(job);
     else if (job->namespace_fd >= 0 && setns(job->namespace_fd, CLONE_NEWNET) != 0)
       job->result = -errno;
     else {

@@ -135,5 +135,9 @@ public final class SimulatedKernel: Kernel {
 
 /// The error of a system call that failed.
 func systemError(_ errno: Errno, _ call: String, _ operation: String) -> NetworkError {
-  NetworkError(NetworkError.Code(errno), operation: operation, kernel: KernelReport(errno: errno, request: call))
+  let code = NetworkError.Code(errno)
+  let remedy = call == "unshare" ? "it needs CAP_SYS_ADMIN: run as root, or under unshare -Urn" : Remedy.privilege
+  return NetworkError(
+    code, operation: operation, reason: code == .permissionDenied ? remedy : "",
+    kernel: KernelReport(errno: errno, request: call))
 }

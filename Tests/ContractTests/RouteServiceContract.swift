@@ -117,11 +117,10 @@ import Testing
 
   @Test(arguments: KernelUnderTest.available) func sourceMustBeOurs(_ kernel: KernelUnderTest) throws {
     let (namespace, link) = try make(kernel)
-    let before = try namespace.routes.list()
     for (destination, source) in [("10.9.0.0/16", "10.0.0.77"), ("fd09::/48", "fd00::77")] {
       let route = Route(to: try Subnet(destination), link: link, preferredSource: try IPAddress(source))
       #expect(refusal { try namespace.routes.add(route) }?.kernel?.errno == .invalidArgument)
+      #expect(try !namespace.routes.list().contains { $0.destination == route.destination })
     }
-    #expect(try namespace.routes.list() == before)
   }
 }

@@ -178,4 +178,10 @@ public struct NamedNamespace: Hashable, Sendable {
   public var name: String
   /// What it is known by, whichever way it is opened.
   public var identity: NamespaceIdentity
+
+  /// Makes the description of one.
+  public init(name: String, identity: NamespaceIdentity) {
+    self.name = name
+    self.identity = identity
+  }
 }

@@ -223,7 +223,10 @@ public final class NetlinkConnection: Sendable {
 }
 
 /// What to do about an errno that says nothing by itself.
-enum Remedy {
+package enum Remedy {
+  /// For system calls, some of which need `CAP_SYS_ADMIN`, others the owner's rights to a file.
+  package static let privilege = "it needs the rights of root in the namespace: run as root, or under unshare -Urn"
+
   static func text(for errno: Errno) -> String {
     switch errno {
     case .notPermitted, .permissionDenied: "it needs CAP_NET_ADMIN in the namespace: run as root, or under unshare -Urn"

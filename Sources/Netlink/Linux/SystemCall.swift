@@ -22,6 +22,6 @@ func systemError(_ error: any Error, _ call: String, _ operation: String, remedy
   let number = error as? Errno ?? .ioError
   let code = NetworkError.Code(number)
   return NetworkError(
-    code, operation: operation, reason: code == .permissionDenied ? remedy : "",
+    code, operation: operation, reason: code == .permissionDenied ? remedy.isEmpty ? Remedy.privilege : remedy : "",
     kernel: KernelReport(errno: number, request: call))
 }
