@@ -11,11 +11,11 @@ public struct Routes: Sendable {
   /// The routes of every table, IPv4 and IPv6, or of those that are said. A table that does not exist has none.
   public func list(table: UInt32? = nil, family: AddressFamily? = nil) throws(NetworkError) -> [Route] {
     var routes: [Route] = []
-    // Asked for one family, the kernel refuses a table that it does not have.
-    for family in family.map({ [$0] }) ?? [.ipv4, .ipv6] {
+    // Asked for one family, the kernel refuses a table that it does not have; so each is asked for by itself.
+    let families: [AddressFamily?] = family == nil && table != nil ? [.ipv4, .ipv6] : [family]
+    for family in families {
       do {
         for message in try namespace.connection(.route).dump(RouteRequests.list(table: table, family: family)) {
-          // Asked for one table, older kernels may send others.
           if let route = try Route(message), table == nil || route.table == table { routes.append(route) }
         }
       } catch {

@@ -18,7 +18,8 @@ extension LinuxKernel {
         unsafe pointer.withMemoryRebound(to: CChar.self, capacity: 256) { unsafe String(cString: $0) }
       }
       guard name != ".", name != ".." else { continue }
-      if unsafe cn_filesystem_type(directory.appending(name).string) == 0x6e73_6673 { names.append(name) }  // NSFS_MAGIC
+      let isPin = unsafe cn_filesystem_type(directory.appending(name).string) == 0x6e73_6673  // NSFS_MAGIC
+      if isPin { names.append(name) }
     }
     return names.sorted()
   }

@@ -30,9 +30,10 @@ import Testing
     let bridge = "\(network.bridge)"
     // Those of the gateways and no others: no link-local ones, none made of announcements.
     #expect(
-      try world.host.addresses(of: bridge).sorted() == zip(gateways, network.subnets).map {
-        "\($0)/\($1.subnet.prefixLength)"
-      }.sorted())
+      try world.host.addresses(of: bridge).sorted()
+        == zip(gateways, network.subnets).map {
+          "\($0)/\($1.subnet.prefixLength)"
+        }.sorted())
     #expect(try world.host.sysctl("net/ipv6/conf/\(bridge)/accept_ra") == "0")
     #expect(try world.host.sysctl("net/ipv6/conf/eth0/force_forwarding") == "1")
     #expect(try world.host.sysctl("net/ipv6/conf/\(bridge)/force_forwarding") == "1")
@@ -158,7 +159,8 @@ import Testing
     }
     var rows: [Reach] = []
     for (gateway, other, outside) in [
-      ("10.40.0.1", "10.40.0.3", Playground.outsideAddress), ("fd00:40::1", "fd00:40::3", Playground.outsideIPv6Address),
+      ("10.40.0.1", "10.40.0.3", Playground.outsideAddress),
+      ("fd00:40::1", "fd00:40::3", Playground.outsideIPv6Address),
     ] {
       rows += [
         .ping(("one", one.namespace), ("the bridge", gateway), true),

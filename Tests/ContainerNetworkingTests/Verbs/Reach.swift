@@ -103,7 +103,9 @@ extension NetworkNamespace {
     }
     let names = Dictionary(uniqueKeysWithValues: links.map { ($0.index, $0.name) })
     lines += try routes.list().filter { $0.kind == .unicast && !$0.destination.network.isLinkLocal }
-      .map { "route \($0.destination) via \($0.gateway.map { "\($0)" } ?? "-") dev \($0.link.flatMap { names[$0] } ?? "-")" }
+      .map {
+        "route \($0.destination) via \($0.gateway.map { "\($0)" } ?? "-") dev \($0.link.flatMap { names[$0] } ?? "-")"
+      }
       .sorted()
     for name in ["ipv4/ip_forward", "ipv6/conf/all/forwarding", "ipv6/conf/all/force_forwarding"] {
       lines.append("\(name) = \((try? sysctl("net/\(name)")) ?? "-")")
