@@ -38,8 +38,9 @@ struct Salvage {
     var newest: UInt64 = 1
     var faults: [StoreRecord.Key: String] = [:]
     var strangers: [String] = []
-    let table = Rows(table: "records", columns: "kind, id, value, revision", number: "rowid")
-    try table.each(&connection) { row in
+    let index = try Self.index(&connection)
+    let table = Rows(table: "records", columns: "kind, id, value, revision", number: "rowid", candidates: index.rows)
+    _ = try table.each(&connection) { row in
       newest = max(newest, StateDatabase.count(row.number(4)) ?? 1)
       var key: StoreRecord.Key?
       do throws(NetworkError) {
@@ -54,32 +55,39 @@ struct Salvage {
     revision = max(revision, newest)
     self.records = records
     // The index knows of rows whose page is gone.
-    var indexed: Set<StoreRecord.Key> = []
-    var isIndexWhole = true
-    for order in ["ASC", "DESC"] {
-      let sql =
-        "SELECT kind, id FROM records INDEXED BY sqlite_autoindex_records_1 ORDER BY kind \(order), id \(order)"
-      let result: Void? = try Self.read { () throws(NetworkError) in
-        try connection.each(sql) { (row) throws(NetworkError) in
-          if let kind = StoreRecord.Key.Kind(rawValue: row.text(0)) {
-            indexed.insert(StoreRecord.Key(kind, row.text(1)))
-          }
-        }
-      }
-      if result == nil { isIndexWhole = false }
-    }
-    for key in indexed.subtracting(found) where faults[key] == nil {
+    for key in index.keys.subtracting(found) where faults[key] == nil {
       faults[key] = "the \(key.title): its page is damaged"
     }
     lost += strangers + faults.filter { !found.contains($0.key) }.map(\.value).sorted()
-    if !isIndexWhole { lost.append("possibly more records: the index that names them is damaged too") }
+    if !index.isWhole { lost.append("possibly more records: the index that names them is damaged too") }
+  }
+
+  /// What the index of the records has, from both its ends.
+  private static func index(
+    _ connection: inout SQLiteConnection
+  ) throws(NetworkError) -> (keys: Set<StoreRecord.Key>, rows: Set<Int64>, isWhole: Bool) {
+    var keys: Set<StoreRecord.Key> = []
+    var rows: Set<Int64> = []
+    var isWhole = true
+    for order in ["ASC", "DESC"] {
+      let sql =
+        "SELECT kind, id, rowid FROM records INDEXED BY sqlite_autoindex_records_1 ORDER BY kind \(order), id \(order)"
+      let result: Void? = try read { () throws(NetworkError) in
+        try connection.each(sql) { (row) throws(NetworkError) in
+          rows.insert(row.number(2) ?? 0)
+          if let kind = StoreRecord.Key.Kind(rawValue: row.text(0)) { keys.insert(StoreRecord.Key(kind, row.text(1))) }
+        }
+      }
+      if result == nil { isWhole = false }
+    }
+    return (keys, rows, isWhole)
   }
 
   private mutating func readEvents(_ connection: inout SQLiteConnection, _ file: FilePath) throws(NetworkError) {
     let coder = RecordCoder()
     var events: [UInt64: NetworkEvent] = [:]
     var faults: [String] = []
-    try Rows(table: "events", columns: "value", number: "number").each(&connection) { row in
+    let isWhole = try Rows(table: "events", columns: "value", number: "number").each(&connection) { row in
       guard let number = StateDatabase.count(row.number(0)) else { return }
       do throws(NetworkError) { events[number] = try coder.event(Int64(number), row.text(1), file) } catch {
         faults.append(Self.sentence(error))
@@ -87,6 +95,7 @@ struct Salvage {
     }
     self.events = events.map { (number: $0.key, event: $0.value) }.sorted { $0.number < $1.number }
     lost += faults
+    if !isWhole { lost.append("possibly events: pages of theirs are damaged") }
   }
 
   /// What went wrong, without what to do about it.
@@ -107,9 +116,13 @@ private struct Rows {
   var columns: String
   /// The column of their integer key.
   var number: String
+  /// Numbers to look for where pages are damaged, beside those next to what was found.
+  var candidates: Set<Int64> = []
 
-  /// Hands over each row that can be read, once or more, its number before its columns.
-  func each(_ connection: inout SQLiteConnection, _ body: (SQLiteStatement) -> Void) throws(NetworkError) {
+  /// Hands over each row that can be read, once or more, its number before its columns. Gives whether there is no damage.
+  func each(
+    _ connection: inout SQLiteConnection, _ body: (SQLiteStatement) -> Void
+  ) throws(NetworkError) -> Bool {
     let select = "SELECT \(number), \(columns) FROM \(table)"
     var first: Int64 = .min
     let whole: Void? = try Salvage.read { () throws(NetworkError) in
@@ -118,7 +131,7 @@ private struct Rows {
         body(row)
       }
     }
-    if whole != nil { return }
+    if whole != nil { return true }
     var last: Int64 = .max
     _ = try Salvage.read { () throws(NetworkError) in
       try connection.each("\(select) ORDER BY \(number) DESC") { row in
@@ -129,20 +142,21 @@ private struct Rows {
     // Without an end to go by, numbers start at 1 and rise by 1. Where the gap is wide, its edges are looked at.
     let start = first == .min ? 1 : first
     let end = last == .max ? start.advanced(clampedBy: 2 * Self.reach) : last
-    guard start <= end else { return }
+    guard start <= end else { return false }
     let (left, right) = (
       min(end, start.advanced(clampedBy: Self.reach)), max(start, end.advanced(clampedBy: -Self.reach))
     )
-    for gap in left < right ? [start...left, right...end] : [start...end] {
-      for candidate in gap {
-        _ = try Salvage.read { () throws(NetworkError) in
-          try connection.each("\(select) WHERE \(number) = ?", [.number(candidate)]) { row in body(row) }
-        }
+    var missing = candidates.filter { (start...end).contains($0) }
+    for gap in left < right ? [start...left, right...end] : [start...end] { missing.formUnion(gap) }
+    for candidate in missing.sorted() {
+      _ = try Salvage.read { () throws(NetworkError) in
+        try connection.each("\(select) WHERE \(number) = ?", [.number(candidate)]) { row in body(row) }
       }
     }
+    return false
   }
 
-  private static let reach: Int64 = 100_000
+  private static let reach: Int64 = 1_000
 }
 
 extension Int64 {
