@@ -23,8 +23,7 @@ public struct StoreRecovery: Hashable, Sendable, CustomStringConvertible {
 
 extension SQLiteStore {
   /// Saves what can be read of a damaged store into a new file, which then takes its place. The damaged one stays beside
-  /// it, under a name with the time. A record that was lost is not in the kernel's way: whoever opens the store next sees
-  /// no owner for what is there.
+  /// it, under a name with the time. What the kernel has of a lost record stays there, and no record names it any more.
   ///
   /// - Throws: `.inUse` while the store is open in any process; `.notFound` when there is none; `.refused` for the database
   ///   of another application; `.unsupported` for a newer schema. Nothing was changed then.
