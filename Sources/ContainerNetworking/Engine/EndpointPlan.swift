@@ -7,7 +7,7 @@ struct EndpointRequest {
   var options: EndpointOptions
   var ports: [PortMapping]
   /// The host's ephemeral ports; nil when none are published.
-  var ephemeral: ClosedRange<UInt16>?
+  var ephemeral: EphemeralPorts?
   /// Names that links of the namespace have.
   var usedNames: Set<String>
 }
@@ -127,12 +127,17 @@ extension Engine {
     return try InterfaceName("\(prefix)\(index)")
   }
 
-  /// The host's ephemeral range (`ip_local_port_range`, ip(7)).
-  func ephemeralPorts() throws(NetworkError) -> ClosedRange<UInt16> {
+  /// The host's ephemeral ports.
+  func ephemeralPorts() throws(NetworkError) -> EphemeralPorts {
     let bounds = try host.sysctl("net/ipv4/ip_local_port_range").split { $0 == " " || $0 == "\t" }
       .compactMap { UInt16($0) }
-    guard bounds.count == 2, bounds[0] <= bounds[1] else { return 32768...60999 }
-    return bounds[0]...bounds[1]
+    let range = bounds.count == 2 && bounds[0] <= bounds[1] ? bounds[0]...bounds[1] : 32768...60999
+    // As in 8080,9000-9100.
+    let reserved = try host.sysctl("net/ipv4/ip_local_reserved_ports").split(separator: ",").compactMap { part in
+      let ends = part.split(separator: "-").compactMap { UInt16($0) }
+      return ends.first.flatMap { first in ends.last.map { first...max(first, $0) } }
+    }
+    return EphemeralPorts(range: range, reserved: reserved)
   }
 }
 

@@ -21,6 +21,7 @@ struct EngineState {
 
   /// Takes in what others changed.
   mutating func take(_ delta: StoreDelta) {
+    let ports = self.ports
     if delta.isComplete { self = EngineState() }
     for change in delta.changes {
       switch change {
@@ -32,6 +33,7 @@ struct EngineState {
       }
       apply(change)
     }
+    if delta.isComplete { self.ports.goOn(from: ports) }
     revision = delta.revision
   }
 
@@ -45,12 +47,13 @@ struct EngineState {
     case .save(.host(let record)): host = record
     case .save(.pool(let record)): poolRecords[.pool(record.networkID, record.family)] = record
     case .save(.endpoint(let record)):
-      if let old = endpoints[record.id] { ports.release(old.ports) }
+      let old = endpoints[record.id]
+      if let old { ports.release(old.ports) }
       endpoints[record.id] = record
       endpointsByPort[record.hostInterface.description] = record.id
       endpointsByNetwork[record.networkID, default: []].insert(record.id)
       endpointsBySandbox[record.sandboxID, default: []].insert(record.id)
-      ports.take(record.ports, for: record.container)
+      ports.take(record.ports, for: record.container, isNew: old == nil)
     case .remove(let key): remove(key)
     case .event: break
     }

@@ -1,5 +1,14 @@
 import NetworkPrimitives
 
+/// The ports that the host gives out by itself, but for those that it reserves (`ip_local_port_range` and
+/// `ip_local_reserved_ports`, ip-sysctl.rst).
+struct EphemeralPorts {
+  var range: ClosedRange<UInt16>
+  var reserved: [ClosedRange<UInt16>] = []
+
+  func contains(_ port: UInt16) -> Bool { range.contains(port) && !reserved.contains { $0.contains(port) } }
+}
+
 /// Which ports of the host are published, and for whom.
 struct PortTable {
   private struct Key: Hashable {
@@ -22,7 +31,7 @@ struct PortTable {
   ///
   /// - Throws: `.inUse`, naming the owner; `.exhausted`.
   func pick(
-    _ mappings: [PortMapping], for owner: String, bindingAddress: IPAddress?, ephemeral: ClosedRange<UInt16>
+    _ mappings: [PortMapping], for owner: String, bindingAddress: IPAddress?, ephemeral: EphemeralPorts
   ) throws(NetworkError) -> [PublishedPort] {
     var picked: [PublishedPort] = []
     var next = nextEphemeral
@@ -36,13 +45,17 @@ struct PortTable {
     return picked
   }
 
-  mutating func take(_ ports: [PublishedPort], for owner: String) {
+  /// - Parameter isNew: Whether they have just been picked, so that the search for ephemeral ones goes on after them.
+  mutating func take(_ ports: [PublishedPort], for owner: String, isNew: Bool) {
     for port in ports {
       uses[Key(transport: port.transport, port: port.hostPort), default: []]
         .append(Use(address: port.hostAddress, owner: owner))
-      if port.isEphemeral { nextEphemeral = port.hostPort &+ 1 }
+      if port.isEphemeral, isNew { nextEphemeral = port.hostPort &+ 1 }
     }
   }
+
+  /// Has the search go on where that of an older copy stood.
+  mutating func goOn(from other: PortTable) { nextEphemeral = other.nextEphemeral ?? nextEphemeral }
 
   mutating func release(_ ports: [PublishedPort]) {
     for port in ports {
@@ -81,7 +94,7 @@ struct PortTable {
   }
 
   private func pick(
-    _ wish: Wish, beside picked: [PublishedPort], owner: String, ephemeral: ClosedRange<UInt16>, next: inout UInt16?
+    _ wish: Wish, beside picked: [PublishedPort], owner: String, ephemeral: EphemeralPorts, next: inout UInt16?
   ) throws(NetworkError) -> UInt16 {
     let holder = { (port: UInt16) in self.holder(wish, port, picked, owner) }
     if let candidates = wish.candidates {
@@ -92,10 +105,11 @@ struct PortTable {
         .inUse, operation: "publish ports of \"\(owner)\"",
         reason: "\(wanted)/\(wish.transport) of the host is published for \"\(other)\" already; choose another")
     }
-    var port = next.flatMap { ephemeral.contains($0) ? $0 : nil } ?? ephemeral.lowerBound
-    for _ in ephemeral {
-      let following = port == ephemeral.upperBound ? ephemeral.lowerBound : port + 1
-      if holder(port) == nil {
+    let range = ephemeral.range
+    var port = next.flatMap { range.contains($0) ? $0 : nil } ?? range.lowerBound
+    for _ in range {
+      let following = port == range.upperBound ? range.lowerBound : port + 1
+      if ephemeral.contains(port), holder(port) == nil {
         next = following
         return port
       }
@@ -103,7 +117,7 @@ struct PortTable {
     }
     throw NetworkError(
       .exhausted, operation: "publish ports of \"\(owner)\"",
-      reason: "every ephemeral port, \(ephemeral), is published already; name a port outside that range")
+      reason: "every ephemeral port, \(range), is published or reserved already; name a port outside that range")
   }
 
   /// Whose the port is: a wildcard stands in the way of every address, and every address in the way of a wildcard.
