@@ -13,7 +13,13 @@ extension Engine {
     let operation = "attach \"\(container)\" to \(mode)"
     try Name.check(container, what: "container", operation: operation)
     try mode.conflicts(with: options, container: container, hasNamespace: namespace != nil).throwAny(operation)
-    let made = mode == .bridge ? try ensureDefaultNetwork() : nil
+    try reclaim(container)
+    var made: NetworkRecord?
+    if mode == .bridge {
+      // Before a network is made for nothing.
+      try look { (state) throws(NetworkError) in try checkUnattached(container, operation, state) }
+      made = try ensureDefaultNetwork()
+    }
     do throws(NetworkError) {
       return try attachPrepared(container, mode, options, namespace, operation)
     } catch {
@@ -30,7 +36,6 @@ extension Engine {
     _ container: String, _ mode: NetworkMode, _ options: AttachOptions, _ namespace: NetworkNamespace?,
     _ operation: String
   ) throws(NetworkError) -> Sandbox {
-    try reclaim(container)
     let request = EndpointRequest(
       container: container, options: options.endpoint, ports: options.ports,
       ephemeral: options.ports.isEmpty ? nil : try ephemeralPorts(),
@@ -57,11 +62,7 @@ extension Engine {
     _ transaction: inout Transaction
   ) throws(NetworkError) -> PlannedSandbox {
     let container = request.container
-    if let known = transaction.state.sandboxes[container], known.phase != .stopped {
-      try checkIdle(known.phase, known.owner, "\"\(container)\"", operation)
-      throw NetworkError(
-        .alreadyExists, operation: operation, reason: "\"\(container)\" is attached already; detach it first")
-    }
+    try checkUnattached(container, operation, transaction.state)
     var record = SandboxRecord(
       container: container, mode: mode, sandboxID: makeID(), namespacePath: namespace?.origin?.string,
       namespaceInode: namespace?.identity.inode, ownsNamespace: false, warnings: [], phase: .creating,
@@ -99,6 +100,15 @@ extension Engine {
     planned.record = record
     transaction.save(.sandbox(record))
     return planned
+  }
+
+  private func checkUnattached(
+    _ container: String, _ operation: String, _ state: EngineState
+  ) throws(NetworkError) {
+    guard let known = state.sandboxes[container], known.phase != .stopped else { return }
+    try checkIdle(known.phase, known.owner, "\"\(container)\"", operation)
+    throw NetworkError(
+      .alreadyExists, operation: operation, reason: "\"\(container)\" is attached already; detach it first")
   }
 
   /// Makes what was planned, and writes down that it is made.
