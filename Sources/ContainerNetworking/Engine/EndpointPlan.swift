@@ -28,9 +28,11 @@ extension Engine {
   }
 
   /// Chooses addresses, ports and names, and writes the endpoint down.
+  ///
+  /// - Returns: The endpoint, and those that its container had kept on the network, which it takes the place of.
   func planEndpoint(
     _ request: EndpointRequest, _ sandboxID: String, _ network: NetworkRecord, _ transaction: inout Transaction
-  ) throws(NetworkError) -> Endpoint {
+  ) throws(NetworkError) -> (endpoint: Endpoint, kept: [Endpoint]) {
     let operation = "attach \"\(request.container)\" to \"\(network.name)\""
     let options = request.options
     if let mac = options.macAddress, mac.isMulticast {
@@ -50,7 +52,7 @@ extension Engine {
           request.ports, for: request.container, bindingAddress: network.policy.hostBindingAddress,
           ephemeral: ephemeral)
       } else { [] as [PublishedPort] }
-    let wanted = options.addresses.isEmpty ? kept : options.addresses
+    let wanted = options.addresses.isEmpty ? kept.flatMap(\.staticAddresses) : options.addresses
     let addresses = try lease(wanted, for: request.container, on: network, &transaction)
     let id = makeID()
     var generator = SystemRandomNumberGenerator()
@@ -64,7 +66,7 @@ extension Engine {
       gatewayPriority: options.gatewayPriority, aliases: options.aliases, ports: ports, phase: .creating,
       owner: store.token)
     transaction.save(.endpoint(endpoint))
-    return endpoint
+    return (endpoint, kept)
   }
 
   private func lease(
@@ -142,10 +144,25 @@ extension Engine {
 }
 
 extension Engine.Transaction {
-  /// The static addresses that a stopped container kept on a network, which its new endpoint takes over.
-  mutating func takeOver(_ container: String, on network: NetworkRecord) throws(NetworkError) -> [IPAddress] {
+  /// Forgets what a stopped container kept on a network, whose new endpoint takes it over.
+  mutating func takeOver(_ container: String, on network: NetworkRecord) throws(NetworkError) -> [Endpoint] {
     let kept = state.endpoints(ofNetwork: network.id).filter { $0.container == container && $0.phase == .stopped }
     for endpoint in kept { try release(endpoint) }
-    return kept.flatMap(\.staticAddresses)
+    return kept
+  }
+
+  /// Forgets an endpoint that was not made, and gives back to its container what it had taken over.
+  mutating func release(_ endpoint: Endpoint, keeping kept: [Endpoint]) throws(NetworkError) {
+    try release(endpoint)
+    for old in kept {
+      guard let network = state.networks[old.networkID] else { continue }
+      for address in old.addresses {
+        guard let subnet = network.subnet(address.family) else { continue }
+        try withPool(of: network, subnet) { (pool) throws(NetworkError) in
+          try pool.allocate(address.address, for: old.container)
+        }
+      }
+      save(.endpoint(old))
+    }
   }
 }

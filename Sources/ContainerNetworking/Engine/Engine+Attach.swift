@@ -55,6 +55,10 @@ extension Engine {
     var record: SandboxRecord
     var endpoint: Endpoint?
     var network: NetworkRecord?
+    /// The container as it was, if it is one that was stopped.
+    var stopped: SandboxRecord?
+    /// What it had kept on the network.
+    var kept: [Endpoint] = []
   }
 
   private func plan(
@@ -63,11 +67,14 @@ extension Engine {
   ) throws(NetworkError) -> PlannedSandbox {
     let container = request.container
     try checkUnattached(container, operation, transaction.state)
+    let stopped = transaction.state.sandboxes[container].flatMap { $0.phase == .stopped ? $0 : nil }
+    // One that was stopped stays the same, so that what it kept on other networks goes with it.
     var record = SandboxRecord(
-      container: container, mode: mode, sandboxID: makeID(), namespacePath: namespace?.origin?.string,
+      container: container, mode: mode, sandboxID: stopped?.sandboxID ?? makeID(),
+      namespacePath: namespace?.origin?.string,
       namespaceInode: namespace?.identity.inode, ownsNamespace: false, warnings: [], phase: .creating,
       owner: store.token)
-    var planned = PlannedSandbox(record: record, endpoint: nil, network: nil)
+    var planned = PlannedSandbox(record: record, endpoint: nil, network: nil, stopped: stopped)
     switch mode {
     case .host:
       record.sandboxID = Self.hostSandbox
@@ -90,7 +97,8 @@ extension Engine {
         request.ports = []
       }
       planned.network = network
-      planned.endpoint = try planEndpoint(request, record.sandboxID, network, &transaction)
+      let made = try planEndpoint(request, record.sandboxID, network, &transaction)
+      (planned.endpoint, planned.kept) = (made.endpoint, made.kept)
     }
     let makesNamespace = namespace == nil && mode != .host && record.namespaceInode == nil
     if makesNamespace, let directory = settings.namespaceDirectory {
@@ -142,6 +150,10 @@ extension Engine {
       record.owner = ""
       record.namespaceInode = namespace.identity.inode
       transaction.save(.sandbox(record))
+      if let stopped = planned.stopped, stopped.sandboxID != record.sandboxID {
+        // As another's guest it has no addresses of its own.
+        for kept in transaction.state.endpoints(ofSandbox: stopped.sandboxID) { try transaction.release(kept) }
+      }
       if var endpoint = planned.endpoint {
         endpoint.phase = .ready
         endpoint.owner = ""
@@ -192,8 +204,12 @@ extension Engine {
           }
           return
         }
-        if let endpoint = planned.endpoint { try transaction.release(endpoint) }
-        transaction.remove(.sandbox, planned.record.container)
+        if let endpoint = planned.endpoint { try transaction.release(endpoint, keeping: planned.kept) }
+        if let stopped = planned.stopped {
+          transaction.save(.sandbox(stopped))
+        } else {
+          transaction.remove(.sandbox, planned.record.container)
+        }
       }
     }
     // The donor may have gone meanwhile, and left its namespace to this one.

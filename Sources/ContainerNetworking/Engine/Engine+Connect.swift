@@ -13,7 +13,7 @@ extension Engine {
     let request = EndpointRequest(
       container: container, options: options, ports: [], ephemeral: nil,
       usedNames: try interfaceNames(in: namespace))
-    let (endpoint, network) = try transaction { (transaction) throws(NetworkError) in
+    let (planned, network) = try transaction { (transaction) throws(NetworkError) in
       let record = try transaction.state.sandbox(container)
       try checkIdle(record.phase, record.owner, "\"\(container)\"", operation)
       let network = try readyNetwork(name, operation, transaction.state)
@@ -30,10 +30,11 @@ extension Engine {
       }
       return (try planEndpoint(request, record.sandboxID, network, &transaction), network)
     }
+    let endpoint = planned.endpoint
     do throws(NetworkError) {
       try bridges.connect(endpoint, to: network, in: namespace, routes: [])
     } catch {
-      throw undone(operation, error, leftovers: abandon(endpoint, error.leftovers))
+      throw undone(operation, error, leftovers: abandon(planned, error.leftovers))
     }
     do throws(NetworkError) {
       var ready = endpoint
@@ -48,7 +49,7 @@ extension Engine {
       }
       return made
     } catch {
-      let leftovers = abandon(endpoint, bridges.disconnect(endpoint, from: network))
+      let leftovers = abandon(planned, bridges.disconnect(endpoint, from: network))
       try? settleRoutes(of: record.sandboxID, in: namespace)
       throw undone(operation, error, leftovers: leftovers)
     }
@@ -82,37 +83,46 @@ extension Engine {
       }
       return (record, endpoint, network)
     }
-    let leftovers = endpoint.phase == .stopped ? [] : bridges.disconnect(endpoint, from: network)
-    guard leftovers.isEmpty else {
+    var failures = endpoint.phase == .stopped ? [] : bridges.disconnect(endpoint, from: network)
+    // While the endpoint is still on record, so that what fails can be repeated.
+    if failures.isEmpty, record.phase == .ready {
+      do throws(NetworkError) {
+        try settleRoutes(of: record.sandboxID, in: try namespace(of: record))
+      } catch {
+        // Without a namespace there are no routes to see to.
+        if !isForced || error.code != .closed { failures.append(error) }
+      }
+    }
+    if failures.isEmpty {
+      failures += attempt { () throws(NetworkError) in
+        try transaction { (transaction) throws(NetworkError) in
+          try transaction.release(endpoint)
+          transaction.note(
+            NetworkEvent(.disconnect, networkID: network.id, network: network.name, container: container))
+        }
+      }
+    }
+    guard failures.isEmpty else {
       try letGo(endpoints: [endpoint.id])
-      throw leftovers.leftovers(operation)
-    }
-    try transaction { (transaction) throws(NetworkError) in
-      try transaction.release(endpoint)
-      transaction.note(
-        NetworkEvent(.disconnect, networkID: network.id, network: network.name, container: container))
-    }
-    do throws(NetworkError) {
-      if record.phase == .ready { try settleRoutes(of: record.sandboxID, in: try namespace(of: record)) }
-    } catch {
-      // Without a namespace there are no routes to see to.
-      guard isForced, error.code == .closed else { throw error }
+      throw failures.leftovers(operation)
     }
   }
 
   /// Takes an endpoint that was not made out of the record; what could not be taken back stays there.
-  private func abandon(_ endpoint: Endpoint, _ leftovers: [NetworkError]) -> [NetworkError] {
+  private func abandon(
+    _ planned: (endpoint: Endpoint, kept: [Endpoint]), _ leftovers: [NetworkError]
+  ) -> [NetworkError] {
     leftovers
       + attempt { () throws(NetworkError) in
         try transaction { (transaction) throws(NetworkError) in
           guard leftovers.isEmpty else {
-            var record = endpoint
+            var record = planned.endpoint
             record.phase = .removing
             record.owner = ""
             transaction.save(.endpoint(record))
             return
           }
-          try transaction.release(endpoint)
+          try transaction.release(planned.endpoint, keeping: planned.kept)
         }
       }
   }

@@ -123,7 +123,7 @@ extension Engine {
       causes: [error.withoutLeftovers] + leftovers)
   }
 
-  /// - Throws: `.inUse` when somebody else makes or removes it.
+  /// - Throws: `.inUse` while it is made or removed.
   func checkIdle(_ phase: Phase, _ owner: String, _ what: String, _ operation: String) throws(NetworkError) {
     guard isAtWork(phase, owner) else { return }
     throw NetworkError(

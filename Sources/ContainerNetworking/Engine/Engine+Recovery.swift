@@ -114,7 +114,7 @@ extension Engine {
       let endpoints = record.map { state.endpoints(ofSandbox: $0.sandboxID).map { ($0.phase, $0.owner) } } ?? []
       return (own + endpoints).first { $0.0 != .ready && $0.0 != .stopped }?.1
     }
-    if let owner, !isAlive(owner) { try takeAway(ownedBy: [owner]) }
+    if let owner, !owner.isEmpty, !store.isAlive(owner) { try takeAway(ownedBy: [owner]) }
   }
 
   private struct Unfinished {

@@ -149,7 +149,7 @@ final class Engine: Sendable {
   func sandbox(_ container: String) throws(NetworkError) -> Sandbox {
     let (record, endpoints) = try look { (state) throws(NetworkError) in
       let record = try state.sandbox(container)
-      return (record, state.endpoints(ofSandbox: record.sandboxID))
+      return (record, state.endpoints(ofSandbox: record.sandboxID).filter { $0.phase != .stopped })
     }
     return Sandbox(record, endpoints, try namespace(of: record))
   }
