@@ -28,12 +28,10 @@ import Testing
     let gateways = network.subnets.compactMap(\.gateway)
     #expect(gateways == network.subnets.compactMap { $0.subnet.first.advanced(by: 1) })
     let bridge = "\(network.bridge)"
-    // Those of the gateways and no others: no link-local ones, none made of announcements.
-    #expect(
-      try world.host.addresses(of: bridge).sorted()
-        == zip(gateways, network.subnets).map {
-          "\($0)/\($1.subnet.prefixLength)"
-        }.sorted())
+    // Those of the gateways, the one that neighbours are asked from, and no others: none that the kernel made.
+    let expected = zip(gateways, network.subnets).map { "\($0)/\($1.subnet.prefixLength)" }
+    #expect(try world.host.addresses(of: bridge).sorted() == expected.sorted())
+    #expect(try world.host.addresses(of: bridge, isLinkLocal: true) == ["fe80::1/64"])
     #expect(try world.host.sysctl("net/ipv6/conf/\(bridge)/accept_ra") == "0")
     #expect(try world.host.sysctl("net/ipv6/conf/eth0/force_forwarding") == "1")
     #expect(try world.host.sysctl("net/ipv6/conf/\(bridge)/force_forwarding") == "1")
@@ -44,7 +42,9 @@ import Testing
     let endpoint = try #require(web.endpoints.first)
     #expect(endpoint.addresses.map(\.address) == network.subnets.compactMap { $0.subnet.first.advanced(by: 2) })
     #expect(try web.namespace.addresses(of: "eth0") == endpoint.addresses.map(\.description))
-    #expect(try world.host.addresses(of: "\(endpoint.hostInterface)") == [])
+    #expect(
+      try web.namespace.addresses(of: "eth0", isLinkLocal: true) == ["\(endpoint.macAddress.linkLocalAddress)/64"])
+    #expect(try world.host.addresses.list(link: world.host.links.get("\(endpoint.hostInterface)").index) == [])
     #expect(try web.namespace.defaultRoutes() == gateways.map { "via \($0) dev eth0" }.sorted())
     try await removeAll()
   }
@@ -124,6 +124,8 @@ import Testing
     #expect(try web.namespace.addresses(of: "eth0") == ["fd00:40::2/64"])
     #expect(try web.namespace.defaultRoutes() == ["via fd00:40::1 dev eth0"])
     #expect(try other.namespace.addresses(of: "eth0") == ["10.40.0.2/24"])
+    #expect(try other.namespace.addresses(of: "eth0", isLinkLocal: true) == [])
+    #expect(try world.host.addresses(of: "\(four.bridge)", isLinkLocal: true) == [])
     #expect(try other.namespace.defaultRoutes() == ["via 10.40.0.1 dev eth0"])
     let server = try world.serve("hello", port: 80, in: web.namespace)
     defer { server.stop() }

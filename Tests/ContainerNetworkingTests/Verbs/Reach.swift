@@ -114,9 +114,10 @@ extension NetworkNamespace {
     return lines.joined(separator: "\n")
   }
 
-  /// The addresses of a link, as text.
-  func addresses(of name: String) throws -> [String] {
-    try addresses.list(link: try links.get(name).index).map(\.address.description)
+  /// The addresses of a link, as text; without those of the link alone, or only those.
+  func addresses(of name: String, isLinkLocal: Bool = false) throws -> [String] {
+    try addresses.list(link: try links.get(name).index).map(\.address)
+      .filter { $0.address.isLinkLocal == isLinkLocal }.map(\.description)
   }
 
   /// The default routes of the main table, as `via ADDRESS dev NAME`.
