@@ -1,4 +1,5 @@
 // swift-format-ignore-file: AllPublicDeclarationsHaveDocumentation
+
 public import ContainerNetworking
 
 // Every public type of the library in a public signature of somebody who imports ContainerNetworking alone. It need
