@@ -28,7 +28,7 @@ import Testing
       process.waitUntilExit()
       #expect(process.terminationStatus == 0)
     }
-    #expect(looks > 5)
+    #expect(looks > 0)
     print("eight processes made 1600 attachments, looked at \(looks) times")
     #expect(try await controller.sandboxes().map(\.container) == ["keeper"])
     try await controller.detach("keeper")

@@ -152,3 +152,7 @@ public func canary(_: Timestamp) {}
 public func canary(_: TransportProtocol) {}
 public func canary(_: Uplink) {}
 public func canary(_: VethEnd) {}
+public func canary(_: AddressFlags) {}
+public func canary(_: AddressOptions) {}
+public func canary(_: NamedNamespace) {}
+public func canary(_: Neighbors) {}
