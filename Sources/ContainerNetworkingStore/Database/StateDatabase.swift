@@ -37,8 +37,8 @@ struct StateDatabase: ~Copyable {
     self.schema = schema
   }
 
-  /// Makes the file under another name and renames it when it is whole, so that no crash leaves half of one. What was
-  /// beside an older file goes to beside `kept`.
+  /// Makes the file under another name and renames it when it is whole, so that no crash leaves half of one. An
+  /// older file, and what is beside it, is then called `kept`.
   static func make(
     _ file: FilePath, _ schema: Schema, keeping kept: FilePath? = nil,
     filledBy fill: (inout StateDatabase) throws(NetworkError) -> Void = { _ in }
@@ -54,6 +54,8 @@ struct StateDatabase: ~Copyable {
       try fill(&database)
     }
     try Files.synchronize(draft)
+    // Both names, until the new file has the first: there is no moment without a database.
+    if let kept { try Files.link(file, as: kept) }
     // A journal without its database would be taken for the new one's.
     for suffix in companions where Files.exists(Files.with(suffix, file)) {
       if let kept {

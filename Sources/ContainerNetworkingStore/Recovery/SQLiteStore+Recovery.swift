@@ -57,8 +57,6 @@ extension SQLiteStore {
     }
     let salvage = try Salvage(copy: copy)
     let damaged = Files.with(".damaged-\(Timestamp.now())", file)
-    // Both names, until the new file has the first: there is no moment without a database.
-    try Files.link(file, as: damaged)
     try StateDatabase.make(file, .current, keeping: damaged) { (database) throws(NetworkError) in
       try database.fill(salvage)
     }
