@@ -1,0 +1,94 @@
+public import NetworkPrimitives
+
+/// The options of the bridge driver as Docker's `--opt` takes them, `NAME=VALUE`.
+extension NetworkOptions {
+  /// Docker's names of the options that there are, each with its short name.
+  public static let driverOptionNames: [(name: String, short: String)] = DriverOption.allCases.map {
+    ($0.rawValue, $0.short)
+  }
+
+  /// Sets an option by Docker's name or the short one, and keeps it, by Docker's name, for `inspect`
+  /// (``NetworkOptions/driverOptions``).
+  ///
+  /// - Throws: `.invalidValue` for a name that is unknown, listing the known, and for a value that it cannot have. Nothing is
+  ///   set then.
+  public mutating func setDriverOption(_ name: String, _ value: String) throws(NetworkError) {
+    guard let option = DriverOption.allCases.first(where: { $0.rawValue == name || $0.short == name }) else {
+      let known = DriverOption.allCases.map { "\($0.short) (\($0.rawValue))" }.joined(separator: ", ")
+      throw .invalid("set driver option \(quoted(name))", "there is no such option; there are: \(known)")
+    }
+    let operation = "set driver option \(quoted(name)) to \(quoted(value))"
+    do throws(NetworkError) {
+      switch option {
+      case .bridge: bridge = try InterfaceName(value)
+      case .masquerade: policy.masquerades = try Self.flag(value)
+      case .containerTraffic: policy.allowsContainerTraffic = try Self.flag(value)
+      case .hostBinding: policy.hostBindingAddress = try Self.bindingAddress(value)
+      case .gatewayModeIPv4: policy.gatewayModeIPv4 = try Self.gatewayMode(value)
+      case .gatewayModeIPv6: policy.gatewayModeIPv6 = try Self.gatewayMode(value)
+      case .mtu: mtu = try Self.mtu(value)
+      case .interfacePrefix: interfacePrefix = value
+      }
+    } catch {
+      throw NetworkError(error.code, operation: operation, reason: error.reason)
+    }
+    driverOptions[option.rawValue] = value
+  }
+
+  /// Go's `strconv.ParseBool`, by which Docker reads it.
+  private static func flag(_ text: String) throws(NetworkError) -> Bool {
+    switch text {
+    case "1", "t", "T", "true", "TRUE", "True": return true
+    case "0", "f", "F", "false", "FALSE", "False": return false
+    default: throw .invalid("", "\(quoted(text)) is neither true nor false; write one of them")
+    }
+  }
+
+  private static func bindingAddress(_ text: String) throws(NetworkError) -> IPAddress {
+    let address = try IPAddress(text)
+    guard address.family == .ipv4 else {
+      throw .invalid("", "\(address) is no IPv4 address; name one of the host's, as in 127.0.0.1")
+    }
+    return address
+  }
+
+  private static func gatewayMode(_ text: String) throws(NetworkError) -> NetworkPolicy.GatewayMode {
+    guard let mode = NetworkPolicy.GatewayMode(rawValue: text) else {
+      let known = NetworkPolicy.GatewayMode.allCases.map(\.rawValue).joined(separator: ", ")
+      throw .invalid("", "\(quoted(text)) is no gateway mode; there are: \(known)")
+    }
+    return mode
+  }
+
+  private static func mtu(_ text: String) throws(NetworkError) -> UInt32 {
+    guard let mtu = decimal(text.utf8, atMost: 65_535) else {
+      throw .invalid("", "\(quoted(text)) is not a number of bytes up to 65535, as in 1500")
+    }
+    return mtu
+  }
+
+  /// Docker's name for each.
+  private enum DriverOption: String, CaseIterable {
+    case bridge = "com.docker.network.bridge.name"
+    case masquerade = "com.docker.network.bridge.enable_ip_masquerade"
+    case containerTraffic = "com.docker.network.bridge.enable_icc"
+    case hostBinding = "com.docker.network.bridge.host_binding_ipv4"
+    case gatewayModeIPv4 = "com.docker.network.bridge.gateway_mode_ipv4"
+    case gatewayModeIPv6 = "com.docker.network.bridge.gateway_mode_ipv6"
+    case mtu = "com.docker.network.driver.mtu"
+    case interfacePrefix = "com.docker.network.container_iface_prefix"
+
+    var short: String {
+      switch self {
+      case .bridge: "name"
+      case .masquerade: "masquerade"
+      case .containerTraffic: "icc"
+      case .hostBinding: "host-binding"
+      case .gatewayModeIPv4: "gateway-mode-ipv4"
+      case .gatewayModeIPv6: "gateway-mode-ipv6"
+      case .mtu: "mtu"
+      case .interfacePrefix: "interface-prefix"
+      }
+    }
+  }
+}

@@ -1,0 +1,117 @@
+import AddressPools
+public import NetworkPrimitives
+
+extension NetworkOptions {
+  /// What is said of a network at a prompt or in a file, nothing of it read yet; the parts as `docker network create`
+  /// takes them.
+  public struct Text: Hashable, Sendable {
+    /// The driver: `bridge`.
+    public var driver = NetworkDriver.bridge.rawValue
+    /// Subnets: `192.168.50.0/24`; `0.0.0.0/24` for any of that size.
+    public var subnets: [String] = []
+    /// Where dynamic addresses come from: `192.168.50.128/25`.
+    public var ipRanges: [String] = []
+    /// The bridge's addresses.
+    public var gateways: [String] = []
+    /// Addresses that no container is given: `printer=192.168.50.9`.
+    public var auxiliaryAddresses: [String] = []
+    /// Driver options: `com.docker.network.driver.mtu=1400`, `icc=false`; see ``NetworkOptions/driverOptionNames``.
+    public var driverOptions: [String] = []
+    /// Labels: `tier=db`, or `tier` alone.
+    public var labels: [String] = []
+    /// Whether endpoints have IPv4 addresses.
+    public var isIPv4Enabled = true
+    /// Whether endpoints have IPv6 addresses; nil for: if there is an IPv6 subnet.
+    public var isIPv6Enabled: Bool?
+    /// Whether nothing passes in or out.
+    public var isInternal = false
+
+    /// Says nothing: a bridge network with a subnet of the pools.
+    public init() {}
+  }
+
+  /// Reads all parts.
+  ///
+  /// - Throws: One error with every fault among its ``NetworkError/causes``, those of the subnets against each other too;
+  ///   its code is theirs if they agree, else `.invalidValue`.
+  public init(parsing text: Text) throws(NetworkError) {
+    self.init(isIPv6Enabled: text.isIPv6Enabled, isInternal: text.isInternal)
+    isIPv4Enabled = text.isIPv4Enabled
+    var faults: [NetworkError] = []
+    func read<Value>(_ what: String?, _ body: () throws(NetworkError) -> Value) -> Value? {
+      do throws(NetworkError) { return try body() } catch {
+        var fault = error
+        if let what { fault.operation = what }
+        faults.append(fault)
+        return nil
+      }
+    }
+
+    driver = read(nil) { () throws(NetworkError) in try Self.driver(text.driver) } ?? .bridge
+    subnets = text.subnets.compactMap { part in read("read subnet") { () throws(NetworkError) in try Subnet(part) } }
+    ipRanges = text.ipRanges.compactMap { part in
+      read("read ip-range") { () throws(NetworkError) in try Subnet(part) }
+    }
+    gateways = text.gateways.compactMap { part in
+      read("read gateway") { () throws(NetworkError) in try IPAddress(part) }
+    }
+    for part in text.auxiliaryAddresses {
+      let entry = read(nil) { () throws(NetworkError) in
+        try Self.pair(part, "aux-address", "printer=192.168.50.9")
+      }
+      guard let entry else { continue }
+      let address = read("read aux-address \(quoted(entry.name))") { () throws(NetworkError) in
+        try IPAddress(entry.value)
+      }
+      if let address { auxiliaryAddresses[entry.name] = address }
+    }
+    for part in text.driverOptions {
+      if let entry = read(nil, { () throws(NetworkError) in try Self.pair(part, "driver option", "icc=false") }) {
+        _ = read(nil) { () throws(NetworkError) in try setDriverOption(entry.name, entry.value) }
+      }
+    }
+    for part in text.labels {
+      let halves = part.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+      if halves[0].isEmpty {
+        faults.append(.invalid("read label \(quoted(part))", "it has no name; write one, as in tier=db"))
+      } else {
+        labels[halves[0]] = halves.count > 1 ? halves[1] : ""
+      }
+    }
+    guard !faults.isEmpty else { return }
+    // What could be read is checked too, so that nobody corrects one fault only to be told of the next.
+    faults += subnetFaults()
+    let codes = Set(faults.map(\.code))
+    throw NetworkError(
+      codes.count == 1 ? faults[0].code : .invalidValue, operation: "read network options",
+      reason: faults.count == 1 ? "there is a fault" : "there are \(faults.count) faults", causes: faults)
+  }
+
+  private static func driver(_ text: String) throws(NetworkError) -> NetworkDriver {
+    guard let driver = NetworkDriver(rawValue: text) else {
+      let known = NetworkDriver.allCases.map(\.rawValue).joined(separator: ", ")
+      throw .invalid("read driver", "there is no driver \(quoted(text)); there are: \(known)")
+    }
+    return driver
+  }
+
+  private static func pair(
+    _ text: String, _ what: String, _ example: String
+  ) throws(NetworkError) -> (name: String, value: String) {
+    guard let equals = text.firstIndex(of: "="), equals > text.startIndex else {
+      throw .invalid("read \(what) \(quoted(text))", "it is not NAME=VALUE, as in \(example)")
+    }
+    return (String(text[..<equals]), String(text[text.index(after: equals)...]))
+  }
+
+  private func subnetFaults() -> [NetworkError] {
+    PoolConfiguration(
+      subnets: subnets.map { subnet in
+        SubnetConfiguration(
+          subnet: subnet, ipRange: ipRanges.first { $0.family == subnet.family },
+          gateway: gateways.first { $0.family == subnet.family }.map { .address($0) } ?? .automatic,
+          auxiliaryAddresses: auxiliaryAddresses.filter { $0.value.family == subnet.family })
+      }
+    ).faults()
+  }
+}
