@@ -22,10 +22,12 @@ let package = Package(
   products: [
     .library(name: "ContainerNetworking", targets: ["ContainerNetworking"]),
     .library(name: "ContainerNetworkingStore", targets: ["ContainerNetworkingStore"]),
+    .executable(name: "cnet", targets: ["cnet"]),
     .library(name: "ContainerNetworkingTestKit", targets: ["ContainerNetworkingTestKit"]),
   ],
   dependencies: [
-    .package(url: "https://github.com/apple/swift-system", from: "1.8.1")
+    .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
   ],
   targets: [
     // How a request travels: ContainerNetworking → Netlink → CContainerNetworking → CMnl → kernel.
@@ -45,6 +47,14 @@ let package = Package(
     .target(
       name: "ContainerNetworkingStore", dependencies: ["ContainerNetworking", "CSQLite", "NetworkPrimitives", system],
       swiftSettings: settings),
+
+    // The command-line tool.
+    .executableTarget(
+      name: "cnet",
+      dependencies: [
+        "ContainerNetworking", "ContainerNetworkingStore", system,
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ], swiftSettings: settings),
 
     // What examples and tests play in: a host and an outside world in namespaces of their own.
     .target(
@@ -112,6 +122,10 @@ let package = Package(
     // They start the examples that are built beside them.
     .testTarget(
       name: "ExampleTests", dependencies: ["ContainerNetworking", "Playground", system], swiftSettings: settings),
+    // They start the tool that is built beside them.
+    .testTarget(
+      name: "CommandLineTests", dependencies: ["ContainerNetworking", "Playground", "cnet", system],
+      exclude: ["Golden"], swiftSettings: settings),
     .testTarget(
       name: "AddressPoolsTests", dependencies: ["AddressPools", "NetworkPrimitives"], swiftSettings: settings),
     .testTarget(

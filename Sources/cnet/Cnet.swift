@@ -1,0 +1,62 @@
+import ArgumentParser
+import Glibc
+
+/// Container networks at the prompt.
+struct Cnet: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "cnet",
+    abstract: "Networks of containers: make them, join processes and namespaces to them, see what there is.",
+    discussion: """
+      Every verb takes the global options, before it or after it:
+        --state-dir DIR             where the record is kept: $CNET_STATE_DIR,
+                                    or /var/lib/containernetworking
+        --host-namespace PATH|NAME  where bridges and rules are made:
+                                    $CNET_HOST_NAMESPACE, or this namespace
+        --color auto|always|never   colours: on a terminal, unless $NO_COLOR
+
+      Exit codes: 0 done; 1 failed, or not all was done; 64 wrong usage.
+      Of run: the command's own; 128 and the number of the signal that ended it;
+      127 no such command; 126 it cannot be started; 125 cnet itself failed.
+      """,
+    version: "0.1.0",
+    subcommands: [
+      NetworkCommands.self, Run.self, Attach.self, Detach.self, ListContainers.self, Events.self, Doctor.self,
+    ])
+}
+
+/// The process.
+@main
+enum Program {
+  static func main() {
+    let arguments = Spelling.ours(Array(CommandLine.arguments.dropFirst()))
+    // Before there is a second thread, for a signal goes to any thread that does not block it.
+    if arguments.first == Run._commandName { Signals.blockForwarded() }
+    Task.detached { await run(arguments) }
+    // Not dispatchMain(), nor an async main, which calls it: it turns this thread into one that blocks no signal.
+    while true { pause() }
+  }
+
+  private static func run(_ arguments: [String]) async -> Never {
+    do {
+      var command = try Cnet.parseAsRoot(arguments)
+      if var command = command as? any AsyncParsableCommand {
+        try await command.run()
+      } else {
+        try command.run()
+      }
+      throw ExitCode.success
+    } catch {
+      Failure.end(error, verb: arguments.first)
+    }
+  }
+}
+
+/// `cnet network`.
+struct NetworkCommands: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "network", abstract: "Make, list, look at, join, leave and remove networks.",
+    subcommands: [
+      CreateNetwork.self, ListNetworks.self, InspectNetworks.self, ConnectContainer.self, DisconnectContainer.self,
+      RemoveNetworks.self, PruneNetworks.self,
+    ])
+}

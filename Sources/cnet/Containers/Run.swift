@@ -1,0 +1,93 @@
+import ArgumentParser
+import ContainerNetworking
+import Dispatch
+
+struct Run: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "run", abstract: "Run a command in a network namespace of its own, and take that away at its end.",
+    discussion: """
+      Input and output are the command's; INT, TERM, HUP and QUIT are sent on to it. The exit code is the command's; 128 \
+      and the signal's number when one ended it; 127 when there is no such command, 126 when it cannot be started, \
+      125 when cnet itself failed.
+      """)
+
+  @Option(help: .init("The container's name; cn- and eight digits, unless said.", valueName: "name"))
+  var name: String?
+  @OptionGroup
+  var attachment: AttachArguments
+  @Flag(name: .customLong("rm"), help: "Nothing: the container is always removed at the end.")
+  var removes = false
+  @OptionGroup
+  var global: GlobalOptions
+  @Argument(parsing: .captureForPassthrough, help: "The command and its arguments, after -- if you like.")
+  var command: [String]
+
+  private var words: [String] { Array(command.first == "--" ? command.dropFirst() : command[...]) }
+
+  func validate() throws {
+    guard let program = words.first else { throw ValidationError("There is no command; write one after --.") }
+    // The parser takes what it does not know, and its own --help, for the command's first word.
+    if ["-h", "--help"].contains(command.first) { throw CleanExit.helpRequest(self) }
+    if command.first != "--", program.hasPrefix("-") { throw ValidationError("Unknown option '\(program)'") }
+  }
+
+  func run() async throws {
+    let words = words
+    let controller = try await global.controller()
+    let name = name ?? randomName()
+    let sandbox = try await attachment.attach(name, with: controller)
+    let code: Int32
+    do throws(NetworkError) {
+      code = try await Self.run(words[0], Array(words.dropFirst()), in: sandbox.namespace)
+    } catch {
+      try await controller.detach(name)
+      throw error
+    }
+    do throws(NetworkError) { try await controller.detach(name) } catch {
+      // The command's own code is told first.
+      Failure.report(error)
+      throw ExitCode(code == 0 ? Failure.runCode : code)
+    }
+    throw ExitCode(code)
+  }
+
+  private static func run(
+    _ program: String, _ arguments: [String], in namespace: NetworkNamespace
+  ) async throws(NetworkError) -> Int32 {
+    if let signal = Signals.pending { return 128 + signal }
+    var command = Command(program, arguments)
+    command.endsWithParent = true
+    let child: ChildProcess
+    do throws(NetworkError) { child = try namespace.spawn(command) } catch {
+      let (code, remedy): (Int32, String)
+      switch error.code {
+      case .notFound: (code, remedy) = (127, "there is no such command; give its path, or a name in $PATH")
+      case .permissionDenied, .kernelRefused: (code, remedy) = (126, "it cannot be started; give a program")
+      default: throw error
+      }
+      var failure = error
+      if failure.reason.isEmpty { failure.reason = remedy }
+      Failure.report(failure)
+      return code
+    }
+    let isOver = SharedFlag()
+    Signals.forward(to: child.id, isOver: isOver)
+    let status = try await end(of: child)
+    isOver.set()
+    switch status {
+    case .exited(let code): return code
+    case .signaled(let signal): return 128 + signal
+    }
+  }
+
+  private static func end(of child: ChildProcess) async throws(NetworkError) -> ExitStatus {
+    let result: Result<ExitStatus, NetworkError> = await withCheckedContinuation { continuation in
+      DispatchQueue(label: "cnet.wait").async {
+        do throws(NetworkError) { continuation.resume(returning: .success(try child.wait())) } catch {
+          continuation.resume(returning: .failure(error))
+        }
+      }
+    }
+    return try result.get()
+  }
+}

@@ -1,0 +1,56 @@
+import ArgumentParser
+import ContainerNetworking
+import Glibc
+
+struct Events: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "events", abstract: "Print what happened to networks, oldest first, each with its number.",
+    discussion: "The last 1,000 are kept.")
+
+  @Option(help: .init("Only those after this number.", valueName: "number"))
+  var since: UInt64 = 0
+  @Flag(name: .shortAndLong, help: "Print what happens from now on, too, until interrupted.")
+  var follow = false
+  @Flag(help: "Print an object a line.")
+  var json = false
+  @OptionGroup
+  var global: GlobalOptions
+
+  func run() async throws {
+    let controller = try await global.controller()
+    var last = since
+    repeat {
+      for (number, event) in try await controller.events(after: last) {
+        print(json ? try JSON.line(Row(number, event)) : Self.line(number, event))
+        last = number
+      }
+      fflush(nil)
+      // The store counts its changes, and a look at the count costs next to nothing.
+      if follow { try await Task.sleep(for: .milliseconds(100)) }
+    } while follow
+  }
+
+  /// As `docker events` prints it, after the number.
+  private static func line(_ number: UInt64, _ event: NetworkEvent) -> String {
+    var attributes = event.container.map { ["container=\($0)"] } ?? []
+    if !event.network.isEmpty { attributes.append("name=\(event.network)") }
+    let subject = event.networkID.isEmpty ? "" : " \(event.networkID)"
+    let details = attributes.isEmpty ? "" : " (\(attributes.joined(separator: ", ")))"
+    return "\(number) \(event.time) network \(event.action.rawValue)\(subject)\(details)"
+  }
+
+  private struct Row: Encodable {
+    let Number: UInt64
+    let Time, Action, ID, Name: String
+    let Container: String?
+
+    init(_ number: UInt64, _ event: NetworkEvent) {
+      Number = number
+      Time = event.time.description
+      Action = event.action.rawValue
+      ID = event.networkID
+      Name = event.network
+      Container = event.container
+    }
+  }
+}

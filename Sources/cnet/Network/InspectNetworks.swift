@@ -1,0 +1,50 @@
+import ArgumentParser
+import ContainerNetworking
+
+struct InspectNetworks: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "inspect", abstract: "Print all that is known of networks, as JSON with Docker's field names.",
+    discussion: "Of several networks those that are there are printed; the exit code is 1 when one is missing.")
+
+  @Option(
+    name: .shortAndLong,
+    help: .init("A template for each, as in '{{range .IPAM.Config}}{{.Subnet}}{{end}}'; or json.", valueName: "format"))
+  var format: String?
+  @OptionGroup
+  var global: GlobalOptions
+  @Argument(help: "Name, id, or the beginning of an id.")
+  var names: [String]
+
+  func run() async throws {
+    let template = try format.flatMap { text throws(NetworkError) in text == "json" ? nil : try Template(text) }
+    let controller = try await global.controller()
+    var found: [JSON] = []
+    var missing: ExitCode?
+    do {
+      try await forEach(names) { name throws(NetworkError) in found.append(try await inspect(name, controller)) }
+    } catch { missing = error as? ExitCode }
+    switch (template, format) {
+    case (let template?, _): for network in found { print(try template.render(network)) }
+    case (nil, _?): print(try JSON.line(found))
+    case (nil, nil): print(try JSON.list(found).page())
+    }
+    if let missing { throw missing }
+  }
+
+  private func inspect(_ name: String, _ controller: NetworkController) async throws(NetworkError) -> JSON {
+    do throws(NetworkError) {
+      return try Self.json(try await controller.inspect(name))
+    } catch {
+      let predefined = PredefinedNetwork.allCases.first { $0.rawValue == name || $0.id == name }
+      guard error.code == .notFound, let predefined else { throw error }
+      let members = predefined.members(of: try await controller.sandboxes())
+      return try Self.json(PredefinedInspection(network: predefined, members: members))
+    }
+  }
+
+  private static func json(_ value: some Encodable) throws(NetworkError) -> JSON {
+    do { return try JSON(value) } catch {
+      throw NetworkError(.invalidValue, operation: "print network", reason: "\(error)")
+    }
+  }
+}

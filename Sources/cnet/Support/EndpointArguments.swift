@@ -1,0 +1,81 @@
+import ArgumentParser
+import ContainerNetworking
+
+/// What a container may ask for on one network.
+struct EndpointArguments: ParsableArguments {
+  @Option(help: .init("The IPv4 address.", valueName: "ip"))
+  var ip: String?
+  @Option(help: .init("The IPv6 address.", valueName: "ip"))
+  var ip6: String?
+  @Option(name: [.customLong("alias"), .customLong("network-alias")], help: .init("One more name.", valueName: "name"))
+  var aliases: [String] = []
+  @Option(
+    name: [.customLong("mac-address"), .customLong("mac")], help: .init("The hardware address.", valueName: "mac"))
+  var macAddress: String?
+  @Option(
+    help: .init("The highest of a container's networks has the default route.", valueName: "number"))
+  var gwPriority: Int?
+  @Option(help: .init("The interface's name in the container.", valueName: "name"))
+  var interface: String?
+
+  /// - Throws: Every fault together.
+  func options() throws(NetworkError) -> EndpointOptions {
+    var fields: [(String, String)] = aliases.map { ("alias", $0) }
+    if let ip { fields.append(("ip", ip)) }
+    if let ip6 { fields.append(("ip6", ip6)) }
+    if let macAddress { fields.append(("mac-address", macAddress)) }
+    if let gwPriority { fields.append(("gw-priority", "\(gwPriority)")) }
+    if let interface { fields.append(("interface", interface)) }
+    return try EndpointOptions(fields: fields, operation: "read endpoint options")
+  }
+}
+
+extension EndpointOptions {
+  /// Reads `ip`, `ip6`, `alias`, `mac-address`, `gw-priority` and `interface`.
+  ///
+  /// - Throws: Every fault together.
+  init(fields: [(name: String, value: String)], operation: String) throws(NetworkError) {
+    self.init()
+    var faults: [NetworkError] = []
+    for (name, value) in fields {
+      do throws(NetworkError) { try set(name, value) } catch {
+        var fault = error
+        fault.operation = "read \(name)"
+        faults.append(fault)
+      }
+    }
+    guard !faults.isEmpty else { return }
+    throw NetworkError(
+      .invalidValue, operation: operation,
+      reason: faults.count == 1 ? "there is a fault" : "there are \(faults.count) faults", causes: faults)
+  }
+
+  private mutating func set(_ name: String, _ value: String) throws(NetworkError) {
+    switch name {
+    case "ip": addresses.append(try Self.address(value, .ipv4))
+    case "ip6": addresses.append(try Self.address(value, .ipv6))
+    case "alias": aliases.append(value)
+    case "mac-address": macAddress = try MACAddress(value)
+    case "interface": interface = try InterfaceName(value)
+    case "gw-priority":
+      guard let number = Int(value) else {
+        throw NetworkError(.invalidValue, operation: "", reason: "\"\(value)\" is no whole number, as in 10")
+      }
+      gatewayPriority = number
+    default:
+      throw NetworkError(
+        .invalidValue, operation: "",
+        reason: "there is no such option; there are: ip, ip6, alias, mac-address, gw-priority, interface")
+    }
+  }
+
+  private static func address(_ text: String, _ family: AddressFamily) throws(NetworkError) -> IPAddress {
+    let address = try IPAddress(text)
+    guard address.family == family else {
+      throw NetworkError(
+        .invalidValue, operation: "",
+        reason: "\(address) is no \(family) address; give it as --ip\(family == .ipv4 ? "6" : "")")
+    }
+    return address
+  }
+}

@@ -1,0 +1,62 @@
+import ArgumentParser
+import ContainerNetworking
+import FoundationEssentials
+import Glibc
+import SystemPackage
+
+/// Failures as they are told, and the exit codes that they lead to.
+enum Failure {
+  /// `run` itself failed, before its command started.
+  static let runCode: Int32 = 125
+
+  /// Tells of an error and ends.
+  static func end(_ error: any Error, verb: String?) -> Never {
+    if let code = (error as? ExitCode)?.rawValue { leave(code) }
+    let isRun = verb == Run._commandName
+    if let error = error as? NetworkError {
+      report(error)
+      leave(isRun ? runCode : ExitCode.failure.rawValue)
+    }
+    let text = Cnet.fullMessage(for: error)
+    let code = Cnet.exitCode(for: error).rawValue
+    guard code != 0 else {
+      print(text)
+      leave(0)
+    }
+    write(text.hasPrefix("Error: ") ? String(text.dropFirst("Error: ".count)) : text)
+    leave(isRun ? runCode : code)
+  }
+
+  /// Prints `cnet: ` and the error, its causes indented beneath it.
+  static func report(_ error: NetworkError) { write(error.description) }
+
+  /// Prints what was asked for and not done.
+  static func warn(_ warning: AttachWarning) { write("warning: \(warning)") }
+
+  private static func write(_ text: String) {
+    // What was printed comes first also where both streams are one file.
+    fflush(nil)
+    let choice = CommandLine.arguments.contains("--color=always") ? ColorChoice.always : .auto
+    let name = Terminal(choice, .standardError).red("cnet:")
+    _ = try? FileDescriptor.standardError.writeAll("\(name) \(text)\n".utf8)
+  }
+
+  private static func leave(_ code: Int32) -> Never {
+    fflush(nil)
+    exit(code)
+  }
+}
+
+/// Does something for each of several, whatever becomes of the others.
+///
+/// - Throws: Exit code 1 when one failed, each having been told of.
+func forEach(_ names: [String], _ body: (String) async throws(NetworkError) -> Void) async throws {
+  var isWhole = true
+  for name in names {
+    do throws(NetworkError) { try await body(name) } catch {
+      Failure.report(error)
+      isWhole = false
+    }
+  }
+  if !isWhole { throw ExitCode.failure }
+}

@@ -1,0 +1,62 @@
+import Dispatch
+import Glibc
+import Synchronization
+
+/// Signals that are meant for the command that `run` started. They are blocked in every thread, and one thread waits for
+/// them: no handler runs, so that nothing is interrupted halfway.
+///
+/// The unsafe code of the tool is here: signal sets are C structures.
+enum Signals {
+  /// What a terminal and service managers send to have a program end.
+  private static let forwarded = [SIGINT, SIGTERM, SIGHUP, SIGQUIT]
+
+  /// Keeps them waiting from now on; before the first thread is made.
+  static func blockForwarded() {
+    var set = self.set
+    unsafe pthread_sigmask(SIG_BLOCK, &set, nil)
+  }
+
+  /// One that is waiting; nil for none.
+  static var pending: Int32? {
+    var waiting = sigset_t()
+    unsafe sigpending(&waiting)
+    return forwarded.first { number in unsafe sigismember(&waiting, number) == 1 }
+  }
+
+  /// Sends on to a program what this one is sent, until it has ended.
+  ///
+  /// What a terminal sends goes to the whole process group (termios(3), ISIG), the program included, so that is not sent
+  /// on.
+  static func forward(to program: Int32, isOver: SharedFlag) {
+    // Those came while the program was started: it may not have been in the group yet.
+    var set = self.set
+    var atOnce = timespec()
+    while case let number = unsafe sigtimedwait(&set, nil, &atOnce), number > 0 { kill(program, number) }
+    DispatchQueue(label: "cnet.signals").async {
+      while true {
+        var set = Self.set
+        var info = unsafe siginfo_t()
+        let number = unsafe sigwaitinfo(&set, &info)
+        guard number > 0, !isOver.isSet else { continue }
+        if unsafe info.si_code != kernelCode { kill(program, number) }
+      }
+    }
+  }
+
+  /// `SI_KERNEL`, asm-generic/siginfo.h: sent by the kernel, as a terminal's are.
+  private static let kernelCode: Int32 = 0x80
+
+  private static var set: sigset_t {
+    var set = sigset_t()
+    unsafe sigemptyset(&set)
+    for number in forwarded { unsafe sigaddset(&set, number) }
+    return set
+  }
+}
+
+/// A flag that threads share; it is set once.
+final class SharedFlag: Sendable {
+  private let flag = Atomic(false)
+  var isSet: Bool { flag.load(ordering: .acquiring) }
+  func set() { flag.store(true, ordering: .releasing) }
+}

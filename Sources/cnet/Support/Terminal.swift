@@ -1,0 +1,36 @@
+import ArgumentParser
+import FoundationEssentials
+import Glibc
+import SystemPackage
+
+/// When to colour.
+enum ColorChoice: String, ExpressibleByArgument, CaseIterable {
+  case auto, always, never
+}
+
+/// What one of the standard streams can show.
+struct Terminal {
+  private let isColored: Bool
+
+  init(_ choice: ColorChoice, _ stream: FileDescriptor = .standardOutput) {
+    switch choice {
+    case .always: isColored = true
+    case .never: isColored = false
+    case .auto:
+      // https://no-color.org: set, and not empty.
+      isColored = Self.isTerminal(stream) && (ProcessInfo.processInfo.environment["NO_COLOR"] ?? "").isEmpty
+    }
+  }
+
+  static func isTerminal(_ stream: FileDescriptor) -> Bool { isatty(stream.rawValue) == 1 }
+
+  func bold(_ text: String) -> String { styled(text, "1") }
+  func red(_ text: String) -> String { styled(text, "1;31") }
+  func yellow(_ text: String) -> String { styled(text, "1;33") }
+  func green(_ text: String) -> String { styled(text, "32") }
+
+  /// By Select Graphic Rendition (ECMA-48, 8.3.117).
+  private func styled(_ text: String, _ code: String) -> String {
+    isColored ? "\u{1b}[\(code)m\(text)\u{1b}[0m" : text
+  }
+}
