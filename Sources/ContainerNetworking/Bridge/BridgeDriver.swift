@@ -161,6 +161,9 @@ struct BridgeDriver: Sendable {
       let peer = if let echo = outcomes[0].replies.first { try Link(echo).peer } else { nil as Int32? }
       let inside = if let peer { peer } else { try namespace.links.get("\(endpoint.interface)").index }
       try configure(endpoint, inside, in: namespace, routes: routes)
+      // A bridge with its first port carries packets once linkwatch has run, up to a second later; to be asked about a link
+      // makes the kernel look at once (linkwatch_sync_dev in rtnl_getlink), in the order that the carrier comes up.
+      try host.perform([LinkRequests.get(endpoint.hostInterface), LinkRequests.get(network.bridge)])
     } catch { throw error.with(leftovers: unplug(endpoint)) }
   }
 
@@ -207,6 +210,7 @@ struct BridgeDriver: Sendable {
     for gateway in endpoint.gateways where routes.contains(gateway.family) {
       requests.append(RouteRequests.add(Route(to: .all(gateway.family), via: gateway, link: inside)))
     }
+    requests.append(LinkRequests.get(inside))  // see plug(_:to:in:routes:)
     if endpoint.address(.ipv4) == nil {
       // A hardware address that says nothing of the IPv6 one: tell the neighbours (unsolicited NA, RFC 4861 7.2.6).
       try namespace.setSysctl("net/ipv6/conf/\(endpoint.interface)/ndisc_notify", to: "1")
@@ -235,14 +239,9 @@ struct BridgeDriver: Sendable {
   }
 
   /// Takes an endpoint away, both ends of the pair at once. Every step is tried; what failed is returned.
-  ///
-  /// The link goes first: the kernel waits for a grace period to delete it, and would wait for a second one behind that
-  /// of the removed elements.
   func disconnect(_ endpoint: Endpoint, from network: NetworkRecord) -> [NetworkError] {
-    unplug(endpoint)
-      + attempt { () throws(NetworkError) in
-        try firewall.remove(FirewallElements(endpoint, on: network))
-      }
+    attempt { () throws(NetworkError) in try firewall.remove(FirewallElements(endpoint, on: network)) }
+      + unplug(endpoint)
   }
 
   /// Deletes the pair.
