@@ -22,10 +22,10 @@ import Testing
     #expect(eth0.mtu == 1500)
     #expect(try world.host.links.get("cn0").macAddress?.description == "02:42:ac:11:00:01")
 
-    #expect(try world.pings("172.17.0.1", from: web.namespace))
-    #expect(try world.pings(Playground.hostAddress, from: web.namespace))
-    #expect(try world.pings(Playground.outsideAddress, from: web.namespace))
-    #expect(try world.pings("172.17.0.2", from: world.host))
+    #expect(try world.pings("172.17.0.1", from: web.namespace, within: 4))
+    #expect(try world.pings(Playground.hostAddress, from: web.namespace, within: 4))
+    #expect(try world.pings(Playground.outsideAddress, from: web.namespace, within: 4))
+    #expect(try world.pings("172.17.0.2", from: world.host, within: 4))
     try await controller.removeAll()
   }
 
@@ -67,7 +67,7 @@ import Testing
   @Test func noneModeHasOnlyLoopbackAndIsSetUpByHand() async throws {
     let sandbox = try await controller.attach("alone", to: .none)
     #expect(try sandbox.namespace.links.list().map(\.name) == ["lo"])
-    #expect(try world.pings("127.0.0.1", from: sandbox.namespace))
+    #expect(try world.pings("127.0.0.1", from: sandbox.namespace, within: 4))
     #expect(try !world.pings(Playground.hostAddress, from: sandbox.namespace))
 
     let end = try world.host.links.createVeth(
@@ -78,7 +78,7 @@ import Testing
     let eth0 = try sandbox.namespace.links.get("eth0")
     try sandbox.namespace.addresses.add(InterfaceAddress("10.1.0.2/30"), to: eth0.index)
     try sandbox.namespace.links.setUp(index: eth0.index)
-    #expect(try world.pings("10.1.0.1", from: sandbox.namespace))
+    #expect(try world.pings("10.1.0.1", from: sandbox.namespace, within: 4))
     try await controller.detach("alone")
   }
 
@@ -111,8 +111,8 @@ import Testing
     #expect(first.endpoints.first?.address.description == "192.168.50.128/24")
     #expect(second.endpoints.first?.address.description == "192.168.50.101/24")
     #expect(try first.namespace.links.get("eth0").mtu == 1400)
-    #expect(try world.pings("192.168.50.101", from: first.namespace))
-    #expect(try world.pings(Playground.outsideAddress, from: second.namespace))
+    #expect(try world.pings("192.168.50.101", from: first.namespace, within: 4))
+    #expect(try world.pings(Playground.outsideAddress, from: second.namespace, within: 4))
 
     let stranger = try await controller.attach("stranger")
     #expect(try !world.pings("192.168.50.101", from: stranger.namespace))
@@ -130,8 +130,8 @@ import Testing
     let first = try await controller.attach("one", to: .network("inner"))
     _ = try await controller.attach("two", to: .network("inner"))
     #expect(try first.namespace.routes.list().allSatisfy { $0.destination.prefixLength > 0 || $0.table != 254 })
-    #expect(try world.pings("10.20.0.3", from: first.namespace))
-    #expect(try world.pings("10.20.0.1", from: first.namespace))
+    #expect(try world.pings("10.20.0.3", from: first.namespace, within: 4))
+    #expect(try world.pings("10.20.0.1", from: first.namespace, within: 4))
     // Even a container that gives itself a default route stays inside.
     let eth0 = try first.namespace.links.get("eth0")
     try first.namespace.routes.add(Route(to: .all(.ipv4), via: IPAddress("10.20.0.1"), link: eth0.index))

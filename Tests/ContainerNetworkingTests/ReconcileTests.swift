@@ -68,9 +68,9 @@ import Testing
       try world.host.links.delete(index: index)
       try await expectRepair([.bridgeMissing, .portSettings])
     }
-    #expect(try world.pings(Playground.outsideAddress, from: web.namespace))
-    #expect(try world.pings("10.9.0.3", from: db.namespace))
-    #expect(try world.pings("10.9.0.1", from: db.namespace))
+    #expect(try world.pings(Playground.outsideAddress, from: web.namespace, within: 4))
+    #expect(try world.pings("10.9.0.3", from: db.namespace, within: 4))
+    #expect(try world.pings("10.9.0.1", from: db.namespace, within: 4))
     try await controller.removeAll()
     #expect(try world.host.links.list().map(\.name) == ["lo", "eth0"])
   }
@@ -82,23 +82,23 @@ import Testing
     try await expectRepair([.bridgeSettings])
     try world.host.links.setDown(index: cn0)
     try await expectRepair([.bridgeSettings])
-    #expect(try world.pings(Playground.outsideAddress, from: web.namespace))
+    #expect(try world.pings(Playground.outsideAddress, from: web.namespace, within: 4))
 
     let port = try world.host.links.get("\(web.endpoints[0].hostInterface)").index
     var free = LinkChange(isUp: false)
     free.master = 0
     try world.host.links.change(port, free)
     try await expectRepair([.portSettings])
-    #expect(try world.pings(Playground.outsideAddress, from: web.namespace))
+    #expect(try world.pings(Playground.outsideAddress, from: web.namespace, within: 4))
 
     try world.host.links.delete(index: port)
     try await expectRepair([.linkMissing])
-    #expect(try world.pings(Playground.outsideAddress, from: web.namespace))
+    #expect(try world.pings(Playground.outsideAddress, from: web.namespace, within: 4))
 
     let eth0 = try db.namespace.links.get("eth0").index
     try db.namespace.addresses.remove(db.endpoints[0].address, from: eth0)
     try await expectRepair([.containerSettings])
-    #expect(try world.pings("10.9.0.1", from: db.namespace))
+    #expect(try world.pings("10.9.0.1", from: db.namespace, within: 4))
 
     try world.host.setSysctl("net/ipv4/conf/eth0/forwarding", to: "0")
     try await expectRepair([.forwarding])

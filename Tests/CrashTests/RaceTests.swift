@@ -93,7 +93,7 @@ import Testing
     #expect(try await controller.networks().map(\.name) == ["blue", "bridge"])
     #expect(try await controller.sandboxes().isEmpty)
     #expect(try await controller.differences() == [])
-    #expect(try new.pings("10.6.0.1", from: new.host))
+    #expect(try new.pings("10.6.0.1", from: new.host, within: 4))
 
     // The static address is its container's still; the others are anybody's.
     let taken = await #expect(throws: NetworkError.self) {
@@ -106,9 +106,9 @@ import Testing
     #expect(usage.inUse == 4)  // network, broadcast, gateway, db
     let db = try await controller.attach("db", to: .network("blue"))
     #expect(db.endpoints[0].address.description == "10.6.0.5/29")
-    #expect(try new.pings("10.6.0.1", from: db.namespace))
+    #expect(try new.pings("10.6.0.1", from: db.namespace, within: 4))
     let cache = try await controller.attach("cache", options: AttachOptions(ports: [PortMapping("8080:80")]))
-    #expect(try new.pings(Playground.outsideAddress, from: cache.namespace))
+    #expect(try new.pings(Playground.outsideAddress, from: cache.namespace, within: 4))
     try await controller.removeAll()
 
     // What the old start had is gone with its namespaces; here it is taken away for real.
