@@ -4,7 +4,7 @@ public import SystemPackage
 /// What is to go wrong.
 struct Faults {
   var requests = 0
-  var failing: Int?
+  var failing: (request: Int, errno: Errno)?
   var interruptedDumps = 0
   var truncatedDumps = 0
   var lostAnswers = 0
@@ -39,9 +39,9 @@ struct Faults {
   /// Counts a request; the errno that it is to fail with.
   mutating func next(message: UInt16? = nil, name: String? = nil) -> Errno? {
     requests += 1
-    if requests == failing {
-      failing = nil
-      return .ioError
+    if let failing, failing.request == requests {
+      self.failing = nil
+      return failing.errno
     }
     let index = rules.firstIndex { $0.message != nil ? $0.message == message : $0.name == name }
     guard let index else { return nil }
@@ -66,10 +66,13 @@ extension SimulatedKernel {
     state.withLock { $0.faults.add(errno, name: call, times: times) }
   }
 
-  /// Refuses one request with `EIO`: the `number`th from now, 1 being the next. For failing each in turn.
-  public func failRequest(number: Int) {
-    state.withLock { $0.faults.failing = $0.faults.requests + number }
+  /// Refuses one request, with `EIO` unless said: the `number`th from now, 1 being the next. For failing each in turn.
+  public func failRequest(number: Int, with errno: Errno = .ioError) {
+    state.withLock { $0.faults.failing = ($0.faults.requests + number, errno) }
   }
+
+  /// Whether the request of ``failRequest(number:with:)`` is still to come.
+  public var isFaultPending: Bool { state.withLock { $0.faults.failing != nil } }
 
   /// Marks the next `times` dumps as changed while they were read (`NLM_F_DUMP_INTR`).
   public func interruptDumps(times: Int = 1) { state.withLock { $0.faults.interruptedDumps = times } }

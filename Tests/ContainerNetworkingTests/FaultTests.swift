@@ -15,6 +15,9 @@ final class FaultyKernel: Kernel {
   /// Whether the request has come and was spoilt.
   var hasFailed: Bool { countdown.withLock { $0 <= 0 } }
 
+  /// Spoils the `request`-th netlink message from now instead.
+  func arm(failing request: Int) { countdown.withLock { $0 = request } }
+
   func disarm() { countdown.withLock { $0 = .max } }
 
   func spoil(_ datagram: [UInt8], of family: NetlinkFamily) throws(NetworkError) -> [UInt8] {

@@ -1,0 +1,166 @@
+import ContainerNetworking
+import ContainerNetworkingTestKit
+import SystemPackage
+import Testing
+
+/// Every verb, with every one of its requests refused in turn, in four ways: it reports that and leaves the kernel as it
+/// was, or, where it takes away, is completed by calling it again.
+@Suite struct VerbFaultTests {
+  /// A verb, what it needs to be there, and what it is.
+  struct Verb: Sendable, CustomTestStringConvertible {
+    var testDescription: String
+    /// Whether it takes away: then what `prepare` made is gone after it.
+    var takesAway: Bool
+    var prepare: @Sendable (NetworkController) async throws -> Void
+    var act: @Sendable (NetworkController) async throws -> Void
+    /// Takes back what it did.
+    var takeBack: @Sendable (NetworkController) async throws -> Void
+  }
+
+  private static let ports = try? [PortMapping("8080:80"), PortMapping("127.0.0.1:53:53/udp"), PortMapping("90")]
+
+  private static func options(_ subnets: String...) throws -> NetworkOptions {
+    var options = NetworkOptions()
+    options.subnets = try subnets.map { try Subnet($0) }
+    return options
+  }
+
+  private static func staticEndpoint() throws -> AttachOptions {
+    AttachOptions(
+      ports: try #require(ports), endpoint: EndpointOptions(addresses: [try IPAddress("10.1.0.9")], gatewayPriority: 1))
+  }
+
+  static let verbs: [Verb] = [
+    Verb(
+      testDescription: "create", takesAway: false, prepare: { _ in },
+      act: { try await $0.createNetwork("new", options: try options("10.9.0.0/24", "fd00:9::/64")) },
+      takeBack: { try await $0.removeNetwork("new") }),
+    Verb(
+      testDescription: "attach", takesAway: false, prepare: { _ in },
+      act: { try await $0.attach("new", to: .network("a"), options: try staticEndpoint()) },
+      takeBack: { try await $0.detach("new") }),
+    Verb(
+      testDescription: "connect", takesAway: false, prepare: { _ in },
+      act: { try await $0.connect("web", to: "b", options: EndpointOptions(gatewayPriority: 1)) },
+      takeBack: { try await $0.disconnect("web", from: "b") }),
+    Verb(
+      testDescription: "rm", takesAway: true,
+      prepare: { try await $0.createNetwork("new", options: try options("10.9.0.0/24", "fd00:9::/64")) },
+      act: { try await $0.removeNetwork("new") }, takeBack: { _ in }),
+    Verb(
+      testDescription: "disconnect", takesAway: true,
+      prepare: { try await $0.connect("web", to: "b", options: EndpointOptions(gatewayPriority: 1)) },
+      act: { try await $0.disconnect("web", from: "b") }, takeBack: { _ in }),
+    Verb(
+      testDescription: "detach", takesAway: true,
+      prepare: {
+        try await $0.attach("new", to: .network("a"), options: try staticEndpoint())
+        try await $0.connect("new", to: "b")
+      },
+      act: { try await $0.detach("new") }, takeBack: { _ in }),
+    Verb(
+      testDescription: "stop", takesAway: true,
+      prepare: { try await $0.attach("new", to: .network("a"), options: try staticEndpoint()) },
+      act: { try await $0.stop("new") }, takeBack: { _ in }),
+  ]
+
+  /// A host with two networks and a container on one of them.
+  private func makeController(_ kernel: SimulatedKernel) async throws -> NetworkController {
+    let controller = try await NetworkController(
+      host: try NetworkNamespace.create(on: kernel), settings: ControllerSettings(resolvers: []))
+    try await controller.createNetwork("a", options: try Self.options("10.1.0.0/24", "fd00:1::/64"))
+    try await controller.createNetwork("b", options: try Self.options("10.2.0.0/24", "fd00:2::/64"))
+    try await controller.attach("web", to: .network("a"))
+    // Once there and back: what stays of a verb, such as a setting's value, is there from the start.
+    try await controller.connect("web", to: "b")
+    try await controller.disconnect("web", from: "b")
+    return controller
+  }
+
+  /// What the controller says there is.
+  private func records(_ controller: NetworkController) async throws -> [String] {
+    var lines: [String] = []
+    for network in try await controller.networks() {
+      lines.append("\(network.name) \(network.phase) \(try await controller.inspect(network.id).usage)")
+    }
+    for sandbox in try await controller.sandboxes() {
+      lines.append("\(sandbox.container) \(sandbox.endpoints.map { "\($0.networkName) \($0.phase) \($0.ports)" })")
+    }
+    return lines
+  }
+
+  /// The kernel's contents; the order of routes, which tells nothing but which was made last, left out.
+  private func contents(_ kernel: SimulatedKernel) -> [String] {
+    let lines = kernel.snapshot().split(separator: "\n").map(String.init)
+    var result: [String] = []
+    var routes: [String] = []
+    for line in lines + [""] {
+      if line.hasPrefix("  route") {
+        routes.append(line)
+      } else {
+        result += routes.sorted() + [line]
+        routes = []
+      }
+    }
+    return result
+  }
+
+  private func expectSame(_ now: [String], _ then: [String], _ what: Comment) {
+    let difference = now.difference(from: then).map { change in
+      switch change {
+      case .insert(_, let line, _): "+\(line)"
+      case .remove(_, let line, _): "-\(line)"
+      }
+    }
+    #expect(difference == [], what)
+  }
+
+  private func holds(_ error: NetworkError, _ errno: Errno) -> Bool {
+    error.kernel?.errno == errno || error.causes.contains { holds($0, errno) }
+  }
+
+  @Test(arguments: verbs)
+  func everyRequestOf(_ verb: Verb) async throws {
+    var points = 0
+    for errno in [105, 1, 17, 19].map({ Errno(rawValue: $0) }) {
+      var number = 0
+      while true {
+        number += 1
+        let kernel = SimulatedKernel()
+        let controller = try await makeController(kernel)
+        let empty = (text: contents(kernel), records: try await records(controller))
+        try await verb.prepare(controller)
+        let before = (text: contents(kernel), records: try await records(controller))
+        kernel.failRequest(number: number, with: errno)
+        var failure: NetworkError?
+        do { try await verb.act(controller) } catch let error as NetworkError { failure = error }
+        if kernel.isFaultPending {
+          kernel.clearFaults()
+          break
+        }
+        points += 1
+        let what: Comment = "\(errno) for request \(number): \(failure?.description ?? "borne")"
+        // A kernel that says of what is to go that it is not there, though it is, is believed.
+        let isBelieved = verb.takesAway && errno.rawValue == 19
+        if let failure, !isBelieved { #expect(holds(failure, errno), what) }
+        if verb.takesAway {
+          if isBelieved, failure == nil { continue }
+          if failure != nil { try await verb.act(controller) }
+          let now = (text: contents(kernel), records: try await records(controller))
+          expectSame(now.text, empty.text, what)
+          if verb.testDescription != "stop" { #expect(now.records == empty.records, what) }
+        } else if failure != nil {
+          let now = (text: contents(kernel), records: try await records(controller))
+          expectSame(now.text, before.text, what)
+          #expect(now.records == before.records, what)
+          try await verb.act(controller)
+        }
+        // And the whole can be done once more.
+        try await verb.takeBack(controller)
+        expectSame(contents(kernel), empty.text, what)
+      }
+      #expect(number > 3)
+    }
+    print("\(verb.testDescription) was failed at \(points) points")
+  }
+}
