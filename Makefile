@@ -21,6 +21,7 @@ demo: setup
 	@if [ "$$(id -u)" != 0 ]; then echo "make demo needs root: it makes network namespaces" >&2; exit 1; fi
 	swift build
 	@for example in $(Examples); do echo; echo "=== $$example"; swift run --skip-build -q $$example || exit 1; done
+	@echo; echo "=== managing-networks"; swift run --skip-build -q managing-networks
 	@echo; echo "=== who reaches whom"; swift run --skip-build -q five-modes
 
 bench: setup

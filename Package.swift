@@ -68,6 +68,9 @@ let package = Package(
     example("container-mode"),
     example("custom-network"),
     example("five-modes"),
+    .executableTarget(
+      name: "managing-networks", dependencies: ["cnet", "ContainerNetworking", "Playground", system],
+      path: "Examples/managing-networks", swiftSettings: settings),
 
     // What an attach costs above what the kernel takes.
     .target(name: "CBenchmarkFloor", path: "Benchmarks/floor"),

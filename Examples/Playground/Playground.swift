@@ -65,6 +65,16 @@ public struct Playground: Sendable {
   }
 
   private func output(of command: Command, in namespace: NetworkNamespace) throws -> String? {
+    let (output, status) = try run(command, in: namespace)
+    return status == .exited(0) ? output : nil
+  }
+
+  /// Runs a program inside a namespace, which ends with this one, and gives what it printed and how it ended.
+  ///
+  /// - Parameter includesErrors: Whether standard error is part of what it printed, and not lost.
+  public func run(
+    _ command: Command, in namespace: NetworkNamespace, includesErrors: Bool = false
+  ) throws -> (output: String, status: ExitStatus) {
     var command = command
     let pipe = try FileDescriptor.pipe()
     defer { try? pipe.readEnd.close() }
@@ -72,7 +82,7 @@ public struct Playground: Sendable {
     defer { try? null.close() }
     command.input = null.rawValue
     command.output = pipe.writeEnd.rawValue
-    command.error = null.rawValue
+    command.error = includesErrors ? pipe.writeEnd.rawValue : null.rawValue
     command.endsWithParent = true
     let child: ChildProcess
     do { child = try namespace.spawn(command) } catch {
@@ -87,8 +97,7 @@ public struct Playground: Sendable {
       if count == 0 { break }
       output += buffer[..<count]
     }
-    guard try child.wait(timeoutMilliseconds: 20_000) == .exited(0) else { return nil }
-    return String(decoding: output, as: UTF8.self)
+    return (String(decoding: output, as: UTF8.self), try child.wait(timeoutMilliseconds: 20_000))
   }
 
   /// Prints what a process inside sees: its interfaces with addresses, MAC, MTU and counters.
