@@ -153,7 +153,7 @@ import Testing
     let twice = await refusal { try await controller.connect("web", to: "a") }
     #expect(twice?.code == .alreadyExists)
     #expect(twice?.reason.contains("on network \"a\" already") == true)
-    let unknown = await refusal { try await controller.connect("web", to: "c") }
+    let unknown = await refusal { try await controller.connect("web", to: "unknown") }
     #expect(unknown?.code == .notFound)
     #expect(unknown?.reason.contains("there are: a, b") == true)
     #expect(await refusal { try await controller.connect("nobody", to: "a") }?.code == .notFound)
@@ -161,7 +161,7 @@ import Testing
     #expect(elsewhere?.code == .notFound)
     #expect(elsewhere?.reason.contains("it is on: a") == true)
     #expect(await refusal { try await controller.disconnect("nobody", from: "a") }?.code == .notFound)
-    #expect(await refusal { try await controller.disconnect("web", from: "c") }?.code == .notFound)
+    #expect(await refusal { try await controller.disconnect("web", from: "unknown") }?.code == .notFound)
     let onDefault = await refusal {
       try await controller.attach("default")
       return try await controller.connect(
