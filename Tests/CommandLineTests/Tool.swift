@@ -1,1 +1,148 @@
+import ContainerNetworking
+import Foundation
+import Glibc
+import Playground
+import SystemPackage
 import Testing
+
+/// The tool that is built beside the tests, with a record and a host namespace of its own. It runs in the namespace of
+/// the world outside, so that whatever it did without being told where would be seen there.
+final class Tool {
+  let world: Playground
+  let directory = "/tmp/cnet-test-\(UUID().uuidString)"
+  let environment: [String]
+
+  init() throws {
+    world = try Playground()
+    let beside = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent().path
+    environment = [
+      "PATH=\(beside):/usr/sbin:/usr/bin:/sbin:/bin", "COLUMNS=80", "LC_ALL=C", "TERM=dumb",
+      "CNET_STATE_DIR=\(directory)", "CNET_HOST_NAMESPACE=\(world.host.path)",
+    ]
+  }
+
+  /// What a command printed, and its exit code.
+  struct Outcome: Equatable {
+    var code: Int32
+    var output: String
+    var error = ""
+  }
+
+  /// Runs `cnet` with these arguments.
+  func cnet(_ arguments: String..., input: String = "", extra: [String] = []) throws -> Outcome {
+    try run("cnet", arguments, input: input, extra: extra)
+  }
+
+  /// Runs any program with the tool in its PATH.
+  func run(
+    _ program: String, _ arguments: [String], input: String = "", extra: [String] = [],
+    in place: NetworkNamespace? = nil
+  ) throws -> Outcome {
+    let process = try start(program, arguments, input: input, extra: extra, in: place)
+    return try process.end()
+  }
+
+  /// Starts a program with the tool in its PATH.
+  func start(
+    _ program: String, _ arguments: [String], input: String = "", extra: [String] = [],
+    in place: NetworkNamespace? = nil
+  ) throws -> Running {
+    let running = Running()
+    try Data(input.utf8).write(to: running.file("input"))
+    let streams = try [
+      FileDescriptor.open(FilePath(running.file("input").path), .readOnly),
+      FileDescriptor.open(
+        FilePath(running.file("output").path), .writeOnly, options: .create, permissions: .ownerReadWrite),
+      FileDescriptor.open(
+        FilePath(running.file("error").path), .writeOnly, options: .create, permissions: .ownerReadWrite),
+    ]
+    defer { for stream in streams { try? stream.close() } }
+    var command = Command("/usr/bin/env", [program] + arguments, environment: environment + extra)
+    (command.input, command.output, command.error) = (streams[0].rawValue, streams[1].rawValue, streams[2].rawValue)
+    command.endsWithParent = true
+    command.grouping = .ownSession
+    running.process = try (place ?? world.outside).spawn(command)
+    return running
+  }
+
+  /// A program that runs.
+  final class Running {
+    var process = ChildProcess(id: 0)
+    private let path = "/tmp/cnet-run-\(UUID().uuidString)"
+
+    init() { try? FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true) }
+    deinit { try? FileManager.default.removeItem(atPath: path) }
+
+    func file(_ name: String) -> URL { URL(filePath: path).appending(path: name) }
+    func text(_ name: String) -> String { (try? String(contentsOf: file(name), encoding: .utf8)) ?? "" }
+
+    /// Waits for the end, a minute at the most.
+    func end() throws -> Outcome {
+      let status: ContainerNetworking.ExitStatus
+      do { status = try process.wait(timeoutMilliseconds: 60_000) } catch {
+        try process.signal(SIGKILL)
+        _ = try process.wait()
+        throw error
+      }
+      switch status {
+      case .exited(let code): return Outcome(code: code, output: text("output"), error: text("error"))
+      case .signaled(let signal):
+        return Outcome(code: -signal, output: text("output"), error: text("error"))
+      }
+    }
+  }
+
+  /// Takes everything away; what is left on the host is returned.
+  func close() throws -> [String] {
+    let names = try cnet("ps", "-q").output.split(separator: "\n").map(String.init)
+    if !names.isEmpty { _ = try run("cnet", ["detach"] + names) }
+    _ = try cnet("network", "prune", "-f")
+    let pins = (try? FileManager.default.contentsOfDirectory(atPath: "\(directory)/netns")) ?? []
+    try FileManager.default.removeItem(atPath: directory)
+    let links = try world.host.links.list().map(\.name).filter { !["lo", "eth0", "cn0"].contains($0) }
+    let strays = try world.outside.links.list().map(\.name).filter { !["lo", "eth0"].contains($0) }
+    return pins + links + strays
+  }
+
+  /// What differs from run to run, made the same.
+  func normalized(_ text: String) -> String {
+    var text = text.replacing(directory, with: "STATE").replacing("\(world.host.path)", with: "HOST")
+    text.replace(#/[0-9a-f]{64}/#) { $0.output.hasPrefix("00000000000") ? String($0.output) : "ID" }
+    text.replace(#/\b[0-9a-f]{12}\b/#) { $0.output.hasPrefix("00000000000") ? String($0.output) : "ID0123456789" }
+    text.replace(#/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z/#, with: "TIME")
+    text.replace(#/net:\[\d+\]/#, with: "net:[N]")
+    text.replace(#/cn-[0-9a-f]{8}/#, with: "cn-NAME")
+    text.replace(#/veth[0-9a-f]{8}/#, with: "veth0a1b2c3d")
+    return text
+  }
+
+  /// Each line run by a shell, as a person would see it: the line, what it prints, and its exit code unless 0.
+  func transcript(_ lines: [String]) throws -> String {
+    var text = ""
+    for line in lines {
+      let outcome = try run("sh", ["-c", "exec 2>&1; \(line)"])
+      text += "$ \(line)\n\(outcome.output)"
+      if outcome.code != 0 { text += "[exit code \(outcome.code)]\n" }
+    }
+    return normalized(text)
+  }
+}
+
+/// Compares a text with a file beside the tests; with UPDATE_DOCUMENTS=1 the file is written.
+func expectGolden(_ name: String, _ text: String) throws {
+  let file = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "Golden/\(name)")
+  if ProcessInfo.processInfo.environment["UPDATE_DOCUMENTS"] != nil { try Data(text.utf8).write(to: file) }
+  let written = try String(contentsOf: file, encoding: .utf8)
+  #expect(
+    written == text,
+    "\(name) differs; run UPDATE_DOCUMENTS=1 swift test --filter CommandLineTests, and look at the change")
+}
+
+/// Waits for something that another process does, ten seconds at the most.
+func eventually(_ isSo: () throws -> Bool) throws -> Bool {
+  for _ in 0..<200 {
+    if try isSo() { return true }
+    usleep(50_000)
+  }
+  return false
+}
