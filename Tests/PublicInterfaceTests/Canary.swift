@@ -83,6 +83,7 @@ public func canary(_: NetworkInspection.SubnetUsage) {}
 public func canary(_: NetworkMode) {}
 public func canary(_: NetworkNamespace) {}
 public func canary(_: NetworkOptions) {}
+public func canary(_: NetworkOptions.Text) {}
 public func canary(_: NetworkPolicy) {}
 public func canary(_: NetworkPolicy.GatewayMode) {}
 public func canary(_: NetworkRecord) {}

@@ -62,11 +62,11 @@ struct Run: AsyncParsableCommand {
       let (code, remedy): (Int32, String)
       switch error.code {
       case .notFound: (code, remedy) = (127, "there is no such command; give its path, or a name in $PATH")
-      case .permissionDenied, .kernelRefused: (code, remedy) = (126, "it cannot be started; give a program")
+      case .permissionDenied, .kernelRefused: (code, remedy) = (126, "it cannot be started; name a file that may be executed")
       default: throw error
       }
       var failure = error
-      if failure.reason.isEmpty { failure.reason = remedy }
+      failure.reason = remedy
       Failure.report(failure)
       return code
     }
