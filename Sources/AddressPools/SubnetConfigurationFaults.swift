@@ -106,13 +106,8 @@ struct Faults {
     }
   }
 
-  /// One error with all faults beneath it; its code is theirs if they agree.
-  func error(_ operation: String) -> NetworkError {
-    let codes = Set(list.map(\.code))
-    return NetworkError(
-      codes.count == 1 ? codes.first ?? .invalidValue : .invalidValue, operation: operation,
-      reason: list.count == 1 ? "there is a fault" : "there are \(list.count) faults", causes: list)
-  }
+  /// One fault as it is, several beneath one error.
+  func error(_ operation: String) -> NetworkError { NetworkError(faults: list, operation: operation) }
 
   func throwAny(_ operation: String) throws(NetworkError) {
     if !list.isEmpty { throw error(operation) }

@@ -32,6 +32,20 @@ public struct NetworkError: Error, Sendable, Hashable {
     self.causes = causes
   }
 
+  /// What is wrong with one thing's parts: one fault as it is, several as causes beneath one error, whose code is theirs if
+  /// they agree. There is at least one.
+  public init(faults: [NetworkError], operation: String) {
+    guard faults.count != 1 else {
+      self = faults[0]
+      return
+    }
+    let codes = Set(faults.map(\.code))
+    self.init(
+      codes.count == 1 ? faults[0].code : .invalidValue, operation: operation,
+      reason: "there are \(faults.count) faults",
+      causes: faults)
+  }
+
   /// The kind of a ``NetworkError``. A struct, so that later versions can add to it.
   public struct Code: Hashable, Sendable, CustomStringConvertible {
     private let name: String

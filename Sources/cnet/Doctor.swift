@@ -42,18 +42,23 @@ struct Doctor: AsyncParsableCommand {
   }
 
   private struct Row: Encodable {
-    let Kind, Network: String
-    let Container: String?
-    let Detail, Remedy: String
-    let Fixed: Bool
+    let kind, network: String
+    let container: String?
+    let detail, remedy: String
+    let fixed: Bool
+
+    private enum CodingKeys: String, CodingKey {
+      case kind = "Kind", network = "Network", container = "Container", detail = "Detail", remedy = "Remedy",
+        fixed = "Fixed"
+    }
 
     init(_ difference: Difference, _ isFixed: Bool) {
-      Kind = difference.kind.rawValue
-      Network = difference.network
-      Container = difference.container
-      Detail = difference.detail
-      Remedy = difference.remedy
-      Fixed = isFixed
+      kind = difference.kind.rawValue
+      network = difference.network
+      container = difference.container
+      detail = difference.detail
+      remedy = difference.remedy
+      fixed = isFixed
     }
   }
 }

@@ -40,17 +40,22 @@ struct Events: AsyncParsableCommand {
   }
 
   private struct Row: Encodable {
-    let Number: UInt64
-    let Time, Action, ID, Name: String
-    let Container: String?
+    let number: UInt64
+    let time, action, id, name: String
+    let container: String?
+
+    private enum CodingKeys: String, CodingKey {
+      case number = "Number", time = "Time", action = "Action", id = "ID", name = "Name",
+        container = "Container"
+    }
 
     init(_ number: UInt64, _ event: NetworkEvent) {
-      Number = number
-      Time = event.time.description
-      Action = event.action.rawValue
-      ID = event.networkID
-      Name = event.network
-      Container = event.container
+      self.number = number
+      time = event.time.description
+      action = event.action.rawValue
+      id = event.networkID
+      name = event.network
+      container = event.container
     }
   }
 }

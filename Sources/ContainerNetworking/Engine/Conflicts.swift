@@ -39,10 +39,7 @@ extension NetworkMode {
 extension [NetworkError] {
   /// Throws what there is: one as it is, several as the causes of one.
   func throwAny(_ operation: String) throws(NetworkError) {
-    guard let first else { return }
-    guard count > 1 else { throw first }
-    let code = allSatisfy { $0.code == first.code } ? first.code : .invalidValue
-    throw NetworkError(code, operation: operation, reason: "\(count) options are wrong", causes: self)
+    if !isEmpty { throw NetworkError(faults: self, operation: operation) }
   }
 
   /// Throws what a teardown that tried everything could not do.

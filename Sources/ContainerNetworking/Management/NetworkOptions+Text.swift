@@ -81,10 +81,7 @@ extension NetworkOptions {
     guard !faults.isEmpty else { return }
     // What could be read is checked too, so that nobody corrects one fault only to be told of the next.
     faults += subnetFaults()
-    let codes = Set(faults.map(\.code))
-    throw NetworkError(
-      codes.count == 1 ? faults[0].code : .invalidValue, operation: "read network options",
-      reason: faults.count == 1 ? "there is a fault" : "there are \(faults.count) faults", causes: faults)
+    throw NetworkError(faults: faults, operation: "read network options")
   }
 
   private static func driver(_ text: String) throws(NetworkError) -> NetworkDriver {

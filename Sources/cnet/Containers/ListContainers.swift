@@ -53,19 +53,24 @@ struct ListContainers: AsyncParsableCommand {
 
 /// A container, as scripts read it.
 struct ContainerRow: Encodable {
-  let Name, Mode: String
-  let Networks, Interfaces, Addresses, MacAddresses, Ports: [String]
-  let Namespace: String
+  let name, mode: String
+  let networks, interfaces, addresses, macAddresses, ports: [String]
+  let namespace: String
+
+  private enum CodingKeys: String, CodingKey {
+    case name = "Name", mode = "Mode", networks = "Networks", interfaces = "Interfaces", addresses = "Addresses",
+      macAddresses = "MacAddresses", ports = "Ports", namespace = "Namespace"
+  }
 
   init(_ sandbox: Sandbox) {
-    Name = sandbox.container
-    Mode = "\(sandbox.mode)"
-    Networks = sandbox.endpoints.map(\.networkName)
-    Interfaces = sandbox.endpoints.map { "\($0.interface)" }
-    Addresses = sandbox.endpoints.flatMap { $0.addresses.map(\.description) }
-    MacAddresses = sandbox.endpoints.map { "\($0.macAddress)" }
-    Ports = sandbox.endpoints.flatMap { $0.ports.map(\.description) }
+    name = sandbox.container
+    mode = "\(sandbox.mode)"
+    networks = sandbox.endpoints.map(\.networkName)
+    interfaces = sandbox.endpoints.map { "\($0.interface)" }
+    addresses = sandbox.endpoints.flatMap { $0.addresses.map(\.description) }
+    macAddresses = sandbox.endpoints.map { "\($0.macAddress)" }
+    ports = sandbox.endpoints.flatMap { $0.ports.map(\.description) }
     // Without an origin it is the host's, which is ours: a descriptor of this process is of no use to others.
-    Namespace = sandbox.mode == .host ? "host" : sandbox.namespace.path.string
+    namespace = sandbox.mode == .host ? "host" : sandbox.namespace.path.string
   }
 }

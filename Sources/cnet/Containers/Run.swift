@@ -62,7 +62,8 @@ struct Run: AsyncParsableCommand {
       let (code, remedy): (Int32, String)
       switch error.code {
       case .notFound: (code, remedy) = (127, "there is no such command; give its path, or a name in $PATH")
-      case .permissionDenied, .kernelRefused: (code, remedy) = (126, "it cannot be started; name a file that may be executed")
+      case .permissionDenied, .kernelRefused:
+        (code, remedy) = (126, "it cannot be started; name a file that may be executed")
       default: throw error
       }
       var failure = error

@@ -29,7 +29,7 @@ struct ListNetworks: AsyncParsableCommand {
     let selection = try Selection(filter)
     let rows = try await selection.networks(of: global.controller(), isWhole: noTrunc)
     if quiet {
-      for row in rows { print(row.ID) }
+      for row in rows { print(row.id) }
       return
     }
     let columns = [("NETWORK ID", "ID"), ("NAME", "Name"), ("DRIVER", "Driver"), ("SCOPE", "Scope")]
@@ -60,37 +60,42 @@ struct ListNetworks: AsyncParsableCommand {
         !known.contains(network.rawValue) && network.isMeant(by: filter, drivers: drivers)
       }
       return (records.map { Row($0, isWhole) } + predefined.map { Row($0, isWhole) }).sorted {
-        NaturalOrder.precedes($0.Name, $1.Name)
+        NaturalOrder.precedes($0.name, $1.name)
       }
     }
   }
 
   /// A line of the list, with Docker's names and texts.
   private struct Row: Encodable {
-    let CreatedAt, Driver, ID, IPv4, IPv6, Internal, Labels, Name, Scope: String
+    let createdAt, driver, id, ipv4, ipv6, isInternal, labels, name, scope: String
+
+    private enum CodingKeys: String, CodingKey {
+      case createdAt = "CreatedAt", driver = "Driver", id = "ID", ipv4 = "IPv4", ipv6 = "IPv6",
+        isInternal = "Internal", labels = "Labels", name = "Name", scope = "Scope"
+    }
 
     init(_ network: NetworkRecord, _ isWhole: Bool) {
-      CreatedAt = network.created.description
-      Driver = network.driver.rawValue
-      ID = isWhole ? network.id : String(network.id.prefix(12))
-      IPv4 = "\(network.families.contains(.ipv4))"
-      IPv6 = "\(network.families.contains(.ipv6))"
-      Internal = "\(network.isInternal)"
-      Labels = network.labels.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }.joined(separator: ",")
-      Name = network.name
-      Scope = "local"
+      createdAt = network.created.description
+      driver = network.driver.rawValue
+      id = isWhole ? network.id : String(network.id.prefix(12))
+      ipv4 = "\(network.families.contains(.ipv4))"
+      ipv6 = "\(network.families.contains(.ipv6))"
+      isInternal = "\(network.isInternal)"
+      labels = network.labels.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }.joined(separator: ",")
+      name = network.name
+      scope = "local"
     }
 
     init(_ network: PredefinedNetwork, _ isWhole: Bool) {
-      CreatedAt = ""
-      Driver = network.driver
-      ID = isWhole ? network.id : String(network.id.prefix(12))
-      IPv4 = "true"
-      IPv6 = "false"
-      Internal = "false"
-      Labels = ""
-      Name = network.rawValue
-      Scope = "local"
+      createdAt = ""
+      driver = network.driver
+      id = isWhole ? network.id : String(network.id.prefix(12))
+      ipv4 = "true"
+      ipv6 = "false"
+      isInternal = "false"
+      labels = ""
+      name = network.rawValue
+      scope = "local"
     }
   }
 }

@@ -34,36 +34,47 @@ struct PredefinedInspection: Encodable {
   let members: [Sandbox]
 
   private struct Pools: Encodable {
-    let Driver = "default"
-    let Options: [String: String] = [:]
-    let Config: [String] = []
+    let driver = "default"
+    let options: [String: String] = [:]
+    let config: [String] = []
+
+    private enum CodingKeys: String, CodingKey {
+      case driver = "Driver", options = "Options", config = "Config"
+    }
   }
 
   private struct Member: Encodable {
-    let Name: String
-    let EndpointID = ""
-    let MacAddress = ""
-    let IPv4Address = ""
-    let IPv6Address = ""
+    let name: String
+    let endpointID = ""
+    let macAddress = ""
+    let ipv4Address = ""
+    let ipv6Address = ""
+
+    private enum CodingKeys: String, CodingKey {
+      case name = "Name", endpointID = "EndpointID", macAddress = "MacAddress", ipv4Address = "IPv4Address",
+        ipv6Address = "IPv6Address"
+    }
   }
 
   private enum Key: String, CodingKey {
-    case Name, Id, Scope, Driver, EnableIPv4, EnableIPv6, IPAM, Internal, Containers, Options, Labels
+    case name = "Name", id = "Id", scope = "Scope", driver = "Driver", enableIPv4 = "EnableIPv4", enableIPv6 =
+      "EnableIPv6"
+    case ipam = "IPAM", isInternal = "Internal", containers = "Containers", options = "Options", labels = "Labels"
   }
 
   func encode(to encoder: any Encoder) throws {
     var fields = encoder.container(keyedBy: Key.self)
-    try fields.encode(network.rawValue, forKey: .Name)
-    try fields.encode(network.id, forKey: .Id)
-    try fields.encode("local", forKey: .Scope)
-    try fields.encode(network.driver, forKey: .Driver)
-    try fields.encode(true, forKey: .EnableIPv4)
-    try fields.encode(false, forKey: .EnableIPv6)
-    try fields.encode(Pools(), forKey: .IPAM)
-    try fields.encode(false, forKey: .Internal)
-    let containers = members.map { ($0.container, Member(Name: $0.container)) }
-    try fields.encode(Dictionary(containers) { first, _ in first }, forKey: .Containers)
-    try fields.encode([String: String](), forKey: .Options)
-    try fields.encode([String: String](), forKey: .Labels)
+    try fields.encode(network.rawValue, forKey: .name)
+    try fields.encode(network.id, forKey: .id)
+    try fields.encode("local", forKey: .scope)
+    try fields.encode(network.driver, forKey: .driver)
+    try fields.encode(true, forKey: .enableIPv4)
+    try fields.encode(false, forKey: .enableIPv6)
+    try fields.encode(Pools(), forKey: .ipam)
+    try fields.encode(false, forKey: .isInternal)
+    let containers = members.map { ($0.container, Member(name: $0.container)) }
+    try fields.encode(Dictionary(containers) { first, _ in first }, forKey: .containers)
+    try fields.encode([String: String](), forKey: .options)
+    try fields.encode([String: String](), forKey: .labels)
   }
 }

@@ -45,9 +45,7 @@ extension EndpointOptions {
       }
     }
     guard !faults.isEmpty else { return }
-    throw NetworkError(
-      .invalidValue, operation: operation,
-      reason: faults.count == 1 ? "there is a fault" : "there are \(faults.count) faults", causes: faults)
+    throw NetworkError(faults: faults, operation: operation)
   }
 
   private mutating func set(_ name: String, _ value: String) throws(NetworkError) {
