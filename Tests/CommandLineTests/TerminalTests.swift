@@ -18,6 +18,9 @@ import Testing
       shown, typed = b"", False
       while True:
           if not typed and sys.argv[1].encode() in shown:
+              if sys.argv[2] == "hang up":
+                  os.close(terminal)
+                  break
               os.write(terminal, sys.argv[2].encode())
               typed = True
           try:
@@ -76,8 +79,16 @@ import Testing
     #expect(outcome.output.split(separator: "\n").filter { $0.hasSuffix("got") }.count == 1)
     #expect(outcome.code == 7)
     let killed = try onTerminal(
-      waitFor: "ready", type: "\u{3}", ["cnet", "run", "--", "sh", "-c", "echo ready; sleep 60"])
+      waitFor: "ready", type: "\u{3}", ["cnet", "run", "--", "sh", "-c", "echo ready; exec sleep 60"])
     #expect(killed.code == 130)
+    #expect(try tool.cnet("ps", "-q").output == "")
+    #expect(try tool.close() == [])
+  }
+
+  @Test func aTerminalThatHangsUpEndsTheCommandAndCleansUp() throws {
+    let outcome = try onTerminal(
+      waitFor: "ready", type: "hang up", ["cnet", "run", "--", "sh", "-c", "echo ready; exec sleep 60"])
+    #expect(outcome.code == 129)
     #expect(try tool.cnet("ps", "-q").output == "")
     #expect(try tool.close() == [])
   }

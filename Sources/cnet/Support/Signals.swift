@@ -25,20 +25,17 @@ enum Signals {
 
   /// Sends on to a program what this one is sent, until it has ended.
   ///
-  /// What a terminal sends goes to the whole process group (termios(3), ISIG), the program included, so that is not sent
-  /// on.
+  /// What a terminal's keys send goes to the whole process group (termios(3), ISIG), the program included, so that is not
+  /// sent on. The hang-up of a terminal goes to the leader of the session alone, which may be this process.
   static func forward(to program: Int32, isOver: SharedFlag) {
-    // Those came while the program was started: it may not have been in the group yet.
-    var set = self.set
-    var atOnce = timespec()
-    while case let number = unsafe sigtimedwait(&set, nil, &atOnce), number > 0 { kill(program, number) }
     DispatchQueue(label: "cnet.signals").async {
       while true {
         var set = Self.set
         var info = unsafe siginfo_t()
         let number = unsafe sigwaitinfo(&set, &info)
         guard number > 0, !isOver.isSet else { continue }
-        if unsafe info.si_code != kernelCode { kill(program, number) }
+        let isFromKeys = unsafe info.si_code == kernelCode && number != SIGHUP
+        if !isFromKeys { kill(program, number) }
       }
     }
   }
