@@ -190,9 +190,15 @@ extension Engine {
   /// Takes out of the record what was not made; what could not be taken back stays there, for whoever tries again.
   private func abandon(_ planned: PlannedSandbox, _ leftovers: [NetworkError]) -> [NetworkError] {
     var failures = leftovers
+    var isLeftAlone = false
     failures += attempt { () throws(NetworkError) in
-      try transaction { (transaction) throws(NetworkError) in
-        guard leftovers.isEmpty else {
+      isLeftAlone = try transaction { (transaction) throws(NetworkError) in
+        let isLeftAlone =
+          planned.record.isSharer
+          && transaction.state.members(of: planned.record.sandboxID).allSatisfy {
+            $0.container == planned.record.container || $0.phase == .removing
+          }
+        guard leftovers.isEmpty, !isLeftAlone else {
           var record = planned.record
           record.phase = .removing
           record.owner = ""
@@ -202,7 +208,7 @@ extension Engine {
             endpoint.owner = ""
             transaction.save(.endpoint(endpoint))
           }
-          return
+          return isLeftAlone
         }
         if let endpoint = planned.endpoint { try transaction.release(endpoint, keeping: planned.kept) }
         if let stopped = planned.stopped {
@@ -210,29 +216,16 @@ extension Engine {
         } else {
           transaction.remove(.sandbox, planned.record.container)
         }
+        return false
       }
     }
-    // The donor may have gone meanwhile, and left its namespace to this one.
-    if case .container = planned.record.mode { failures += collect(planned.record) }
-    return failures
-  }
-
-  /// Takes away what a sandbox has that no container is in any more.
-  private func collect(_ record: SandboxRecord) -> [NetworkError] {
-    guard
-      let (members, endpoints, networks) = try? look({ state in
-        (state.members(of: record.sandboxID), state.endpoints(ofSandbox: record.sandboxID), state.networks)
-      }), members.isEmpty, !endpoints.isEmpty
-    else { return [] }
-    var failures: [NetworkError] = []
-    for endpoint in endpoints {
-      if let network = networks[endpoint.networkID] { failures += bridges.disconnect(endpoint, from: network) }
+    // The donor may have gone meanwhile, and left its namespace to this one: with it goes all that is in there.
+    guard isLeftAlone else { return failures }
+    failures += attempt { () throws(NetworkError) in
+      try detach(planned.record.container)
+      if let stopped = planned.stopped { try transaction { $0.save(.sandbox(stopped)) } }
     }
-    var owner = record
-    owner.phase = .removing
-    failures += leave(owner)
     return failures
-      + attempt { () throws(NetworkError) in try forget(record, endpoints, keepsAddresses: false) }
   }
 
   // MARK: - Detach
@@ -248,7 +241,10 @@ extension Engine {
         throw NetworkError(.notFound, operation: operation, reason: "\"\(container)\" is not attached")
       }
       try checkIdle(record.phase, record.owner, "\"\(container)\"", operation)
-      let isLast = transaction.state.members(of: record.sandboxID).allSatisfy { $0.container == container }
+      // Those that are about to leave it as well leave it to the last to begin.
+      let isLast = transaction.state.members(of: record.sandboxID).allSatisfy {
+        $0.container == container || $0.phase == .removing
+      }
       let isStopped = record.phase == .stopped
       var endpoints: [Endpoint] = []
       if isLast || isStopped {

@@ -170,8 +170,20 @@ extension Engine {
         phase != .ready && phase != .stopped && owners.contains(owner)
       }
       for var record in transaction.state.sandboxes.values where isLeft(record.phase, record.owner) {
-        let others = transaction.state.members(of: record.sandboxID).filter { $0.container != record.container }
-        if !others.isEmpty || record.phase == .creating && record.isSharer { record.ownsNamespace = false }
+        let isAlone = transaction.state.members(of: record.sandboxID).allSatisfy { other in
+          other.container == record.container || other.phase == .removing || isLeft(other.phase, other.owner)
+        }
+        if isAlone {
+          // Whoever left it to this one did not take away what is in there.
+          for var endpoint in transaction.state.endpoints(ofSandbox: record.sandboxID) where endpoint.phase == .ready {
+            endpoint.phase = .removing
+            endpoint.owner = token
+            transaction.save(.endpoint(endpoint))
+            unfinished.endpoints.append(endpoint)
+          }
+        } else {
+          record.ownsNamespace = false
+        }
         record.phase = .removing
         record.owner = token
         transaction.save(.sandbox(record))

@@ -102,6 +102,8 @@ final class Engine: Sendable {
 
     /// Forgets an endpoint and gives its addresses back.
     mutating func release(_ endpoint: Endpoint) throws(NetworkError) {
+      // What was given back already may be somebody else's by now.
+      guard state.endpoints[endpoint.id] != nil else { return }
       remove(.endpoint, endpoint.id)
       guard let network = state.networks[endpoint.networkID] else { return }
       for address in endpoint.addresses {

@@ -1,0 +1,64 @@
+import ContainerNetworking
+import Foundation
+import Playground
+import SystemPackage
+import Testing
+
+/// Verbs that meet in the middle of each other, on the real kernel.
+@Suite(.timeLimit(.minutes(1))) struct OverlapTests {
+  let world: Playground
+  let before: String
+  let pins: FilePath
+
+  init() throws {
+    world = try Playground(isDualStack: true)
+    before = try world.host.contents(world)
+    pins = FilePath(FileManager.default.temporaryDirectory.appendingPathComponent("pins-\(UUID().uuidString)").path)
+    try FileManager.default.createDirectory(atPath: pins.string, withIntermediateDirectories: true)
+  }
+
+  private var settings: ControllerSettings { ControllerSettings(resolvers: [], namespaceDirectory: pins) }
+
+  private func pinned() throws -> [String] {
+    try FileManager.default.contentsOfDirectory(atPath: pins.string).sorted()
+  }
+
+  private func expectNothingLeft(_ controller: NetworkController) async throws {
+    #expect(try await controller.sandboxes().isEmpty)
+    try await controller.removeAll()
+    #expect(try pinned() == [])
+    #expect(try world.host.contents(world) == before)
+    try FileManager.default.removeItem(atPath: pins.string)
+  }
+
+  /// The donor's detach has begun, and leaves the namespace to its sharer; which is detached before the donor's is done.
+  @Test func theLastTwoOfANamespaceLeaveTogether() async throws {
+    let records = MemoryStore()
+    let store = HookedStore(records)
+    let one = try await NetworkController(host: world.host, store: store, settings: settings)
+    try await one.attach("web")
+    try await one.attach("side", to: .container("web"))
+    let other = try await NetworkController(
+      host: NetworkNamespace(world.host.handle), store: records, settings: settings)
+    store.closeGate(forUpdate: 2)
+    async let detached: Void = one.detach("web")
+    await store.updateAtGate()
+    try await other.detach("side")
+    store.openGate()
+    try await detached
+    #expect(try world.host.links.list().filter { $0.kind == "veth" && $0.master != nil } == [])
+    #expect(try pinned() == [])
+    #expect(try await one.inspect("bridge").endpoints == [])
+    try await expectNothingLeft(one)
+  }
+}
+
+/// What a verb failed with, if it did.
+private func failure<Value: Sendable>(
+  _ body: () async throws(NetworkError) -> Value
+) async -> NetworkError? {
+  do throws(NetworkError) {
+    _ = try await body()
+    return nil
+  } catch { return error }
+}
