@@ -249,6 +249,10 @@ extension Engine {
       var endpoints: [Endpoint] = []
       if isLast || isStopped {
         endpoints = transaction.state.endpoints(ofSandbox: record.sandboxID)
+        for endpoint in endpoints {
+          try checkIdle(
+            endpoint.phase, endpoint.owner, "the endpoint of \"\(container)\" on \"\(endpoint.networkName)\"", operation)
+        }
         for index in endpoints.indices where endpoints[index].phase != .stopped {
           endpoints[index].phase = .removing
           endpoints[index].owner = token

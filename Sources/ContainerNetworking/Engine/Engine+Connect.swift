@@ -16,6 +16,11 @@ extension Engine {
     let (planned, network) = try transaction { (transaction) throws(NetworkError) in
       let record = try transaction.state.sandbox(container)
       try checkIdle(record.phase, record.owner, "\"\(container)\"", operation)
+      guard record.phase == .ready else {
+        throw NetworkError(
+          .inUse, operation: operation,
+          reason: "\"\(container)\" was left half \(record.phase == .creating ? "made" : "removed"); detach it first")
+      }
       let network = try readyNetwork(name, operation, transaction.state)
       if network.isPredefined {
         try NetworkMode.bridge.conflicts(

@@ -24,6 +24,18 @@ final class GatedKernel: Kernel {
     }
   }
 
+  /// Has the next new veth pair wait.
+  func closeGateForPair() {
+    isAwaited.withLock { predicate in
+      predicate = { message in
+        // RTM_NEWLINK, NLM_F_CREATE
+        guard message.type == 16, message.flags.rawValue & 0x400 != 0 else { return false }
+        let payload = Array(message.payload)
+        return payload.indices.contains { payload[$0...].starts(with: Array("veth\0".utf8)) }
+      }
+    }
+  }
+
   /// Waits until the request has come to the gate.
   func requestAtGate() async {
     await withCheckedContinuation { continuation in

@@ -51,6 +51,28 @@ import Testing
     #expect(try await one.inspect("bridge").endpoints == [])
     try await expectNothingLeft(one)
   }
+
+  @Test func aContainerIsNotDetachedWhileItIsBeingConnected() async throws {
+    let kernel = GatedKernel()
+    let controller = try await NetworkController(
+      host: NetworkNamespace(world.host.handle, of: kernel), settings: settings)
+    for index in 0..<2 {
+      try await controller.createNetwork("net\(index)", options: try NetworkOptions(["10.9\(index).0.0/24"]))
+    }
+    try await controller.attach("web", to: .network("net0"))
+    kernel.closeGateForPair()
+    async let connected = controller.connect("web", to: "net1")
+    await kernel.requestAtGate()
+    let busy = await refusal { try await controller.detach("web") }
+    #expect(busy?.code == .inUse)
+    #expect(busy?.description.contains("is being made") == true)
+    kernel.openGate()
+    let endpoint = try await connected
+    #expect(try await controller.sandbox("web").endpoints.map(\.id).contains(endpoint.id))
+    try await controller.detach("web")
+    #expect(try await controller.inspect("net1").endpoints == [])
+    try await expectNothingLeft(controller)
+  }
 }
 
 /// What a verb failed with, if it did.
