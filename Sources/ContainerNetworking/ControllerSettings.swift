@@ -10,8 +10,8 @@ public struct ControllerSettings: Sendable {
   public var pools: DefaultPools
   /// The name servers that the host asks; nil for those of the machine's own resolv.conf(5), read when one is needed.
   public var resolvers: [IPAddress]?
-  /// Where the namespaces that `attach` makes are pinned, each under its container's name, so that they outlive the process:
-  /// for those who detach from another one. Nil to hold them open in this process alone, and lose them with it.
+  /// Where the namespaces that `attach` makes are pinned, each under its container's name (and a number, while its
+  /// former one is still in others' hands), so that they outlive the process: for those who detach from another one. Nil to hold them open in this process alone, and lose them with it.
   public var namespaceDirectory: FilePath?
   /// What tells one start of the machine from the next; nil for the kernel's own
   /// (`/proc/sys/kernel/random/boot_id`, random(4)). Records of another start are true for networks, not for containers.

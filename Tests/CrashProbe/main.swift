@@ -31,13 +31,15 @@ func churn(_ controller: NetworkController, _ name: String, rounds: Int) async t
 }
 
 let directory = FilePath(arguments[0])
+// Which start of the machine it is; that which there is, unless said.
+let boot = unsafe getenv("CRASH_PROBE_BOOT").map { unsafe String(cString: $0) }
 let countdown = Countdown(killingAt: step)
 let kernel = KillingKernel(countdown)
 do {
   let host = NetworkNamespace(try kernel.openNamespace(at: FilePath(arguments[1])), of: kernel)
   let controller = try await NetworkController(
     host: host, store: KillingStore(try SQLiteStore(at: directory), countdown),
-    settings: ControllerSettings(resolvers: [], namespaceDirectory: directory.appending("netns")))
+    settings: ControllerSettings(resolvers: [], namespaceDirectory: directory.appending("netns"), bootID: boot))
   let names = Array(arguments[4...])
   switch arguments[3] {
   case "attach":
@@ -46,9 +48,11 @@ do {
       options: AttachOptions(ports: names.count > 2 ? [PortMapping(names[2])] : []))
   case "detach": try await controller.detach(names[0])
   case "stop": try await controller.stop(names[0])
+  case "open": break
   case "create":
-    try await controller.createNetwork(
-      names[0], options: NetworkOptions(subnet: Subnet(names[1]), isIPv6Enabled: true))
+    var options = NetworkOptions(subnet: try Subnet(names[1]), isIPv6Enabled: true)
+    if names.count > 2 { options.bridge = try InterfaceName(names[2]) }
+    try await controller.createNetwork(names[0], options: options)
   case "rm": try await controller.removeNetwork(names[0])
   case "prune": try await controller.prune()
   case "connect": try await controller.connect(names[0], to: names[1])

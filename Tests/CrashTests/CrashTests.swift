@@ -85,6 +85,12 @@ struct Crash {
       atPath: directory.appending("netns").string, withIntermediateDirectories: true)
   }
 
+  /// The state of another, on another host.
+  init(_ world: Playground, at directory: FilePath) {
+    self.world = world
+    self.directory = directory
+  }
+
   /// What is recorded, by name.
   struct Records: Equatable {
     var networks: [String]
@@ -92,10 +98,12 @@ struct Crash {
   }
 
   /// Opens the state as the next process would, which undoes or finishes what was left.
-  func open() async throws -> NetworkController {
+  ///
+  /// - Parameter boot: Which start of the machine it is; nil for the one that there is.
+  func open(boot: String? = nil) async throws -> NetworkController {
     try await NetworkController(
       host: world.host, store: SQLiteStore(at: directory),
-      settings: ControllerSettings(resolvers: [], namespaceDirectory: directory.appending("netns")))
+      settings: ControllerSettings(resolvers: [], namespaceDirectory: directory.appending("netns"), bootID: boot))
   }
 
   func records() async throws -> Records {
@@ -107,12 +115,13 @@ struct Crash {
       })
   }
 
-  private func probe(_ step: Int, _ verb: [String]) throws -> Process {
+  private func probe(_ step: Int, _ verb: [String], boot: String? = nil) throws -> Process {
     let own = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
     let process = Process()
     process.executableURL = URL(filePath: own).deletingLastPathComponent().appending(path: "crash-probe")
     process.arguments = [directory.string, world.host.path.string, "\(step)"] + verb
     process.standardInput = FileHandle.nullDevice
+    if let boot { process.environment = ProcessInfo.processInfo.environment.merging(["CRASH_PROBE_BOOT": boot]) { $1 } }
     return process
   }
 
@@ -125,8 +134,8 @@ struct Crash {
   }
 
   /// Runs a verb in a process that dies at a step.
-  func run(_ step: Int, _ verb: [String]) throws -> (output: String, isKilled: Bool) {
-    let process = try probe(step, verb)
+  func run(_ step: Int, _ verb: [String], boot: String? = nil) throws -> (output: String, isKilled: Bool) {
+    let process = try probe(step, verb, boot: boot)
     let output = Pipe()
     process.standardOutput = output
     try process.run()

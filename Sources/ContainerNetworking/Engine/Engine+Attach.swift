@@ -40,11 +40,17 @@ extension Engine {
       container: container, options: options.endpoint, ports: options.ports,
       ephemeral: options.ports.isEmpty ? nil : try ephemeralPorts(),
       usedNames: try namespace.map { (given) throws(NetworkError) in try interfaceNames(in: given) } ?? [])
+    // Before it is written down: what is recorded then tells its pin from another's. It goes with the process.
+    let made: NetworkNamespace? =
+      switch mode {
+      case .host, .container: nil
+      case .none, .bridge, .network: namespace == nil ? try NetworkNamespace.create(on: host.kernel) : nil
+      }
     let planned = try transaction { (transaction) throws(NetworkError) in
-      try plan(request, mode, namespace, operation, &transaction)
+      try plan(request, mode, given: namespace, made: made, operation, &transaction)
     }
     do throws(NetworkError) {
-      return try make(planned, namespace)
+      return try make(planned, given: namespace, made: made)
     } catch {
       throw undone(operation, error, leftovers: abandon(planned, error.leftovers))
     }
@@ -62,8 +68,8 @@ extension Engine {
   }
 
   private func plan(
-    _ request: EndpointRequest, _ mode: NetworkMode, _ namespace: NetworkNamespace?, _ operation: String,
-    _ transaction: inout Transaction
+    _ request: EndpointRequest, _ mode: NetworkMode, given: NetworkNamespace?, made: NetworkNamespace?,
+    _ operation: String, _ transaction: inout Transaction
   ) throws(NetworkError) -> PlannedSandbox {
     let container = request.container
     try checkUnattached(container, operation, transaction.state)
@@ -71,8 +77,8 @@ extension Engine {
     // One that was stopped stays the same, so that what it kept on other networks goes with it.
     var record = SandboxRecord(
       container: container, mode: mode, sandboxID: stopped?.sandboxID ?? makeID(),
-      namespacePath: namespace?.origin?.string,
-      namespaceInode: namespace?.identity.inode, ownsNamespace: false, warnings: [], phase: .creating,
+      namespacePath: given?.origin?.string,
+      namespaceInode: (given ?? made)?.identity.inode, ownsNamespace: false, warnings: [], phase: .creating,
       owner: store.token)
     var planned = PlannedSandbox(record: record, endpoint: nil, network: nil, stopped: stopped)
     switch mode {
@@ -100,14 +106,20 @@ extension Engine {
       let made = try planEndpoint(request, record.sandboxID, network, &transaction)
       (planned.endpoint, planned.kept) = (made.endpoint, made.kept)
     }
-    let makesNamespace = namespace == nil && mode != .host && record.namespaceInode == nil
-    if makesNamespace, let directory = settings.namespaceDirectory {
-      record.namespacePath = directory.appending(container).string
+    if made != nil, let directory = settings.namespaceDirectory {
+      record.namespacePath = pin(of: record, in: directory, transaction.state).string
       record.ownsNamespace = true
     }
     planned.record = record
     transaction.save(.sandbox(record))
     return planned
+  }
+
+  /// Where a namespace is pinned: under its container's name, unless one that the container had before lives on under that,
+  /// in others' hands.
+  private func pin(of record: SandboxRecord, in directory: FilePath, _ state: EngineState) -> FilePath {
+    let path = directory.appending(record.container)
+    return state.isPin(path.string) ? directory.appending("\(record.container)-\(makeID().prefix(12))") : path
   }
 
   private func checkUnattached(
@@ -122,8 +134,10 @@ extension Engine {
   /// Makes what was planned, and writes down that it is made.
   ///
   /// - Throws: What failed, with what could not be taken back as its leftovers.
-  private func make(_ planned: PlannedSandbox, _ given: NetworkNamespace?) throws(NetworkError) -> Sandbox {
-    let namespace = try enter(planned.record, given)
+  private func make(
+    _ planned: PlannedSandbox, given: NetworkNamespace?, made: NetworkNamespace?
+  ) throws(NetworkError) -> Sandbox {
+    let namespace = try enter(planned.record, given: given, made: made)
     var connected: (Endpoint, NetworkRecord)?
     do throws(NetworkError) {
       if let endpoint = planned.endpoint, let network = planned.network {
@@ -168,23 +182,37 @@ extension Engine {
 
   /// The container's namespace: the given, the donor's, the host's, or a new one, pinned where the record says so.
   private func enter(
-    _ record: SandboxRecord, _ given: NetworkNamespace?
+    _ record: SandboxRecord, given: NetworkNamespace?, made: NetworkNamespace?
   ) throws(NetworkError) -> NetworkNamespace {
     if let given { return given }
-    if record.namespaceInode != nil || record.sandboxID == Self.hostSandbox { return try namespace(of: record) }
-    if case .container = record.mode { return try namespace(of: record) }
-    let made = try NetworkNamespace.create(on: host.kernel)
+    guard let made else { return try namespace(of: record) }
     guard record.ownsNamespace, let path = record.namespacePath else { return made }
     try host.kernel.pinNamespace(made.handle, at: FilePath(path))
     // By that path other processes find it, and so does an OCI runtime that outlives this one.
     return NetworkNamespace(made.handle, of: host.kernel, origin: FilePath(path))
   }
 
-  /// Unpins the namespace that was made for a sandbox, if it was; what is gone is not a failure.
+  /// Unpins the namespace that was made for a sandbox, if it was; what is gone is not a failure, and what somebody else has
+  /// put in its place is theirs.
   func leave(_ record: SandboxRecord) -> [NetworkError] {
     guard record.ownsNamespace, let path = record.namespacePath else { return [] }
     if case .container = record.mode, record.phase == .creating { return [] }
-    return attempt { () throws(NetworkError) in try host.kernel.unpinNamespace(at: FilePath(path)) }
+    return attempt { () throws(NetworkError) in try unpin(FilePath(path), record.namespaceInode) }
+  }
+
+  /// Removes a pin of a namespace, or what a process that died meanwhile or another start of the machine left of it.
+  func unpin(_ path: FilePath, _ inode: UInt64?) throws(NetworkError) {
+    let found: NamespaceHandle?
+    do throws(NetworkError) { found = try host.kernel.openNamespace(at: path) } catch {
+      // A file without a namespace.
+      guard error.code == .invalidValue else { throw error }
+      found = nil
+    }
+    if let found, found.identity.inode != inode { return }
+    do throws(NetworkError) { try host.kernel.unpinNamespace(at: path) } catch {
+      // A file with something in it is none of ours.
+      if error.code != .refused { throw error }
+    }
   }
 
   /// Takes out of the record what was not made; what could not be taken back stays there, for whoever tries again.

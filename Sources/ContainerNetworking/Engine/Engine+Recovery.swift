@@ -49,8 +49,8 @@ extension Engine {
   /// their containers'; networks are made again.
   private func startAnew(_ stamp: String) throws(NetworkError) {
     let (networks, pins) = try transaction(.power) { (transaction) throws(NetworkError) in
-      guard transaction.state.host?.stamp != stamp else { return ([] as [NetworkRecord], [] as [String]) }
-      let pins = transaction.state.sandboxes.values.filter(\.ownsNamespace).compactMap(\.namespacePath)
+      guard transaction.state.host?.stamp != stamp else { return ([] as [NetworkRecord], [] as [SandboxRecord]) }
+      let pins = transaction.state.sandboxes.values.filter(\.ownsNamespace)
       for endpoint in transaction.state.endpoints.values {
         if endpoint.staticAddresses.isEmpty {
           try transaction.release(endpoint)
@@ -81,7 +81,7 @@ extension Engine {
       return (Array(transaction.state.networks.values), pins)
     }
     // The files that the namespaces were pinned at are still there, on a disk; without the namespaces.
-    for pin in pins { _ = attempt { () throws(NetworkError) in try host.kernel.unpinNamespace(at: FilePath(pin)) } }
+    for pin in pins { _ = leave(pin) }
     for network in networks { try bringBack(network) }
   }
 

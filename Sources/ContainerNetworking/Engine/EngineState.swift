@@ -12,6 +12,8 @@ struct EngineState {
   var revision: UInt64 = 0
 
   private var containersBySandbox: [String: Set<String>] = [:]
+  /// How many containers are in the namespace that is pinned at a path.
+  private var containersByPin: [String: Int] = [:]
   private var endpointsByPort: [String: String] = [:]
   private var poolRecords: [StoreRecord.Key: PoolRecord] = [:]
   private var endpointsByNetwork: [String: Set<String>] = [:]
@@ -44,6 +46,7 @@ struct EngineState {
       if let old = sandboxes[record.container] { leave(old) }
       sandboxes[record.container] = record
       containersBySandbox[record.sandboxID, default: []].insert(record.container)
+      if let path = record.namespacePath { containersByPin[path, default: 0] += 1 }
     case .save(.host(let record)): host = record
     case .save(.pool(let record)): poolRecords[.pool(record.networkID, record.family)] = record
     case .save(.endpoint(let record)):
@@ -79,6 +82,10 @@ struct EngineState {
   }
 
   private mutating func leave(_ sandbox: SandboxRecord) {
+    if let path = sandbox.namespacePath {
+      let count = containersByPin[path] ?? 0
+      containersByPin[path] = count > 1 ? count - 1 : nil
+    }
     containersBySandbox[sandbox.sandboxID]?.remove(sandbox.container)
     if containersBySandbox[sandbox.sandboxID]?.isEmpty == true { containersBySandbox[sandbox.sandboxID] = nil }
   }
@@ -100,6 +107,9 @@ struct EngineState {
   func hasReadyPort(_ name: String) -> Bool {
     endpointsByPort[name].flatMap { endpoints[$0] }?.phase == .ready
   }
+
+  /// Whether a container is in a namespace that is found at a path.
+  func isPin(_ path: String) -> Bool { containersByPin[path] != nil }
 
   /// The endpoints of a sandbox, in the order of their interfaces.
   func endpoints(ofSandbox id: String) -> [Endpoint] {

@@ -73,6 +73,26 @@ import Testing
     #expect(try await controller.inspect("net1").endpoints == [])
     try await expectNothingLeft(controller)
   }
+
+  /// A container that comes back while its old namespace lives on in another's hands gets one of its own.
+  @Test func aDonorComesBackWhileItsSharerStays() async throws {
+    let controller = try await NetworkController(host: world.host, settings: settings)
+    let old = try await controller.attach("web")
+    let side = try await controller.attach("side", to: .container("web"))
+    try await controller.detach("web")
+    let new = try await controller.attach("web")
+    #expect(new.namespace.identity != old.namespace.identity)
+    for sandbox in [side, new] {
+      #expect(try NetworkNamespace.open(at: sandbox.namespace.path).identity == sandbox.namespace.identity)
+    }
+    #expect(try pinned().count == 2)
+    #expect(try await controller.differences() == [])
+    try await controller.detach("web")
+    #expect(try NetworkNamespace.open(at: side.namespace.path).identity == side.namespace.identity)
+    try await controller.detach("side")
+    #expect(try pinned() == [])
+    try await expectNothingLeft(controller)
+  }
 }
 
 /// What a verb failed with, if it did.

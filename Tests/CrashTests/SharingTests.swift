@@ -1,0 +1,44 @@
+import ContainerNetworking
+import ContainerNetworkingStore
+import Foundation
+import Playground
+import SystemPackage
+import Testing
+
+/// Several users of one state, each of which knows only by the record what the others did.
+@Suite struct SharingTests {
+  /// Which namespaces this process has open.
+  private func openNamespaces() throws -> Set<UInt64> {
+    let files = FileManager.default
+    var inodes: Set<UInt64> = []
+    for name in try files.contentsOfDirectory(atPath: "/proc/self/fd") {
+      guard let target = try? files.destinationOfSymbolicLink(atPath: "/proc/self/fd/\(name)"),
+        target.hasPrefix("net:["), let inode = UInt64(target.dropFirst(5).dropLast())
+      else { continue }
+      inodes.insert(inode)
+    }
+    return inodes
+  }
+
+  /// A pin that somebody else has put where a container's would be is theirs, whenever the process dies.
+  @Test func anothersPinIsLeftAlone() async throws {
+    let world = try Playground()
+    let crash = try Crash(world)
+    let foreign = try NetworkNamespace.create()
+    let path = crash.directory.appending("netns").appending("web")
+    try foreign.pin(at: path)
+    defer { try? NetworkNamespace.unpin(at: path) }
+    // The default network stays throughout.
+    #expect(try crash.run(0, ["attach", "first", "bridge"]).output.hasPrefix("steps "))
+    var step = 1
+    while try crash.run(step, ["attach", "web", "bridge"]).isKilled {
+      let controller = try await crash.open()
+      try #require(try NetworkNamespace.open(at: path).identity == foreign.identity, "step \(step)")
+      #expect(try await controller.differences() == [], "step \(step)")
+      step += 1
+    }
+    #expect(step > 3)
+    try NetworkNamespace.unpin(at: path)
+    try await crash.end()
+  }
+}
