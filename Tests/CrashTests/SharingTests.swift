@@ -7,6 +7,29 @@ import Testing
 
 /// Several users of one state, each of which knows only by the record what the others did.
 @Suite struct SharingTests {
+  /// A container that another process stopped and attached again is in a new namespace; the old one is not held any more.
+  @Test func anothersRestartOfAContainerIsNoticed() async throws {
+    let world = try Playground()
+    let crash = try Crash(world)
+    let one = try await crash.open()
+    let other = try await crash.open()
+    try await one.createNetwork("blue", options: NetworkOptions(subnet: try Subnet("10.6.0.0/24")))
+    let address = try IPAddress("10.6.0.9")
+    let options = AttachOptions(address: address)
+    let old = try await one.attach("db", to: .network("blue"), options: options).namespace.identity
+    try await other.stop("db")
+    let new = try await other.attach("db", to: .network("blue")).namespace.identity
+    #expect(new != old)
+    #expect(try await one.sandbox("db").namespace.identity == new)
+    #expect(try openNamespaces().contains(old.inode) == false)
+    #expect(try await one.differences() == [])
+
+    try await other.detach("db")
+    #expect(try await one.sandboxes().isEmpty)
+    #expect(try openNamespaces().contains(new.inode) == false)
+    try await crash.end()
+  }
+
   /// Which namespaces this process has open.
   private func openNamespaces() throws -> Set<UInt64> {
     let files = FileManager.default

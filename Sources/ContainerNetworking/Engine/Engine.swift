@@ -47,7 +47,7 @@ final class Engine: Sendable {
       do throws(NetworkError) {
         let (value, revision) = try store.update(since: transaction.state.revision, durability) {
           (delta) throws(NetworkError) in
-          transaction.state.take(delta)
+          close(transaction.state.take(delta))
           let value = try body(&transaction)
           return (value, transaction.changes)
         }
@@ -64,9 +64,15 @@ final class Engine: Sendable {
   /// A look at the records as they are now.
   func look<Value: Sendable>(_ body: (EngineState) throws(NetworkError) -> Value) throws(NetworkError) -> Value {
     try state.withLock { (state) throws(NetworkError) in
-      state.take(try store.read(since: state.revision))
+      close(state.take(try store.read(since: state.revision)))
       return try body(state)
     }
+  }
+
+  /// Holds namespaces open no more that others have emptied.
+  private func close(_ vacated: [String]) {
+    guard !vacated.isEmpty else { return }
+    namespaces.withLock { namespaces in for id in vacated { namespaces[id] = nil } }
   }
 
   /// Records in the making: the state, and what has been changed of it.
@@ -175,7 +181,10 @@ final class Engine: Sendable {
   /// - Throws: `.closed` when it is gone, or another is in its place.
   func namespace(of record: SandboxRecord) throws(NetworkError) -> NetworkNamespace {
     if record.sandboxID == Self.hostSandbox { return host }
-    if let known = namespaces.withLock({ $0[record.sandboxID] }) { return known }
+    // One that another has stopped and attached again is the same sandbox in a new namespace.
+    if let known = namespaces.withLock({ $0[record.sandboxID] }), known.identity.inode == record.namespaceInode {
+      return known
+    }
     let operation = "open the namespace of \"\(record.container)\""
     guard let path = record.namespacePath else {
       throw NetworkError(

@@ -22,8 +22,11 @@ struct EngineState {
   private var pools: [StoreRecord.Key: AddressPool] = [:]
 
   /// Takes in what others changed.
-  mutating func take(_ delta: StoreDelta) {
+  ///
+  /// - Returns: The sandboxes that nobody is in any more.
+  mutating func take(_ delta: StoreDelta) -> [String] {
     let ports = self.ports
+    var touched: Set<String> = delta.isComplete ? Set(containersBySandbox.keys) : []
     if delta.isComplete { self = EngineState() }
     for change in delta.changes {
       switch change {
@@ -31,12 +34,18 @@ struct EngineState {
       case .remove(let key) where key.kind == .endpoint:
         if let endpoint = endpoints[key.id] { forgetPools(of: endpoint.networkID) }
       case .save(.pool(let pool)): forgetPools(of: pool.networkID)
+      case .save(.sandbox(let sandbox)):
+        touched.insert(sandbox.sandboxID)
+        if let old = sandboxes[sandbox.container] { touched.insert(old.sandboxID) }
+      case .remove(let key) where key.kind == .sandbox:
+        if let old = sandboxes[key.id] { touched.insert(old.sandboxID) }
       default: break
       }
       apply(change)
     }
     if delta.isComplete { self.ports.goOn(from: ports) }
     revision = delta.revision
+    return touched.filter { members(of: $0).isEmpty }
   }
 
   mutating func apply(_ change: StoreChange) {
