@@ -18,16 +18,18 @@ struct Events: AsyncParsableCommand {
 
   func run() async throws {
     let controller = try await global.controller()
-    var last = since
-    repeat {
-      for (number, event) in try await controller.events(after: last) {
-        print(json ? try JSON.line(Row(number, event)) : Self.line(number, event))
-        last = number
-      }
+    guard follow else {
+      for (number, event) in try await controller.events(after: since) { try show(number, event) }
+      return
+    }
+    for try await element in controller.eventStream(after: since) {
+      try show(element.number, element.event)
       fflush(nil)
-      // The store counts its changes, and a look at the count costs next to nothing.
-      if follow { try await Task.sleep(for: .milliseconds(100)) }
-    } while follow
+    }
+  }
+
+  private func show(_ number: UInt64, _ event: NetworkEvent) throws {
+    print(json ? try JSON.line(Row(number, event)) : Self.line(number, event))
   }
 
   /// As `docker events` prints it, after the number.

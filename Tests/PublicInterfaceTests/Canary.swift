@@ -76,6 +76,9 @@ public func canary(_: NetworkError) {}
 public func canary(_: NetworkError.Code) {}
 public func canary(_: NetworkEvent) {}
 public func canary(_: NetworkEvent.Action) {}
+public func canary(_: NetworkEvents) {}
+public func canary(_: NetworkEvents.Element) {}
+public func canary(_: NetworkEvents.Iterator) {}
 public func canary(_: NetworkFilter) {}
 public func canary(_: NetworkFilter.Label) {}
 public func canary(_: NetworkInspection) {}
