@@ -9,7 +9,9 @@ await Playground.run { world, controller in
     "br0",
     options: NetworkOptions(
       subnet: Subnet("192.168.50.0/24"), ipRange: Subnet("192.168.50.128/25"), gateway: IPAddress("192.168.50.1")))
-  print("network \(network.name): \(network.subnet), gateway \(network.gateway), bridge \(network.bridge)")
+  print(
+    "network \(network.name): \(network.subnet), gateway \(network.gateway), bridge \(network.bridge?.description ?? "none")"
+  )
 
   let one = try await controller.attach("so1", to: .network("br0"))
   let two = try await controller.attach(

@@ -96,7 +96,7 @@ extension Subnet {
   }
 
   /// What the address is reserved as; nil if a host can have it.
-  func reservation(of address: IPAddress) -> String? {
+  public func reservation(of address: IPAddress) -> String? {
     guard reservedAddresses.contains(address) else { return nil }
     if family == .ipv6 { return "the subnet-router anycast address of \(self)" }
     return "the \(address == first ? "network" : "broadcast") address of \(self)"

@@ -1,3 +1,4 @@
+public import Netlink
 public import NetworkPrimitives
 
 /// What a custom network is to be like.
@@ -8,7 +9,8 @@ public struct NetworkOptions: Hashable, Sendable {
   public var subnets: [Subnet]
   /// Where dynamic addresses come from; each inside the subnet of its family.
   public var ipRanges: [Subnet]
-  /// The bridge's addresses; of a family without one here, the first free address of its range.
+  /// The bridge's addresses, or the outside routers' for a driver without a bridge; of a family without one here, the
+  /// first free address of its range.
   public var gateways: [IPAddress]
   /// Addresses that no container is given, by what they are for.
   public var auxiliaryAddresses: [String: IPAddress]
@@ -18,10 +20,15 @@ public struct NetworkOptions: Hashable, Sendable {
   public var isIPv6Enabled: Bool?
   /// Whether nothing passes in or out.
   public var isInternal: Bool
-  /// Maximum transmission unit, bytes, 576 (1,280 with IPv6) to 65,535; 1,500 by default.
+  /// Maximum transmission unit, bytes, 576 (1,280 with IPv6) to 65,535; 1,500 by default, or a parent's if that is less.
   public var mtu: UInt32
   /// Name of the bridge; nil for one made of the network's id. One that exists is adopted, and never deleted.
   public var bridge: InterfaceName?
+  /// The link of the host that a macvlan network's endpoints are made on: the wire that its containers are on. One network
+  /// has it; it is never changed.
+  public var parent: InterfaceName?
+  /// Whom a macvlan network's endpoints reach of each other.
+  public var macvlanMode: MacvlanMode
   /// What passes.
   public var policy: NetworkPolicy
   /// What interfaces in containers are called, before their number; 1 to 12 letters.
@@ -35,8 +42,8 @@ public struct NetworkOptions: Hashable, Sendable {
   public init(
     driver: NetworkDriver = .bridge, subnet: Subnet? = nil, ipRange: Subnet? = nil, gateway: IPAddress? = nil,
     auxiliaryAddresses: [String: IPAddress] = [:], isIPv6Enabled: Bool? = nil, isInternal: Bool = false,
-    mtu: UInt32 = 1500, bridge: InterfaceName? = nil, policy: NetworkPolicy = NetworkPolicy(),
-    labels: [String: String] = [:]
+    mtu: UInt32 = 1500, bridge: InterfaceName? = nil, parent: InterfaceName? = nil,
+    macvlanMode: MacvlanMode = .bridge, policy: NetworkPolicy = NetworkPolicy(), labels: [String: String] = [:]
   ) {
     self.driver = driver
     subnets = subnet.map { [$0] } ?? []
@@ -48,6 +55,8 @@ public struct NetworkOptions: Hashable, Sendable {
     self.isInternal = isInternal
     self.mtu = mtu
     self.bridge = bridge
+    self.parent = parent
+    self.macvlanMode = macvlanMode
     self.policy = policy
     interfacePrefix = "eth"
     self.labels = labels
@@ -59,11 +68,11 @@ public struct NetworkOptions: Hashable, Sendable {
 public enum NetworkDriver: String, Hashable, Sendable, Codable, CaseIterable {
   /// A bridge of the host and a veth pair for each endpoint.
   case bridge
-  /// A link of the host's, shared by hardware address.
+  /// A link of the host's, shared by hardware address: a macvlan on it for each endpoint.
   case macvlan
-  /// A link of the host's, shared by IP address.
+  /// A link of the host's, shared by IP address; refused as unsupported.
   case ipvlan
-  /// A bridge that spans hosts, by VXLAN.
+  /// A bridge that spans hosts, by VXLAN; refused as unsupported.
   case overlay
 }
 
@@ -158,8 +167,8 @@ public struct AttachOptions: Hashable, Sendable {
 
 /// Something that was asked for and quietly would not have been done.
 public enum AttachWarning: Hashable, Sendable, Codable, CustomStringConvertible {
-  /// Nothing is published in host and none mode and on an internal network: there the container's ports are the host's,
-  /// or nothing reaches it.
+  /// Nothing is published in host and none mode and on a network that is internal or a macvlan: there the container's
+  /// ports are the host's, nothing reaches it, or everything does by its own address.
   case portDiscarded(PortMapping, String)
 
   /// The warning as a sentence.
@@ -170,7 +179,8 @@ public enum AttachWarning: Hashable, Sendable, Codable, CustomStringConvertible 
     case .portDiscarded(let port, "none"):
       "port \(port.containerPorts)/\(port.transport) is not published: in mode none there is no interface"
     case .portDiscarded(let port, let network):
-      "port \(port.containerPorts)/\(port.transport) is not published: the network \"\(network)\" is internal"
+      "port \(port.containerPorts)/\(port.transport) is not published: the network \"\(network)\" is internal, or a macvlan, "
+        + "whose containers are reached by their own addresses"
     }
   }
 }

@@ -63,8 +63,8 @@ import Testing
     let (web, db) = try await populate()
     _ = try await controller.attach("db2", to: .network("blue"))
     for name in ["cn0", db.endpoints[0].networkID] {
-      let bridge = try await controller.networks().first { $0.bridge.description == name || $0.id == name }
-      let index = try world.host.links.get("\(try #require(bridge).bridge)").index
+      let bridge = try await controller.networks().first { $0.bridge?.description == name || $0.id == name }
+      let index = try world.host.links.get("\(try #require(bridge?.bridge))").index
       try world.host.links.delete(index: index)
       try await expectRepair([.bridgeMissing, .portSettings])
     }
@@ -84,7 +84,7 @@ import Testing
     try await expectRepair([.bridgeSettings])
     #expect(try world.pings(Playground.outsideAddress, from: web.namespace, within: 4))
 
-    let port = try world.host.links.get("\(web.endpoints[0].hostInterface)").index
+    let port = try world.host.links.get("\(try #require(web.endpoints[0].hostInterface))").index
     var free = LinkChange(isUp: false)
     free.master = 0
     try world.host.links.change(port, free)

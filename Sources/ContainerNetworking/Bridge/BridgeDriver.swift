@@ -4,17 +4,31 @@ import Synchronization
 
 /// Networks made of a bridge on the host, and endpoints made of a veth pair: one end a port of the bridge, the other the
 /// container's interface.
-struct BridgeDriver: Sendable {
+struct BridgeDriver: Driver {
   let host: NetworkNamespace
   let firewall: Firewall
 
   // MARK: - Networks
 
+  func validate(
+    _ options: inout NetworkOptions, _ operation: String
+  ) throws(NetworkError) -> [NetworkError] {
+    guard options.parent != nil || options.macvlanMode != .bridge else { return [] }
+    return [
+      NetworkError(
+        .conflictingOptions, operation: operation,
+        reason: "a parent and its mode are the macvlan driver's; leave them out, or name that driver")
+    ]
+  }
+
   /// Makes the bridge, or takes the one that the network adopts, gives it the gateways' addresses and sets it up.
-  ///
-  /// - Parameter exists: Whether the bridge is there already.
-  /// - Throws: What failed, with what could then not be taken back as ``NetworkError/leftovers``.
-  func setUp(_ network: NetworkRecord, exists: Bool = false) throws(NetworkError) {
+  func setUp(_ network: NetworkRecord) throws(NetworkError) { try setUp(network, exists: false) }
+
+  func bringBack(_ network: NetworkRecord) throws(NetworkError) {
+    try setUp(network, exists: (try? host.links.get("\(network.requireBridge())")) != nil)
+  }
+
+  private func setUp(_ network: NetworkRecord, exists: Bool) throws(NetworkError) {
     if !network.adoptsBridge, !exists { try makeBridge(network) }
     do throws(NetworkError) {
       try configure(network)
@@ -29,16 +43,17 @@ struct BridgeDriver: Sendable {
     let v4 = network.subnets.lazy.compactMap { $0.gateway?.v4 }.first
     let mac = v4.map { MACAddress(ipv4: $0) } ?? .random(using: &generator)
     try host.connection(.route).execute(
-      LinkRequests.createBridge(network.bridge, macAddress: mac, mtu: network.mtu))
+      LinkRequests.createBridge(network.requireBridge(), macAddress: mac, mtu: network.mtu))
   }
 
   /// Settings and addresses; whatever is there already stays.
   func configure(_ network: NetworkRecord) throws(NetworkError) {
-    let bridge = try host.links.get("\(network.bridge)")
+    let name = try network.requireBridge()
+    let bridge = try host.links.get("\(name)")
     guard bridge.kind == "bridge" else {
       throw NetworkError(
         .conflictingOptions, operation: "set up network \"\(network.name)\"",
-        reason: "the link \"\(network.bridge)\" is no bridge but \(bridge.kind ?? "hardware"); name another one")
+        reason: "the link \"\(name)\" is no bridge but \(bridge.kind ?? "hardware"); name another one")
     }
     var settings = LinkChange()
     if !network.adoptsBridge { settings.makesLinkLocalAddress = false }
@@ -76,15 +91,16 @@ struct BridgeDriver: Sendable {
   /// is switched on for it alone where the kernel can do that (force_forwarding, Linux 6.17), see `HostSetup`.
   private func configureIPv6(_ network: NetworkRecord) throws(NetworkError) {
     let hasIPv6 = network.families.contains(.ipv6)
+    let bridge = try network.requireBridge()
     do throws(NetworkError) {
-      try host.setSysctl("net/ipv6/conf/\(network.bridge)/accept_ra", to: "0")
+      try host.setSysctl("net/ipv6/conf/\(bridge)/accept_ra", to: "0")
     } catch {
       // A host that was started without IPv6 has nothing to switch off.
       if hasIPv6 || error.code != .notFound { throw error }
     }
     guard hasIPv6, !network.isInternal else { return }
     do throws(NetworkError) {
-      try host.setSysctl("net/ipv6/conf/\(network.bridge)/force_forwarding", to: "1")
+      try host.setSysctl("net/ipv6/conf/\(bridge)/force_forwarding", to: "1")
     } catch { if error.code != .notFound { throw error } }
   }
 
@@ -95,7 +111,7 @@ struct BridgeDriver: Sendable {
       failures += setBack(network, to: adopted)
     } else {
       failures += attempt { () throws(NetworkError) in
-        try host.connection(.route).execute(LinkRequests.delete(named: network.bridge))
+        try host.connection(.route).execute(LinkRequests.delete(named: network.requireBridge()))
       }
     }
     return failures
@@ -116,7 +132,7 @@ struct BridgeDriver: Sendable {
 
   private func setBack(_ network: NetworkRecord, to adopted: AdoptedBridge) -> [NetworkError] {
     var failures = attempt { () throws(NetworkError) in
-      let bridge = try host.links.get("\(network.bridge)")
+      let bridge = try host.links.get("\(network.requireBridge())")
       if !adopted.isUp { try host.links.setDown(index: bridge.index) }
       let has = Set(try host.addresses.list(link: bridge.index).map(\.address)).subtracting(adopted.addresses)
       for address in try addresses(of: network) where has.contains(address) {
@@ -133,10 +149,9 @@ struct BridgeDriver: Sendable {
 
   // MARK: - Endpoints
 
+  func macAddress(on network: NetworkRecord) throws(NetworkError) -> MACAddress? { nil }
+
   /// Makes an endpoint in three sends: one to each namespace, and one nftables transaction.
-  ///
-  /// - Parameter routes: The families whose default route it has.
-  /// - Throws: As ``setUp(_:exists:)``.
   func connect(
     _ endpoint: Endpoint, to network: NetworkRecord, in namespace: NetworkNamespace, routes: [AddressFamily]
   ) throws(NetworkError) {
@@ -147,8 +162,6 @@ struct BridgeDriver: Sendable {
   }
 
   /// The veth pair of an endpoint, its addresses and routes.
-  ///
-  /// - Throws: As ``setUp(_:exists:)``.
   func plug(
     _ endpoint: Endpoint, to network: NetworkRecord, in namespace: NetworkNamespace, routes: [AddressFamily]
   ) throws(NetworkError) {
@@ -161,135 +174,68 @@ struct BridgeDriver: Sendable {
       let peer = if let echo = outcomes[0].replies.first { try Link(echo).peer } else { nil as Int32? }
       let inside = if let peer { peer } else { try namespace.links.get("\(endpoint.interface)").index }
       try configure(endpoint, inside, in: namespace, routes: routes)
-      // A bridge with its first port carries packets once linkwatch has run, up to a second later; to be asked about a link
-      // makes the kernel look at once (linkwatch_sync_dev in rtnl_getlink), in the order that the carrier comes up.
-      try host.perform([LinkRequests.get(endpoint.hostInterface), LinkRequests.get(network.bridge)])
+      // As of the container's end, in the order that the carrier comes up: the bridge has it with its first port.
+      try host.perform([LinkRequests.get(endpoint.requirePort()), LinkRequests.get(network.requireBridge())])
     } catch { throw error.with(leftovers: unplug(endpoint)) }
   }
 
   /// Puts the host's end of a pair that is there back on its bridge, and up.
   func replug(_ endpoint: Endpoint, to network: NetworkRecord) throws(NetworkError) {
-    let port = endpoint.hostInterface
+    let port = try endpoint.requirePort()
     var change = LinkChange(isUp: true)
-    change.master = try host.links.get("\(network.bridge)").index
-    try host.perform([LinkRequests.change(named: port, change)] + portSettings(endpoint, network))
+    change.master = try host.links.get("\(network.requireBridge())").index
+    try host.perform([LinkRequests.change(named: port, change)] + portSettings(port, endpoint, network))
   }
 
-  /// Gives the container's end of a pair what it lacks of addresses, and sets it up.
-  func reconfigure(_ endpoint: Endpoint, in namespace: NetworkNamespace) throws(NetworkError) {
-    let link = try namespace.links.get("\(endpoint.interface)").index
-    let has = Set(try namespace.addresses.list(link: link).map(\.address))
-    let missing = endpoint.addresses.filter { !has.contains($0) }
-    try namespace.perform(
-      missing.map { AddressRequests.add($0, to: link) } + [LinkRequests.change(link, LinkChange(isUp: true))])
-  }
-
-  private func portSettings(_ endpoint: Endpoint, _ network: NetworkRecord) -> [NetlinkRequest] {
+  private func portSettings(
+    _ port: InterfaceName, _ endpoint: Endpoint, _ network: NetworkRecord
+  ) -> [NetlinkRequest] {
     let isIsolated = !network.policy.allowsContainerTraffic
     guard !endpoint.ports.isEmpty || isIsolated else { return [] }
     return [
       LinkRequests.setBridgePort(
-        named: endpoint.hostInterface, isHairpin: !endpoint.ports.isEmpty, isIsolated: isIsolated)
+        named: port, isHairpin: !endpoint.ports.isEmpty, isIsolated: isIsolated)
     ]
-  }
-
-  private func configure(
-    _ endpoint: Endpoint, _ inside: Int32, in namespace: NetworkNamespace, routes: [AddressFamily]
-  ) throws(NetworkError) {
-    var settings = LinkChange()
-    settings.makesLinkLocalAddress = false
-    settings.announcesAddresses = endpoint.address(.ipv4) != nil
-    var requests = [LinkRequests.change(inside, settings)]
-    for address in endpoint.addresses { requests.append(AddressRequests.add(address, to: inside)) }
-    if endpoint.address(.ipv6) != nil {
-      // By this one the container asks for the gateway when it answers from another network's address.
-      let own = try InterfaceAddress(address: .v6(endpoint.macAddress.linkLocalAddress), prefixLength: 64)
-      requests.append(AddressRequests.add(own, to: inside))
-    }
-    requests.append(LinkRequests.change(inside, LinkChange(isUp: true)))
-    for gateway in endpoint.gateways where routes.contains(gateway.family) {
-      requests.append(RouteRequests.add(Route(to: .all(gateway.family), via: gateway, link: inside)))
-    }
-    requests.append(LinkRequests.get(inside))  // see plug(_:to:in:routes:)
-    if endpoint.address(.ipv4) == nil {
-      // A hardware address that says nothing of the IPv6 one: tell the neighbours (unsolicited NA, RFC 4861 7.2.6).
-      try namespace.setSysctl("net/ipv6/conf/\(endpoint.interface)/ndisc_notify", to: "1")
-    }
-    try namespace.perform(requests)
   }
 
   /// Asks for the veth pair, on the bridge and up.
   private func makePair(
     _ endpoint: Endpoint, _ network: NetworkRecord, _ namespace: NetworkNamespace
   ) throws(NetworkError) -> [NetlinkConnection.Outcome] {
-    let port = endpoint.hostInterface
+    let port = try endpoint.requirePort()
     var quiet = LinkChange()
     quiet.makesLinkLocalAddress = false
     var requests = [
       LinkRequests.createVeth(
-        VethEnd(port, master: try host.links.get("\(network.bridge)").index),
+        VethEnd(port, master: try host.links.get("\(network.requireBridge())").index),
         peer: VethEnd(
           endpoint.interface, macAddress: endpoint.macAddress, namespace: namespace.handle.descriptor),
         mtu: network.mtu),
       LinkRequests.change(named: port, quiet),
       LinkRequests.change(named: port, LinkChange(isUp: true)),
     ]
-    requests += portSettings(endpoint, network)
+    requests += portSettings(port, endpoint, network)
     return try host.connection(.route).perform(requests)
   }
 
+  func disconnect(
+    _ endpoint: Endpoint, from network: NetworkRecord, in namespace: () throws(NetworkError) -> NetworkNamespace?
+  ) -> [NetworkError] { disconnect(endpoint, from: network) }
+
   /// Takes an endpoint away, both ends of the pair at once. Every step is tried; what failed is returned.
-  func disconnect(_ endpoint: Endpoint, from network: NetworkRecord) -> [NetworkError] {
+  private func disconnect(_ endpoint: Endpoint, from network: NetworkRecord) -> [NetworkError] {
     attempt { () throws(NetworkError) in try firewall.remove(FirewallElements(endpoint, on: network)) }
       + unplug(endpoint)
   }
 
+  func unplug(_ endpoint: Endpoint, from network: NetworkRecord, in namespace: NetworkNamespace) -> [NetworkError] {
+    unplug(endpoint)
+  }
+
   /// Deletes the pair.
-  func unplug(_ endpoint: Endpoint) -> [NetworkError] {
+  private func unplug(_ endpoint: Endpoint) -> [NetworkError] {
     attempt { () throws(NetworkError) in
-      try host.connection(.route).execute(LinkRequests.delete(named: endpoint.hostInterface))
-    }
-  }
-}
-
-/// One step of a teardown that goes on whatever happens: the failure, unless the thing was gone already.
-func attempt(_ step: () throws(NetworkError) -> Void) -> [NetworkError] {
-  do throws(NetworkError) {
-    try step()
-    return []
-  } catch { return error.code == .notFound ? [] : [error] }
-}
-
-extension NetworkError {
-  private static let leftoversOperation = "take back"
-
-  /// What could not be taken back after this failure.
-  var leftovers: [NetworkError] {
-    causes.last?.operation == Self.leftoversOperation ? causes[causes.count - 1].causes : []
-  }
-
-  /// This failure alone.
-  var withoutLeftovers: NetworkError {
-    var error = self
-    if !leftovers.isEmpty { error.causes.removeLast() }
-    return error
-  }
-
-  /// This failure, and what could not be taken back after it.
-  func with(leftovers: [NetworkError]) -> NetworkError {
-    guard !leftovers.isEmpty else { return self }
-    var error = self
-    error.causes.append(
-      NetworkError(leftovers[0].code, operation: Self.leftoversOperation, causes: leftovers))
-    return error
-  }
-}
-
-extension NetworkNamespace {
-  /// Sends requests to this namespace's kernel at once, and throws the first refusal.
-  func perform(_ requests: [NetlinkRequest]) throws(NetworkError) {
-    for outcome in try connection(.route).perform(requests) {
-      if let error = outcome.error { throw error }
+      try host.connection(.route).execute(LinkRequests.delete(named: endpoint.requirePort()))
     }
   }
 }

@@ -57,10 +57,12 @@ extension Engine {
     let id = makeID()
     var generator = SystemRandomNumberGenerator()
     let v4 = addresses.lazy.compactMap(\.address.v4).first
-    let mac = options.macAddress ?? v4.map { MACAddress(ipv4: $0) } ?? .random(using: &generator)
+    let shared = try sharedMACAddress(request, network, operation, transaction.state)
+    let mac = shared ?? options.macAddress ?? v4.map { MACAddress(ipv4: $0) } ?? .random(using: &generator)
     let endpoint = Endpoint(
       id: id, networkID: network.id, networkName: network.name, container: request.container, sandboxID: sandboxID,
-      interface: interface, hostInterface: try InterfaceName("veth\(id.prefix(8))"), macAddress: mac,
+      interface: interface, hostInterface: network.bridge == nil ? nil : try InterfaceName("veth\(id.prefix(8))"),
+      macAddress: mac,
       addresses: addresses, staticAddresses: wanted,
       gateways: network.isInternal ? [] : network.subnets.compactMap(\.gateway),
       gatewayPriority: options.gatewayPriority, aliases: options.aliases, ports: ports, phase: .creating,

@@ -98,7 +98,7 @@ extension Engine {
     case .bridge, .network:
       let network = try readyNetwork(mode == .bridge ? "bridge" : "\(mode)", operation, transaction.state)
       var request = request
-      if network.isInternal {
+      if network.isInternal || !network.passesHost {
         record.warnings = request.ports.map { .portDiscarded($0, network.name) }
         request.ports = []
       }
@@ -141,7 +141,7 @@ extension Engine {
     var connected: (Endpoint, NetworkRecord)?
     do throws(NetworkError) {
       if let endpoint = planned.endpoint, let network = planned.network {
-        try bridges.connect(endpoint, to: network, in: namespace, routes: endpoint.gateways.map(\.family))
+        try driver(of: network).connect(endpoint, to: network, in: namespace, routes: endpoint.gateways.map(\.family))
         connected = (endpoint, network)
       }
       let (record, endpoints) = try finish(planned, namespace)
@@ -149,7 +149,7 @@ extension Engine {
       return Sandbox(record, endpoints, namespace)
     } catch {
       var leftovers = error.leftovers
-      if let (endpoint, network) = connected { leftovers += bridges.disconnect(endpoint, from: network) }
+      if let (endpoint, network) = connected { leftovers += disconnect(endpoint, from: network, in: namespace) }
       if given == nil { leftovers += leave(planned.record) }
       throw error.withoutLeftovers.with(leftovers: leftovers)
     }
@@ -295,7 +295,7 @@ extension Engine {
     }
     var failures: [NetworkError] = []
     for endpoint in endpoints.reversed() where endpoint.phase != .stopped {
-      if let network = networks[endpoint.networkID] { failures += bridges.disconnect(endpoint, from: network) }
+      if let network = networks[endpoint.networkID] { failures += disconnect(endpoint, from: network, of: record) }
     }
     failures += leave(record)
     if failures.isEmpty {

@@ -37,7 +37,7 @@ extension Engine {
     }
     let endpoint = planned.endpoint
     do throws(NetworkError) {
-      try bridges.connect(endpoint, to: network, in: namespace, routes: [])
+      try driver(of: network).connect(endpoint, to: network, in: namespace, routes: [])
     } catch {
       throw undone(operation, error, leftovers: abandon(planned, error.leftovers))
     }
@@ -54,7 +54,7 @@ extension Engine {
       }
       return made
     } catch {
-      let leftovers = abandon(planned, bridges.disconnect(endpoint, from: network))
+      let leftovers = abandon(planned, disconnect(endpoint, from: network, in: namespace))
       try? settleRoutes(of: record.sandboxID, in: namespace)
       throw undone(operation, error, leftovers: leftovers)
     }
@@ -88,7 +88,7 @@ extension Engine {
       }
       return (record, endpoint, network)
     }
-    var failures = endpoint.phase == .stopped ? [] : bridges.disconnect(endpoint, from: network)
+    var failures = endpoint.phase == .stopped ? [] : disconnect(endpoint, from: network, of: record)
     // While the endpoint is still on record, so that what fails can be repeated.
     if failures.isEmpty, record.phase == .ready {
       do throws(NetworkError) {

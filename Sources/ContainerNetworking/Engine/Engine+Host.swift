@@ -5,6 +5,7 @@ import NetworkPrimitives
 extension Engine {
   /// Has the table there, and forwarding switched on where the network needs it.
   func prepareHost(for network: NetworkRecord) throws(NetworkError) {
+    guard network.passesHost else { return }
     try store.exclusively { () throws(NetworkError) in
       try firewall.ensure()
       if !network.isInternal { for family in network.families { try recordUplinks(family) } }
@@ -25,7 +26,9 @@ extension Engine {
     without network: String? = nil, _ forget: () throws(NetworkError) -> Void = {}
   ) throws(NetworkError) {
     try store.exclusively { () throws(NetworkError) in
-      let (networks, record) = try look { state in (state.networks.filter { $0.key != network }, state.host) }
+      let (networks, record) = try look { state in
+        (state.networks.filter { $0.key != network && $0.value.passesHost }, state.host)
+      }
       let needed = Set(networks.values.filter { !$0.isInternal }.flatMap(\.families))
       if var record {
         let unneeded = record.sysctls.filter { !needed.contains($0.key.hasPrefix("net/ipv4/") ? .ipv4 : .ipv6) }
@@ -47,7 +50,7 @@ extension Engine {
 
   /// Writes down the host's own links that do not forward yet, which they are about to.
   private func recordUplinks(_ family: AddressFamily) throws(NetworkError) {
-    let bridges = Set(try look { state in state.networks.values.map(\.bridge.description) })
+    let bridges = Set(try look { state in state.networks.values.compactMap(\.bridge?.description) })
     // A name with a slash or dot is another path under /proc/sys; such a link is left as it is.
     let links = try host.links.list().filter {
       !$0.flags.contains(.loopback) && $0.master == nil && !bridges.contains($0.name)

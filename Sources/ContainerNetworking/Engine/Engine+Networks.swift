@@ -18,22 +18,23 @@ extension Engine {
   func addNetwork(_ name: String, _ options: NetworkOptions) throws(NetworkError) -> NetworkRecord {
     let operation = "create network \"\(name)\""
     var options = options
-    let faults = check(options, operation)
+    var faults = check(options, operation)
     let adopted: AdoptedBridge?
     let surroundings: Surroundings
     do throws(NetworkError) {
+      faults += try validate(&options, operation)
       adopted = try adoptedBridge(name, &options)
       surroundings = try self.surroundings()
     } catch { throw undone(operation, error, leftovers: []) }
-    let wanted = options
+    let (wanted, found) = (options, faults)
     let planned = try transaction { (transaction) throws(NetworkError) in
-      let record = try plan(name, wanted, faults, adopted, surroundings, transaction.state)
+      let record = try plan(name, wanted, found, adopted, surroundings, transaction.state)
       transaction.save(.network(record))
       return record
     }
     do throws(NetworkError) {
       try prepareHost(for: planned)
-      try bridges.setUp(planned)
+      try driver(of: planned).setUp(planned)
     } catch {
       // The driver has taken back its own.
       throw undone(operation, error, leftovers: abandon(planned, error.leftovers))
@@ -49,7 +50,7 @@ extension Engine {
       }
       return ready
     } catch {
-      throw undone(operation, error, leftovers: abandon(planned, bridges.tearDown(planned)))
+      throw undone(operation, error, leftovers: abandon(planned, driver(of: planned).tearDown(planned)))
     }
   }
 
@@ -84,7 +85,7 @@ extension Engine {
   }
 
   /// Takes a network out of the kernel and then out of the record; what could not be taken away keeps its record.
-  func discard(_ network: NetworkRecord) -> [NetworkError] { abandon(network, bridges.tearDown(network)) }
+  func discard(_ network: NetworkRecord) -> [NetworkError] { abandon(network, driver(of: network).tearDown(network)) }
 
   /// Takes a network out of the record, unless something of it is left in the kernel: then it is one that is being removed,
   /// by whoever tries again.
@@ -151,7 +152,7 @@ extension Engine {
   private func adoptedBridge(
     _ network: String, _ options: inout NetworkOptions
   ) throws(NetworkError) -> AdoptedBridge? {
-    guard let name = options.bridge else { return nil }
+    guard let name = options.bridge, options.driver == .bridge else { return nil }
     let link: Link
     do throws(NetworkError) { link = try host.links.get("\(name)") } catch {
       if error.code == .notFound { return nil }
@@ -195,22 +196,32 @@ extension Engine {
         .inUse, operation: operation,
         reason: "the bridge \"\(bridge)\" is that of network \"\(other.name)\"; name another one")
     }
+    if let parent = options.parent, let other = state.networks.values.first(where: { $0.parent == parent }) {
+      throw NetworkError(
+        .inUse, operation: operation,
+        reason:
+          "the parent \"\(parent)\" is that of network \"\(other.name)\"; name another one, or attach to that network")
+    }
     let families = families(of: options)
     var configuration = self.configuration(options)
     let claims = state.networks.values.flatMap { network in
       network.subnets.map { ClaimedSubnet($0.subnet, holder: "network \"\(network.name)\"") }
     }
     let routes = surroundings.routes.filter { route in !claims.contains { $0.subnet == route } }
-    let hidden = adopted != nil ? [] : hidden(routes, by: options.subnets)
+    // A macvlan's subnet is that of its parent's wire, which the host may have a route to.
+    let hidden = adopted != nil || options.parent != nil ? [] : hidden(routes, by: options.subnets)
     try (faults + configuration.faults(claimed: claims + hidden)).throwAny(operation)
     configuration = try configuration.resolved(
       families: Set(families), from: settings.pools,
       avoiding: routes + surroundings.resolvers.map { Subnet($0) }, claimed: claims)
 
     let id = makeID()
-    let bridge = if let bridge = options.bridge { bridge } else { try InterfaceName("br-\(id.prefix(12))") }
+    let isBridge = options.driver == .bridge
+    var bridge = options.bridge
+    if isBridge, bridge == nil { bridge = try InterfaceName("br-\(id.prefix(12))") }
     return NetworkRecord(
       id: id, name: name, created: .now(), driver: options.driver, bridge: bridge, adopted: adopted,
+      parent: options.parent, macvlanMode: isBridge ? nil : options.macvlanMode,
       subnets: configuration.subnets.sorted { $0.subnet.family < $1.subnet.family }.map { subnet in
         SubnetRecord(
           subnet: subnet.subnet, ipRange: subnet.ipRange, gateway: subnet.gatewayAddress,

@@ -38,14 +38,14 @@ extension Engine {
     }
     for network in survey.networks
     where network.phase == .ready && found.contains(where: { $0.network == network.name }) {
-      failures += attempt { () throws(NetworkError) in try repairBridge(of: network, survey) }
+      failures += attempt { () throws(NetworkError) in try repair(network, survey) }
     }
     for endpoint in survey.endpoints
     where endpoint.phase == .ready && found.contains(where: { $0.concerns(endpoint) }) {
       failures += attempt { () throws(NetworkError) in try repairLink(of: endpoint, survey) }
     }
     if kinds.contains(.strayPort) {
-      for (link, _) in strayPorts(survey) {
+      for (link, _, _) in strayPorts(survey) {
         failures += attempt { () throws(NetworkError) in try host.links.delete(index: link.index) }
       }
     }
@@ -54,16 +54,11 @@ extension Engine {
     return failures
   }
 
-  private func repairBridge(of network: NetworkRecord, _ survey: Survey) throws(NetworkError) {
-    if survey.links[network.bridge.description] == nil {
-      do throws(NetworkError) { try bridges.makeBridge(network) } catch {
-        // Another repairs it too.
-        if error.code != .alreadyExists { throw error }
-      }
-    }
-    try bridges.configure(network)
+  private func repair(_ network: NetworkRecord, _ survey: Survey) throws(NetworkError) {
+    let driver = driver(of: network)
+    try driver.repair(network, survey)
     let isStillThere = try look { state in state.networks[network.id]?.phase == .ready }
-    if !isStillThere { try bridges.tearDown(network).throwLeftovers("remove network \"\(network.name)\"") }
+    if !isStillThere { try driver.tearDown(network).throwLeftovers("remove network \"\(network.name)\"") }
   }
 
   private func repairLink(of endpoint: Endpoint, _ survey: Survey) throws(NetworkError) {
@@ -71,16 +66,20 @@ extension Engine {
       let sandbox = survey.sandboxes.first(where: { $0.sandboxID == endpoint.sandboxID && $0.phase == .ready })
     else { return }
     let namespace = try namespace(of: sandbox)
-    if survey.links[endpoint.hostInterface.description] == nil {
-      try bridges.plug(endpoint, to: network, in: namespace, routes: [])
-    } else {
-      try bridges.replug(endpoint, to: network)
+    let driver = driver(of: network)
+    if try driver.isPlugged(endpoint, in: namespace, survey) {
+      try driver.replug(endpoint, to: network)
       let all = try missing(inside: namespace, [endpoint])
-      if !all.isEmpty { try bridges.reconfigure(endpoint, in: namespace) }
+      if !all.isEmpty { try driver.reconfigure(endpoint, in: namespace) }
+    } else {
+      try driver.plug(endpoint, to: network, in: namespace, routes: [])
     }
     try settleRoutes(of: endpoint.sandboxID, in: namespace)
     let isStillThere = try look { state in state.endpoints[endpoint.id]?.phase == .ready }
-    if !isStillThere { try bridges.unplug(endpoint).throwLeftovers("remove \(endpoint.hostInterface)") }
+    if !isStillThere {
+      try driver.unplug(endpoint, from: network, in: namespace).throwLeftovers(
+        "remove \(endpoint.interface) of \"\(endpoint.container)\"")
+    }
   }
 
   // MARK: - Rules
@@ -103,6 +102,7 @@ extension Engine {
   }
 
   func ruleDifference(_ survey: Survey) throws(NetworkError) -> Difference? {
+    guard survey.networks.contains(where: \.passesHost) else { return nil }
     let present: [String: Set<NftElement>]
     let ruleCount: Int
     do throws(NetworkError) {
@@ -110,10 +110,9 @@ extension Engine {
       ruleCount = try firewall.ruleCount()
     } catch {
       guard error.code == .notFound else { throw error }
-      let isNeeded = survey.networks.contains { $0.phase == .ready }
+      let isNeeded = survey.networks.contains { $0.phase == .ready && $0.passesHost }
       return isNeeded ? Difference(.rules, "our firewall table is gone") : nil
     }
-    guard !survey.networks.isEmpty else { return nil }
     let wanted = wantedElements(survey, present: present).bySet
     var missing = 0
     var strange = 0
@@ -141,7 +140,7 @@ extension Engine {
         if error.code != .notFound { throw error }
       }
       let survey = try survey()
-      guard !survey.networks.isEmpty else { return }
+      guard survey.networks.contains(where: \.passesHost) else { return }
       do throws(NetworkError) {
         try firewall.restore(wantedElements(survey, present: present), generation: generation)
         return

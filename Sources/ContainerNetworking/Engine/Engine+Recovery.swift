@@ -88,8 +88,7 @@ extension Engine {
   /// Makes a recorded network's part of the kernel again.
   func bringBack(_ network: NetworkRecord) throws(NetworkError) {
     try prepareHost(for: network)
-    let exists = (try? host.links.get("\(network.bridge)")) != nil
-    try bridges.setUp(network, exists: exists)
+    try driver(of: network).bringBack(network)
   }
 
   /// Undoes what users of the store that are gone had begun, and finishes what they were taking away.
@@ -99,7 +98,7 @@ extension Engine {
         state.networks.values.map { ($0.phase, $0.owner) }
         + state.sandboxes.values.map { ($0.phase, $0.owner) } + state.endpoints.values.map { ($0.phase, $0.owner) }
       let unfinished = Set(owners.filter { $0.0 != .ready && $0.0 != .stopped }.map(\.1))
-      let isIdle = state.networks.isEmpty && !(state.host?.sysctls.isEmpty ?? true)
+      let isIdle = !state.networks.values.contains(where: \.passesHost) && !(state.host?.sysctls.isEmpty ?? true)
       return (unfinished.filter { !isAlive($0) }, isIdle)
     }
     if !dead.isEmpty { try takeAway(ownedBy: dead) }
@@ -130,7 +129,9 @@ extension Engine {
     for endpoint in unfinished.endpoints {
       let isWhole = unfinished.sandboxes.contains { $0.sandboxID == endpoint.sandboxID }
       if let network = unfinished.allNetworks[endpoint.networkID] {
-        failures += bridges.disconnect(endpoint, from: network)
+        var sandbox = unfinished.sandboxes.first { $0.sandboxID == endpoint.sandboxID }
+        if sandbox == nil { sandbox = try look { state in state.members(of: endpoint.sandboxID).first } }
+        failures += disconnect(endpoint, from: network, of: sandbox)
       }
       guard failures.isEmpty, !isWhole else { continue }
       failures += attempt { () throws(NetworkError) in
@@ -151,7 +152,7 @@ extension Engine {
       }
     }
     for network in unfinished.networks {
-      failures += isOurs(network) ? discard(network) : abandon(network, [])
+      failures += driver(of: network).owns(network) ? discard(network) : abandon(network, [])
     }
     guard failures.isEmpty else {
       try letGo(
@@ -203,15 +204,6 @@ extension Engine {
       }
       return unfinished
     }
-  }
-
-  /// Whether the bridge of a network that was perhaps never made is the one that it would have made, and not one that
-  /// somebody else has made under that name.
-  private func isOurs(_ network: NetworkRecord) -> Bool {
-    guard network.phase == .creating, !network.adoptsBridge, let link = try? host.links.get("\(network.bridge)"),
-      let gateway = network.subnets.lazy.compactMap({ $0.gateway?.v4 }).first
-    else { return true }
-    return link.kind == "bridge" && link.macAddress == MACAddress(ipv4: gateway)
   }
 
   // MARK: - The default network

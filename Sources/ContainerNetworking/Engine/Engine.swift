@@ -16,6 +16,7 @@ final class Engine: Sendable {
   let settings: ControllerSettings
   let firewall: Firewall
   let bridges: BridgeDriver
+  let macvlans: MacvlanDriver
   /// The namespaces that this process holds open, by sandbox id.
   let namespaces = Mutex<[String: NetworkNamespace]>([:])
   /// What every call that changes something passes.
@@ -32,6 +33,7 @@ final class Engine: Sendable {
     self.settings = settings
     firewall = Firewall(host: host)
     bridges = BridgeDriver(host: host, firewall: firewall)
+    macvlans = MacvlanDriver(host: host)
   }
 
   // MARK: - State

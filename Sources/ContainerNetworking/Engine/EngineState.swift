@@ -62,7 +62,7 @@ struct EngineState {
       let old = endpoints[record.id]
       if let old { ports.release(old.ports) }
       endpoints[record.id] = record
-      endpointsByPort[record.hostInterface.description] = record.id
+      if let port = record.hostInterface { endpointsByPort[port.description] = record.id }
       endpointsByNetwork[record.networkID, default: []].insert(record.id)
       endpointsBySandbox[record.sandboxID, default: []].insert(record.id)
       ports.take(record.ports, for: record.container, isNew: old == nil)
@@ -82,7 +82,7 @@ struct EngineState {
     case .pool: poolRecords[key] = nil
     case .endpoint:
       guard let endpoint = endpoints.removeValue(forKey: key.id) else { return }
-      endpointsByPort[endpoint.hostInterface.description] = nil
+      if let port = endpoint.hostInterface { endpointsByPort[port.description] = nil }
       endpointsByNetwork[endpoint.networkID]?.remove(key.id)
       endpointsBySandbox[endpoint.sandboxID]?.remove(key.id)
       if endpointsBySandbox[endpoint.sandboxID]?.isEmpty == true { endpointsBySandbox[endpoint.sandboxID] = nil }

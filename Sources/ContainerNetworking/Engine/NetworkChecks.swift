@@ -26,10 +26,6 @@ extension Engine {
     let refuse = { (code: NetworkError.Code, reason: String) in
       faults.append(NetworkError(code, operation: operation, reason: reason))
     }
-    if options.driver != .bridge {
-      refuse(
-        .unsupported, "the driver \"\(options.driver.rawValue)\" is not there; there is: bridge")
-    }
     let families = families(of: options)
     if families.isEmpty { refuse(.conflictingOptions, "IPv4 and IPv6 are both off; switch one on") }
     let minimum: UInt32 = families.contains(.ipv6) ? 1280 : 576

@@ -41,9 +41,12 @@ extension Engine {
   func differences(looksInside: Bool = true) throws(NetworkError) -> [Difference] {
     let survey = try survey()
     var list = unfinished(survey) + forwarding(survey)
-    for network in survey.networks where network.phase == .ready { list += try bridge(of: network, survey) }
+    for network in survey.networks where network.phase == .ready {
+      list += try driver(of: network).differences(of: network, survey)
+    }
     for endpoint in survey.endpoints where endpoint.phase == .ready {
-      list += port(of: endpoint, survey)
+      guard let network = survey.network(endpoint.networkID), network.phase == .ready else { continue }
+      list += driver(of: network).differences(of: endpoint, on: network, survey)
     }
     list += strays(survey)
     for sandbox in survey.sandboxes where sandbox.phase == .ready {
@@ -77,79 +80,26 @@ extension Engine {
     }
   }
 
-  private func bridge(of network: NetworkRecord, _ survey: Survey) throws(NetworkError) -> [Difference] {
-    let name = network.bridge.description
-    guard let link = survey.links[name], link.kind == "bridge" else {
-      return [
-        Difference(.bridgeMissing, network: network.name, "the bridge \(name) of network \"\(network.name)\" is gone")
-      ]
-    }
-    var list: [Difference] = []
-    let differ = { (what: String) in
-      list.append(
-        Difference(.bridgeSettings, network: network.name, "the bridge \(name) of network \"\(network.name)\" \(what)"))
-    }
-    if !link.flags.contains(.up) { differ("is down") }
-    for address in try bridges.addresses(of: network)
-    where !survey.addresses.contains(where: { $0.link == link.index && $0.address == address }) {
-      differ("does not have the address \(address)")
-    }
-    if !network.isInternal {
-      if network.families.contains(.ipv4), (try? host.sysctl("net/ipv4/conf/\(name)/forwarding")) == "0" {
-        differ("does not forward IPv4")
-      }
-      if network.families.contains(.ipv6), (try? host.sysctl("net/ipv6/conf/\(name)/force_forwarding")) == "0" {
-        differ("does not forward IPv6")
-      }
-    }
-    return list
-  }
-
-  private func port(of endpoint: Endpoint, _ survey: Survey) -> [Difference] {
-    guard let network = survey.network(endpoint.networkID), network.phase == .ready else { return [] }
-    let name = endpoint.hostInterface.description
-    let what = "\(name) of \"\(endpoint.container)\" on \"\(network.name)\""
-    guard let link = survey.links[name] else {
-      return [
-        Difference(
-          .linkMissing, network: network.name, container: endpoint.container, "the veth pair \(what) is gone")
-      ]
-    }
-    let bridge = survey.links[network.bridge.description]
-    var list: [Difference] = []
-    if bridge == nil || link.master != bridge?.index {
-      list.append(
-        Difference(
-          .portSettings, network: network.name, container: endpoint.container,
-          "the veth \(what) is no port of \(network.bridge)"))
-    }
-    if !link.flags.contains(.up) {
-      list.append(
-        Difference(
-          .portSettings, network: network.name, container: endpoint.container, "the veth \(what) is down"))
-    }
-    return list
-  }
-
   private func strays(_ survey: Survey) -> [Difference] {
-    strayPorts(survey).map { link, network in
-      Difference(.strayPort, network: network.name, "\(link.name) is on bridge \(network.bridge), and is nobody's")
+    strayPorts(survey).map { link, network, bridge in
+      Difference(.strayPort, network: network.name, "\(link.name) is on bridge \(bridge), and is nobody's")
     }
   }
 
   /// Ports of our own bridges that are named as ours are and that no record tells of. What is on a bridge that was adopted
   /// is its owner's.
-  func strayPorts(_ survey: Survey) -> [(link: Link, network: NetworkRecord)] {
-    let known = Set(survey.endpoints.map(\.hostInterface.description))
-    var bridges: [Int32: NetworkRecord] = [:]
+  func strayPorts(_ survey: Survey) -> [(link: Link, network: NetworkRecord, bridge: String)] {
+    let known = Set(survey.endpoints.compactMap(\.hostInterface?.description))
+    var bridges: [Int32: (NetworkRecord, String)] = [:]
     for network in survey.networks where !network.adoptsBridge {
-      if let link = survey.links[network.bridge.description] { bridges[link.index] = network }
+      guard let name = network.bridge?.description, let link = survey.links[name] else { continue }
+      bridges[link.index] = (network, name)
     }
     return survey.steady.values.sorted { $0.name < $1.name }.compactMap { link in
       guard link.kind == "veth", Self.isPortName(link.name), !known.contains(link.name),
-        let network = link.master.flatMap({ bridges[$0] })
+        let (network, bridge) = link.master.flatMap({ bridges[$0] })
       else { return nil }
-      return (link, network)
+      return (link, network, bridge)
     }
   }
 
@@ -166,7 +116,9 @@ extension Engine {
     // One that another process holds open without a path has its links while that process lives.
     let isHeldElsewhere =
       sandbox.namespacePath == nil && namespaces.withLock { $0[sandbox.sandboxID] } == nil
-    if isHeldElsewhere, !own.isEmpty, own.allSatisfy({ survey.links["\($0.hostInterface)"] != nil }) { return [] }
+    let ports = own.compactMap(\.hostInterface?.description)
+    // Of one that has none on the host nothing is seen from here.
+    if isHeldElsewhere, !own.isEmpty, ports.allSatisfy({ survey.links[$0] != nil }) { return [] }
     let namespace: NetworkNamespace
     do throws(NetworkError) {
       if !looksInside, namespaces.withLock({ $0[sandbox.sandboxID] }) != nil { return [] }
@@ -181,28 +133,31 @@ extension Engine {
     }
     guard looksInside, !sandbox.isSharer else { return [] }
     var list: [Difference] = []
-    for (endpoint, what) in try missing(inside: namespace, own) {
+    for (endpoint, kind, what) in try missing(inside: namespace, own) {
       list.append(
         Difference(
-          .containerSettings, network: endpoint.networkName, container: sandbox.container,
+          kind, network: endpoint.networkName, container: sandbox.container,
           "\(endpoint.interface) of \"\(sandbox.container)\" \(what)"))
     }
     return list
   }
 
-  /// What the interfaces in a container lack; those that are not there at all are the veth pairs' difference.
+  /// What the interfaces in a container lack; a veth pair that is not there at all is the host's difference.
   func missing(
     inside namespace: NetworkNamespace, _ endpoints: [Endpoint]
-  ) throws(NetworkError) -> [(Endpoint, String)] {
+  ) throws(NetworkError) -> [(Endpoint, Difference.Kind, String)] {
     let links = try namespace.links.list()
     let addresses = try namespace.addresses.list()
-    var list: [(Endpoint, String)] = []
+    var list: [(Endpoint, Difference.Kind, String)] = []
     for endpoint in endpoints {
-      guard let link = links.first(where: { $0.name == endpoint.interface.description }) else { continue }
-      if !link.flags.contains(.up) { list.append((endpoint, "is down")) }
+      guard let link = links.first(where: { $0.name == endpoint.interface.description }) else {
+        if endpoint.hostInterface == nil { list.append((endpoint, .linkMissing, "is gone")) }
+        continue
+      }
+      if !link.flags.contains(.up) { list.append((endpoint, .containerSettings, "is down")) }
       for address in endpoint.addresses
       where !addresses.contains(where: { $0.link == link.index && $0.address == address }) {
-        list.append((endpoint, "does not have the address \(address)"))
+        list.append((endpoint, .containerSettings, "does not have the address \(address)"))
       }
     }
     return list

@@ -81,9 +81,9 @@ struct FirewallElements {
     for (set, elements) in other.list { for element in elements { add(element, to: set) } }
   }
 
-  /// What a network is in the firewall.
+  /// What a network is in the firewall: nothing for one without a bridge.
   init(_ network: NetworkRecord) {
-    let bridge = NftValue.interface(network.bridge)
+    guard let bridge = network.bridge.map({ NftValue.interface($0) }) else { return }
     let policy = network.policy
     add(NftElement(bridge), to: FirewallSets.bridges)
     if policy.allowsContainerTraffic {
@@ -107,10 +107,11 @@ struct FirewallElements {
 
   /// What an endpoint is in the firewall, its published ports included.
   init(_ endpoint: Endpoint, on network: NetworkRecord) {
+    guard let bridge = network.bridge else { return }
     for own in endpoint.addresses {
       let family = own.family
       let address = NftValue.address(own.address)
-      add(NftElement(.concatenation(address, .interface(network.bridge))), to: FirewallSets.endpoints.of(family))
+      add(NftElement(.concatenation(address, .interface(bridge))), to: FirewallSets.endpoints.of(family))
       let isRouted = network.policy.gatewayMode(family) == .routed
       for port in endpoint.ports where port.hostAddress == nil || port.hostAddress?.family == family {
         let transport = NftValue.number(port.transport.number)

@@ -4,13 +4,15 @@ public struct Difference: Hashable, Sendable, CustomStringConvertible {
   public enum Kind: String, Hashable, Sendable, Codable, CaseIterable {
     /// A network's bridge is gone.
     case bridgeMissing
+    /// The link of the host that a network's endpoints are made on is gone.
+    case parentMissing
     /// A bridge is down, or does not have an address that it should.
     case bridgeSettings
     /// Forwarding that a network needs is off.
     case forwarding
     /// Our firewall table is gone, or rules or elements of it are missing or strange.
     case rules
-    /// An endpoint's veth pair is gone.
+    /// An endpoint's veth pair or macvlan is gone.
     case linkMissing
     /// A veth is no port of its bridge, or down.
     case portSettings
@@ -47,10 +49,11 @@ public struct Difference: Hashable, Sendable, CustomStringConvertible {
   public var remedy: String {
     switch kind {
     case .bridgeMissing: "make the bridge again, and put its ports back"
+    case .parentMissing: "nothing: it is not ours; bring it back, and reconcile"
     case .bridgeSettings: "set it up again"
     case .forwarding: "switch it on again"
     case .rules: "put the whole table back, in one transaction"
-    case .linkMissing: "make the pair again, with the same addresses"
+    case .linkMissing: "make it again, with the same addresses"
     case .portSettings: "put it back on its bridge, and up"
     case .containerSettings: "add it again"
     case .namespaceGone: "release its addresses and ports, and forget it"

@@ -1,6 +1,6 @@
 public import NetworkPrimitives
 
-/// The options of the bridge driver as Docker's `--opt` takes them, `NAME=VALUE`.
+/// The options of the drivers as Docker's `--opt` takes them, `NAME=VALUE`.
 extension NetworkOptions {
   /// Docker's names of the options that there are, each with its short name.
   public static let driverOptionNames: [(name: String, short: String)] = DriverOption.allCases.map {
@@ -26,6 +26,8 @@ extension NetworkOptions {
       case .hostBinding: policy.hostBindingAddress = try Self.bindingAddress(value)
       case .gatewayModeIPv4: policy.gatewayModeIPv4 = try Self.gatewayMode(value)
       case .gatewayModeIPv6: policy.gatewayModeIPv6 = try Self.gatewayMode(value)
+      case .parent: parent = try InterfaceName(value)
+      case .macvlanMode: macvlanMode = try Self.macvlanMode(value)
       case .mtu: mtu = try Self.mtu(value)
       case .interfacePrefix: interfacePrefix = value
       }
@@ -60,6 +62,14 @@ extension NetworkOptions {
     return mode
   }
 
+  private static func macvlanMode(_ text: String) throws(NetworkError) -> MacvlanMode {
+    guard let mode = MacvlanMode.allCases.first(where: { "\($0)" == text }) else {
+      let known = MacvlanMode.allCases.map { "\($0)" }.joined(separator: ", ")
+      throw .invalid("", "\(quoted(text)) is no mode of a macvlan; there are: \(known)")
+    }
+    return mode
+  }
+
   private static func mtu(_ text: String) throws(NetworkError) -> UInt32 {
     guard let mtu = decimal(text.utf8, atMost: 65_535) else {
       throw .invalid("", "\(quoted(text)) is not a number of bytes up to 65535, as in 1500")
@@ -75,6 +85,8 @@ extension NetworkOptions {
     case hostBinding = "com.docker.network.bridge.host_binding_ipv4"
     case gatewayModeIPv4 = "com.docker.network.bridge.gateway_mode_ipv4"
     case gatewayModeIPv6 = "com.docker.network.bridge.gateway_mode_ipv6"
+    case parent = "parent"
+    case macvlanMode = "macvlan_mode"
     case mtu = "com.docker.network.driver.mtu"
     case interfacePrefix = "com.docker.network.container_iface_prefix"
 
@@ -86,6 +98,8 @@ extension NetworkOptions {
       case .hostBinding: "host-binding"
       case .gatewayModeIPv4: "gateway-mode-ipv4"
       case .gatewayModeIPv6: "gateway-mode-ipv6"
+      case .parent: "parent"
+      case .macvlanMode: "macvlan-mode"
       case .mtu: "mtu"
       case .interfacePrefix: "interface-prefix"
       }

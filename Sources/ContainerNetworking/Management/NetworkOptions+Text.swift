@@ -5,13 +5,13 @@ extension NetworkOptions {
   /// What is said of a network at a prompt or in a file, nothing of it read yet; the parts as `docker network create`
   /// takes them.
   public struct Text: Hashable, Sendable {
-    /// The driver: `bridge`.
+    /// The driver: `bridge`, `macvlan`.
     public var driver = NetworkDriver.bridge.rawValue
     /// Subnets: `192.168.50.0/24`; `0.0.0.0/24` for any of that size.
     public var subnets: [String] = []
     /// Where dynamic addresses come from: `192.168.50.128/25`.
     public var ipRanges: [String] = []
-    /// The bridge's addresses.
+    /// The bridge's addresses, or the outside routers' of a macvlan.
     public var gateways: [String] = []
     /// Addresses that no container is given: `printer=192.168.50.9`.
     public var auxiliaryAddresses: [String] = []

@@ -1,3 +1,4 @@
+public import Netlink
 public import NetworkPrimitives
 
 /// How far something recorded has come. What is not ``ready`` is finished or undone by whoever opens the store after its
@@ -23,10 +24,14 @@ public struct NetworkRecord: Hashable, Sendable, Codable {
   public var created: Timestamp
   /// What its endpoints are made of.
   public var driver: NetworkDriver
-  /// The bridge on the host.
-  public var bridge: InterfaceName
+  /// The bridge on the host; nil for a driver that has none.
+  public var bridge: InterfaceName?
   /// How the bridge was that was there before, and is not deleted with the network; nil for one of the network's own.
   public var adopted: AdoptedBridge?
+  /// The link of the host that its endpoints are made on, and that is never changed; nil for a driver that has none.
+  public var parent: InterfaceName?
+  /// Whom its endpoints reach on the parent; nil unless they are macvlans.
+  public var macvlanMode: MacvlanMode?
   /// One subnet of a family at the most, IPv4 first, with its gateway.
   public var subnets: [SubnetRecord]
   /// Nothing passes in or out; the containers reach each other and the gateway.
@@ -50,7 +55,8 @@ public struct NetworkRecord: Hashable, Sendable, Codable {
   public var subnet: Subnet { subnets[0].subnet }
   /// Where dynamic addresses of the first family come from; nil for all of ``subnet``.
   public var ipRange: Subnet? { subnets[0].ipRange }
-  /// The bridge's address, of the first family; the subnet's first address where the bridge has none.
+  /// The next hop of the containers' default route, of the first family: the bridge's address, or an outside router's;
+  /// the subnet's first address where there is none.
   public var gateway: IPAddress { subnets[0].gateway ?? subnet.first }
   /// The families that its endpoints have addresses of.
   public var families: [AddressFamily] { subnets.map(\.subnet.family) }
@@ -111,8 +117,8 @@ public struct Endpoint: Hashable, Sendable, Codable {
   public var sandboxID: String
   /// The interface in the container: `eth0`.
   public var interface: InterfaceName
-  /// The bridge's port on the host.
-  public var hostInterface: InterfaceName
+  /// The bridge's port on the host; nil for a driver without a bridge.
+  public var hostInterface: InterfaceName?
   /// Hardware address in the container.
   public var macAddress: MACAddress
   /// Addresses and prefixes in the container, IPv4 first; there is one.

@@ -43,13 +43,15 @@ extension SimulatedState {
       }
       if kind == "macvlan" {
         guard let parent = try message.integer(Int(IFLA_LINK)) else { throw refusal(.invalidArgument) }
-        guard let mtu = namespaces[namespace]?.links[parent]?.mtu else { throw refusal(.noDevice) }
+        guard let below = namespaces[namespace]?.links[parent] else { throw refusal(.noDevice) }
         let reference = LinkReference(namespace: namespace, index: parent)
         let mode: UInt32 = try data?[type: Int(IFLA_MACVLAN_MODE)]?.integer() ?? 2
         try check(mode: mode, on: reference)
         namespaces[place]?.links[made.index]?.peer = reference
         namespaces[place]?.links[made.index]?.mode = mode
-        if message.attributes[type: Int(IFLA_MTU)] == nil { namespaces[place]?.links[made.index]?.mtu = mtu }
+        if message.attributes[type: Int(IFLA_MTU)] == nil { namespaces[place]?.links[made.index]?.mtu = below.mtu }
+        // MACVLAN_MODE_PASSTHRU: eth_hw_addr_inherit in macvlan_common_newlink.
+        if mode == 8 { namespaces[place]?.links[made.index]?.macAddress = below.macAddress }
       }
       try configure(made, message)
       return made

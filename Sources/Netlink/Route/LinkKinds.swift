@@ -2,7 +2,7 @@ import CContainerNetworking
 public import NetworkPrimitives
 
 /// Whom a macvlan reaches among those on the same parent (`MACVLAN_MODE_*` in `linux/if_link.h`).
-public enum MacvlanMode: UInt32, Hashable, Sendable, CaseIterable {
+public enum MacvlanMode: UInt32, Hashable, Sendable, Codable, CaseIterable {
   /// None of them.
   case `private` = 1
   /// Them by way of the switch that the parent is wired to, if that sends frames back.

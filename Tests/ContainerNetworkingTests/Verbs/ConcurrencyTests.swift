@@ -109,7 +109,7 @@ import Testing
       try await controller.createNetwork("net\(index)", options: try NetworkOptions(["10.9\(index).0.0/24"]))
     }
     let slow = try await controller.attach("slow", to: .network("net0"))
-    kernel.closeGate(forDeletionOf: "\(slow.endpoints[0].hostInterface)")
+    kernel.closeGate(forDeletionOf: "\(try #require(slow.endpoints[0].hostInterface))")
     async let detached: Void = controller.detach("slow")
     await kernel.requestAtGate()
     // Nothing below waits for the gate, which is closed until all of it is done.
@@ -135,7 +135,7 @@ import Testing
     let kernel = GatedKernel()
     let controller = try await NetworkController(host: NetworkNamespace(world.host.handle, of: kernel))
     let net = try await controller.createNetwork("net", options: try NetworkOptions(["10.90.0.0/24"]))
-    kernel.closeGate(forDeletionOf: "\(net.bridge)")
+    kernel.closeGate(forDeletionOf: "\(try #require(net.bridge))")
     async let report = controller.prune()
     await kernel.requestAtGate()
     let refused = await refusal { try await controller.prune() }

@@ -27,7 +27,7 @@ import Testing
     #expect(DefaultPools.ofThisMachine().pools.contains { $0.block.contains(block) })
     let gateways = network.subnets.compactMap(\.gateway)
     #expect(gateways == network.subnets.compactMap { $0.subnet.first.advanced(by: 1) })
-    let bridge = "\(network.bridge)"
+    let bridge = "\(try #require(network.bridge))"
     // Those of the gateways, the one that neighbours are asked from, and no others: none that the kernel made.
     let expected = zip(gateways, network.subnets).map { "\($0)/\($1.subnet.prefixLength)" }
     #expect(try world.host.addresses(of: bridge).sorted() == expected.sorted())
@@ -44,7 +44,8 @@ import Testing
     #expect(try web.namespace.addresses(of: "eth0") == endpoint.addresses.map(\.description))
     #expect(
       try web.namespace.addresses(of: "eth0", isLinkLocal: true) == ["\(endpoint.macAddress.linkLocalAddress)/64"])
-    #expect(try world.host.addresses.list(link: world.host.links.get("\(endpoint.hostInterface)").index) == [])
+    #expect(
+      try world.host.addresses.list(link: world.host.links.get("\(try #require(endpoint.hostInterface))").index) == [])
     #expect(try web.namespace.defaultRoutes() == gateways.map { "via \($0) dev eth0" }.sorted())
     try await removeAll()
   }
@@ -108,10 +109,10 @@ import Testing
     let four = try await controller.createNetwork("four", options: try NetworkOptions(["10.40.0.0/24"]))
     #expect(four.families == [.ipv4])
     #expect(try world.host.sysctl("net/ipv6/conf/eth0/force_forwarding") == "0")
-    #expect(try world.host.sysctl("net/ipv6/conf/\(four.bridge)/accept_ra") == "0")
+    #expect(try world.host.sysctl("net/ipv6/conf/\(try #require(four.bridge))/accept_ra") == "0")
     let six = try await controller.createNetwork("six", options: try NetworkOptions(["fd00:40::/64"]))
     #expect(six.families == [.ipv6])
-    let mac = try world.host.links.get("\(six.bridge)").macAddress
+    let mac = try world.host.links.get("\(try #require(six.bridge))").macAddress
     let web = try await controller.attach(
       "web", to: .network("six"), options: AttachOptions(ports: [PortMapping("8080:80")]))
     let other = try await controller.attach("other", to: .network("four"))
@@ -120,12 +121,12 @@ import Testing
     #expect(!own.isMulticast)
     #expect(!own.description.hasPrefix("02:42:"))
     #expect(try web.namespace.links.get("eth0").macAddress == own)
-    #expect(try world.host.links.get("\(six.bridge)").macAddress == mac)
+    #expect(try world.host.links.get("\(try #require(six.bridge))").macAddress == mac)
     #expect(try web.namespace.addresses(of: "eth0") == ["fd00:40::2/64"])
     #expect(try web.namespace.defaultRoutes() == ["via fd00:40::1 dev eth0"])
     #expect(try other.namespace.addresses(of: "eth0") == ["10.40.0.2/24"])
     #expect(try other.namespace.addresses(of: "eth0", isLinkLocal: true) == [])
-    #expect(try world.host.addresses(of: "\(four.bridge)", isLinkLocal: true) == [])
+    #expect(try world.host.addresses(of: "\(try #require(four.bridge))", isLinkLocal: true) == [])
     #expect(try other.namespace.defaultRoutes() == ["via 10.40.0.1 dev eth0"])
     let server = try world.serve("hello", port: 80, in: web.namespace)
     defer { server.stop() }
@@ -154,7 +155,7 @@ import Testing
     #expect(try one.namespace.defaultRoutes() == [])
     #expect(try one.namespace.addresses(of: "eth0") == ["10.40.0.2/24", "fd00:40::2/64"])
     #expect(try world.host.sysctl("net/ipv6/conf/eth0/force_forwarding") == "0")
-    #expect(try world.host.sysctl("net/ipv6/conf/\(network.bridge)/force_forwarding") == "0")
+    #expect(try world.host.sysctl("net/ipv6/conf/\(try #require(network.bridge))/force_forwarding") == "0")
     let eth0 = try two.namespace.links.get("eth0").index
     for (family, gateway) in [(AddressFamily.ipv4, "10.40.0.1"), (.ipv6, "fd00:40::1")] {
       try two.namespace.routes.add(Route(to: .all(family), via: try IPAddress(gateway), link: eth0))

@@ -157,7 +157,7 @@ import Testing
     #expect(open?.code == .conflictingOptions)
     #expect(open?.description.contains("isolated") == true)
     let network = try await create(policy, isInternal: true)
-    #expect(try world.host.addresses(of: "\(network.bridge)") == [])
+    #expect(try world.host.addresses(of: "\(try #require(network.bridge))") == [])
     let one = try await controller.attach("one", to: .network("net"))
     try await controller.attach("two", to: .network("net"))
     #expect(try one.namespace.defaultRoutes() == [])
@@ -251,7 +251,7 @@ import Testing
     #expect(try world.host.links.get("br-mine").mtu == 1400)
     let web = try await controller.attach("web", to: .network("net"))
     #expect(try web.namespace.links.get("wan0").mtu == 1400)
-    #expect(try world.host.links.get("\(web.endpoints[0].hostInterface)").mtu == 1400)
+    #expect(try world.host.links.get("\(try #require(web.endpoints[0].hostInterface))").mtu == 1400)
     try await removeAll()
   }
 }

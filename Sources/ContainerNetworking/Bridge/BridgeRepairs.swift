@@ -1,0 +1,82 @@
+import Netlink
+import NetworkPrimitives
+
+/// Whether bridges and veth pairs are as the records say.
+extension BridgeDriver {
+  func owns(_ network: NetworkRecord) -> Bool {
+    guard network.phase == .creating, !network.adoptsBridge, let bridge = network.bridge,
+      let link = try? host.links.get("\(bridge)"),
+      let gateway = network.subnets.lazy.compactMap({ $0.gateway?.v4 }).first
+    else { return true }
+    return link.kind == "bridge" && link.macAddress == MACAddress(ipv4: gateway)
+  }
+
+  func differences(of network: NetworkRecord, _ survey: Survey) throws(NetworkError) -> [Difference] {
+    let name = try network.requireBridge().description
+    guard let link = survey.links[name], link.kind == "bridge" else {
+      return [
+        Difference(.bridgeMissing, network: network.name, "the bridge \(name) of network \"\(network.name)\" is gone")
+      ]
+    }
+    var list: [Difference] = []
+    let differ = { (what: String) in
+      list.append(
+        Difference(.bridgeSettings, network: network.name, "the bridge \(name) of network \"\(network.name)\" \(what)"))
+    }
+    if !link.flags.contains(.up) { differ("is down") }
+    for address in try addresses(of: network)
+    where !survey.addresses.contains(where: { $0.link == link.index && $0.address == address }) {
+      differ("does not have the address \(address)")
+    }
+    if !network.isInternal {
+      if network.families.contains(.ipv4), (try? host.sysctl("net/ipv4/conf/\(name)/forwarding")) == "0" {
+        differ("does not forward IPv4")
+      }
+      if network.families.contains(.ipv6), (try? host.sysctl("net/ipv6/conf/\(name)/force_forwarding")) == "0" {
+        differ("does not forward IPv6")
+      }
+    }
+    return list
+  }
+
+  func differences(of endpoint: Endpoint, on network: NetworkRecord, _ survey: Survey) -> [Difference] {
+    guard let bridgeName = network.bridge, let name = endpoint.hostInterface else { return [] }
+    let what = "\(name) of \"\(endpoint.container)\" on \"\(network.name)\""
+    guard let link = survey.links[name.description] else {
+      return [
+        Difference(
+          .linkMissing, network: network.name, container: endpoint.container, "the veth pair \(what) is gone")
+      ]
+    }
+    let bridge = survey.links[bridgeName.description]
+    var list: [Difference] = []
+    if bridge == nil || link.master != bridge?.index {
+      list.append(
+        Difference(
+          .portSettings, network: network.name, container: endpoint.container,
+          "the veth \(what) is no port of \(bridgeName)"))
+    }
+    if !link.flags.contains(.up) {
+      list.append(
+        Difference(
+          .portSettings, network: network.name, container: endpoint.container, "the veth \(what) is down"))
+    }
+    return list
+  }
+
+  func repair(_ network: NetworkRecord, _ survey: Survey) throws(NetworkError) {
+    if survey.links[try network.requireBridge().description] == nil {
+      do throws(NetworkError) { try makeBridge(network) } catch {
+        // Another repairs it too.
+        if error.code != .alreadyExists { throw error }
+      }
+    }
+    try configure(network)
+  }
+
+  func isPlugged(
+    _ endpoint: Endpoint, in namespace: NetworkNamespace, _ survey: Survey
+  ) throws(NetworkError) -> Bool {
+    survey.links[try endpoint.requirePort().description] != nil
+  }
+}

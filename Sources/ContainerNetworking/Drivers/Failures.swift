@@ -1,0 +1,44 @@
+import Netlink
+import NetworkPrimitives
+
+/// One step of a teardown that goes on whatever happens: the failure, unless the thing was gone already.
+func attempt(_ step: () throws(NetworkError) -> Void) -> [NetworkError] {
+  do throws(NetworkError) {
+    try step()
+    return []
+  } catch { return error.code == .notFound ? [] : [error] }
+}
+
+extension NetworkError {
+  private static let leftoversOperation = "take back"
+
+  /// What could not be taken back after this failure.
+  var leftovers: [NetworkError] {
+    causes.last?.operation == Self.leftoversOperation ? causes[causes.count - 1].causes : []
+  }
+
+  /// This failure alone.
+  var withoutLeftovers: NetworkError {
+    var error = self
+    if !leftovers.isEmpty { error.causes.removeLast() }
+    return error
+  }
+
+  /// This failure, and what could not be taken back after it.
+  func with(leftovers: [NetworkError]) -> NetworkError {
+    guard !leftovers.isEmpty else { return self }
+    var error = self
+    error.causes.append(
+      NetworkError(leftovers[0].code, operation: Self.leftoversOperation, causes: leftovers))
+    return error
+  }
+}
+
+extension NetworkNamespace {
+  /// Sends requests to this namespace's kernel at once, and throws the first refusal.
+  func perform(_ requests: [NetlinkRequest]) throws(NetworkError) {
+    for outcome in try connection(.route).perform(requests) {
+      if let error = outcome.error { throw error }
+    }
+  }
+}

@@ -1,0 +1,106 @@
+import Netlink
+import NetworkPrimitives
+
+/// Which driver a network has, and what all drivers are asked for in the same way.
+extension Engine {
+  func driver(of network: NetworkRecord) -> any Driver { driver(network.driver) ?? bridges }
+
+  private func driver(_ driver: NetworkDriver) -> (any Driver)? {
+    switch driver {
+    case .bridge: bridges
+    case .macvlan: macvlans
+    case .ipvlan, .overlay: nil
+    }
+  }
+
+  /// What the driver has to say to a network's options; see ``Driver/validate(_:_:)``.
+  func validate(_ options: inout NetworkOptions, _ operation: String) throws(NetworkError) -> [NetworkError] {
+    if let driver = driver(options.driver) { return try driver.validate(&options, operation) }
+    let reason =
+      options.driver == .overlay
+      ? "there is no overlay driver: a network is on one host; for one that spans hosts, use macvlan on a common wire"
+      : try reasonAgainstIpvlan()
+    return [NetworkError(.unsupported, operation: operation, reason: reason)]
+  }
+
+  /// Asks the kernel for an ipvlan, in a namespace that goes away with it.
+  private func reasonAgainstIpvlan() throws(NetworkError) -> String {
+    let scratch = try NetworkNamespace.create(on: host.kernel)
+    let parent = try scratch.links.createVeth(
+      VethEnd(try InterfaceName("probe0")), peer: VethEnd(try InterfaceName("probe1")))
+    do throws(NetworkError) {
+      try scratch.links.createIpvlan(VethEnd(try InterfaceName("probe2")), parent: parent.index)
+    } catch {
+      guard error.code == .unsupported else { throw error }
+      return "there is no ipvlan driver: \(error.reason); or use the driver macvlan"
+    }
+    return "there is no ipvlan driver, though this kernel has ipvlan links; use the driver macvlan"
+  }
+
+  /// Takes an endpoint away; its network's driver is told how to open the namespace of its container.
+  ///
+  /// - Parameter sandbox: The container; nil where it is not known any more.
+  func disconnect(
+    _ endpoint: Endpoint, from network: NetworkRecord, of sandbox: SandboxRecord?
+  ) -> [NetworkError] {
+    driver(of: network).disconnect(endpoint, from: network) { () throws(NetworkError) in
+      guard let sandbox else { return nil }
+      do throws(NetworkError) { return try namespace(of: sandbox) } catch {
+        guard error.code == .closed else { throw error }
+        return nil
+      }
+    }
+  }
+
+  /// Takes an endpoint away whose container's namespace is open.
+  func disconnect(
+    _ endpoint: Endpoint, from network: NetworkRecord, in namespace: NetworkNamespace
+  ) -> [NetworkError] {
+    driver(of: network).disconnect(endpoint, from: network) { () throws(NetworkError) in namespace }
+  }
+
+  /// The hardware address that a new endpoint has because every one of its network has it; nil if it has one of its own.
+  ///
+  /// - Throws: `.conflictingOptions` where another is asked for; `.inUse` while somebody has it.
+  func sharedMACAddress(
+    _ request: EndpointRequest, _ network: NetworkRecord, _ operation: String, _ state: EngineState
+  ) throws(NetworkError) -> MACAddress? {
+    guard let address = try driver(of: network).macAddress(on: network) else { return nil }
+    if let wanted = request.options.macAddress, wanted != address {
+      throw NetworkError(
+        .conflictingOptions, operation: operation,
+        reason: "the MAC address \(wanted) cannot be had: on network \"\(network.name)\" it is the parent's, \(address)"
+      )
+    }
+    if let other = state.endpoints(ofNetwork: network.id).first(where: { $0.phase != .stopped }) {
+      throw NetworkError(
+        .inUse, operation: operation,
+        reason: "network \"\(network.name)\" is in passthru mode, for one container, which is \"\(other.container)\"; "
+          + "detach that first")
+    }
+    return address
+  }
+}
+
+extension NetworkRecord {
+  /// Whether its packets pass the host, which then has our table and forwards.
+  var passesHost: Bool { driver == .bridge }
+
+  /// - Throws: `.damagedRecord` for one without a bridge.
+  func requireBridge() throws(NetworkError) -> InterfaceName {
+    if let bridge { return bridge }
+    throw NetworkError(
+      .damagedRecord, operation: "look for the bridge of network \"\(name)\"",
+      reason: "its record names none; remove the network and make it again")
+  }
+}
+
+extension Endpoint {
+  /// - Throws: `.damagedRecord` for one without a port on the host.
+  func requirePort() throws(NetworkError) -> InterfaceName {
+    if let hostInterface { return hostInterface }
+    throw NetworkError(
+      .damagedRecord, operation: "look for the port of \"\(container)\" on \"\(networkName)\"",
+      reason: "its record names none; detach the container and attach it again")
+  }
+}
