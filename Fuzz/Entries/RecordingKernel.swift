@@ -42,6 +42,12 @@ final class RecordingKernel: Kernel {
     try kernel.writeSysctl(name, to: value, in: namespace)
   }
 
+  func heldPorts(
+    among bindings: [PortBinding], in namespace: NamespaceHandle
+  ) throws(NetworkError) -> [PortBinding] {
+    try kernel.heldPorts(among: bindings, in: namespace)
+  }
+
   func spawn(_ command: Command, in namespace: NamespaceHandle) throws(NetworkError) -> ChildProcess {
     try kernel.spawn(command, in: namespace)
   }

@@ -53,7 +53,8 @@ struct Faults {
 }
 
 extension SimulatedKernel {
-  /// How many requests it has had: netlink messages, and calls that change namespaces or sysctls.
+  /// How many requests it has had: netlink messages, calls that change namespaces or sysctls, and
+  /// looks for held ports.
   public var requestCount: Int { state.withLock { $0.faults.requests } }
 
   /// Refuses the next `times` netlink messages of a type, one of ``RequestType`` or any other of the kernel's.
@@ -61,7 +62,8 @@ extension SimulatedKernel {
     state.withLock { $0.faults.add(errno, message: message, times: times) }
   }
 
-  /// Refuses the next `times` calls of `unshare` (a new namespace), `mount` (a pin), `umount` or `sysctl` (a write).
+  /// Refuses the next `times` calls of `unshare` (a new namespace), `mount` (a pin), `umount`, `sysctl` (a write) or
+  /// `bind` (a look for held ports).
   public func inject(_ errno: Errno, onCall call: String, times: Int = 1) {
     state.withLock { $0.faults.add(errno, name: call, times: times) }
   }

@@ -121,6 +121,8 @@ struct SimulatedNamespace {
   var changes: [SimulatedReply] = []
   var nextHandle: UInt64 = 1
   var sysctls: [String: String] = [:]
+  /// What sockets of programs, of which there are none, are bound to.
+  var heldPorts: Set<PortBinding> = []
   private var lastIndex: Int32 = 1
   private var identifiers: [UInt64: Int32] = [:]
 

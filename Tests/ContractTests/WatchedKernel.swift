@@ -50,6 +50,11 @@ final class WatchedKernel: Kernel {
   func writeSysctl(_ name: String, to value: String, in namespace: NamespaceHandle) throws(NetworkError) {
     try kernel.writeSysctl(name, to: value, in: namespace)
   }
+  func heldPorts(
+    among bindings: [PortBinding], in namespace: NamespaceHandle
+  ) throws(NetworkError) -> [PortBinding] {
+    try kernel.heldPorts(among: bindings, in: namespace)
+  }
   func spawn(_ command: Command, in namespace: NamespaceHandle) throws(NetworkError) -> ChildProcess {
     try kernel.spawn(command, in: namespace)
   }

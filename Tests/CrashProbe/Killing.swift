@@ -87,6 +87,11 @@ final class KillingKernel: Kernel {
     try real.writeSysctl(name, to: value, in: namespace)
     countdown.step()
   }
+  func heldPorts(
+    among bindings: [PortBinding], in namespace: NamespaceHandle
+  ) throws(NetworkError) -> [PortBinding] {
+    try real.heldPorts(among: bindings, in: namespace)
+  }
   func spawn(_ command: Command, in namespace: NamespaceHandle) throws(NetworkError) -> ChildProcess {
     try real.spawn(command, in: namespace)
   }

@@ -55,6 +55,18 @@ int cn_namespace_spawn(int namespace_fd, const cn_program *program, const char *
 // Runs `body` on a thread of its own inside the namespace and joins it.
 int cn_namespace_run(int namespace_fd, void (*body)(void *_Nullable), void *_Nullable context);
 
+// A port to try, and what became of it.
+typedef struct {
+  uint8_t address[16]; // network order; IPv4 in the first four bytes
+  uint16_t port;
+  uint8_t is_ipv6;
+  uint8_t protocol; // IPPROTO_TCP, IPPROTO_UDP, IPPROTO_SCTP
+  int result;       // 0 when the port could be bound, else -errno
+} cn_port;
+
+// Binds each port inside the namespace, and lets it go at once (ports.c). One visit for all.
+int cn_namespace_try_ports(int namespace_fd, cn_port *ports, size_t count);
+
 // Bind-mounts the namespace at `path`, so that it outlives every descriptor. `directory` is made a shared mount first,
 // as ip-netns(8) does, when `share` is not 0.
 int cn_namespace_pin(int namespace_fd, const char *path, const char *directory, int share);

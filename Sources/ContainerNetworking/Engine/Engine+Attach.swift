@@ -46,10 +46,13 @@ extension Engine {
       case .host, .container: nil
       case .none, .bridge, .network: namespace == nil ? try NetworkNamespace.create(on: host.kernel) : nil
       }
-    let planned = try transaction { (transaction) throws(NetworkError) in
+    var planned = try transaction { (transaction) throws(NetworkError) in
       try plan(request, mode, given: namespace, made: made, operation, &transaction)
     }
     do throws(NetworkError) {
+      if let endpoint = planned.endpoint, let network = planned.network {
+        planned.endpoint = try settlePorts(of: endpoint, on: network, request)
+      }
       return try make(planned, given: namespace, made: made)
     } catch {
       throw undone(operation, error, leftovers: abandon(planned, error.leftovers))

@@ -1,3 +1,4 @@
+import Netlink
 import NetworkPrimitives
 
 /// The ports that the host gives out by itself, but for those that it reserves (`ip_local_port_range` and
@@ -29,14 +30,22 @@ struct PortTable {
   /// Picks a host port for each container port: explicit ones first, then those of a range, then ephemeral ones; within
   /// each by container port, then protocol. Nothing is taken yet; ``take(_:for:)`` does.
   ///
+  /// - Parameters:
+  ///   - held: What other processes of the host hold.
+  ///   - previous: What was picked before that was known, and taken: it stays where it can.
   /// - Throws: `.inUse`, naming the owner; `.exhausted`.
   func pick(
-    _ mappings: [PortMapping], for owner: String, bindingAddress: IPAddress?, ephemeral: EphemeralPorts
+    _ mappings: [PortMapping], for owner: String, bindingAddress: IPAddress?, ephemeral: EphemeralPorts,
+    avoiding held: Set<PortBinding> = [], inPlaceOf previous: [PublishedPort] = []
   ) throws(NetworkError) -> [PublishedPort] {
     var picked: [PublishedPort] = []
     var next = nextEphemeral
-    for wish in Self.wishes(mappings, bindingAddress) {
-      let port = try pick(wish, beside: picked, owner: owner, ephemeral: ephemeral, next: &next)
+    for (index, wish) in Self.wishes(mappings, bindingAddress).enumerated() {
+      if index < previous.count, !wish.isHeld(previous[index].hostPort, held) {
+        picked.append(previous[index])
+        continue
+      }
+      let port = try pick(wish, beside: picked, owner: owner, ephemeral: ephemeral, held: held, next: &next)
       picked.append(
         PublishedPort(
           hostAddress: wish.address, hostPort: port, containerPort: wish.containerPort, transport: wish.transport,
@@ -75,6 +84,12 @@ struct PortTable {
       let kind = candidates.map { $0.count == 1 ? 0 : 1 } ?? 2
       return (kind, containerPort, transport.number)
     }
+
+    /// Whether another process holds the port on the wish's address, or on all of a family's for one without.
+    func isHeld(_ port: UInt16, _ held: Set<PortBinding>) -> Bool {
+      let addresses = address.map { [$0] } ?? AddressFamily.allCases.map { .any($0) }
+      return addresses.contains { held.contains(PortBinding($0, port, transport)) }
+    }
   }
 
   private static func wishes(_ mappings: [PortMapping], _ bindingAddress: IPAddress?) -> [Wish] {
@@ -94,22 +109,19 @@ struct PortTable {
   }
 
   private func pick(
-    _ wish: Wish, beside picked: [PublishedPort], owner: String, ephemeral: EphemeralPorts, next: inout UInt16?
+    _ wish: Wish, beside picked: [PublishedPort], owner: String, ephemeral: EphemeralPorts, held: Set<PortBinding>,
+    next: inout UInt16?
   ) throws(NetworkError) -> UInt16 {
-    let holder = { (port: UInt16) in self.holder(wish, port, picked, owner) }
+    let isFree = { (port: UInt16) in !wish.isHeld(port, held) && self.holder(wish, port, picked, owner) == nil }
     if let candidates = wish.candidates {
-      for port in candidates where holder(port) == nil { return port }
-      let other = holder(candidates.lowerBound) ?? ""
-      let wanted = candidates.count == 1 ? "port \(candidates.lowerBound)" : "every port of \(candidates)"
-      throw NetworkError(
-        .inUse, operation: "publish ports of \"\(owner)\"",
-        reason: "\(wanted)/\(wish.transport) of the host is published for \"\(other)\" already; choose another")
+      if let port = candidates.first(where: isFree) { return port }
+      throw refusal(of: wish, candidates, holder(wish, candidates.lowerBound, picked, owner), owner, held)
     }
     let range = ephemeral.range
     var port = next.flatMap { range.contains($0) ? $0 : nil } ?? range.lowerBound
     for _ in range {
       let following = port == range.upperBound ? range.lowerBound : port + 1
-      if ephemeral.contains(port), holder(port) == nil {
+      if ephemeral.contains(port), isFree(port) {
         next = following
         return port
       }
@@ -117,7 +129,28 @@ struct PortTable {
     }
     throw NetworkError(
       .exhausted, operation: "publish ports of \"\(owner)\"",
-      reason: "every ephemeral port, \(range), is published or reserved already; name a port outside that range")
+      reason: "every ephemeral port, \(range), is published, reserved or held by a process of the host already; "
+        + "name a port outside that range")
+  }
+
+  private func refusal(
+    of wish: Wish, _ candidates: ClosedRange<UInt16>, _ other: String?, _ owner: String, _ held: Set<PortBinding>
+  ) -> NetworkError {
+    let operation = "publish ports of \"\(owner)\""
+    let wanted = candidates.count == 1 ? "port \(candidates.lowerBound)" : "every port of \(candidates)"
+    guard candidates.contains(where: { wish.isHeld($0, held) }) else {
+      return NetworkError(
+        .inUse, operation: operation,
+        reason: "\(wanted)/\(wish.transport) of the host is published for \"\(other ?? "")\" already; choose another")
+    }
+    let place = wish.address.map { " at \($0)" } ?? ""
+    let remedy = "choose another, or end that process (ss -lntup on the host tells which)"
+    return NetworkError(
+      .inUse, operation: operation,
+      reason: candidates.count == 1
+        ? "\(wanted)/\(wish.transport) of the host\(place) is held by another process of the host; \(remedy)"
+        : "\(wanted)/\(wish.transport) of the host\(place) is published or held by another process of the host; "
+          + remedy)
   }
 
   /// Whose the port is: a wildcard stands in the way of every address, and every address in the way of a wildcard.

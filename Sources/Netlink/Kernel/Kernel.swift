@@ -35,6 +35,14 @@ public protocol Kernel: Sendable {
   /// Sets a sysctl of the namespace.
   func writeSysctl(_ name: String, to value: String, in namespace: NamespaceHandle) throws(NetworkError)
 
+  /// Those of the ports that cannot be bound in the namespace, because a socket there holds them: one of a program that
+  /// listens or, by UDP, is bound; connections that are over do not count.
+  ///
+  /// - Throws: `.notFound` (`EADDRNOTAVAIL`) for an address that the namespace does not have.
+  func heldPorts(
+    among bindings: [PortBinding], in namespace: NamespaceHandle
+  ) throws(NetworkError) -> [PortBinding]
+
   /// Starts a program in the namespace.
   func spawn(_ command: Command, in namespace: NamespaceHandle) throws(NetworkError) -> ChildProcess
 }

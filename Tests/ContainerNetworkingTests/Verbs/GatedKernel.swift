@@ -74,6 +74,11 @@ final class GatedKernel: Kernel {
   func writeSysctl(_ name: String, to value: String, in namespace: NamespaceHandle) throws(NetworkError) {
     try real.writeSysctl(name, to: value, in: namespace)
   }
+  func heldPorts(
+    among bindings: [PortBinding], in namespace: NamespaceHandle
+  ) throws(NetworkError) -> [PortBinding] {
+    try real.heldPorts(among: bindings, in: namespace)
+  }
   func spawn(_ command: Command, in namespace: NamespaceHandle) throws(NetworkError) -> ChildProcess {
     try real.spawn(command, in: namespace)
   }

@@ -1,0 +1,84 @@
+public import Netlink
+public import NetworkPrimitives
+import Synchronization
+import SystemPackage
+
+extension SimulatedKernel {
+  /// Has a program that is not there hold a port, until ``releasePort(_:_:at:in:)``.
+  ///
+  /// - Parameters:
+  ///   - address: What it is bound to; nil for all addresses of both families.
+  ///   - namespace: Where; the machine's own unless said.
+  public func holdPort(
+    _ port: UInt16, _ transport: TransportProtocol = .tcp, at address: IPAddress? = nil,
+    in namespace: NamespaceHandle? = nil
+  ) {
+    changeHeldPorts(in: namespace) { $0.formUnion(Self.bindings(port, transport, address)) }
+  }
+
+  /// Has it let go of the port.
+  public func releasePort(
+    _ port: UInt16, _ transport: TransportProtocol = .tcp, at address: IPAddress? = nil,
+    in namespace: NamespaceHandle? = nil
+  ) {
+    changeHeldPorts(in: namespace) { $0.subtract(Self.bindings(port, transport, address)) }
+  }
+
+  private static func bindings(
+    _ port: UInt16, _ transport: TransportProtocol, _ address: IPAddress?
+  ) -> [PortBinding] {
+    let addresses = address.map { [$0] } ?? AddressFamily.allCases.map { .any($0) }
+    return addresses.map { PortBinding($0, port, transport) }
+  }
+
+  private func changeHeldPorts(in namespace: NamespaceHandle?, _ change: (inout Set<PortBinding>) -> Void) {
+    let inode = namespace?.identity.inode ?? SimulatedState.initialNamespace
+    state.withLock { state in
+      guard var ports = state.namespaces[inode]?.heldPorts else { return }
+      change(&ports)
+      state.namespaces[inode]?.heldPorts = ports
+    }
+  }
+
+  /// Those that ``holdPort(_:_:at:in:)`` named, or one of whose addresses it did.
+  ///
+  /// - Throws: `.notFound` (`EADDRNOTAVAIL`) for an address that the namespace does not have.
+  public func heldPorts(
+    among bindings: [PortBinding], in namespace: NamespaceHandle
+  ) throws(NetworkError) -> [PortBinding] {
+    guard !bindings.isEmpty else { return [] }
+    return try state.withLock { (state) throws(NetworkError) in
+      let operation = "look for held ports"
+      if let errno = state.faults.next(name: "bind") { throw systemError(errno, "bind", operation) }
+      guard let content = state.namespaces[namespace.identity.inode] else {
+        throw systemError(.badFileDescriptor, "setns", operation)
+      }
+      for binding in bindings where !content.canBind(to: binding.address) {
+        throw binding.absentAddress(KernelReport(errno: .addressAbsent, request: "bind"))
+      }
+      return bindings.filter { wanted in content.heldPorts.contains { wanted.collides(with: $0) } }
+    }
+  }
+}
+
+extension SimulatedNamespace {
+  fileprivate func canBind(to address: IPAddress) -> Bool {
+    guard !address.isUnspecified, !address.isMulticast, !(address.family == .ipv6 && address.isLinkLocal) else {
+      return true
+    }
+    let setting = address.family == .ipv4 ? "net/ipv4/ip_nonlocal_bind" : "net/ipv6/ip_nonlocal_bind"
+    return sysctl(setting) == "1"
+      || links.values.contains { link in
+        link.addresses.contains { own in
+          own.bytes == address.bytes || address.family == .ipv4 && address.isLoopback && own.bytes.first == 127
+        }
+      }
+  }
+}
+
+extension PortBinding {
+  fileprivate func collides(with other: PortBinding) -> Bool {
+    port == other.port && transport == other.transport && address.family == other.address.family
+      && (address == other.address || address.isUnspecified || other.address.isUnspecified)
+  }
+}

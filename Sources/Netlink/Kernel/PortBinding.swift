@@ -1,0 +1,33 @@
+public import NetworkPrimitives
+
+/// What one socket at a time can be bound to: an address of the host, or all of a family's, with a port of a protocol.
+public struct PortBinding: Hashable, Sendable, CustomStringConvertible {
+  /// The address; 0.0.0.0 or `::` for all of its family. `::` is IPv6 alone (`IPV6_V6ONLY`).
+  public var address: IPAddress
+  /// The port.
+  public var port: UInt16
+  /// The protocol.
+  public var transport: TransportProtocol
+
+  /// Makes one.
+  public init(_ address: IPAddress, _ port: UInt16, _ transport: TransportProtocol) {
+    self.address = address
+    self.port = port
+    self.transport = transport
+  }
+
+  /// As in `0.0.0.0:8080/tcp` and `[::]:53/udp`.
+  public var description: String {
+    "\(address.family == .ipv6 ? "[\(address)]" : "\(address)"):\(port)/\(transport)"
+  }
+}
+
+extension PortBinding {
+  /// The error for an address that the host does not have; the simulated kernel's too.
+  package func absentAddress(_ report: KernelReport) -> NetworkError {
+    NetworkError(
+      .notFound, operation: "look whether \(self) is free",
+      reason: "no link of the host has the address \(address); give it to one first, or name an address that is there",
+      kernel: report)
+  }
+}
