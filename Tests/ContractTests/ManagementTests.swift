@@ -42,7 +42,7 @@ import Testing
 
   @Test func findsAndRepairsWhatSomebodyTookAway() async throws {
     #expect(try await controller.differences() == [])
-    let bridge = try await controller.network("net9").bridge
+    let bridge = try #require(try await controller.network("net9").bridge)
     let link = try controller.host.links.get("\(bridge)")
     try controller.host.links.delete(index: link.index)
     #expect(try await controller.differences().contains { $0.kind == .bridgeMissing })

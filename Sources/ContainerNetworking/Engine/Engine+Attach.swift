@@ -282,7 +282,8 @@ extension Engine {
         endpoints = transaction.state.endpoints(ofSandbox: record.sandboxID)
         for endpoint in endpoints {
           try checkIdle(
-            endpoint.phase, endpoint.owner, "the endpoint of \"\(container)\" on \"\(endpoint.networkName)\"", operation)
+            endpoint.phase, endpoint.owner, "the endpoint of \"\(container)\" on \"\(endpoint.networkName)\"", operation
+          )
         }
         for index in endpoints.indices where endpoints[index].phase != .stopped {
           endpoints[index].phase = .removing
