@@ -41,11 +41,13 @@ extension Engine {
       ephemeral: options.ports.isEmpty ? nil : try ephemeralPorts(),
       usedNames: try namespace.map { (given) throws(NetworkError) in try interfaceNames(in: given) } ?? [])
     // Before it is written down: what is recorded then tells its pin from another's. It goes with the process.
-    let made: NetworkNamespace? =
+    let made: NetworkNamespace?
+    do throws(NetworkError) {
       switch mode {
-      case .host, .container: nil
-      case .none, .bridge, .network: namespace == nil ? try NetworkNamespace.create(on: host.kernel) : nil
+      case .host, .container: made = nil
+      case .none, .bridge, .network: made = namespace == nil ? try NetworkNamespace.create(on: host.kernel) : nil
       }
+    } catch { throw undone(operation, error, leftovers: []) }
     var planned = try transaction { (transaction) throws(NetworkError) in
       try plan(request, mode, given: namespace, made: made, operation, &transaction)
     }

@@ -61,9 +61,14 @@ final class Healer: Sendable {
   private static func isOfInterest(_ change: NetworkChange) -> Bool {
     switch change {
     case .linkRemoved, .addressRemoved, .lost: true
-    case .linkChanged(let link): !link.flags.contains(.up) || link.kind == "veth" && link.master == nil
+    case .linkChanged(let link): takesAway(link)
     default: false
     }
+  }
+
+  /// Whether a link is as none of ours may be.
+  private static func takesAway(_ link: Link) -> Bool {
+    !link.flags.contains(.up) || link.kind == "veth" && link.master == nil
   }
 
   /// Whether a change may be one that a record does not know of.
@@ -75,7 +80,11 @@ final class Healer: Sendable {
       }) ?? true
     }
     switch change {
-    case .linkRemoved(let link), .linkChanged(let link): return isOurs(link)
+    case .linkRemoved(let link): return isOurs(link)
+    case .linkChanged(let link):
+      // Told while it was made: by now it is as it should be.
+      if let now = try? engine.host.links.get(link.index), !takesAway(now) { return false }
+      return isOurs(link)
     case .addressRemoved(let address):
       return
         (try? engine.look { state in

@@ -35,10 +35,17 @@ extension Engine {
       addresses: try host.addresses.list())
   }
 
-  /// Every difference between the records and the kernel.
+  /// Every difference between the records and the kernel that is there at two looks: what is only under way is not there,
+  /// or is another one, at the second.
   ///
   /// - Parameter looksInside: Whether containers' namespaces are looked into; that takes a socket for each.
   func differences(looksInside: Bool = true) throws(NetworkError) -> [Difference] {
+    let first = Set(try differencesAtOneLook(looksInside: looksInside))
+    guard !first.isEmpty else { return [] }
+    return try differencesAtOneLook(looksInside: looksInside).filter { first.contains($0) }
+  }
+
+  private func differencesAtOneLook(looksInside: Bool) throws(NetworkError) -> [Difference] {
     let survey = try survey()
     var list = unfinished(survey) + forwarding(survey)
     for network in survey.networks where network.phase == .ready {
