@@ -252,6 +252,10 @@ extension Engine {
         return false
       }
     }
+    if failures.count > leftovers.count {
+      failures += letGo(
+        containers: [planned.record.container], endpoints: planned.endpoint.map { [$0.id] } ?? [])
+    }
     // The donor may have gone meanwhile, and left its namespace to this one: with it goes all that is in there.
     guard isLeftAlone else { return failures }
     failures += attempt { () throws(NetworkError) in
@@ -310,7 +314,7 @@ extension Engine {
       }
     }
     guard failures.isEmpty else {
-      try letGo(containers: [container], endpoints: endpoints.map(\.id))
+      failures += letGo(containers: [container], endpoints: endpoints.map(\.id))
       throw failures.leftovers(operation)
     }
   }

@@ -108,7 +108,7 @@ extension Engine {
       }
     }
     guard failures.isEmpty else {
-      try letGo(endpoints: [endpoint.id])
+      failures += letGo(endpoints: [endpoint.id])
       throw failures.leftovers(operation)
     }
   }
@@ -117,19 +117,19 @@ extension Engine {
   private func abandon(
     _ planned: (endpoint: Endpoint, kept: [Endpoint]), _ leftovers: [NetworkError]
   ) -> [NetworkError] {
-    leftovers
-      + attempt { () throws(NetworkError) in
-        try transaction { (transaction) throws(NetworkError) in
-          guard leftovers.isEmpty else {
-            var record = planned.endpoint
-            record.phase = .removing
-            record.owner = ""
-            transaction.save(.endpoint(record))
-            return
-          }
-          try transaction.release(planned.endpoint, keeping: planned.kept)
+    let failures = attempt { () throws(NetworkError) in
+      try transaction { (transaction) throws(NetworkError) in
+        guard leftovers.isEmpty else {
+          var record = planned.endpoint
+          record.phase = .removing
+          record.owner = ""
+          transaction.save(.endpoint(record))
+          return
         }
+        try transaction.release(planned.endpoint, keeping: planned.kept)
       }
+    }
+    return leftovers + failures + (failures.isEmpty ? [] : letGo(endpoints: [planned.endpoint.id]))
   }
 
   private func checkConnectable(_ record: SandboxRecord, _ operation: String) throws(NetworkError) {

@@ -105,15 +105,15 @@ extension Engine {
       }
     }
     guard !failures.isEmpty else { return [] }
-    return failures
-      + attempt { () throws(NetworkError) in
-        try transaction(.power) { transaction in
-          var record = network
-          record.phase = .removing
-          record.owner = ""
-          transaction.save(.network(record))
-        }
+    let unwritten = attempt { () throws(NetworkError) in
+      try transaction(.power) { transaction in
+        var record = network
+        record.phase = .removing
+        record.owner = ""
+        transaction.save(.network(record))
       }
+    }
+    return failures + unwritten + (unwritten.isEmpty ? [] : letGo(networks: [network.id]))
   }
 
   /// The failure of an operation that took back what it had done.

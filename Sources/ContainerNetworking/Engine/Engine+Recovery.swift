@@ -155,7 +155,7 @@ extension Engine {
       failures += driver(of: network).owns(network) ? discard(network) : abandon(network, [])
     }
     guard failures.isEmpty else {
-      try letGo(
+      failures += letGo(
         containers: unfinished.sandboxes.map(\.container), endpoints: unfinished.endpoints.map(\.id),
         networks: unfinished.networks.map(\.id))
       throw failures.leftovers("take away what was left unfinished")

@@ -26,6 +26,8 @@ final class Engine: Sendable {
   /// Held while the kernel is made to be as the records say.
   let healing = Mutex(())
   private let state = Mutex(EngineState())
+  /// What is to be let go with the next change, see ``letGo(containers:endpoints:networks:)``.
+  private let unfinished = Mutex<Set<StoreRecord.Key>>([])
 
   init(host: NetworkNamespace, store: any Store, settings: ControllerSettings) {
     self.host = host
@@ -43,6 +45,7 @@ final class Engine: Sendable {
     _ durability: StoreDurability = .process, _ body: (inout Transaction) throws(NetworkError) -> Value
   ) throws(NetworkError) -> Value {
     try state.withLock { (state) throws(NetworkError) in
+      let unfinished = self.unfinished.withLock { $0 }
       var transaction = Transaction()
       swap(&transaction.state, &state)
       defer { swap(&transaction.state, &state) }
@@ -50,10 +53,12 @@ final class Engine: Sendable {
         let (value, revision) = try store.update(since: transaction.state.revision, durability) {
           (delta) throws(NetworkError) in
           close(transaction.state.take(delta))
+          transaction.letGo(unfinished, of: store.token)
           let value = try body(&transaction)
           return (value, transaction.changes)
         }
         transaction.state.revision = revision
+        if !unfinished.isEmpty { self.unfinished.withLock { $0.subtract(unfinished) } }
         return value
       } catch {
         // What was changed in memory was not saved: read everything anew next time.
@@ -65,7 +70,9 @@ final class Engine: Sendable {
 
   /// A look at the records as they are now.
   func look<Value: Sendable>(_ body: (EngineState) throws(NetworkError) -> Value) throws(NetworkError) -> Value {
-    try state.withLock { (state) throws(NetworkError) in
+    // What cannot be written now either is seen as it is.
+    if !unfinished.withLock(\.isEmpty) { _ = attempt { () throws(NetworkError) in try transaction { _ in } } }
+    return try state.withLock { (state) throws(NetworkError) in
       close(state.take(try store.read(since: state.revision)))
       return try body(state)
     }
@@ -91,6 +98,27 @@ final class Engine: Sendable {
       isDirty = true
       state.apply(change)
       changes.append(change)
+    }
+
+    /// Takes a user's token off records that it could not finish.
+    fileprivate mutating func letGo(_ keys: Set<StoreRecord.Key>, of token: String) {
+      for key in keys {
+        switch key.kind {
+        case .sandbox:
+          guard var record = state.sandboxes[key.id], record.owner == token else { continue }
+          record.owner = ""
+          save(.sandbox(record))
+        case .endpoint:
+          guard var record = state.endpoints[key.id], record.owner == token else { continue }
+          record.owner = ""
+          save(.endpoint(record))
+        case .network:
+          guard var record = state.networks[key.id], record.owner == token else { continue }
+          record.owner = ""
+          save(.network(record))
+        case .pool, .host: continue
+        }
+      }
     }
 
     /// A network's pool as it is.
@@ -132,26 +160,18 @@ final class Engine: Sendable {
   /// tries again.
   func isAlive(_ owner: String) -> Bool { !owner.isEmpty && store.isAlive(owner) }
 
-  /// Leaves records that are being removed by this user of the store, and could not be, to whoever tries again.
-  func letGo(containers: [String] = [], endpoints: [String] = [], networks: [String] = []) throws(NetworkError) {
-    let token = store.token
-    try transaction { transaction in
-      for container in containers {
-        guard var record = transaction.state.sandboxes[container], record.owner == token else { continue }
-        record.owner = ""
-        transaction.save(.sandbox(record))
-      }
-      for id in endpoints {
-        guard var record = transaction.state.endpoints[id], record.owner == token else { continue }
-        record.owner = ""
-        transaction.save(.endpoint(record))
-      }
-      for id in networks {
-        guard var record = transaction.state.networks[id], record.owner == token else { continue }
-        record.owner = ""
-        transaction.save(.network(record))
-      }
-    }
+  /// Leaves records that this user of the store had at work, and could not finish, to whoever tries again: at once, or
+  /// with the next change, when nothing can be written at the moment.
+  ///
+  /// - Returns: Why not at once.
+  func letGo(
+    containers: [String] = [], endpoints: [String] = [], networks: [String] = []
+  ) -> [NetworkError] {
+    let keys =
+      containers.map { StoreRecord.Key(.sandbox, $0) } + endpoints.map { StoreRecord.Key(.endpoint, $0) }
+      + networks.map { StoreRecord.Key(.network, $0) }
+    unfinished.withLock { $0.formUnion(keys) }
+    return attempt { () throws(NetworkError) in try transaction { _ in } }
   }
 
   // MARK: - Look-ups
