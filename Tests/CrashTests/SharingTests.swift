@@ -64,4 +64,44 @@ import Testing
     try NetworkNamespace.unpin(at: path)
     try await crash.end()
   }
+
+  /// The first opener after a start of the machine dies at each of its steps; the next brings the networks back.
+  @Test func aReturnThatDiesIsFinished() async throws {
+    var step = 1
+    var isKilled = true
+    while isKilled {
+      let old = try Playground()
+      let crash = try Crash(old)
+      try await crash.open().createNetwork("blue", options: NetworkOptions(subnet: try Subnet("10.6.0.0/24")))
+      let new = try Playground()
+      isKilled = try Crash(new, at: crash.directory).run(step, ["open"], boot: "next").isKilled
+      let controller = try await Crash(new, at: crash.directory).open(boot: "next")
+      #expect(try await controller.differences() == [], "step \(step)")
+      try await controller.attach("web", to: .network("blue"))
+      try await controller.removeAll()
+      try FileManager.default.removeItem(atPath: crash.directory.string)
+      step += 1
+    }
+    #expect(step > 5)
+  }
+
+  /// After a start of the machine nothing is kept for a container that is not on record.
+  @Test func aStartKeepsNoAddressOfAContainerThatIsGone() async throws {
+    let old = try Playground()
+    let crash = try Crash(old)
+    do {
+      let controller = try await crash.open()
+      try await controller.createNetwork("blue", options: NetworkOptions(subnet: try Subnet("10.6.0.0/24")))
+      try await controller.attach(
+        "web", to: .network("blue"), options: AttachOptions(address: IPAddress("10.6.0.9")))
+      try await controller.attach("side", to: .container("web"))
+      try await controller.detach("web")
+    }
+    let new = try Playground()
+    let controller = try await Crash(new, at: crash.directory).open(boot: "next")
+    #expect(try await controller.inspect("blue").endpoints == [])
+    try await controller.removeNetwork("blue")
+    try await controller.removeAll()
+    try FileManager.default.removeItem(atPath: crash.directory.string)
+  }
 }

@@ -22,18 +22,22 @@ struct BridgeDriver: Driver {
   }
 
   /// Makes the bridge, or takes the one that the network adopts, gives it the gateways' addresses and sets it up.
-  func setUp(_ network: NetworkRecord) throws(NetworkError) { try setUp(network, exists: false) }
-
-  func bringBack(_ network: NetworkRecord) throws(NetworkError) {
-    try setUp(network, exists: (try? host.links.get("\(network.requireBridge())")) != nil)
-  }
-
-  private func setUp(_ network: NetworkRecord, exists: Bool) throws(NetworkError) {
-    if !network.adoptsBridge, !exists { try makeBridge(network) }
+  func setUp(_ network: NetworkRecord) throws(NetworkError) {
+    if !network.adoptsBridge { try makeBridge(network) }
     do throws(NetworkError) {
       try configure(network)
       try firewall.add(FirewallElements(network))
     } catch { throw error.with(leftovers: tearDown(network)) }
+  }
+
+  func bringBack(_ network: NetworkRecord) throws(NetworkError) {
+    if !network.adoptsBridge {
+      do throws(NetworkError) { try makeBridge(network) } catch {
+        if error.code != .alreadyExists { throw error }
+      }
+    }
+    try configure(network)
+    try firewall.include(FirewallElements(network))
   }
 
   /// The bridge, down, with a hardware address for good: the kernel's own choice changes with the bridge's ports, under its

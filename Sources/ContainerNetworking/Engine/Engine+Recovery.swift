@@ -19,22 +19,20 @@ extension Engine {
   func open() throws(NetworkError) {
     _ = try InterfaceName(settings.defaultBridge)
     let stamp = self.stamp
-    let known = try look { state in (state.host?.stamp, state.networks.isEmpty && state.sandboxes.isEmpty) }
-    if known.0 == nil {
+    if try look({ state in state.host == nil }) {
       try transaction { transaction in
         guard transaction.state.host == nil else { return }
         transaction.save(.host(HostRecord(stamp: stamp, sysctls: [:], uplinks: [])))
       }
-    } else if known.0 != stamp {
-      try store.exclusively { () throws(NetworkError) in try checkStamp(stamp, isEmpty: known.1) }
-      try startAnew(stamp)
     }
+    try startAnew(stamp)
     try recover()
   }
 
   /// Another namespace in the same start of the machine is another host, whose records these are not.
-  private func checkStamp(_ stamp: String, isEmpty: Bool) throws(NetworkError) {
-    let old = try look { $0.host?.stamp } ?? stamp
+  private func checkStamp(_ stamp: String, _ state: EngineState) throws(NetworkError) {
+    let old = state.host?.stamp ?? stamp
+    let isEmpty = state.networks.isEmpty && state.sandboxes.isEmpty
     let (oldBoot, newBoot) = (old.prefix { $0 != " " }, stamp.prefix { $0 != " " })
     guard oldBoot != newBoot || isEmpty || old == stamp else {
       throw NetworkError(
@@ -46,13 +44,50 @@ extension Engine {
   }
 
   /// After a start of the machine: the kernel has forgotten everything. Leases are released but for static ones, which stay
-  /// their containers'; networks are made again.
+  /// their containers'; networks are made again. Waits while another does that, and goes on where one has died.
   private func startAnew(_ stamp: String) throws(NetworkError) {
-    let (networks, pins) = try transaction(.power) { (transaction) throws(NetworkError) in
-      guard transaction.state.host?.stamp != stamp else { return ([] as [NetworkRecord], [] as [SandboxRecord]) }
-      let pins = transaction.state.sandboxes.values.filter(\.ownsNamespace)
+    for _ in 0..<3_000 {
+      guard let record = try look({ $0.host }), record.stamp != stamp || record.owner != nil else { return }
+      if record.stamp == stamp, let owner = record.owner, owner != store.token, isAlive(owner) {
+        usleep(10_000)
+        continue
+      }
+      try look { (state) throws(NetworkError) in try checkStamp(stamp, state) }
+      // The files that the namespaces were pinned at are still there, on a disk; without the namespaces. First, while the
+      // record tells of them.
+      if record.stamp != stamp { for sandbox in try look({ Array($0.sandboxes.values) }) { _ = leave(sandbox) } }
+      guard let networks = try forgetOldStart(stamp) else { continue }
+      // Every one is tried; what then is missing is a difference, which can be repaired.
+      var failures: [NetworkError] = []
+      for network in networks { failures += attempt { () throws(NetworkError) in try bringBack(network) } }
+      try transaction(.power) { transaction in
+        guard var host = transaction.state.host else { return }
+        host.owner = nil
+        transaction.save(.host(host))
+      }
+      guard failures.isEmpty else { throw failures.leftovers("make the networks again") }
+      return
+    }
+    throw NetworkError(
+      .inUse, operation: "open controller",
+      reason: "another process has been making the networks again for half a minute; see whether that one hangs")
+  }
+
+  /// - Returns: The networks that are to be made again, by this one; nil if another was faster.
+  private func forgetOldStart(_ stamp: String) throws(NetworkError) -> [NetworkRecord]? {
+    let token = store.token
+    return try transaction(.power) { (transaction) throws(NetworkError) in
+      try checkStamp(stamp, transaction.state)
+      if var host = transaction.state.host, host.stamp == stamp {
+        guard let owner = host.owner, owner == token || !isAlive(owner) else { return nil }
+        host.owner = token
+        transaction.save(.host(host))
+        return Array(transaction.state.networks.values)
+      }
       for endpoint in transaction.state.endpoints.values {
-        if endpoint.staticAddresses.isEmpty {
+        let holder = transaction.state.sandboxes[endpoint.container]
+        if endpoint.staticAddresses.isEmpty || holder?.sandboxID != endpoint.sandboxID {
+          // Of a container that is gone too, whose guests were left.
           try transaction.release(endpoint)
         } else if endpoint.phase != .stopped {
           try transaction.keepStaticAddresses(of: endpoint)
@@ -77,16 +112,13 @@ extension Engine {
       for network in transaction.state.networks.values where network.phase != .ready {
         transaction.remove(.network, network.id)
       }
-      transaction.save(.host(HostRecord(stamp: stamp, sysctls: [:], uplinks: [])))
-      return (Array(transaction.state.networks.values), pins)
+      transaction.save(.host(HostRecord(stamp: stamp, sysctls: [:], uplinks: [], owner: token)))
+      return Array(transaction.state.networks.values)
     }
-    // The files that the namespaces were pinned at are still there, on a disk; without the namespaces.
-    for pin in pins { _ = leave(pin) }
-    for network in networks { try bringBack(network) }
   }
 
-  /// Makes a recorded network's part of the kernel again.
-  func bringBack(_ network: NetworkRecord) throws(NetworkError) {
+  /// Makes what is not there of a recorded network's part of the kernel.
+  private func bringBack(_ network: NetworkRecord) throws(NetworkError) {
     try prepareHost(for: network)
     try driver(of: network).bringBack(network)
   }

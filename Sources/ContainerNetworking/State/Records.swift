@@ -176,6 +176,8 @@ public struct HostRecord: Hashable, Sendable, Codable {
   public var sysctls: [String: String]
   /// Links that forward only because a network needs it.
   public var uplinks: [Uplink]
+  /// Who is making the networks again after a start of the machine; nil when that is done.
+  public var owner: String?
 }
 
 /// A link of the host that forwards packets of a family for our networks alone.
