@@ -65,6 +65,31 @@ import Testing
     try await crash.end()
   }
 
+  /// However a stop ends, the static address stays its container's.
+  @Test func aStopThatDiesKeepsTheAddress() async throws {
+    let world = try Playground()
+    let options = AttachOptions(address: try IPAddress("10.6.0.9"))
+    var step = 1
+    var isKilled = true
+    while isKilled {
+      let crash = try Crash(world)
+      do {
+        let controller = try await crash.open()
+        try await controller.createNetwork("blue", options: NetworkOptions(subnet: try Subnet("10.6.0.0/24")))
+        try await controller.attach("db", to: .network("blue"), options: options)
+      }
+      isKilled = try crash.run(step, ["stop", "db"]).isKilled
+      let controller = try await crash.open()
+      let thief = await #expect(throws: NetworkError.self, "step \(step)") {
+        try await controller.attach("thief", to: .network("blue"), options: options)
+      }
+      #expect(thief?.description.contains("\"db\"") == true, "step \(step)")
+      try await crash.end()
+      step += 1
+    }
+    #expect(step > 5)
+  }
+
   /// The first opener after a start of the machine dies at each of its steps; the next brings the networks back.
   @Test func aReturnThatDiesIsFinished() async throws {
     var step = 1

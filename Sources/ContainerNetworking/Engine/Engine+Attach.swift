@@ -300,6 +300,7 @@ extension Engine {
       if !isLast { record.ownsNamespace = false }
       record.phase = .removing
       record.owner = token
+      record.keepsAddresses = keepsAddresses ? true : nil
       transaction.save(.sandbox(record))
       return (record, endpoints, transaction.state.networks)
     }
@@ -310,7 +311,7 @@ extension Engine {
     failures += leave(record)
     if failures.isEmpty {
       failures += attempt { () throws(NetworkError) in
-        try forget(record, endpoints, keepsAddresses: keepsAddresses)
+        try forget(record, endpoints)
       }
     }
     guard failures.isEmpty else {
@@ -319,10 +320,8 @@ extension Engine {
     }
   }
 
-  /// Takes a container and its endpoints out of the record.
-  func forget(
-    _ record: SandboxRecord, _ endpoints: [Endpoint], keepsAddresses: Bool
-  ) throws(NetworkError) {
+  /// Takes a container and its endpoints out of the record, but for static addresses that it keeps.
+  func forget(_ record: SandboxRecord, _ endpoints: [Endpoint]) throws(NetworkError) {
     let isGone = try transaction { (transaction) throws(NetworkError) in
       var isKept = false
       for endpoint in endpoints {
@@ -332,7 +331,7 @@ extension Engine {
               .disconnect, networkID: endpoint.networkID, network: endpoint.networkName,
               container: endpoint.container))
         }
-        if keepsAddresses, !endpoint.staticAddresses.isEmpty {
+        if record.keepsAddresses == true, !endpoint.staticAddresses.isEmpty {
           try transaction.keepStaticAddresses(of: endpoint)
           isKept = true
         } else {
@@ -346,6 +345,7 @@ extension Engine {
         stopped.namespacePath = nil
         stopped.namespaceInode = nil
         stopped.ownsNamespace = false
+        stopped.keepsAddresses = nil
         transaction.save(.sandbox(stopped))
       } else {
         transaction.remove(.sandbox, record.container)

@@ -180,7 +180,7 @@ extension Engine {
       guard failures.isEmpty else { continue }
       let endpoints = unfinished.endpoints.filter { $0.sandboxID == record.sandboxID }
       failures += attempt { () throws(NetworkError) in
-        try forget(record, endpoints, keepsAddresses: false)
+        try forget(record, endpoints)
       }
     }
     for network in unfinished.networks {

@@ -162,6 +162,8 @@ public struct SandboxRecord: Hashable, Sendable, Codable {
   public var ownsNamespace: Bool
   /// What was asked for and not done.
   public var warnings: [AttachWarning]
+  /// Whether one that is being removed keeps its static addresses.
+  public var keepsAddresses: Bool?
   /// How far it has come.
   public var phase: Phase
   /// Who is making or removing it.
