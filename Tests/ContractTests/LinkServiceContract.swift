@@ -167,6 +167,7 @@ import Testing
       let link = try namespace.links.createMacvlan(VethEnd(InterfaceName("m0")), parent: parent.index, mode: mode)
       #expect(link.kind == "macvlan" && link.macvlanMode == mode && link.peer == parent.index)
       #expect(try namespace.links.get("m0").macvlanMode == mode)
+      #expect((link.macAddress == parent.macAddress) == (mode == .passthru))
       let second = mode == .passthru ? MacvlanMode.bridge : .passthru
       let error = refusal {
         try namespace.links.createMacvlan(VethEnd(InterfaceName("m1")), parent: parent.index, mode: second)

@@ -45,4 +45,29 @@ import Testing
       #expect(kernel.snapshot() == before, "after request \(number) failed")
     }
   }
+
+  @Test func aMacvlanNetworkLeavesTheHostAlone() async throws {
+    let kernel = SimulatedKernel()
+    let host = try NetworkNamespace.create(on: kernel)
+    try host.links.createVeth(VethEnd(try InterfaceName("lan0")), peer: VethEnd(try InterfaceName("lan1")))
+    let controller = try await NetworkController(host: host, settings: ControllerSettings(resolvers: []))
+    let before = kernel.snapshot()
+    let options = NetworkOptions(driver: .macvlan, subnet: try Subnet("10.3.0.0/24"), parent: try InterfaceName("lan0"))
+    try await controller.createNetwork("lan", options: options)
+    let created = kernel.snapshot()
+    #expect(created == before)
+    let web = try await controller.attach("web", to: .network("lan"))
+    #expect(try web.namespace.links.get("eth0").kind == "macvlan")
+    try web.namespace.links.delete(index: try web.namespace.links.get("eth0").index)
+    let report = try await controller.reconcile()
+    #expect(report.found.map(\.kind) == [.linkMissing] && report.remaining == [])
+    #expect(try web.namespace.routes.list().contains { $0.gateway == web.endpoints[0].gateway })
+    let ipvlan = await #expect(throws: NetworkError.self) {
+      try await controller.createNetwork("other", options: NetworkOptions(driver: .ipvlan))
+    }
+    #expect(ipvlan?.code == .unsupported && ipvlan?.description.contains("CONFIG_IPVLAN") == true)
+    try await controller.removeAll()
+    #expect(try web.namespace.links.list().map(\.name) == ["lo"])
+    #expect(try host.links.list().map(\.name) == ["lo", "lan1", "lan0"])
+  }
 }

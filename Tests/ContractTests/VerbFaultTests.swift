@@ -25,6 +25,12 @@ import Testing
     return options
   }
 
+  private static func macvlan(_ parent: String, _ subnets: String...) throws -> NetworkOptions {
+    var options = NetworkOptions(driver: .macvlan, parent: try InterfaceName(parent))
+    options.subnets = try subnets.map { try Subnet($0) }
+    return options
+  }
+
   private static func staticEndpoint() throws -> AttachOptions {
     AttachOptions(
       ports: try #require(ports), endpoint: EndpointOptions(addresses: [try IPAddress("10.1.0.9")], gatewayPriority: 1))
@@ -62,18 +68,45 @@ import Testing
       testDescription: "stop", takesAway: true,
       prepare: { try await $0.attach("new", to: .network("a"), options: try staticEndpoint()) },
       act: { try await $0.stop("new") }, takeBack: { _ in }),
+    Verb(
+      testDescription: "create a macvlan network", takesAway: false, prepare: { _ in },
+      act: { try await $0.createNetwork("new", options: try macvlan("lan1", "10.9.0.0/24", "fd00:9::/64")) },
+      takeBack: { try await $0.removeNetwork("new") }),
+    Verb(
+      testDescription: "attach to a macvlan network", takesAway: false, prepare: { _ in },
+      act: { try await $0.attach("new", to: .network("lan")) }, takeBack: { try await $0.detach("new") }),
+    Verb(
+      testDescription: "connect to a macvlan network", takesAway: false, prepare: { _ in },
+      act: { try await $0.connect("web", to: "lan", options: EndpointOptions(gatewayPriority: 1)) },
+      takeBack: { try await $0.disconnect("web", from: "lan") }),
+    Verb(
+      testDescription: "disconnect from a macvlan network", takesAway: true,
+      prepare: { try await $0.connect("web", to: "lan", options: EndpointOptions(gatewayPriority: 1)) },
+      act: { try await $0.disconnect("web", from: "lan") }, takeBack: { _ in }),
+    Verb(
+      testDescription: "detach from a macvlan network", takesAway: true,
+      prepare: {
+        try await $0.attach("new", to: .network("lan"))
+        try await $0.connect("new", to: "b")
+      },
+      act: { try await $0.detach("new") }, takeBack: { _ in }),
   ]
 
-  /// A host with two networks and a container on one of them.
+  /// A host with two bridge networks and a macvlan one, and a container on one of them.
   private func makeController(_ kernel: SimulatedKernel) async throws -> NetworkController {
-    let controller = try await NetworkController(
-      host: try NetworkNamespace.create(on: kernel), settings: ControllerSettings(resolvers: []))
+    let host = try NetworkNamespace.create(on: kernel)
+    let lan = try host.links.createVeth(VethEnd(try InterfaceName("lan0")), peer: VethEnd(try InterfaceName("lan1")))
+    for index in [lan.index, try #require(lan.peer)] { try host.links.setUp(index: index) }
+    let controller = try await NetworkController(host: host, settings: ControllerSettings(resolvers: []))
+    try await controller.createNetwork("lan", options: try Self.macvlan("lan0", "10.3.0.0/24", "fd00:3::/64"))
     try await controller.createNetwork("a", options: try Self.options("10.1.0.0/24", "fd00:1::/64"))
     try await controller.createNetwork("b", options: try Self.options("10.2.0.0/24", "fd00:2::/64"))
     try await controller.attach("web", to: .network("a"))
     // Once there and back: what stays of a verb, such as a setting's value, is there from the start.
     try await controller.connect("web", to: "b")
     try await controller.disconnect("web", from: "b")
+    try await controller.connect("web", to: "lan")
+    try await controller.disconnect("web", from: "lan")
     return controller
   }
 

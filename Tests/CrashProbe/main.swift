@@ -53,6 +53,11 @@ do {
     var options = NetworkOptions(subnet: try Subnet(names[1]), isIPv6Enabled: true)
     if names.count > 2 { options.bridge = try InterfaceName(names[2]) }
     try await controller.createNetwork(names[0], options: options)
+  case "create-macvlan":
+    try await controller.createNetwork(
+      names[0],
+      options: NetworkOptions(
+        driver: .macvlan, subnet: Subnet(names[1]), isIPv6Enabled: true, parent: InterfaceName(names[2])))
   case "rm": try await controller.removeNetwork(names[0])
   case "prune": try await controller.prune()
   case "connect": try await controller.connect(names[0], to: names[1])

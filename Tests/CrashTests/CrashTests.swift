@@ -34,7 +34,19 @@ import Testing
     Scenario(
       setup: [["attach", "web", "bridge"], ["create", "blue", "10.7.0.0/24"], ["connect", "web", "blue"]],
       verb: ["disconnect", "web", "bridge"]),
+    // On a macvlan network, which has nothing on the host.
+    Scenario(setup: [], verb: macvlan),
+    Scenario(setup: [macvlan], verb: ["rm", "lan"]),
+    Scenario(setup: [macvlan], verb: ["attach", "web", "lan"]),
+    Scenario(setup: [macvlan, ["attach", "web", "lan"]], verb: ["detach", "web"]),
+    Scenario(setup: [macvlan, ["attach", "web", "lan"]], verb: ["stop", "web"]),
+    Scenario(setup: [macvlan, ["attach", "web", "bridge"]], verb: ["connect", "web", "lan"]),
+    Scenario(
+      setup: [macvlan, ["attach", "web", "bridge"], ["connect", "web", "lan"]], verb: ["disconnect", "web", "lan"]),
+    Scenario(
+      setup: [macvlan, ["attach", "web", "lan"], ["create", "blue", "10.7.0.0/24"]], verb: ["connect", "web", "blue"]),
   ]
+  private static let macvlan = ["create-macvlan", "lan", "10.8.0.0/24", "eth0"]
 
   @Test(arguments: scenarios) func everyStep(_ scenario: Scenario) async throws {
     let world = try Playground()
@@ -155,11 +167,18 @@ struct Crash {
     let expected = Set(
       ["lo", "eth0"] + networks.compactMap(\.bridge?.description) + endpoints.compactMap(\.hostInterface?.description))
     #expect(Set(try world.host.links.list().map(\.name)) == expected, "\(what)", sourceLocation: sourceLocation)
+    for sandbox in sandboxes where sandbox.mode.description != "host" {
+      let own = ["lo"] + sandbox.endpoints.map(\.interface.description)
+      #expect(
+        Set(try sandbox.namespace.links.list().map(\.name)) == Set(own), "\(what): in \(sandbox.container)",
+        sourceLocation: sourceLocation)
+    }
+    let needsHost = networks.contains { $0.driver == .bridge }
     let tables = try world.output("nft", "list", "tables", in: world.host)
     #expect(
-      tables == (networks.isEmpty ? "" : "table inet containernetworking\n"), "\(what)", sourceLocation: sourceLocation)
+      tables == (needsHost ? "table inet containernetworking\n" : ""), "\(what)", sourceLocation: sourceLocation)
     #expect(
-      try world.host.sysctl("net/ipv4/conf/eth0/forwarding") == (networks.isEmpty ? "0" : "1"), "\(what)",
+      try world.host.sysctl("net/ipv4/conf/eth0/forwarding") == (needsHost ? "1" : "0"), "\(what)",
       sourceLocation: sourceLocation)
     let pins = try FileManager.default.contentsOfDirectory(atPath: directory.appending("netns").string)
     let owners = sandboxes.filter { sandbox in !sandbox.mode.description.hasPrefix("container:") }.map(\.container)
