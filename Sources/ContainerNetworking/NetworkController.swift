@@ -126,7 +126,8 @@ public final class NetworkController: Sendable {
   /// Makes a custom network.
   ///
   /// - Throws: `.refused` for a predefined name; `.alreadyExists`; every fault of the options together, as causes;
-  ///   `.conflictingOptions` for a subnet that overlaps another network's or a route of the host.
+  ///   `.conflictingOptions` for a subnet that overlaps another network's or a route of the host; `.unsupported` for a
+  ///   driver that there is not, or that the kernel has not; `.inUse` for a bridge or parent that is another network's.
   @discardableResult
   public func createNetwork(
     _ name: String, options: NetworkOptions = NetworkOptions()
@@ -136,7 +137,7 @@ public final class NetworkController: Sendable {
     }
   }
 
-  /// Removes a custom network, its bridge and its rules.
+  /// Removes a custom network, its bridge and its rules; a parent or a bridge that was there before stays.
   ///
   /// - Throws: `.inUse`, naming them, while containers are attached; `.refused` for a predefined one; `.notFound`.
   public func removeNetwork(_ name: String) async throws(NetworkError) {

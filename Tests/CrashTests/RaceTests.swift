@@ -78,6 +78,11 @@ import Testing
       try await controller.attach(
         "db", to: .network("blue"), options: AttachOptions(address: try IPAddress("10.6.0.5")))
       try await controller.attach("web", to: .network("blue"))
+      let lan = NetworkOptions(
+        driver: .macvlan, subnet: try Subnet("203.0.113.0/24"), gateway: try IPAddress(Playground.outsideAddress),
+        parent: try InterfaceName("eth0"))
+      try await controller.createNetwork("lan", options: lan)
+      try await controller.attach("direct", to: .network("lan"))
       try await controller.attach("cache", options: AttachOptions(ports: [PortMapping("8080:80")]))
     }
     // The same start, but another host namespace: not this one's records.
@@ -90,7 +95,7 @@ import Testing
     settings.bootID = "second"
     let controller = try await NetworkController(
       host: new.host, store: SQLiteStore(at: crash.directory), settings: settings)
-    #expect(try await controller.networks().map(\.name) == ["blue", "bridge"])
+    #expect(try await controller.networks().map(\.name) == ["blue", "bridge", "lan"])
     #expect(try await controller.sandboxes().isEmpty)
     #expect(try await controller.differences() == [])
     #expect(try new.pings("10.6.0.1", from: new.host, within: 4))
@@ -109,10 +114,12 @@ import Testing
     #expect(try new.pings("10.6.0.1", from: db.namespace, within: 4))
     let cache = try await controller.attach("cache", options: AttachOptions(ports: [PortMapping("8080:80")]))
     #expect(try new.pings(Playground.outsideAddress, from: cache.namespace, within: 4))
+    let direct = try await controller.attach("direct", to: .network("lan"))
+    #expect(try new.pings(Playground.outsideAddress, from: direct.namespace, within: 4))
     try await controller.removeAll()
 
     // What the old start had is gone with its namespaces; here it is taken away for real.
-    for name in ["db", "web", "cache"] {
+    for name in ["db", "web", "cache", "direct"] {
       try? LinuxKernel().unpinNamespace(at: path.appending(name))
     }
     try FileManager.default.removeItem(atPath: crash.directory.string)

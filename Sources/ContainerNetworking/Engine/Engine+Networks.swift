@@ -93,15 +93,8 @@ extension Engine {
     var failures = leftovers
     if leftovers.isEmpty {
       failures += attempt { () throws(NetworkError) in
-        try releaseHost(without: network.id) { () throws(NetworkError) in
-          try transaction(.power) { transaction in
-            transaction.remove(.network, network.id)
-            for family in network.families { transaction.remove(.pool, StoreRecord.Key.pool(network.id, family).id) }
-            if network.phase != .creating {
-              transaction.note(NetworkEvent(.destroy, networkID: network.id, network: network.name))
-            }
-          }
-        }
+        guard network.passesHost else { return try forget(network) }
+        try releaseHost(without: network.id) { () throws(NetworkError) in try forget(network) }
       }
     }
     guard !failures.isEmpty else { return [] }
@@ -114,6 +107,16 @@ extension Engine {
       }
     }
     return failures + unwritten + (unwritten.isEmpty ? [] : letGo(networks: [network.id]))
+  }
+
+  private func forget(_ network: NetworkRecord) throws(NetworkError) {
+    try transaction(.power) { transaction in
+      transaction.remove(.network, network.id)
+      for family in network.families { transaction.remove(.pool, StoreRecord.Key.pool(network.id, family).id) }
+      if network.phase != .creating {
+        transaction.note(NetworkEvent(.destroy, networkID: network.id, network: network.name))
+      }
+    }
   }
 
   /// The failure of an operation that took back what it had done.
