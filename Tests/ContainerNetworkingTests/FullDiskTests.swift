@@ -12,7 +12,8 @@ import Testing
     let controller = try await NetworkController(
       host: try NetworkNamespace.create(on: kernel), store: store, settings: ControllerSettings(resolvers: []))
     for index in 0..<2 {
-      try await controller.createNetwork("net\(index)", options: NetworkOptions(subnet: try Subnet("10.\(index).0.0/24")))
+      try await controller.createNetwork(
+        "net\(index)", options: NetworkOptions(subnet: try Subnet("10.\(index).0.0/24")))
     }
     return controller
   }

@@ -127,7 +127,7 @@ import Testing
     #expect(try namespace.neighbors.list(link: link).allSatisfy { $0.state != .permanent })
   }
 
-  @Test(.timeLimit(.minutes(1))) func changes() async throws {
+  @Test(.timeLimit(.minutes(5))) func changes() async throws {
     let namespace = try NetworkNamespace.create()
 
     // example
@@ -144,7 +144,7 @@ import Testing
     // end
   }
 
-  @Test(.timeLimit(.minutes(1))) func rulesetChanges() async throws {
+  @Test(.timeLimit(.minutes(5))) func rulesetChanges() async throws {
     let namespace = try NetworkNamespace.create()
 
     // example

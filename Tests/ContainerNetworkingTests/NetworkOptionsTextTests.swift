@@ -6,7 +6,8 @@ import Testing
   @Test func driverOptionsByEitherName() throws {
     let values = [
       "name": "br7", "masquerade": "0", "icc": "F", "host-binding": "127.0.0.1", "gateway-mode-ipv4": "routed",
-      "gateway-mode-ipv6": "nat-unprotected", "mtu": "1400", "interface-prefix": "net",
+      "gateway-mode-ipv6": "nat-unprotected", "mtu": "1400", "interface-prefix": "net", "parent": "eth7",
+      "macvlan-mode": "vepa",
     ]
     #expect(Set(NetworkOptions.driverOptionNames.map(\.short)) == Set(values.keys))
     var byShortName = NetworkOptions()
@@ -19,6 +20,7 @@ import Testing
     #expect(byShortName == byDockersName)
     #expect(byShortName.bridge?.description == "br7")
     #expect(byShortName.mtu == 1400)
+    #expect(byShortName.parent?.description == "eth7" && byShortName.macvlanMode == .vepa)
     #expect(byShortName.interfacePrefix == "net")
     #expect(
       byShortName.policy

@@ -5,7 +5,7 @@ import SystemPackage
 import Testing
 
 /// Streams of changes: the same on every kernel.
-@Suite(.timeLimit(.minutes(1))) struct ChangeContract {
+@Suite(.timeLimit(.minutes(5))) struct ChangeContract {
   /// The changes up to the removal of a link called `end`, which is made and deleted for that.
   private func changes(
     of kinds: NetworkChange.Kinds, in namespace: NetworkNamespace, _ body: () throws -> Void

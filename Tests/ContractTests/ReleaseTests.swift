@@ -6,7 +6,7 @@ import Testing
 
 /// Whoever ends without tidying up is not punished: controllers, namespaces, sockets and their kernel may be released
 /// in any order, on any thread, at once.
-@Suite(.timeLimit(.minutes(2))) struct ReleaseTests {
+@Suite(.timeLimit(.minutes(5))) struct ReleaseTests {
   private func makeController(_ kernel: SimulatedKernel) async throws -> NetworkController {
     var settings = ControllerSettings()
     settings.resolvers = []

@@ -160,3 +160,4 @@ public func canary(_: AddressFlags) {}
 public func canary(_: AddressOptions) {}
 public func canary(_: NamedNamespace) {}
 public func canary(_: Neighbors) {}
+public func canary(_: PortBinding) {}

@@ -3,7 +3,7 @@ import Playground
 import Testing
 
 /// Many callers at once, on the real kernel.
-@Suite(.timeLimit(.minutes(1))) struct ConcurrencyTests {
+@Suite(.timeLimit(.minutes(5))) struct ConcurrencyTests {
   let world: Playground
   let before: String
 

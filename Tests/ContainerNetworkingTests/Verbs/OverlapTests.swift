@@ -5,7 +5,7 @@ import SystemPackage
 import Testing
 
 /// Verbs that meet in the middle of each other, on the real kernel.
-@Suite(.timeLimit(.minutes(1))) struct OverlapTests {
+@Suite(.timeLimit(.minutes(5))) struct OverlapTests {
   let world: Playground
   let before: String
   let pins: FilePath
