@@ -43,6 +43,38 @@ import Testing
     return inodes
   }
 
+  /// What only another process holds open is that one's to see to, while it lives.
+  @Test func whatAnotherHoldsOpenIsNotTakenForGone() async throws {
+    let world = try Playground()
+    let crash = try Crash(world)
+    let settings = ControllerSettings(resolvers: [])
+    let one = try await NetworkController(
+      host: world.host, store: SQLiteStore(at: crash.directory), settings: settings)
+    do {
+      let other = try await NetworkController(
+        host: world.host, store: SQLiteStore(at: crash.directory), settings: settings)
+      try await other.attach("alone", to: .none)
+      let web = try await other.attach("web")
+      #expect(try await one.differences() == [])
+      try world.host.links.delete(index: world.host.links.get("\(web.endpoints[0].hostInterface)").index)
+      try await one.reconcile()
+      #expect(try await other.sandboxes().map(\.container) == ["alone", "web"])
+      try await other.reconcile()
+      #expect(try await other.differences() == [])
+    }
+    // Now its holder is gone, and so is the namespace once the kernel has taken it down.
+    var gone: Set<String> = []
+    for _ in 0..<500 where gone.count < 2 {
+      gone = Set(try await one.differences().filter { $0.kind == .namespaceGone }.compactMap(\.container))
+      try await Task.sleep(for: .milliseconds(10))
+    }
+    #expect(gone == ["alone", "web"])
+    try await one.reconcile()
+    #expect(try await one.differences() == [])
+    try await one.removeAll()
+    try await crash.end()
+  }
+
   /// A pin that somebody else has put where a container's would be is theirs, whenever the process dies.
   @Test func anothersPinIsLeftAlone() async throws {
     let world = try Playground()

@@ -166,7 +166,8 @@ extension Engine {
     try transaction { (transaction) throws(NetworkError) in
       var record = planned.record
       record.phase = .ready
-      record.owner = ""
+      // Without a path it is there for as long as its holder.
+      record.owner = record.namespacePath == nil ? store.token : ""
       record.namespaceInode = namespace.identity.inode
       transaction.save(.sandbox(record))
       if let stopped = planned.stopped, stopped.sandboxID != record.sandboxID {

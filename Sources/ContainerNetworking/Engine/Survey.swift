@@ -120,12 +120,15 @@ extension Engine {
   ) throws(NetworkError) -> [Difference] {
     guard sandbox.sandboxID != Self.hostSandbox else { return [] }
     let own = survey.endpoints.filter { $0.sandboxID == sandbox.sandboxID && $0.phase == .ready }
-    // One that another process holds open without a path has its links while that process lives.
-    let isHeldElsewhere =
-      sandbox.namespacePath == nil && namespaces.withLock { $0[sandbox.sandboxID] } == nil
-    let ports = own.compactMap(\.hostInterface?.description)
-    // Of one that has none on the host nothing is seen from here.
-    if isHeldElsewhere, !own.isEmpty, ports.allSatisfy({ survey.links[$0] != nil }) { return [] }
+    if sandbox.namespacePath == nil, namespaces.withLock({ $0[sandbox.sandboxID] }) == nil {
+      // One that another holds open is that one's to see to while it lives; links tell of a holder that the record does
+      // not know.
+      let isHeldElsewhere = isAlive(sandbox.owner) && (sandbox.owner != store.token || own.isEmpty)
+      // Of one that has no port on the host nothing is seen from here.
+      let ports = own.compactMap(\.hostInterface?.description)
+      let hasLinks = !own.isEmpty && ports.allSatisfy { survey.links[$0] != nil }
+      if isHeldElsewhere || hasLinks { return [] }
+    }
     let namespace: NetworkNamespace
     do throws(NetworkError) {
       if !looksInside, namespaces.withLock({ $0[sandbox.sandboxID] }) != nil { return [] }

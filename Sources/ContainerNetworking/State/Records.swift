@@ -166,7 +166,7 @@ public struct SandboxRecord: Hashable, Sendable, Codable {
   public var keepsAddresses: Bool?
   /// How far it has come.
   public var phase: Phase
-  /// Who is making or removing it.
+  /// Who is making or removing it; of one that is ready and has no ``namespacePath``, who holds its namespace open.
   public var owner: String
 }
 
