@@ -97,6 +97,23 @@ import Testing
     try await crash.end()
   }
 
+  /// A bridge that somebody made under the name that a network's was to have, after two processes died at it.
+  @Test func anothersBridgeIsLeftAloneAfterTwoCrashes() async throws {
+    let world = try Playground()
+    let crash = try Crash(world)
+    _ = try await crash.open()
+    // Died once the network was written down.
+    #expect(try crash.run(2, ["create", "blue", "10.7.0.0/24", "blue0"]).isKilled)
+    try world.host.links.createBridge(InterfaceName("blue0"))
+    let index = try world.host.links.get("blue0").index
+    // Died once it had taken that over.
+    #expect(try crash.run(2, ["prune"]).isKilled)
+    _ = try await crash.open()
+    #expect(try world.host.links.list().contains { $0.index == index })
+    try? world.host.links.delete(index: index)
+    try await crash.end()
+  }
+
   /// However a stop ends, the static address stays its container's.
   @Test func aStopThatDiesKeepsTheAddress() async throws {
     let world = try Playground()

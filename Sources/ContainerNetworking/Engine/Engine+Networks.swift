@@ -65,8 +65,9 @@ extension Engine {
 
   func removeNetwork(id: String) throws(NetworkError) {
     let token = store.token
-    let record = try transaction { (transaction) throws(NetworkError) in
+    let (record, before) = try transaction { (transaction) throws(NetworkError) in
       var record = try transaction.state.network(id)
+      let before = record
       let operation = "remove network \"\(record.name)\""
       try checkIdle(record.phase, record.owner, "network \"\(record.name)\"", operation)
       let endpoints = transaction.state.endpoints(ofNetwork: record.id)
@@ -76,12 +77,13 @@ extension Engine {
           .inUse, operation: operation,
           reason: "it has active endpoints: \(containers.joined(separator: ", ")); detach them first")
       }
-      record.phase = .removing
+      if record.phase != .creating { record.phase = .removing }
       record.owner = token
       transaction.save(.network(record))
-      return record
+      return (record, before)
     }
-    try discard(record).throwLeftovers("remove network \"\(record.name)\"")
+    let isOurs = driver(of: before).owns(before)
+    try (isOurs ? discard(record) : abandon(record, [])).throwLeftovers("remove network \"\(record.name)\"")
   }
 
   /// Takes a network out of the kernel and then out of the record; what could not be taken away keeps its record.

@@ -230,7 +230,8 @@ extension Engine {
       }
       for var network in transaction.state.networks.values where isLeft(network.phase, network.owner) {
         unfinished.networks.append(network)
-        network.phase = .removing
+        // One that was never made stays so: its bridge may be another's, whoever comes to see to it.
+        if network.phase != .creating { network.phase = .removing }
         network.owner = token
         transaction.save(.network(network))
       }
