@@ -120,8 +120,10 @@ let package = Package(
       swiftSettings: settings),
     .testTarget(
       name: "ContainerNetworkingTests",
-      dependencies: ["ContainerNetworking", "ContainerNetworkingTestKit", "Playground", system],
+      dependencies: ["ContainerNetworking", "ContainerNetworkingTestKit", "Playground", "port-helper", system],
       swiftSettings: settings),
+    // Something foreign that holds a port, and a UDP client that keeps its own, for the tests above.
+    .executableTarget(name: "port-helper", path: "Tests/PortHelper"),
     // They start the examples that are built beside them.
     .testTarget(
       name: "ExampleTests", dependencies: ["ContainerNetworking", "Playground", system], swiftSettings: settings),

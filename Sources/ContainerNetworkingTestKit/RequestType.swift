@@ -1,7 +1,7 @@
 import CContainerNetworking
 
 /// Types of netlink messages, for ``SimulatedKernel/inject(_:on:times:)`` (`linux/rtnetlink.h`,
-/// `linux/netfilter/nf_tables.h`).
+/// `linux/netfilter/nf_tables.h`, `linux/netfilter/nfnetlink_conntrack.h`).
 public enum RequestType {
   /// `RTM_NEWLINK`: make a link, or change one.
   public static let newLink = UInt16(RTM_NEWLINK)
@@ -42,6 +42,11 @@ public enum RequestType {
   public static let newElement = nftables(NFT_MSG_NEWSETELEM)
   /// `NFT_MSG_DELSETELEM`.
   public static let deleteElement = nftables(NFT_MSG_DELSETELEM)
+
+  /// `IPCTNL_MSG_CT_GET`.
+  public static let getConnections = UInt16(NFNL_SUBSYS_CTNETLINK) << 8 | UInt16(IPCTNL_MSG_CT_GET.rawValue)
+  /// `IPCTNL_MSG_CT_DELETE`.
+  public static let deleteConnection = UInt16(NFNL_SUBSYS_CTNETLINK) << 8 | UInt16(IPCTNL_MSG_CT_DELETE.rawValue)
 
   private static func nftables(_ message: nf_tables_msg_types) -> UInt16 {
     UInt16(NFNL_SUBSYS_NFTABLES) << 8 | UInt16(truncatingIfNeeded: message.rawValue)

@@ -155,13 +155,16 @@ struct BridgeDriver: Driver {
 
   func macAddress(on network: NetworkRecord) throws(NetworkError) -> MACAddress? { nil }
 
-  /// Makes an endpoint in three sends: one to each namespace, and one nftables transaction.
+  /// Makes an endpoint in three sends: one to each namespace, and one nftables transaction. With UDP ports there is a look
+  /// at the host's flows, too.
   func connect(
     _ endpoint: Endpoint, to network: NetworkRecord, in namespace: NetworkNamespace, routes: [AddressFamily]
   ) throws(NetworkError) {
     try plug(endpoint, to: network, in: namespace, routes: routes)
     do throws(NetworkError) {
       try firewall.add(FirewallElements(endpoint, on: network))
+      // Only now: a packet that came before the ports were in the map would have made its flow anew.
+      try forgetFlows(of: endpoint, on: network, isReleased: false)
     } catch { throw error.with(leftovers: disconnect(endpoint, from: network)) }
   }
 
@@ -229,6 +232,7 @@ struct BridgeDriver: Driver {
   /// Takes an endpoint away, both ends of the pair at once. Every step is tried; what failed is returned.
   private func disconnect(_ endpoint: Endpoint, from network: NetworkRecord) -> [NetworkError] {
     attempt { () throws(NetworkError) in try firewall.remove(FirewallElements(endpoint, on: network)) }
+      + attempt { () throws(NetworkError) in try forgetFlows(of: endpoint, on: network, isReleased: true) }
       + unplug(endpoint)
   }
 

@@ -65,7 +65,7 @@ struct EngineState {
       if let port = record.hostInterface { endpointsByPort[port.description] = record.id }
       endpointsByNetwork[record.networkID, default: []].insert(record.id)
       endpointsBySandbox[record.sandboxID, default: []].insert(record.id)
-      ports.take(record.ports, for: record.container, isNew: old?.ports != record.ports)
+      ports.take(record.ports, for: record.container, after: old?.ports ?? [])
     case .remove(let key): remove(key)
     case .event: break
     }

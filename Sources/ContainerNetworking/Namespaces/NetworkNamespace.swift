@@ -18,7 +18,7 @@ public final class NetworkNamespace: Sendable {
   /// The file that it was opened by, which opens it in any process; nil for one that only this process holds.
   public let origin: FilePath?
 
-  private let connections = Mutex<[NetlinkFamily: [NetlinkConnection]]>([:])
+  private let openConnections = Mutex<[NetlinkFamily: [NetlinkConnection]]>([:])
   private static let connectionLimit = 8
 
   /// Wraps a handle of `kernel`; `origin` is a path that opens the same namespace.
@@ -140,7 +140,7 @@ public final class NetworkNamespace: Sendable {
   /// A connection for this object's calls: an idle one, or another while there are few, so that a request that the
   /// kernel takes its time for holds up nobody.
   public func connection(_ family: NetlinkFamily) throws(NetworkError) -> NetlinkConnection {
-    try connections.withLock { (connections) throws(NetworkError) in
+    try openConnections.withLock { (connections) throws(NetworkError) in
       let open = connections[family] ?? []
       if let idle = open.first(where: \.isIdle) { return idle }
       if open.count >= Self.connectionLimit, let any = open.randomElement() { return any }

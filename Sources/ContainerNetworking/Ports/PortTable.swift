@@ -28,7 +28,7 @@ struct PortTable {
   private var nextEphemeral: UInt16?
 
   /// Picks a host port for each container port: explicit ones first, then those of a range, then ephemeral ones; within
-  /// each by container port, then protocol. Nothing is taken yet; ``take(_:for:)`` does.
+  /// each by container port, then protocol. Nothing is taken yet; ``take(_:for:after:)`` does.
   ///
   /// - Parameters:
   ///   - held: What other processes of the host hold.
@@ -54,12 +54,13 @@ struct PortTable {
     return picked
   }
 
-  /// - Parameter isNew: Whether they have just been picked, so that the search for ephemeral ones goes on after them.
-  mutating func take(_ ports: [PublishedPort], for owner: String, isNew: Bool) {
+  /// - Parameter old: Those that the owner has had. The others have just been picked, and the search for ephemeral ones goes
+  ///   on after them.
+  mutating func take(_ ports: [PublishedPort], for owner: String, after old: [PublishedPort]) {
     for port in ports {
       uses[Key(transport: port.transport, port: port.hostPort), default: []]
         .append(Use(address: port.hostAddress, owner: owner))
-      if port.isEphemeral, isNew { nextEphemeral = port.hostPort &+ 1 }
+      if port.isEphemeral, !old.contains(port) { nextEphemeral = port.hostPort &+ 1 }
     }
   }
 

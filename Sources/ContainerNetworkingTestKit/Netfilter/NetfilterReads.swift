@@ -9,10 +9,7 @@ extension SimulatedState {
     guard let content = namespaces[namespace] else { throw refusal(.invalidArgument) }
     let message = try NetfilterMessage(request)
     let subsystem = request.type >> 8
-    if subsystem == UInt16(NFNL_SUBSYS_CTNETLINK) {
-      // No packet flows, so no connection is tracked.
-      return []
-    }
+    if subsystem == UInt16(NFNL_SUBSYS_CTNETLINK) { return try answerConntrack(request, message) }
     guard subsystem == UInt16(NFNL_SUBSYS_NFTABLES) else { throw refusal(.invalidArgument) }
     let all = request.flags.contains(.dump)
     let found: [SimulatedReply]

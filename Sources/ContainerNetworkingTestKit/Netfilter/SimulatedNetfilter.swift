@@ -16,7 +16,8 @@ extension SimulatedState {
       var answers: [Mailbox.Received] = []
       for request in requests where request.flags.contains(.request) {
         do {
-          try admit(request, changes: false)
+          // To look is free but where it is connections that are looked at.
+          try admit(request, changes: request.type >> 8 == UInt16(NFNL_SUBSYS_CTNETLINK))
           let replies = try get(request, in: namespace)
           answers += encode(replies, to: request, portID: portID)
         } catch {

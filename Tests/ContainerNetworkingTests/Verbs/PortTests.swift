@@ -9,6 +9,8 @@ import Testing
 
   init() async throws {
     world = try Playground(isDualStack: true)
+    let eth0 = try world.host.links.get("eth0").index
+    try world.host.addresses.add(InterfaceAddress("203.0.113.5/24"), to: eth0)
     controller = try await NetworkController(host: world.host)
     try await controller.createNetwork(
       "dual", options: try NetworkOptions(["10.70.0.0/24", "fd00:70::/64"]))
@@ -111,7 +113,6 @@ import Testing
 
   /// Two containers share a port of different addresses, and each is reached by its own.
   @Test func specificAddressesShareAPort() async throws {
-    try world.host.addresses.add(InterfaceAddress("203.0.113.5/24"), to: world.host.links.get("eth0").index)
     try await attach("one", "203.0.113.1:8080:80", "[2001:db8::1]:8080:80")
     try await attach("two", "203.0.113.5:8080:80")
     let one = try world.serve("one", port: 80, in: try await controller.sandbox("one").namespace)

@@ -1,0 +1,97 @@
+import ContainerNetworking
+import ContainerNetworkingTestKit
+import SystemPackage
+import Testing
+
+/// A controller whose host has programs that hold ports; simulated, so that there can be many, and requests be counted.
+@Suite struct HeldPortControllerTests {
+  let kernel: SimulatedKernel
+  let host: NetworkNamespace
+  let controller: NetworkController
+
+  init() async throws {
+    kernel = SimulatedKernel()
+    host = try NetworkNamespace.create(on: kernel)
+    controller = try await NetworkController(host: host, settings: ControllerSettings(resolvers: []))
+    try await controller.attach("first")
+  }
+
+  private func attach(_ ports: String...) async throws -> [String] {
+    let options = AttachOptions(ports: try ports.map { try PortMapping($0) })
+    return try await controller.attach("web", options: options).endpoints[0].ports.map(\.description)
+  }
+
+  private func refusal(_ ports: String...) async -> NetworkError? {
+    await #expect(throws: NetworkError.self) {
+      let options = AttachOptions(ports: try ports.map { try PortMapping($0) })
+      try await controller.attach("web", options: options)
+    }
+  }
+
+  @Test func byNameItIsRefusedAndNothingIsLeft() async throws {
+    kernel.holdPort(8080, .tcp, at: try IPAddress("127.0.0.1"), in: host.handle)
+    let before = kernel.snapshot()
+    let error = await refusal("8081:81", "8080:80")
+    #expect(error?.code == .inUse)
+    #expect(error?.description.contains("port 8080/tcp of the host is held by another process of the host") == true)
+    let after = kernel.snapshot()
+    #expect(after == before)
+    // What was picked beside it is free again.
+    #expect(try await attach("8081:80", "8080:80/udp") == ["0.0.0.0:8080->80/udp", "0.0.0.0:8081->80/tcp"].reversed())
+    kernel.releasePort(8080, .tcp, at: try IPAddress("127.0.0.1"), in: host.handle)
+    try await controller.detach("web")
+    #expect(try await attach("8080:80") == ["0.0.0.0:8080->80/tcp"])
+  }
+
+  /// However many in a row are held, the next free one is given; what was picked and free stays.
+  @Test func picksGoOnUntilOneIsFree() async throws {
+    for port in UInt16(32768)..<33000 where port != 32769 { kernel.holdPort(port, in: host.handle) }
+    #expect(
+      try await attach("80", "81", "82") == ["0.0.0.0:33001->80/tcp", "0.0.0.0:32769->81/tcp", "0.0.0.0:33000->82/tcp"])
+    try await controller.detach("web")
+    for port in UInt16(9000)..<9100 { kernel.holdPort(port, .udp, in: host.handle) }
+    #expect(try await attach("9000-9100:53/udp", "9000-9100:53") == ["0.0.0.0:9000->53/tcp", "0.0.0.0:9100->53/udp"])
+    // The search goes on after what was given.
+    try await controller.detach("web")
+    #expect(try await attach("80") == ["0.0.0.0:33002->80/tcp"])
+    try await controller.detach("web")
+    #expect(await refusal("9000-9099:53/udp")?.code == .inUse)
+  }
+
+  @Test func anAddressThatTheHostLacksIsRefused() async throws {
+    let before = kernel.snapshot()
+    let error = await refusal("203.0.113.9:8080:80")
+    #expect(error?.code == .notFound)
+    let after = kernel.snapshot()
+    #expect(after == before)
+    #expect(try await controller.sandboxes().map(\.container) == ["first"])
+  }
+
+  /// A look for TCP ports is one call, however many there are; UDP ports are a look at the flows of a family more.
+  @Test func whatIsAskedOfTheKernel() async throws {
+    func requests(_ ports: String...) async throws -> Int {
+      let start = kernel.requestCount
+      try await controller.attach("web", options: AttachOptions(ports: try ports.map { try PortMapping($0) }))
+      try await controller.detach("web")
+      return kernel.requestCount - start
+    }
+    let bare = try await requests("80")
+    #expect(try await requests("80", "8000-8099:81-180") == bare)
+    #expect(try await requests("80", "53:53/udp", "54:54/udp") == bare + 2)
+  }
+
+  /// The look at flows fails as any other step: the attach is undone, the detach can be repeated.
+  @Test func flowsThatCannotBeLookedAt() async throws {
+    let before = kernel.snapshot()
+    kernel.inject(.ioError, on: RequestType.getConnections)
+    #expect(await refusal("53:53/udp")?.causes.first?.kernel?.request == "IPCTNL_MSG_CT_GET")
+    let after = kernel.snapshot()
+    #expect(after == before)
+    #expect(try await attach("53:53/udp") == ["0.0.0.0:53->53/udp"])
+    kernel.inject(.ioError, on: RequestType.getConnections)
+    await #expect(throws: NetworkError.self) { try await controller.detach("web") }
+    try await controller.detach("web")
+    let last = kernel.snapshot()
+    #expect(last == before)
+  }
+}

@@ -1,0 +1,111 @@
+import ContainerNetworking
+import ContainerNetworkingTestKit
+import Glibc
+import SystemPackage
+import Testing
+
+/// Which ports are held, and which connections are tracked: the same on every kernel.
+@Suite struct PortContract {
+  /// A program that listens on a TCP port of all addresses of both families, until it is told to end.
+  private func hold(_ port: UInt16, in namespace: NetworkNamespace) throws -> () throws -> Void {
+    if let kernel = namespace.kernel as? SimulatedKernel {
+      kernel.holdPort(port, .tcp, in: namespace.handle)
+      return { kernel.releasePort(port, .tcp, in: namespace.handle) }
+    }
+    var command = Command("busybox", ["nc", "-ll", "-p", "\(port)", "-e", "true"])
+    command.endsWithParent = true
+    let program = try namespace.spawn(command)
+    let any = PortBinding(.any(.ipv6), port, .tcp)
+    while try namespace.kernel.heldPorts(among: [any], in: namespace.handle).isEmpty { sched_yield() }
+    return {
+      try program.signal(9)
+      _ = try program.wait(timeoutMilliseconds: 5_000)
+    }
+  }
+
+  @Test(arguments: KernelUnderTest.available) func aHeldPortIsTold(_ kernel: KernelUnderTest) throws {
+    let namespace = try NetworkNamespace.create(on: kernel.make())
+    let other = try NetworkNamespace.create(on: namespace.kernel)
+    let end = try hold(8080, in: namespace)
+    let bindings = try [
+      ("0.0.0.0", UInt16(8080), TransportProtocol.tcp), ("::", 8080, .tcp), ("127.0.0.1", 8080, .tcp),
+      ("::1", 8080, .tcp), ("127.0.0.9", 8080, .tcp), ("fe80::1", 8080, .tcp), ("0.0.0.0", 8081, .tcp),
+      ("0.0.0.0", 8080, .udp), ("::", 8080, .udp), ("::1", 8080, .udp), ("0.0.0.0", 8080, .sctp),
+    ].map { PortBinding(try IPAddress($0.0), $0.1, $0.2) }
+    #expect(try namespace.kernel.heldPorts(among: bindings, in: namespace.handle) == Array(bindings[..<6]))
+    #expect(try namespace.kernel.heldPorts(among: bindings.reversed(), in: other.handle) == [])
+    // To ask is not to hold.
+    #expect(try namespace.kernel.heldPorts(among: bindings + bindings, in: other.handle) == [])
+    #expect(try namespace.kernel.heldPorts(among: [], in: namespace.handle) == [])
+    try end()
+    #expect(try namespace.kernel.heldPorts(among: bindings, in: namespace.handle) == [])
+  }
+
+  @Test(arguments: KernelUnderTest.available) func anAbsentAddressIsAnError(_ kernel: KernelUnderTest) throws {
+    let namespace = try NetworkNamespace.create(on: kernel.make())
+    for (text, place) in [("203.0.113.9", "203.0.113.9"), ("2001:db8::9", "[2001:db8::9]")] {
+      let address = try IPAddress(text)
+      let error = #expect(throws: NetworkError.self) {
+        try namespace.kernel.heldPorts(among: [PortBinding(address, 80, .udp)], in: namespace.handle)
+      }
+      #expect(error?.code == .notFound)
+      #expect(
+        error?.description.hasPrefix(
+          "look whether \(place):80/udp is free: no link of the host has the address \(address); give it to one first")
+          == true, "\(error as Any)")
+      #expect(error?.kernel?.errno == .addressNotAvailable)
+      let link = try namespace.links.createBridge(InterfaceName(address.family == .ipv4 ? "br4" : "br6")).index
+      try namespace.addresses.add(InterfaceAddress(address: address, prefixLength: 24), to: link)
+      try namespace.links.setUp(index: link)
+      #expect(
+        try namespace.kernel.heldPorts(among: [PortBinding(address, 80, .udp)], in: namespace.handle) == [])
+    }
+    // A host that lets programs bind to addresses that it does not have yet can publish on them, too.
+    try namespace.setSysctl("net/ipv4/ip_nonlocal_bind", to: "1")
+    let foreign = PortBinding(try IPAddress("198.51.100.1"), 80, .tcp)
+    #expect(try namespace.kernel.heldPorts(among: [foreign], in: namespace.handle) == [])
+  }
+
+  @Test(arguments: KernelUnderTest.available) func noConnectionIsTracked(_ kernel: KernelUnderTest) throws {
+    let namespace = try NetworkNamespace.create(on: kernel.make())
+    for transport in TransportProtocol.allCases { #expect(try namespace.connections.list(transport) == []) }
+    for (source, destination) in [("10.0.0.1", "10.0.0.2"), ("fd00::1", "fd00::2")] {
+      let (source, destination) = (try IPAddress(source), try IPAddress(destination))
+      let entry = ConntrackEntry(
+        original: ConntrackTuple(.udp, from: source, 1, to: destination, 2),
+        reply: ConntrackTuple(.udp, from: destination, 2, to: source, 1))
+      let error = #expect(throws: NetworkError.self) { try namespace.connections.delete(entry) }
+      #expect(error?.code == .notFound)
+      #expect(error?.kernel?.request == "IPCTNL_MSG_CT_DELETE")
+      #expect(error?.operation == "delete tracked connection udp src=\(source) dst=\(destination) sport=1 dport=2")
+      // Of several, what is gone is no failure.
+      try namespace.connections.delete([entry, entry])
+    }
+  }
+
+  /// What the kernel refuses before it looks: a tuple that says nothing, a family that there is not, no tuple to get.
+  @Test(arguments: KernelUnderTest.available) func badTuplesAreRefused(_ kernel: KernelUnderTest) throws {
+    let namespace = try NetworkNamespace.create(on: kernel.make())
+    let connection = try namespace.connection(.netfilter)
+    let empty: [UInt8] = [4, 0, 1, 0x80]
+    let good = ConntrackRequests.delete(
+      ConntrackEntry(
+        original: ConntrackTuple(.udp, from: .loopback(.ipv4), 1, to: .loopback(.ipv4), 2),
+        reply: ConntrackTuple(.udp, from: .loopback(.ipv4), 2, to: .loopback(.ipv4), 1)))
+    let cases: [(UInt16, [UInt8], Errno)] = [
+      (0x0102, [2, 0, 0, 0] + empty, .invalidArgument), (0x0101, [2, 0, 0, 0], .invalidArgument),
+      (0x0102, [7] + good.body.dropFirst(), .notSupportedOnSocket),
+      (0x0102, [10] + good.body.dropFirst(), .invalidArgument), (0x0101, good.body, .noSuchFileOrDirectory),
+    ]
+    for (type, body, errno) in cases {
+      let request = NetlinkRequest(type: type, body: body, name: "IPCTNL_MSG_CT", purpose: "ask for nonsense")
+      let error = #expect(throws: NetworkError.self) { try connection.execute(request) }
+      #expect(error?.kernel?.errno == errno, "\(type) \(body) \(error as Any)")
+    }
+    let noTuple = NetlinkRequest(
+      type: 0x0101, body: [2, 0, 0, 0, 12, 0, 25, 0x80, 8, 0, 1, 0, 8, 0, 0, 0], name: "IPCTNL_MSG_CT_GET",
+      purpose: "list by a filter without a tuple")
+    let error = #expect(throws: NetworkError.self) { try connection.dump(noTuple) }
+    #expect(error?.kernel?.errno == .invalidArgument, "\(error as Any)")
+  }
+}
