@@ -161,3 +161,7 @@ public func canary(_: AddressOptions) {}
 public func canary(_: NamedNamespace) {}
 public func canary(_: Neighbors) {}
 public func canary(_: PortBinding) {}
+public func canary(_: ConntrackTuple) {}
+public func canary(_: ConntrackEntry) {}
+public func canary(_: ConntrackRequests) {}
+public func canary(_: Connections) {}
