@@ -44,4 +44,12 @@ import Testing
     #expect(error?.code == .invalidValue)
     #expect(error.map { !$0.reason.isEmpty } == true)
   }
+
+  /// Numbers that no time has are refused, not a trap.
+  @Test(arguments: ["until=300000d", "until=999999999d", "until=\(String(repeating: "999999999d", count: 200_000))"])
+  func timesOutOfRange(text: String) throws {
+    var filter = NetworkFilter()
+    let error = #expect(throws: NetworkError.self) { try filter.add(text) }
+    #expect(error?.code == .invalidValue)
+  }
 }

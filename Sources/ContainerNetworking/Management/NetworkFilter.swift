@@ -88,13 +88,15 @@ public struct NetworkFilter: Hashable, Sendable {
         continue
       }
       guard let unit = ["s": 1, "m": 60, "h": 3600, "d": 86_400][character] as Int64?, let count = Int64(digits),
-        count < 1_000_000_000
+        count < 1_000_000_000, seconds < Int64.max / 2
       else { throw malformed(text) }
       seconds += count * unit
       digits = ""
     }
-    guard digits.isEmpty else { throw malformed(text) }
-    return Timestamp(nanoseconds: now.nanoseconds - seconds * 1_000_000_000)
+    let (nanoseconds, isTooLong) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
+    let (time, isTooEarly) = now.nanoseconds.subtractingReportingOverflow(nanoseconds)
+    guard digits.isEmpty, !isTooLong, !isTooEarly else { throw malformed(text) }
+    return Timestamp(nanoseconds: time)
   }
 
   private static func malformed(_ text: String) -> NetworkError {
