@@ -13,7 +13,7 @@ extension Engine {
     let request = EndpointRequest(
       container: container, options: options, ports: [], ephemeral: nil,
       usedNames: try interfaceNames(in: namespace))
-    let (planned, network) = try transaction { (transaction) throws(NetworkError) in
+    let (planned, network, others) = try transaction { (transaction) throws(NetworkError) in
       let record = try transaction.state.sandbox(container)
       try checkIdle(record.phase, record.owner, "\"\(container)\"", operation)
       guard record.phase == .ready else {
@@ -33,7 +33,8 @@ extension Engine {
           .alreadyExists, operation: operation,
           reason: "\"\(container)\" is on network \"\(network.name)\" already; disconnect it first")
       }
-      return (try planEndpoint(request, record.sandboxID, network, &transaction), network)
+      let planned = try planEndpoint(request, record.sandboxID, network, &transaction)
+      return (planned, network, Set(others.filter { $0.phase == .ready }.map(\.id) + [planned.endpoint.id]))
     }
     let endpoint = planned.endpoint
     do throws(NetworkError) {
@@ -47,11 +48,14 @@ extension Engine {
       ready.owner = ""
       let made = ready
       try settleRoutes(of: record.sandboxID, in: namespace, with: made)
-      try transaction { transaction in
+      let isAlone = try transaction { transaction in
         transaction.save(.endpoint(made))
         transaction.note(
           NetworkEvent(.connect, networkID: network.id, network: network.name, container: container))
+        return transaction.state.endpoints(ofSandbox: record.sandboxID).allSatisfy { others.contains($0.id) }
       }
+      // Another that was made or taken away at the same time has not seen this one, nor was it seen.
+      if !isAlone { _ = attempt { () throws(NetworkError) in try settleRoutes(of: record.sandboxID, in: namespace) } }
       return made
     } catch {
       let leftovers = abandon(planned, disconnect(endpoint, from: network, in: namespace))
@@ -153,13 +157,22 @@ extension Engine {
   func settleRoutes(
     of sandboxID: String, in namespace: NetworkNamespace, with extra: Endpoint? = nil
   ) throws(NetworkError) {
-    let (endpoints, networks) = try look { state in
-      (state.endpoints(ofSandbox: sandboxID).filter { $0.phase == .ready }, state.networks)
+    for attempt in 1...20 {
+      do throws(NetworkError) { return try settleRoutesOnce(of: sandboxID, in: namespace, with: extra) } catch {
+        // Another call for the same container has changed them meanwhile: they are looked at anew.
+        guard error.code == .alreadyExists || error.code == .notFound, attempt < 20 else { throw error }
+      }
     }
-    let all = endpoints.filter { $0.id != extra?.id } + (extra.map { [$0] } ?? [])
+  }
+
+  private func settleRoutesOnce(
+    of sandboxID: String, in namespace: NetworkNamespace, with extra: Endpoint?
+  ) throws(NetworkError) {
+    let (known, networks) = try look { state in (state.endpoints(ofSandbox: sandboxID), state.networks) }
+    let all = known.filter { $0.phase == .ready && $0.id != extra?.id } + (extra.map { [$0] } ?? [])
     let links = try namespace.links.list()
     let isOurs = { (index: Int32?) in
-      links.contains { link in link.index == index && all.contains { $0.interface.description == link.name } }
+      links.contains { link in link.index == index && known.contains { $0.interface.description == link.name } }
     }
     let present = try namespace.routes.list().filter { route in
       route.table == 254 && route.destination.prefixLength == 0 && route.kind == .unicast && isOurs(route.link)

@@ -74,6 +74,38 @@ import Testing
     try await expectNothingLeft(controller)
   }
 
+  /// Networks that one container is put on at the same time do not take each other's default routes for strange ones.
+  @Test func aContainerIsConnectedToManyNetworksAtOnce() async throws {
+    let controller = try await NetworkController(host: world.host, settings: settings)
+    for index in 0..<6 {
+      try await controller.createNetwork(
+        "net\(index)", options: try NetworkOptions(["10.9\(index).0.0/24", "fd00:9\(index)::/64"]))
+    }
+    for round in 0..<4 {
+      let sandbox = try await controller.attach("web", to: .network("net0"))
+      let failures = await withTaskGroup(of: NetworkError?.self) { group in
+        for index in 1..<6 {
+          group.addTask {
+            await failure { () throws(NetworkError) in
+              try await controller.connect(
+                "web", to: "net\(index)", options: EndpointOptions(gatewayPriority: (index + round) % 6))
+            }
+          }
+        }
+        return await group.reduce(into: [] as [NetworkError]) { list, error in if let error { list.append(error) } }
+      }
+      #expect(failures == [])
+      let best = (1..<6).max { ($0 + round) % 6 < ($1 + round) % 6 } ?? 0
+      let defaults = try sandbox.namespace.routes.list().filter { route in
+        route.table == 254 && route.destination.prefixLength == 0 && route.kind == .unicast && route.gateway != nil
+      }
+      #expect(Set(defaults.map { "\($0.gateway.map { "\($0)" } ?? "")" }) == ["10.9\(best).0.1", "fd00:9\(best)::1"])
+      #expect(defaults.count == 2)
+      try await controller.detach("web")
+    }
+    try await expectNothingLeft(controller)
+  }
+
   /// A container that comes back while its old namespace lives on in another's hands gets one of its own.
   @Test func aDonorComesBackWhileItsSharerStays() async throws {
     let controller = try await NetworkController(host: world.host, settings: settings)
