@@ -70,4 +70,17 @@ import Testing
     #expect(try web.namespace.links.list().map(\.name) == ["lo"])
     #expect(try host.links.list().map(\.name) == ["lo", "lan1", "lan0"])
   }
+
+  /// A mapping that was changed after it was read is looked at again, and is no trap.
+  @Test func portsThatWereChangedSinceAreChecked() async throws {
+    let controller = try await makeController(SimulatedKernel())
+    var mapping = try PortMapping("65535:80")
+    mapping.containerPorts = try PortRange("80-90")
+    let ports = [mapping]
+    let error = await #expect(throws: NetworkError.self) {
+      try await controller.attach("web", options: AttachOptions(ports: ports))
+    }
+    #expect(error?.code == .invalidValue)
+    #expect(try await controller.networks().isEmpty)
+  }
 }

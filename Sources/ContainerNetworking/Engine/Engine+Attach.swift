@@ -12,24 +12,39 @@ extension Engine {
   ) throws(NetworkError) -> Sandbox {
     let operation = "attach \"\(container)\" to \(mode)"
     try Name.check(container, what: "container", operation: operation)
+    // Their parts may have been changed since each was made.
+    for port in options.ports {
+      _ = try PortMapping(
+        hostAddress: port.hostAddress, hostPorts: port.hostPorts, containerPorts: port.containerPorts,
+        transport: port.transport)
+    }
     try mode.conflicts(with: options, container: container, hasNamespace: namespace != nil).throwAny(operation)
     try reclaim(container)
-    var made: NetworkRecord?
-    if mode == .bridge {
+    guard mode == .bridge else { return try attachPrepared(container, mode, options, namespace, operation) }
+    for _ in 0..<100 {
       // Before a network is made for nothing.
-      try look { (state) throws(NetworkError) in try checkUnattached(container, operation, state) }
-      made = try ensureDefaultNetwork()
-    }
-    do throws(NetworkError) {
-      return try attachPrepared(container, mode, options, namespace, operation)
-    } catch {
-      // The default network was made for this container; another that came to use it meanwhile keeps it.
-      guard let made else { throw error }
-      do throws(NetworkError) { try removeNetwork(id: made.id) } catch let leftover {
-        if leftover.code != .inUse { throw undone(operation, error, leftovers: [leftover]) }
+      let known = try look { (state) throws(NetworkError) in
+        try checkUnattached(container, operation, state)
+        return state.readyDefaultNetwork
       }
-      throw error
+      let made = try ensureDefaultNetwork()
+      do throws(NetworkError) {
+        return try attachPrepared(container, mode, options, namespace, operation)
+      } catch {
+        if let made {
+          // It was made for this container; another that came to use it meanwhile keeps it.
+          do throws(NetworkError) { try removeNetwork(id: made.id) } catch let leftover {
+            if leftover.code != .inUse { throw undone(operation, error, leftovers: [leftover]) }
+          }
+          throw error
+        }
+        // Whoever made it for another container may have taken it back meanwhile: then it is made again.
+        let isTheSame = try look { state in known != nil && state.readyDefaultNetwork == known }
+        guard error.code == .notFound || error.code == .inUse, !isTheSame else { throw error }
+      }
     }
+    throw NetworkError(
+      .inUse, operation: operation, reason: "the default network is made and removed again and again; try again")
   }
 
   private func attachPrepared(
@@ -102,6 +117,11 @@ extension Engine {
     case .none: record.warnings = request.ports.map { .portDiscarded($0, "none") }
     case .bridge, .network:
       let network = try readyNetwork(mode == .bridge ? "bridge" : "\(mode)", operation, transaction.state)
+      if network.isPredefined {
+        try NetworkMode.bridge.conflicts(
+          with: AttachOptions(endpoint: request.options), container: container, hasNamespace: false
+        ).throwAny(operation)
+      }
       var request = request
       if network.isInternal || !network.passesHost {
         record.warnings = request.ports.map { .portDiscarded($0, network.name) }

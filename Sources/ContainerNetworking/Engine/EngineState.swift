@@ -105,6 +105,9 @@ struct EngineState {
 
   // MARK: - Look-ups
 
+  /// The id of the default network, once it is made.
+  var readyDefaultNetwork: String? { networks.values.first { $0.name == "bridge" && $0.phase == .ready }?.id }
+
   /// The endpoints on a network, by container.
   func endpoints(ofNetwork id: String) -> [Endpoint] {
     (endpointsByNetwork[id] ?? []).compactMap { endpoints[$0] }.sorted {

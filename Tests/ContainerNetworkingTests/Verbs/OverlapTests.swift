@@ -125,6 +125,47 @@ import Testing
     #expect(try pinned() == [])
     try await expectNothingLeft(controller)
   }
+
+  /// A first attach that fails takes the default network back; one that comes meanwhile makes it anew.
+  @Test func theFailureOfOneAttachIsNotAnothers() async throws {
+    let records = MemoryStore()
+    let stores = [HookedStore(records), HookedStore(records)]
+    let bad = try await NetworkController(host: world.host, store: stores[0], settings: settings)
+    let good = try await NetworkController(host: world.host, store: stores[1], settings: settings)
+    // The network is made, and a container about to be planned.
+    stores[0].closeGate(forUpdate: 4)
+    async let failed = refusal {
+      try await bad.attach("bad", options: AttachOptions(macAddress: MACAddress("01:00:00:00:00:01")))
+    }
+    await stores[0].updateAtGate()
+    #expect(try await good.networks().map(\.phase) == [.ready])
+    // The other has found it there.
+    stores[1].closeGate(forUpdate: 1)
+    async let attached = good.attach("good")
+    await stores[1].updateAtGate()
+    stores[0].openGate()
+    #expect(await failed?.code == .invalidValue)
+    #expect(try await bad.networks().isEmpty)
+    stores[1].openGate()
+    #expect(try await attached.endpoints.count == 1)
+    try await good.detach("good")
+    try await expectNothingLeft(good)
+  }
+
+  /// The default network keeps its rules by whichever name it is called.
+  @Test func theDefaultNetworkGivesNoStaticAddressByItsName() async throws {
+    let controller = try await NetworkController(host: world.host, settings: settings)
+    let first = try await controller.attach("first")
+    for name in ["bridge", first.endpoints[0].networkID] {
+      let error = await refusal {
+        try await controller.attach(
+          "second", to: .network(name), options: AttachOptions(address: IPAddress("172.17.0.99")))
+      }
+      #expect(error?.code == .conflictingOptions)
+    }
+    try await controller.detach("first")
+    try await expectNothingLeft(controller)
+  }
 }
 
 /// What a verb failed with, if it did.
