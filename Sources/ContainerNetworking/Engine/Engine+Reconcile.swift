@@ -101,6 +101,11 @@ extension Engine {
     return wanted
   }
 
+  /// What the records say that is in our sets for sure.
+  private func steadyElements(_ survey: Survey) -> [String: Set<NftElement>] {
+    wantedElements(survey, present: [:]).bySet
+  }
+
   func ruleDifference(_ survey: Survey) throws(NetworkError) -> Difference? {
     guard survey.networks.contains(where: \.passesHost) else { return nil }
     let present: [String: Set<NftElement>]
@@ -110,16 +115,22 @@ extension Engine {
       ruleCount = try firewall.ruleCount()
     } catch {
       guard error.code == .notFound else { throw error }
-      let isNeeded = survey.networks.contains { $0.phase == .ready && $0.passesHost }
-      return isNeeded ? Difference(.rules, "our firewall table is gone") : nil
+      let isReady = { (survey: Survey) in survey.networks.contains { $0.phase == .ready && $0.passesHost } }
+      let after = try self.survey()
+      return isReady(survey) && isReady(after) ? Difference(.rules, "our firewall table is gone") : nil
     }
-    let wanted = wantedElements(survey, present: present).bySet
+    // Others go on meanwhile: what was to be there before and after is missing, what was neither is strange.
+    let after = try self.survey()
+    let (steady, steadyAfter) = (steadyElements(survey), steadyElements(after))
+    let (allowed, allowedAfter) = (
+      wantedElements(survey, present: present).bySet, wantedElements(after, present: present).bySet
+    )
     var missing = 0
     var strange = 0
     for set in FirewallSets.all {
-      let (has, wants) = (present[set.name] ?? [], wanted[set.name] ?? [])
-      missing += wants.subtracting(has).count
-      strange += has.subtracting(wants).count
+      let has = present[set.name] ?? []
+      missing += (steady[set.name] ?? []).intersection(steadyAfter[set.name] ?? []).subtracting(has).count
+      strange += has.subtracting(allowed[set.name] ?? []).subtracting(allowedAfter[set.name] ?? []).count
     }
     var parts: [String] = []
     if ruleCount != Firewall.staticRuleCount {
