@@ -3,7 +3,7 @@ import Testing
 
 @testable import ContainerNetworking
 
-@Suite(.timeLimit(.minutes(1))) struct WorkerTests {
+@Suite(.timeLimit(.minutes(5))) struct WorkerTests {
   /// A call that comes while every thread is at work goes to the first that is free, not behind a slow one.
   @Test func nobodyWaitsBehindASlowCallWhileAThreadIsFree() async throws {
     let worker = Worker(label: "test", width: 2)
@@ -12,7 +12,7 @@ import Testing
     let isQueued = DispatchSemaphore(value: 0)
     async let slow = worker.run { () throws(NetworkError) in
       started.signal()
-      return finished.wait(timeout: .now() + 10) == .success
+      return finished.wait(timeout: .now() + 120) == .success
     }
     async let short: Void = worker.run { () throws(NetworkError) in
       started.signal()
