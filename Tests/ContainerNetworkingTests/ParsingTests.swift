@@ -46,10 +46,11 @@ import Testing
   }
 
   /// Numbers that no time has are refused, not a trap.
-  @Test(arguments: ["until=300000d", "until=999999999d", "until=\(String(repeating: "999999999d", count: 200_000))"])
-  func timesOutOfRange(text: String) throws {
+  @Test func timesOutOfRange() {
     var filter = NetworkFilter()
-    let error = #expect(throws: NetworkError.self) { try filter.add(text) }
-    #expect(error?.code == .invalidValue)
+    for time in ["300000d", "999999999d", String(repeating: "999999999d", count: 200_000)] {
+      let error = #expect(throws: NetworkError.self) { try filter.add("until=\(time)") }
+      #expect(error?.code == .invalidValue)
+    }
   }
 }
