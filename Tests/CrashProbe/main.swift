@@ -45,7 +45,9 @@ do {
   case "attach":
     try await controller.attach(
       names[0], to: NetworkMode(names[1]),
-      options: AttachOptions(ports: names.count > 2 ? [PortMapping(names[2])] : []))
+      options: names.count > 2 && names[2].hasPrefix("ip=")
+        ? AttachOptions(address: try IPAddress(String(names[2].dropFirst(3))))
+        : AttachOptions(ports: names.count > 2 ? [PortMapping(names[2])] : []))
   case "detach": try await controller.detach(names[0])
   case "stop": try await controller.stop(names[0])
   case "open": break

@@ -100,6 +100,7 @@ extension Engine {
       namespacePath: given?.origin?.string,
       namespaceInode: (given ?? made)?.identity.inode, ownsNamespace: false, warnings: [], phase: .creating,
       owner: store.token)
+    if stopped != nil { record.keepsAddresses = true }
     var planned = PlannedSandbox(record: record, endpoint: nil, network: nil, stopped: stopped)
     switch mode {
     case .host:
@@ -189,6 +190,7 @@ extension Engine {
       // Without a path it is there for as long as its holder.
       record.owner = record.namespacePath == nil ? store.token : ""
       record.namespaceInode = namespace.identity.inode
+      record.keepsAddresses = nil
       transaction.save(.sandbox(record))
       if let stopped = planned.stopped, stopped.sandboxID != record.sandboxID {
         // As another's guest it has no addresses of its own.
@@ -359,8 +361,17 @@ extension Engine {
           try transaction.release(endpoint)
         }
       }
-      if isKept {
+      // On other networks it keeps what it kept.
+      let others =
+        record.keepsAddresses == true
+        ? transaction.state.endpoints.values.filter { $0.container == record.container && $0.phase == .stopped } : []
+      if isKept || !others.isEmpty {
         var stopped = record
+        if let other = others.first, other.sandboxID != record.sandboxID {
+          // It was on its way into another's namespace.
+          stopped.sandboxID = other.sandboxID
+          stopped.mode = .network(other.networkName)
+        }
         stopped.phase = .stopped
         stopped.owner = ""
         stopped.namespacePath = nil

@@ -162,7 +162,8 @@ public struct SandboxRecord: Hashable, Sendable, Codable {
   public var ownsNamespace: Bool
   /// What was asked for and not done.
   public var warnings: [AttachWarning]
-  /// Whether one that is being removed keeps its static addresses.
+  /// Whether the static addresses stay its own if it is removed: one that is being stopped, or that was and is on its way
+  /// back.
   public var keepsAddresses: Bool?
   /// How far it has come.
   public var phase: Phase
