@@ -15,7 +15,7 @@ struct CreateNetwork: AsyncParsableCommand {
   var subnet: [String] = []
   @Option(help: .init("The part of the subnet that addresses are chosen from.", valueName: "subnet"))
   var ipRange: [String] = []
-  @Option(help: .init("The bridge's address in the subnet.", valueName: "ip"))
+  @Option(help: .init("The bridge's address in the subnet; of a macvlan the outside router's.", valueName: "ip"))
   var gateway: [String] = []
   @Option(help: .init("An address that no container is given.", valueName: "name=ip"))
   var auxAddress: [String] = []
