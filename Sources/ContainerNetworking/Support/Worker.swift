@@ -39,7 +39,8 @@ final class Worker: Sendable {
       start {
         let outcome: Result<Value, NetworkError>
         do throws(NetworkError) { outcome = .success(try body()) } catch { outcome = .failure(error) }
-        continuation.resume(returning: outcome)
+        // Handed over: what it holds, as a namespace, is the caller's alone to let go.
+        continuation.resume(returning: consume outcome)
       }
     }
     return try result.get()
