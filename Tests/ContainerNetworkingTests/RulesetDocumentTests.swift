@@ -43,11 +43,12 @@ import Testing
     #expect(written == page, "the page differs; run UPDATE_DOCUMENTS=1 swift test --filter RulesetDocumentTests")
   }
 
-  /// Without what differs from run to run and from machine to machine: indices, counters, qdisc.
+  /// Without what differs from run to run and from machine to machine: indices, names of ports, counters, qdisc.
   private static func stable(_ text: String) -> String {
     var text = text
     text.replace(#/packets \d+ bytes \d+/#, with: "packets 0 bytes 0")
     text.replace(#/(?m)^\d+: /#, with: "N: ")
+    text.replace(#/"veth[0-9a-f]{8}"/#, with: "\"veth01234567\"")
     text.replace(#/ qdisc \w+/#, with: "")
     while text.hasSuffix("\n") { text.removeLast() }
     return text

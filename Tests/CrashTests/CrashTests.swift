@@ -196,7 +196,8 @@ struct Crash {
     let needsHost = networks.contains { $0.driver == .bridge }
     let tables = try world.output("nft", "list", "tables", in: world.host)
     #expect(
-      tables == (needsHost ? "table inet containernetworking\n" : ""), "\(what)", sourceLocation: sourceLocation)
+      tables == (needsHost ? "table inet containernetworking\ntable bridge containernetworking\n" : ""), "\(what)",
+      sourceLocation: sourceLocation)
     #expect(
       try world.host.sysctl("net/ipv4/conf/eth0/forwarding") == (needsHost ? "1" : "0"), "\(what)",
       sourceLocation: sourceLocation)

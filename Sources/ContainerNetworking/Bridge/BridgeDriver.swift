@@ -155,17 +155,24 @@ struct BridgeDriver: Driver {
 
   func macAddress(on network: NetworkRecord) throws(NetworkError) -> MACAddress? { nil }
 
-  /// Makes an endpoint in three sends: one to each namespace, and one nftables transaction. With UDP ports there is a look
+  /// Makes an endpoint in three sends: one nftables transaction, and one to each namespace. With UDP ports there is a look
   /// at the host's flows, too.
   func connect(
     _ endpoint: Endpoint, to network: NetworkRecord, in namespace: NetworkNamespace, routes: [AddressFamily]
   ) throws(NetworkError) {
-    try plug(endpoint, to: network, in: namespace, routes: routes)
+    // The rules first: from its first frame on, the port sends only what is its own.
+    let elements = FirewallElements(endpoint, on: network)
+    try firewall.add(elements)
     do throws(NetworkError) {
-      try firewall.add(FirewallElements(endpoint, on: network))
-      // Only now: a packet that came before the ports were in the map would have made its flow anew.
+      // Not before: a packet that came before the ports were in the map would have made its flow anew.
       try forgetFlows(of: endpoint, on: network, isReleased: false)
-    } catch { throw error.with(leftovers: disconnect(endpoint, from: network)) }
+      try plug(endpoint, to: network, in: namespace, routes: routes)
+    } catch {
+      let leftovers =
+        error.leftovers + attempt { () throws(NetworkError) in try firewall.remove(elements) }
+        + attempt { () throws(NetworkError) in try forgetFlows(of: endpoint, on: network, isReleased: true) }
+      throw error.withoutLeftovers.with(leftovers: leftovers)
+    }
   }
 
   /// The veth pair of an endpoint, its addresses and routes.
@@ -191,18 +198,12 @@ struct BridgeDriver: Driver {
     let port = try endpoint.requirePort()
     var change = LinkChange(isUp: true)
     change.master = try host.links.get("\(network.requireBridge())").index
-    try host.perform([LinkRequests.change(named: port, change)] + portSettings(port, endpoint, network))
+    try host.perform([LinkRequests.change(named: port, change)] + portSettings(port, endpoint))
   }
 
-  private func portSettings(
-    _ port: InterfaceName, _ endpoint: Endpoint, _ network: NetworkRecord
-  ) -> [NetlinkRequest] {
-    let isIsolated = !network.policy.allowsContainerTraffic
-    guard !endpoint.ports.isEmpty || isIsolated else { return [] }
-    return [
-      LinkRequests.setBridgePort(
-        named: port, isHairpin: !endpoint.ports.isEmpty, isIsolated: isIsolated)
-    ]
+  private func portSettings(_ port: InterfaceName, _ endpoint: Endpoint) -> [NetlinkRequest] {
+    guard !endpoint.ports.isEmpty else { return [] }
+    return [LinkRequests.setBridgePort(named: port, isHairpin: true)]
   }
 
   /// Asks for the veth pair, on the bridge and up.
@@ -221,7 +222,7 @@ struct BridgeDriver: Driver {
       LinkRequests.change(named: port, quiet),
       LinkRequests.change(named: port, LinkChange(isUp: true)),
     ]
-    requests += portSettings(port, endpoint, network)
+    requests += portSettings(port, endpoint)
     return try host.connection(.route).perform(requests)
   }
 

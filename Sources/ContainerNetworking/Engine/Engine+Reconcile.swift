@@ -49,7 +49,7 @@ extension Engine {
         failures += attempt { () throws(NetworkError) in try host.links.delete(index: link.index) }
       }
     }
-    // Last: the table names bridges and addresses that are there by now.
+    // Last: the tables name bridges and addresses that are there by now.
     if kinds.contains(.rules) { failures += attempt { () throws(NetworkError) in try restoreRules() } }
     return failures
   }
@@ -117,7 +117,7 @@ extension Engine {
       guard error.code == .notFound else { throw error }
       let isReady = { (survey: Survey) in survey.networks.contains { $0.phase == .ready && $0.passesHost } }
       let after = try self.survey()
-      return isReady(survey) && isReady(after) ? Difference(.rules, "our firewall table is gone") : nil
+      return isReady(survey) && isReady(after) ? Difference(.rules, "our firewall tables are gone") : nil
     }
     // Others go on meanwhile: what was to be there before and after is missing, what was neither is strange.
     let after = try self.survey()
@@ -139,10 +139,10 @@ extension Engine {
     if missing > 0 { parts.append("\(missing) elements missing") }
     if strange > 0 { parts.append("\(strange) elements too many") }
     guard !parts.isEmpty else { return nil }
-    return Difference(.rules, "our firewall table has \(parts.joined(separator: ", "))")
+    return Difference(.rules, "our firewall tables have \(parts.joined(separator: ", "))")
   }
 
-  /// Puts the whole table back, unless somebody changed the rules between the look and the change: then it looks again.
+  /// Puts our tables back whole, unless somebody changed the rules between the look and the change: then it looks again.
   func restoreRules() throws(NetworkError) {
     for attempt in 1...20 {
       let generation = try firewall.generation()

@@ -38,7 +38,8 @@ final class Healer: Sendable {
         do {
           for try await change in rules {
             switch change {
-            case .removed(let object): isSuspicious = isSuspicious || object.table == FirewallSets.table.identity
+            case .removed(let object):
+              isSuspicious = isSuspicious || FirewallSets.tables.contains { $0.identity == object.table }
             case .generation(let generation):
               if isSuspicious, !Self.isOwnThread(generation.processID) { await heal() }
               isSuspicious = false

@@ -1,7 +1,8 @@
 import Netlink
 import NetworkPrimitives
 
-/// The intents that the controller has towards the host's firewall, as one nftables table of ours.
+/// The intents that the controller has towards the host's firewall, as two nftables tables of ours: one for packets, one for
+/// frames between a bridge's ports.
 ///
 /// Chains and rules are static; a network, an endpoint or a port is an element of a set or map. So the cost of a packet
 /// and of a change does not grow with their number, and nothing of another owner's is touched. Other tables' base
@@ -9,42 +10,48 @@ import NetworkPrimitives
 struct Firewall: Sendable {
   let host: NetworkNamespace
 
-  /// Makes the table with all its chains, and no elements, unless it is there.
-  ///
-  /// - Returns: Whether it was made.
-  @discardableResult
-  func ensure() throws(NetworkError) -> Bool {
-    var changes = NftTransaction()
-    try Self.addTable(to: &changes)
-    do throws(NetworkError) {
-      try commit(changes)
-      return true
-    } catch {
-      guard error.code == .alreadyExists else { throw error }
-      return false
+  /// Makes our tables with all their chains, and no elements, unless they are there.
+  func ensure() throws(NetworkError) {
+    for table in FirewallSets.tables {
+      var changes = NftTransaction()
+      try Self.add(table, to: &changes)
+      do throws(NetworkError) { try commit(changes) } catch {
+        if error.code != .alreadyExists { throw error }
+      }
     }
   }
 
-  /// Removes the table; one that is gone already was what was wanted.
+  /// Removes our tables; one that is gone already was what was wanted.
   func remove() throws(NetworkError) {
-    var changes = NftTransaction()
-    changes.delete(FirewallSets.table)
-    do throws(NetworkError) { try commit(changes) } catch {
-      if error.code != .notFound { throw error }
+    do throws(NetworkError) { try remove(FirewallSets.tables) } catch {
+      guard error.code == .notFound else { throw error }
+      for table in FirewallSets.tables {
+        do throws(NetworkError) { try remove([table]) } catch {
+          if error.code != .notFound { throw error }
+        }
+      }
     }
   }
 
-  /// Puts the table in the place of whatever there is under its name, with these elements, at once: no packet passes
+  private func remove(_ tables: [NftTable]) throws(NetworkError) {
+    var changes = NftTransaction()
+    for table in tables { changes.delete(table) }
+    try commit(changes)
+  }
+
+  /// Puts our tables in the place of whatever there is under their names, with these elements, at once: no packet passes
   /// between the old and the new.
   ///
   /// - Parameter generation: Of the rules that this is based on; the kernel refuses with `ERESTART` if they were changed
   ///   since.
   func restore(_ elements: FirewallElements, generation: UInt32) throws(NetworkError) {
     var changes = NftTransaction()
-    // An add that finds it changes nothing, and lets the deletion find one.
-    try changes.add(FirewallSets.table)
-    changes.delete(FirewallSets.table)
-    try Self.addTable(to: &changes)
+    for table in FirewallSets.tables {
+      // An add that finds it changes nothing, and lets the deletion find one.
+      try changes.add(table)
+      changes.delete(table)
+      try Self.add(table, to: &changes)
+    }
     for (set, elements) in elements.list { try changes.add(elements, to: set, exclusive: true) }
     try changes.commit(over: try host.connection(.netfilter), generation: generation)
   }
@@ -58,27 +65,40 @@ struct Firewall: Sendable {
     return try NftRequests.generation(message)
   }
 
-  /// What is in our sets, by their names.
+  /// What is in our sets, by their names; a set that is gone is not among them.
   ///
-  /// - Throws: `.notFound` without our table.
+  /// - Throws: `.notFound` without any of them.
   func elements() throws(NetworkError) -> [String: Set<NftElement>] {
     var elements: [String: Set<NftElement>] = [:]
+    var gone: NetworkError?
     for set in FirewallSets.all {
-      let messages = try host.connection(.netfilter).dump(NftRequests.elements(of: set))
-      elements[set.name] = Set(try NftElement.list(messages, of: set))
+      do throws(NetworkError) {
+        let messages = try host.connection(.netfilter).dump(NftRequests.elements(of: set))
+        elements[set.name] = Set(try NftElement.list(messages, of: set))
+      } catch {
+        guard error.code == .notFound else { throw error }
+        gone = error
+      }
     }
+    if let gone, elements.isEmpty { throw gone }
     return elements
   }
 
-  /// How many rules our table has; what it has whole is ``staticRuleCount``.
+  /// How many rules our tables have; what they have whole is ``staticRuleCount``.
   func ruleCount() throws(NetworkError) -> Int {
-    try host.connection(.netfilter).dump(NftRequests.rules(of: FirewallSets.table)).count
+    var count = 0
+    for table in FirewallSets.tables {
+      do throws(NetworkError) {
+        count += try host.connection(.netfilter).dump(NftRequests.rules(of: table)).count
+      } catch { if error.code != .notFound { throw error } }
+    }
+    return count
   }
 
   /// How many rules ``ensure()`` makes.
   static let staticRuleCount: Int = {
     var changes = NftTransaction()
-    try? addTable(to: &changes)
+    for table in FirewallSets.tables { try? add(table, to: &changes) }
     return changes.requests.count { $0.name == "NFT_MSG_NEWRULE" }
   }()
 

@@ -1,12 +1,13 @@
 import Netlink
 import NetworkPrimitives
 
-/// The static part of our table.
+/// The static part of our tables.
 extension Firewall {
-  /// The table, its sets, its chains and their rules.
-  static func addTable(to changes: inout NftTransaction) throws(NetworkError) {
-    try changes.add(FirewallSets.table, exclusive: true)
-    for set in FirewallSets.all { try changes.add(set, exclusive: true) }
+  /// A table of ours, its sets, its chains and their rules.
+  static func add(_ table: NftTable, to changes: inout NftTransaction) throws(NetworkError) {
+    try changes.add(table, exclusive: true)
+    for set in FirewallSets.all where set.table == table { try changes.add(set, exclusive: true) }
+    guard table == FirewallSets.table else { return try addFrameChains(&changes) }
     try addFilterChains(&changes)
     try addTranslationChains(&changes)
   }
@@ -15,12 +16,12 @@ extension Firewall {
     NftChain(table: FirewallSets.table, name: name, base: base)
   }
 
-  private static func match(_ fields: NftSelector..., in set: NftSet) -> NftStatement {
+  static func match(_ fields: NftSelector..., in set: NftSet) -> NftStatement {
     .match(fields, .inSet(NftSetReference(name: set.name)))
   }
 
-  private static func match(_ field: NftSelector, notIn set: NftSet) -> NftStatement {
-    .match(field, .notInSet(NftSetReference(name: set.name)))
+  static func match(_ fields: NftSelector..., notIn set: NftSet) -> NftStatement {
+    .match(fields, .notInSet(NftSetReference(name: set.name)))
   }
 
   /// 127.0.0.0/8.

@@ -1,9 +1,14 @@
 import Netlink
 import NetworkPrimitives
 
-/// The sets and maps of our table: whatever changes with networks, endpoints and ports is an element of one of them.
+/// The sets and maps of our tables: whatever changes with networks, endpoints and ports is an element of one of them. Their
+/// names are unique among both tables.
 enum FirewallSets {
+  /// What packets go through.
   static let table = NftTable(family: .inet, name: "containernetworking")
+  /// What frames of our bridges' ports go through.
+  static let bridgeTable = NftTable(family: .bridge, name: "containernetworking")
+  static let tables = [table, bridgeTable]
 
   /// Our bridges.
   static let bridges = set("bridges", [.interfaceName])
@@ -28,9 +33,20 @@ enum FirewallSets {
   /// Published on one address.
   static let publishedAt = familyMaps("published_at") { [address($0), .transportProtocol, .port] }
 
+  /// The host's ends of our endpoints.
+  static let ports = set("ports", [.interfaceName], in: bridgeTable)
+  /// Those that exchange no frames with each other.
+  static let apartPorts = set("apart_ports", [.interfaceName], in: bridgeTable)
+  /// Port and hardware address of what is behind it.
+  static let portMACs = set("port_macs", [.interfaceName, .macAddress], in: bridgeTable)
+  /// Port and address of what is behind it.
+  static let portAddresses = familySets("port_addresses", in: bridgeTable) { [.interfaceName, address($0)] }
+
   static let all =
-    [bridges, internalBridges, sameBridge]
-    + [uplinks, openBridges, pingBridges, natBridges, endpoints, routedPorts, published, publishedAt].flatMap { sets in
+    [bridges, internalBridges, sameBridge, ports, apartPorts, portMACs]
+    + [
+      uplinks, openBridges, pingBridges, natBridges, endpoints, routedPorts, published, publishedAt, portAddresses,
+    ].flatMap { sets in
       AddressFamily.allCases.compactMap { sets[$0] }
     }
 
@@ -46,12 +62,16 @@ enum FirewallSets {
     family == .ipv4 ? .ipv4Address : .ipv6Address
   }
 
-  private static func set(_ name: String, _ key: [NftDataType], data: NftSet.Data = .none) -> NftSet {
+  private static func set(
+    _ name: String, _ key: [NftDataType], data: NftSet.Data = .none, in table: NftTable = table
+  ) -> NftSet {
     NftSet(table: table, name: name, key: key, data: data)
   }
 
-  private static func familySets(_ name: String, _ key: (AddressFamily) -> [NftDataType]) -> ByFamily {
-    ByFamily(ipv4: set("\(name)4", key(.ipv4)), ipv6: set("\(name)6", key(.ipv6)))
+  private static func familySets(
+    _ name: String, in table: NftTable = table, _ key: (AddressFamily) -> [NftDataType]
+  ) -> ByFamily {
+    ByFamily(ipv4: set("\(name)4", key(.ipv4), in: table), ipv6: set("\(name)6", key(.ipv6), in: table))
   }
 
   private static func familyMaps(_ name: String, _ key: (AddressFamily) -> [NftDataType]) -> ByFamily {
@@ -108,6 +128,7 @@ struct FirewallElements {
   /// What an endpoint is in the firewall, its published ports included.
   init(_ endpoint: Endpoint, on network: NetworkRecord) {
     guard let bridge = network.bridge else { return }
+    addPort(of: endpoint, on: network)
     for own in endpoint.addresses {
       let family = own.family
       let address = NftValue.address(own.address)
@@ -131,6 +152,21 @@ struct FirewallElements {
           add(NftElement(key, data: target), to: FirewallSets.published.of(family))
         }
       }
+    }
+  }
+
+  /// The bridge's port, and what may come from it.
+  private mutating func addPort(of endpoint: Endpoint, on network: NetworkRecord) {
+    guard let name = endpoint.hostInterface else { return }
+    let port = NftValue.interface(name)
+    add(NftElement(port), to: FirewallSets.ports)
+    if !network.policy.allowsContainerTraffic { add(NftElement(port), to: FirewallSets.apartPorts) }
+    add(NftElement(.concatenation(port, .mac(endpoint.macAddress))), to: FirewallSets.portMACs)
+    var addresses = endpoint.addresses.map(\.address)
+    if endpoint.address(.ipv6) != nil { addresses.append(.v6(endpoint.macAddress.linkLocalAddress)) }
+    for address in addresses {
+      add(
+        NftElement(.concatenation(port, .address(address))), to: FirewallSets.portAddresses.of(address.family))
     }
   }
 

@@ -10,7 +10,7 @@ public struct Difference: Hashable, Sendable, CustomStringConvertible {
     case bridgeSettings
     /// Forwarding that a network needs is off.
     case forwarding
-    /// Our firewall table is gone, or rules or elements of it are missing or strange.
+    /// A firewall table of ours is gone, or rules or elements of it are missing or strange.
     case rules
     /// An endpoint's veth pair or macvlan is gone.
     case linkMissing
@@ -52,7 +52,7 @@ public struct Difference: Hashable, Sendable, CustomStringConvertible {
     case .parentMissing: "nothing: it is not ours; bring it back, and reconcile"
     case .bridgeSettings: "set it up again"
     case .forwarding: "switch it on again"
-    case .rules: "put the whole table back, in one transaction"
+    case .rules: "put our tables back whole, in one transaction"
     case .linkMissing: "make it again, with the same addresses"
     case .portSettings: "put it back on its bridge, and up"
     case .containerSettings: "add it again"

@@ -88,6 +88,9 @@ public struct NftSelector: Hashable, Sendable {
   public static let destinationPort = transport(2, .port)
   /// `icmp type` or `icmpv6 type`, by the protocol that was matched before.
   public static let icmpType = transport(0, .bytes(1))
+  /// `icmpv6 taddr`: the address that a neighbour advertisement or solicitation is about (RFC 4861, 4.3 and 4.4); match
+  /// ``icmpType`` before.
+  public static let advertisedIPv6 = transport(8, .ipv6Address)
 
   /// `ct state`: ``NftConnectionState`` bits.
   public static let connectionState = conntrack(NFT_CT_STATE, .mark)

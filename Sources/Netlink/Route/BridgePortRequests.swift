@@ -9,19 +9,14 @@ extension LinkRequests {
   ///   - name: The port.
   ///   - isHairpin: Whether it may send back what came from it (`IFLA_BRPORT_MODE`): what a container sends to its own
   ///     published port comes back by the port that it left by, where br_netfilter redirects frames within the bridge.
-  ///   - isIsolated: Whether it exchanges frames only with ports that are not isolated, and with the bridge itself
-  ///     (`IFLA_BRPORT_ISOLATED`).
-  public static func setBridgePort(
-    named name: InterfaceName, isHairpin: Bool = false, isIsolated: Bool = false
-  ) -> NetlinkRequest {
+  public static func setBridgePort(named name: InterfaceName, isHairpin: Bool) -> NetlinkRequest {
     var body = PayloadWriter()
     body.appendZeros(16)  // struct ifinfomsg
     body.attribute(Int(IFLA_IFNAME), string: name.description)
     body.nested(Int(IFLA_LINKINFO)) { info in
       info.attribute(Int(IFLA_INFO_SLAVE_KIND), string: "bridge")
       info.nested(Int(IFLA_INFO_SLAVE_DATA)) { data in
-        if isHairpin { data.attribute(Int(IFLA_BRPORT_MODE), UInt8(1)) }
-        if isIsolated { data.attribute(Int(IFLA_BRPORT_ISOLATED), UInt8(1)) }
+        data.attribute(Int(IFLA_BRPORT_MODE), UInt8(isHairpin ? 1 : 0))
       }
     }
     return NetlinkRequest(

@@ -35,7 +35,10 @@ import Testing
     (net: "fd00:60::", host: Playground.hostIPv6Address, outside: Playground.outsideIPv6Address),
   ]
 
-  @Test func containersKeptApart() async throws {
+  /// With and without br_netfilter, which calls the rules of packets for bridged frames, and bridges what they send back to
+  /// the bridge that it came from (br_nf_pre_routing_finish).
+  @Test(arguments: [true, false]) func containersKeptApart(callsRules: Bool) async throws {
+    try world.setBridgeNetfilter(callsRules)
     try await create(NetworkPolicy(allowsContainerTraffic: false))
     let one = try await controller.attach(
       "one", to: .network("net"), options: AttachOptions(ports: [PortMapping("8080:80")]))
@@ -55,6 +58,9 @@ import Testing
         .fetch(("host", world.host), ("one", net + "2"), 80, "hello", true),
         .fetch(("outside", world.outside), ("one's port", host), 8080, "hello", true),
         .fetch(("host", world.host), ("one's port", host), 8080, "hello", true),
+        .fetch(("two", two.namespace), ("one's port", host), 8080, "hello", true),
+        .fetch(("two", two.namespace), ("one's port by the gateway", net + "1"), 8080, "hello", true),
+        .fetch(("one", one.namespace), ("its own port", host), 8080, "hello", true),
       ]
     }
     await world.check(rows)
@@ -64,20 +70,6 @@ import Testing
       Route(to: Subnet("10.60.0.2/32"), via: gateway, link: two.namespace.links.get("eth0").index))
     await world.check([.ping(("two", two.namespace), ("one by the gateway", "10.60.0.2"), false)])
 
-    // Where br_netfilter calls the rules for bridged packets, the kernel itself bridges what they send back to the bridge
-    // that it came from (br_nf_pre_routing_finish), and the isolated ports stop it.
-    let callsRules = (try? world.host.sysctl("net/bridge/bridge-nf-call-iptables")) == "1"
-    await withKnownIssue("published ports from the same network") {
-      await world.check(
-        families.flatMap { _, host, _ in
-          [
-            .fetch(("two", two.namespace), ("one's port", host), 8080, "hello", true),
-            .fetch(("one", one.namespace), ("its own port", host), 8080, "hello", true),
-          ]
-        })
-    } when: {
-      callsRules
-    }
     try await removeAll()
   }
 

@@ -79,6 +79,15 @@ extension Playground {
     return callers
   }
 
+  /// Has the host's bridges call the rules of packets for frames, or not. A kernel without br_netfilter never does.
+  func setBridgeNetfilter(_ callsRules: Bool) throws {
+    for family in ["iptables", "ip6tables"] {
+      let name = "net/bridge/bridge-nf-call-\(family)"
+      guard (try? host.sysctl(name)) != nil else { continue }
+      try host.setSysctl(name, to: callsRules ? "1" : "0")
+    }
+  }
+
   /// Sends the outside's packets for a subnet to the host.
   func routeFromOutside(to subnet: Subnet) throws {
     let via = subnet.family == .ipv4 ? Self.hostAddress : Self.hostIPv6Address
