@@ -120,10 +120,13 @@ let package = Package(
       swiftSettings: settings),
     .testTarget(
       name: "ContainerNetworkingTests",
-      dependencies: ["ContainerNetworking", "ContainerNetworkingTestKit", "Playground", "port-helper", system],
-      swiftSettings: settings),
+      dependencies: [
+        "ContainerNetworking", "ContainerNetworkingTestKit", "Playground", "frame-helper", "port-helper", system,
+      ], swiftSettings: settings),
     // Something foreign that holds a port, and a UDP client that keeps its own, for the tests above.
     .executableTarget(name: "port-helper", path: "Tests/PortHelper"),
+    // What they send and see below IP.
+    .executableTarget(name: "frame-helper", path: "Tests/FrameHelper", swiftSettings: settings),
     // They start the examples that are built beside them.
     .testTarget(
       name: "ExampleTests", dependencies: ["ContainerNetworking", "Playground", system], swiftSettings: settings),

@@ -51,6 +51,16 @@ import Testing
     try await expectRepair([.rules])
     try nft("add element inet containernetworking bridges { evil0 }")
     try await expectRepair([.rules])
+    let port = web.endpoints[0].hostInterface
+    for command in [
+      "delete table bridge containernetworking", "delete table inet containernetworking",
+      "flush chain bridge containernetworking source", "flush set bridge containernetworking ports",
+      "delete element bridge containernetworking port_addresses4 { \(port) . 172.17.0.2 }",
+      "add element bridge containernetworking port_addresses4 { \(port) . 172.17.0.9 }",
+    ] {
+      try nft(command)
+      try await expectRepair([.rules])
+    }
     #expect(try world.output("nft", "-s", "list", "ruleset", in: world.host) == before)
 
     let server = try world.serve("hello", port: 80, in: web.namespace)
@@ -146,8 +156,10 @@ import Testing
     }
     try nft("flush ruleset")
     try await expectHealed(1, "flushed ruleset")
+    try nft("delete table bridge containernetworking")
+    try await expectHealed(2, "deleted table")
     try world.host.links.delete(index: try world.host.links.get("cn0").index)
-    try await expectHealed(2, "deleted bridge")
+    try await expectHealed(3, "deleted bridge")
     // What we do ourselves is no reason to heal.
     let before = reports.withLock { $0.count }
     for name in ["a", "b", "c"] { try await watching.attach(name) }

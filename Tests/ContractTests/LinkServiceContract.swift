@@ -27,7 +27,7 @@ import Testing
     #expect(defaults.usesSpanningTree == false && defaults.snoopsMulticast == true)
     #expect(defaults.forwardDelay == .seconds(15) && defaults.helloTime == .seconds(2))
     #expect(defaults.maximumAge == .seconds(20) && defaults.ageingTime == .seconds(300))
-    #expect(defaults.priority == 32768 && defaults.groupForwardMask == 0)
+    #expect(defaults.priority == 32768 && defaults.groupForwardMask == 0 && defaults.learnsFromGroups == true)
 
     var options = BridgeOptions()
     options.usesSpanningTree = true
@@ -38,6 +38,7 @@ import Testing
     options.priority = 100
     options.snoopsMulticast = false
     options.groupForwardMask = 1 << 14
+    options.learnsFromGroups = false
     let bridge = try namespace.links.createBridge(InterfaceName("br0"), options: options)
     func isAsAsked(_ read: BridgeOptions?) -> Bool {
       var read = read

@@ -46,8 +46,10 @@ struct BridgeDriver: Driver {
     var generator = SystemRandomNumberGenerator()
     let v4 = network.subnets.lazy.compactMap { $0.gateway?.v4 }.first
     let mac = v4.map { MACAddress(ipv4: $0) } ?? .random(using: &generator)
+    var options = BridgeOptions()
+    options.learnsFromGroups = false
     try host.connection(.route).execute(
-      LinkRequests.createBridge(network.requireBridge(), macAddress: mac, mtu: network.mtu))
+      LinkRequests.createBridge(network.requireBridge(), macAddress: mac, mtu: network.mtu, options: options))
   }
 
   /// Settings and addresses; whatever is there already stays.

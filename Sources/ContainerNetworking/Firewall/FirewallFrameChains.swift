@@ -9,8 +9,8 @@ extension Firewall {
     try changes.add(source, exclusive: true)
     for rule in sourceRules { try changes.add(NftRule(source, rule)) }
 
-    // Frames to the sixteen addresses of 802.1D that no bridge forwards do not come by prerouting, and still the bridge learns from them
-    // where their sender is (br_handle_local_finish in net/bridge/br_input.c).
+    // Frames to the sixteen addresses of 802.1D that no bridge forwards do not come by prerouting. Our own bridges learn
+    // nothing from them; one that was adopted may (br_handle_local_finish in net/bridge/br_input.c).
     let reserved = NftCondition.prefix(.bytes([0x01, 0x80, 0xc2, 0, 0, 0]), bits: 44, inverted: false)
     let control = chain("control", NftChain.Base(.filter, hook: .input, priority: -200))
     try changes.add(control, exclusive: true)

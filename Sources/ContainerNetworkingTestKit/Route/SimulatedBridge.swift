@@ -13,6 +13,8 @@ struct SimulatedBridge: Hashable {
     Int(IFLA_BR_PRIORITY): 32768, Int(IFLA_BR_GROUP_FWD_MASK): 0, Int(IFLA_BR_VLAN_DEFAULT_PVID): 1,
   ]
   private var switches: [Int: UInt8] = [Int(IFLA_BR_VLAN_FILTERING): 0, Int(IFLA_BR_MCAST_SNOOPING): 1]
+  /// `BR_BOOLOPT_*`, a bit each.
+  private var flags: UInt32 = 0
 
   func changed(by data: Attributes) throws(NetworkError) -> SimulatedBridge {
     var changed = self
@@ -21,6 +23,11 @@ struct SimulatedBridge: Hashable {
       if numbers[attribute.type] != nil { changed.numbers[attribute.type] = try attribute.integer() }
       if switches[attribute.type] != nil {
         changed.switches[attribute.type] = try attribute.integer(UInt8.self) == 0 ? 0 : 1
+      }
+      if attribute.type == Int(IFLA_BR_MULTI_BOOLOPT) {
+        var reader = PayloadReader(attribute.payload)
+        let (values, mask) = (try reader.read(UInt32.self), try reader.read(UInt32.self))
+        changed.flags = changed.flags & ~mask | values & mask
       }
     }
     try changed.check(wasSpanningTree: times[Int(IFLA_BR_STP_STATE)] != 0)
@@ -45,6 +52,10 @@ struct SimulatedBridge: Hashable {
     for (type, value) in times.sorted(by: { $0.key < $1.key }) { data.attribute(type, value) }
     for (type, value) in numbers.sorted(by: { $0.key < $1.key }) { data.attribute(type, value) }
     for (type, value) in switches.sorted(by: { $0.key < $1.key }) { data.attribute(type, value) }
+    var multi = PayloadWriter()
+    multi.append(flags)
+    multi.append(UInt32(1) << BR_BOOLOPT_MAX.rawValue - 1)
+    data.attribute(Int(IFLA_BR_MULTI_BOOLOPT), bytes: multi.bytes)
   }
 }
 

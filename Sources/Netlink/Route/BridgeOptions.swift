@@ -31,6 +31,9 @@ public struct BridgeOptions: Hashable, Sendable {
   /// Which of the reserved groups 01:80:c2:00:00:0x are forwarded, a bit for each x (`group_fwd_mask`); bits 0 to 2,
   /// spanning tree, pause and link aggregation, cannot be set.
   public var groupForwardMask: UInt16?
+  /// Whether it learns where a sender is from frames to those groups too (`no_linklocal_learn`, the other way round); it
+  /// does in a new one. No rule of netfilter sees those to 01:80:c2:00:00:0e.
+  public var learnsFromGroups: Bool?
 
   /// Options of nothing, to be filled in.
   public init() {}
@@ -54,6 +57,10 @@ public struct BridgeOptions: Hashable, Sendable {
     }
     snoopsMulticast = try attributes[type: Int(IFLA_BR_MCAST_SNOOPING)]?.integer(UInt8.self).isSet
     groupForwardMask = try attributes[type: Int(IFLA_BR_GROUP_FWD_MASK)]?.integer()
+    if let switches = attributes[type: Int(IFLA_BR_MULTI_BOOLOPT)] {
+      var reader = PayloadReader(switches.payload)  // struct br_boolopt_multi
+      learnsFromGroups = try reader.read(UInt32.self) & Self.noGroupLearning == 0
+    }
   }
 
   func write(to data: inout PayloadWriter) {
@@ -68,7 +75,15 @@ public struct BridgeOptions: Hashable, Sendable {
     if let value = defaultVLAN { data.attribute(Int(IFLA_BR_VLAN_DEFAULT_PVID), value) }
     if let value = snoopsMulticast { data.attribute(Int(IFLA_BR_MCAST_SNOOPING), UInt8(value ? 1 : 0)) }
     if let value = groupForwardMask { data.attribute(Int(IFLA_BR_GROUP_FWD_MASK), value) }
+    if let learnsFromGroups {
+      var switches = PayloadWriter()
+      switches.append(learnsFromGroups ? 0 : Self.noGroupLearning)
+      switches.append(Self.noGroupLearning)
+      data.attribute(Int(IFLA_BR_MULTI_BOOLOPT), bytes: switches.bytes)
+    }
   }
+
+  private static let noGroupLearning = UInt32(1) << BR_BOOLOPT_NO_LL_LEARN.rawValue
 
   /// Checks what the kernel would refuse, or take for something else.
   ///
