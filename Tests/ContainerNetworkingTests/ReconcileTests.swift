@@ -51,7 +51,7 @@ import Testing
     try await expectRepair([.rules])
     try nft("add element inet containernetworking bridges { evil0 }")
     try await expectRepair([.rules])
-    let port = web.endpoints[0].hostInterface
+    let port = try #require(web.endpoints[0].hostInterface)
     for command in [
       "delete table bridge containernetworking", "delete table inet containernetworking",
       "flush chain bridge containernetworking source", "flush set bridge containernetworking ports",

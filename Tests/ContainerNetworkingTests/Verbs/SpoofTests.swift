@@ -14,7 +14,8 @@ import Testing
     world = try Playground(isDualStack: true)
     controller = try await NetworkController(host: world.host)
     let options = try NetworkOptions(["10.60.0.0/24", "fd00:60::/64"])
-    bridge = try await controller.createNetwork("net", options: options).bridge.description
+    let network = try await controller.createNetwork("net", options: options)
+    bridge = try #require(network.bridge).description
     one = try await controller.attach("one", to: .network("net"))
     two = try await controller.attach("two", to: .network("net"))
   }
@@ -149,7 +150,8 @@ import Testing
     }
     let liar = try await controller.attach("liar", to: .network(network))
     let victim = try await controller.attach("victim", to: .network(network))
-    let (liarsPort, victimsPort) = (liar.endpoints[0].hostInterface, victim.endpoints[0].hostInterface)
+    let liarsPort = try #require(liar.endpoints[0].hostInterface)
+    let victimsPort = try #require(victim.endpoints[0].hostInterface)
     let mac = victim.endpoints[0].macAddress
     #expect(try world.pings("\(victim.endpoints[0].address.address)", from: world.host, within: 4))
     for group in groups {
