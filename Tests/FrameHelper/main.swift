@@ -34,7 +34,7 @@ unsafe place.withUnsafeMutableBytes { bytes in
   unsafe bytes.storeBytes(of: index, toByteOffset: 4, as: UInt32.self)
 }
 let isBound = unsafe place.withUnsafeBytes { bytes in
-  unsafe bind(packets, bytes.baseAddress!.assumingMemoryBound(to: sockaddr.self), 20) == 0
+  unsafe bind(packets, bytes.assumingMemoryBound(to: sockaddr.self).baseAddress, 20) == 0
 }
 guard isBound else { fail("bind to \(arguments[2])") }
 
