@@ -4,7 +4,7 @@ import Glibc
 //
 //     frame-helper send INTERFACE HEX...   sends frames
 //     frame-helper listen INTERFACE        prints "ready", then the number of each frame that ends with c0ffee and a number;
-//                                          ends with number 255, or after five seconds without any
+//                                          ends with number 255, or after half a minute without any
 
 /// Prints why, with errno, and ends.
 func fail(_ what: String) -> Never {
@@ -39,7 +39,7 @@ let isBound = unsafe place.withUnsafeBytes { bytes in
 guard isBound else { fail("bind to \(arguments[2])") }
 
 if isListener {
-  var wait = timeval(tv_sec: 5, tv_usec: 0)
+  var wait = timeval(tv_sec: 30, tv_usec: 0)
   unsafe setsockopt(packets, SOL_SOCKET, SO_RCVTIMEO, &wait, socklen_t(MemoryLayout<timeval>.size))
   print("ready")
   fflush(nil)
