@@ -59,11 +59,13 @@ extension Engine {
     let v4 = addresses.lazy.compactMap(\.address.v4).first
     let shared = try sharedMACAddress(request, network, operation, transaction.state)
     let mac = shared ?? options.macAddress ?? v4.map { MACAddress(ipv4: $0) } ?? .random(using: &generator)
+    let others = transaction.state.endpoints(ofSandbox: sandboxID).filter { $0.phase != .stopped }
+      .flatMap { $0.addresses.map(\.address) }
     let endpoint = Endpoint(
       id: id, networkID: network.id, networkName: network.name, container: request.container, sandboxID: sandboxID,
       interface: interface, hostInterface: network.bridge == nil ? nil : try InterfaceName("veth\(id.prefix(8))"),
       macAddress: mac,
-      addresses: addresses, staticAddresses: wanted,
+      addresses: addresses, staticAddresses: wanted, otherAddresses: others.isEmpty ? nil : others,
       gateways: network.isInternal ? [] : network.subnets.compactMap(\.gateway),
       gatewayPriority: options.gatewayPriority, aliases: options.aliases, ports: ports, phase: .creating,
       owner: store.token)

@@ -162,7 +162,7 @@ struct FirewallElements {
     add(NftElement(port), to: FirewallSets.ports)
     if !network.policy.allowsContainerTraffic { add(NftElement(port), to: FirewallSets.apartPorts) }
     add(NftElement(.concatenation(port, .mac(endpoint.macAddress))), to: FirewallSets.portMACs)
-    var addresses = endpoint.addresses.map(\.address)
+    var addresses = endpoint.addresses.map(\.address) + (endpoint.otherAddresses ?? [])
     if endpoint.address(.ipv6) != nil { addresses.append(.v6(endpoint.macAddress.linkLocalAddress)) }
     for address in addresses {
       add(

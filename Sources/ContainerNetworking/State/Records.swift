@@ -125,6 +125,9 @@ public struct Endpoint: Hashable, Sendable, Codable {
   public var addresses: [InterfaceAddress]
   /// Which of them the container asked for: they stay its own while it is stopped.
   public var staticAddresses: [IPAddress]
+  /// What the container had on other networks when it was put on this one: its answers from those addresses leave by this
+  /// endpoint when that has the default route. Nil for nothing.
+  public var otherAddresses: [IPAddress]?
   /// The next hops of a default route by this endpoint, one of a family; none on an internal network.
   public var gateways: [IPAddress]
   /// The highest of a container's endpoints has the default route.

@@ -28,6 +28,10 @@ import Testing
 
   @Test(arguments: [(Playground.hostAddress, "5353:53/udp"), (Playground.hostIPv6Address, "[2001:db8::1]:5353:53/udp")])
   func aClientGoesWhereThePortDoes(_ address: String, _ ports: String) async throws {
+    // So that no flow expires while a busy machine takes its time.
+    for name in ["udp_timeout", "udp_timeout_stream"] {
+      try world.host.setSysctl("net/netfilter/nf_conntrack_\(name)", to: "600")
+    }
     let client = try PortHelper.client(of: address, 5353, in: world.outside)
     // The same client of another port, which must not lose its flow.
     let bystander = try PortHelper.client(of: address, 5354, in: world.outside)
