@@ -15,7 +15,8 @@ struct SQLiteFailure {
     let primary = code & 0xff
     let sentence = "SQLite says \"\(message)\" (\(code)) at: \(statement)"
     switch primary {
-    case SQLITE_CORRUPT, SQLITE_NOTADB, SQLITE_FORMAT: return Damage.error(file, sentence)
+    // SQLITE_ERROR: the statements are right, so it is the schema that is not.
+    case SQLITE_CORRUPT, SQLITE_NOTADB, SQLITE_FORMAT, SQLITE_ERROR: return Damage.error(file, sentence)
     case SQLITE_BUSY, SQLITE_LOCKED:
       return error(.inUse, file, sentence + "; another process has held the database for long: fuser(1) names it")
     case SQLITE_READONLY, SQLITE_PERM, SQLITE_AUTH:
