@@ -158,16 +158,26 @@ extension Engine {
     of sandboxID: String, in namespace: NetworkNamespace, with extra: Endpoint? = nil
   ) throws(NetworkError) {
     for attempt in 1...20 {
-      do throws(NetworkError) { return try settleRoutesOnce(of: sandboxID, in: namespace, with: extra) } catch {
+      do throws(NetworkError) {
+        let settled = try settleRoutesOnce(of: sandboxID, in: namespace, with: extra)
+        // What another call has made or taken away meanwhile it may have settled before this one did, by less.
+        let now = try look { state in Self.settledIDs(state.endpoints(ofSandbox: sandboxID)) }
+        if now == settled { return }
+      } catch {
         // Another call for the same container has changed them meanwhile: they are looked at anew.
         guard error.code == .alreadyExists || error.code == .notFound, attempt < 20 else { throw error }
       }
     }
   }
 
+  private static func settledIDs(_ endpoints: [Endpoint]) -> Set<String> {
+    Set(endpoints.filter { $0.phase == .ready }.map(\.id))
+  }
+
+  /// - Returns: The ids of the endpoints that it went by.
   private func settleRoutesOnce(
     of sandboxID: String, in namespace: NetworkNamespace, with extra: Endpoint?
-  ) throws(NetworkError) {
+  ) throws(NetworkError) -> Set<String> {
     let (known, networks) = try look { state in (state.endpoints(ofSandbox: sandboxID), state.networks) }
     let all = known.filter { $0.phase == .ready && $0.id != extra?.id } + (extra.map { [$0] } ?? [])
     let links = try namespace.links.list()
@@ -190,6 +200,7 @@ extension Engine {
       }
     }
     try namespace.perform(requests)
+    return Self.settledIDs(known)
   }
 
   /// The endpoint that has the default route of a family: the highest priority; of equals, one that is not internal, then
