@@ -7,6 +7,8 @@ extension SimulatedKernel {
   /// Has a program that is not there hold a port, until ``releasePort(_:_:at:in:)``.
   ///
   /// - Parameters:
+  ///   - port: The port.
+  ///   - transport: Its protocol.
   ///   - address: What it is bound to; nil for all addresses of both families.
   ///   - namespace: Where; the machine's own unless said.
   public func holdPort(

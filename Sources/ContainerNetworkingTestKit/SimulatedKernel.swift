@@ -8,7 +8,7 @@ public import SystemPackage
 /// errors. It needs no privilege and touches nothing of the machine; its descriptors are numbers of its own.
 ///
 /// Set it where a kernel is asked for, then look at what was made with ``snapshot()``, or make requests fail with
-/// ``inject(_:on:times:)``, ``failRequest(number:)`` and the rest of its faults.
+/// ``inject(_:on:times:)``, ``failRequest(number:with:)`` and the rest of its faults.
 public final class SimulatedKernel: Kernel {
   let state: Mutex<SimulatedState>
 

@@ -32,7 +32,7 @@ extension NetworkOptions {
 
   /// Reads all parts.
   ///
-  /// - Throws: One error with every fault among its ``NetworkError/causes``, those of the subnets against each other too;
+  /// - Throws: One error with every fault among its `causes`, those of the subnets against each other too;
   ///   its code is theirs if they agree, else `.invalidValue`.
   public init(parsing text: Text) throws(NetworkError) {
     self.init(isIPv6Enabled: text.isIPv6Enabled, isInternal: text.isInternal)
