@@ -19,7 +19,7 @@ public struct ControllerSettings: Sendable {
 
   /// Whether the kernel is watched while the controller lives, and what others take away of ours is put back at once.
   public var heals: Bool
-  /// Told of each time that something was put back, on a thread of the controller's.
+  /// Told of each time that something was put back or could not be, on a thread of the controller's.
   public var onHeal: @Sendable (ReconcileReport) -> Void = { _ in }
 
   /// Makes settings.

@@ -18,7 +18,8 @@ public final class NetworkController: Sendable {
   private let engine: Engine
   private let healer: Healer?
 
-  /// A controller of `host`.
+  /// A controller of `host`. What earlier users of the store left unfinished is finished or undone; what of that cannot
+  /// be taken away now is told to ``ControllerSettings/onHeal``, and stays one of the ``differences()``.
   ///
   /// - Parameters:
   ///   - host: Where bridges, addresses and rules are made; the machine's own namespace, or any other.

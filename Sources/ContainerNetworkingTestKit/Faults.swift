@@ -88,6 +88,11 @@ extension SimulatedKernel {
   /// Drops the events of the next `times` changes: whoever listens gets `ENOBUFS`.
   public func loseEvents(times: Int = 1) { state.withLock { $0.faults.lostEvents = times } }
 
+  /// Refuses to tell those who listen now anything more: their next read fails with `errno`.
+  public func endEvents(with errno: Errno = .ioError) {
+    state.withLock { state in for mailbox in state.listening { mailbox.put(.failure(errno)) } }
+  }
+
   /// Takes back every fault that has not happened yet.
   public func clearFaults() { state.withLock { $0.faults.clear() } }
 }

@@ -1,5 +1,6 @@
 import Dispatch
 import Synchronization
+import SystemPackage
 
 /// What has arrived for a socket and was not read yet.
 final class Mailbox: Sendable {
@@ -15,6 +16,7 @@ final class Mailbox: Sendable {
   enum Received {
     case datagram([UInt8])
     case overrun
+    case failure(Errno)
   }
 
   func put(_ item: Received) {

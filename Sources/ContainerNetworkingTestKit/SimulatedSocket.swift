@@ -55,6 +55,7 @@ final class SimulatedSocket: NetlinkSocket {
     switch received {
     case .datagram(let bytes): return bytes
     case .overrun: throw systemError(.noBufferSpace, "recvmsg", "receive netlink reply")
+    case .failure(let errno): throw systemError(errno, "recvmsg", "receive netlink reply")
     }
   }
 }

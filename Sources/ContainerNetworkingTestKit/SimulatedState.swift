@@ -71,6 +71,11 @@ struct SimulatedState {
     deliver()
   }
 
+  /// The mailboxes of those who listen, each once.
+  var listening: [Mailbox] {
+    Array(Dictionary(listeners.map { (ObjectIdentifier($0.mailbox), $0.mailbox) }, uniquingKeysWith: { $1 }).values)
+  }
+
   mutating func listen(_ mailbox: Mailbox, _ family: NetlinkFamily, in namespace: UInt64, group: Int32) {
     listeners.append(Listener(mailbox: mailbox, family: family, namespace: namespace, group: group))
   }

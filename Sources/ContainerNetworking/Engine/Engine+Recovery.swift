@@ -26,7 +26,11 @@ extension Engine {
       }
     }
     try startAnew(stamp)
-    try recover()
+    do throws(NetworkError) { try recover() } catch {
+      // What cannot be taken away now stays a difference, and is no reason to stand still.
+      guard !error.causes.isEmpty else { throw error }
+      settings.onHeal(ReconcileReport(failures: error.causes))
+    }
   }
 
   /// Another namespace in the same start of the machine is another host, whose records these are not.
@@ -155,42 +159,61 @@ extension Engine {
     var allNetworks: [String: NetworkRecord] = [:]
   }
 
+  /// Tries each: what cannot be taken away is left to whoever tries again, and is no reason to leave the rest.
   private func takeAway(ownedBy owners: Set<String>) throws(NetworkError) {
     let unfinished = try takeOver(owners)
     var failures: [NetworkError] = []
+    var left: (containers: Set<String>, endpoints: [String], networks: [String]) = ([], [], [])
     for endpoint in unfinished.endpoints {
-      let isWhole = unfinished.sandboxes.contains { $0.sandboxID == endpoint.sandboxID }
+      let whole = unfinished.sandboxes.first { $0.sandboxID == endpoint.sandboxID }
+      var failed: [NetworkError] = []
       if let network = unfinished.allNetworks[endpoint.networkID] {
-        var sandbox = unfinished.sandboxes.first { $0.sandboxID == endpoint.sandboxID }
-        if sandbox == nil { sandbox = try look { state in state.members(of: endpoint.sandboxID).first } }
-        failures += disconnect(endpoint, from: network, of: sandbox)
-      }
-      guard failures.isEmpty, !isWhole else { continue }
-      failures += attempt { () throws(NetworkError) in
-        try transaction { (transaction) throws(NetworkError) in try transaction.release(endpoint) }
-        if let record = try look({ state in state.members(of: endpoint.sandboxID).first }),
-          let namespace = try? namespace(of: record)
-        {
-          try settleRoutes(of: endpoint.sandboxID, in: namespace)
+        var sandbox = whole
+        if sandbox == nil {
+          failed += attempt { () throws(NetworkError) in
+            sandbox = try look { state in state.members(of: endpoint.sandboxID).first }
+          }
         }
+        failed += disconnect(endpoint, from: network, of: sandbox)
       }
+      if failed.isEmpty, whole == nil { failed += attempt { () throws(NetworkError) in try release(endpoint) } }
+      if !failed.isEmpty {
+        left.endpoints.append(endpoint.id)
+        if let whole { left.containers.insert(whole.container) }
+      }
+      failures += failed
     }
     for record in unfinished.sandboxes {
-      failures += leave(record)
-      guard failures.isEmpty else { continue }
-      let endpoints = unfinished.endpoints.filter { $0.sandboxID == record.sandboxID }
-      failures += attempt { () throws(NetworkError) in
-        try forget(record, endpoints)
+      var failed = leave(record)
+      if failed.isEmpty, !left.containers.contains(record.container) {
+        let endpoints = unfinished.endpoints.filter { $0.sandboxID == record.sandboxID }
+        failed += attempt { () throws(NetworkError) in try forget(record, endpoints) }
       }
+      if !failed.isEmpty { left.containers.insert(record.container) }
+      failures += failed
     }
     for network in unfinished.networks {
-      failures += driver(of: network).owns(network) ? discard(network) : abandon(network, [])
+      let failed = driver(of: network).owns(network) ? discard(network) : abandon(network, [])
+      if !failed.isEmpty { left.networks.append(network.id) }
+      failures += failed
     }
     guard failures.isEmpty else {
+      let kept = unfinished.endpoints.filter { endpoint in
+        unfinished.sandboxes.contains { $0.sandboxID == endpoint.sandboxID && left.containers.contains($0.container) }
+      }
       failures += letGo(
-        containers: unfinished.sandboxes.map(\.container), endpoints: unfinished.endpoints.map(\.id),
-        networks: unfinished.networks.map(\.id))
+        containers: left.containers.sorted(), endpoints: left.endpoints + kept.map(\.id), networks: left.networks)
       throw failures.leftovers("take away what was left unfinished")
+    }
+  }
+
+  /// Gives back the addresses of an endpoint that is gone, and its container another default route.
+  private func release(_ endpoint: Endpoint) throws(NetworkError) {
+    try transaction { (transaction) throws(NetworkError) in try transaction.release(endpoint) }
+    if let record = try look({ state in state.members(of: endpoint.sandboxID).first }),
+      let namespace = try? namespace(of: record)
+    {
+      try settleRoutes(of: endpoint.sandboxID, in: namespace)
     }
   }
 

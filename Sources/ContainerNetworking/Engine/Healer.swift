@@ -5,57 +5,100 @@ import Synchronization
 
 /// Watches the host's kernel and puts back at once what somebody else takes away: a bridge, an address of one, a port, our
 /// rules. What this process changes itself is no reason to look.
+///
+/// What cannot be put back at once is tried again, after pauses that grow from a tenth of a second to ten; a watch that
+/// the kernel ends is begun anew, and what it missed is looked for.
 final class Healer: Sendable {
-  private let engine: Engine
-  private let worker: Worker
   private let tasks: [Task<Void, Never>]
-  private let streams: (links: EventStream<NetworkChange>, rules: EventStream<RulesetChange>)
 
   init(_ engine: Engine, _ worker: Worker, log: @escaping @Sendable (ReconcileReport) -> Void) throws(NetworkError) {
-    self.engine = engine
-    self.worker = worker
+    // However much happens while it heals, it looks once more.
+    let (calls, caller) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
     let links = try engine.host.changes(of: [.links, .addresses])
     let rules = try engine.host.rulesetChanges()
-    streams = (links, rules)
-    let heal: @Sendable () async -> Void = {
-      let result: ReconcileReport? = try? await worker.run { () throws(NetworkError) in
-        try engine.gate.pass { () throws(NetworkError) in try engine.reconcile(looksInside: false) }
-      }
-      if let result, !result.found.isEmpty { log(result) }
-    }
     tasks = [
+      Task { for await _ in calls { await Self.heal(engine, worker, log: log) } },
       Task {
-        do {
-          for try await change in links where Self.isOfInterest(change) {
-            // The records are looked at away from Swift's pool: another process may be at them.
-            let isSuspicious = try? await worker.run { () throws(NetworkError) in Self.isSuspicious(change, engine) }
-            if isSuspicious ?? true { await heal() }
-          }
-        } catch {}
+        await Self.watch(
+          links, again: { () throws(NetworkError) in try engine.host.changes(of: [.links, .addresses]) }
+        ) {
+          change in
+          guard Self.isOfInterest(change) else { return }
+          // The records are looked at away from Swift's pool: another process may be at them.
+          let isSuspicious = try? await worker.run { () throws(NetworkError) in Self.isSuspicious(change, engine) }
+          if isSuspicious ?? true { caller.yield() }
+        } missed: {
+          caller.yield()
+        }
       },
       Task {
-        var isSuspicious = false
-        do {
-          for try await change in rules {
-            switch change {
-            case .removed(let object):
-              isSuspicious = isSuspicious || FirewallSets.tables.contains { $0.identity == object.table }
-            case .generation(let generation):
-              if isSuspicious, !Self.isOwnThread(generation.processID) { await heal() }
-              isSuspicious = false
-            case .lost: await heal()
-            case .added: break
+        let isSuspicious = Mutex(false)
+        await Self.watch(rules, again: { () throws(NetworkError) in try engine.host.rulesetChanges() }) { change in
+          switch change {
+          case .removed(let object):
+            if FirewallSets.tables.contains(where: { $0.identity == object.table }) {
+              isSuspicious.withLock { $0 = true }
             }
+          case .generation(let generation):
+            let wasSuspicious = isSuspicious.withLock { isSuspicious in
+              defer { isSuspicious = false }
+              return isSuspicious
+            }
+            if wasSuspicious, !Self.isOwnThread(generation.processID) { caller.yield() }
+          case .lost: caller.yield()
+          case .added: break
           }
-        } catch {}
+        } missed: {
+          caller.yield()
+        }
       },
     ]
   }
 
-  deinit {
-    streams.links.finish()
-    streams.rules.finish()
-    for task in tasks { task.cancel() }
+  deinit { for task in tasks { task.cancel() } }
+
+  /// Heals until nothing remains to be healed, or the task is cancelled. Each result that differs from the last is told.
+  private static func heal(
+    _ engine: Engine, _ worker: Worker, log: @Sendable (ReconcileReport) -> Void
+  ) async {
+    var last: ReconcileReport?
+    for attempt in 0... {
+      if Task.isCancelled { return }
+      let report: ReconcileReport
+      do throws(NetworkError) {
+        report = try await worker.run { () throws(NetworkError) in
+          try engine.gate.pass { () throws(NetworkError) in try engine.reconcile(looksInside: false) }
+        }
+      } catch {
+        // Everything is being removed.
+        if error.code == .closed { return }
+        report = ReconcileReport(failures: [error])
+      }
+      if (!report.found.isEmpty || !report.failures.isEmpty) && report != last { log(report) }
+      last = report
+      if report.remaining.isEmpty && report.failures.isEmpty { return }
+      try? await Task.sleep(for: pause(after: attempt))
+    }
+  }
+
+  /// 0.1 s, doubled with each attempt, 10 s at the most.
+  private static func pause(after attempt: Int) -> Duration { .milliseconds(min(10_000, 100 << min(attempt, 7))) }
+
+  /// Follows a stream; one that the kernel ends is begun anew, until the task is cancelled.
+  private static func watch<Event: Sendable>(
+    _ first: EventStream<Event>, again: @Sendable () throws(NetworkError) -> EventStream<Event>,
+    _ body: @Sendable (Event) async -> Void, missed: @Sendable () -> Void
+  ) async {
+    var stream: EventStream<Event>? = first
+    for attempt in 0... {
+      if let stream {
+        do throws(NetworkError) { for try await event in stream { await body(event) } } catch {}
+      }
+      if Task.isCancelled { return }
+      try? await Task.sleep(for: pause(after: attempt))
+      stream = try? again()
+      if stream != nil { missed() }
+    }
   }
 
   /// Whether a change takes something away.

@@ -64,7 +64,7 @@ public struct Difference: Hashable, Sendable, CustomStringConvertible {
 }
 
 /// What a reconciliation found and did.
-public struct ReconcileReport: Sendable {
+public struct ReconcileReport: Hashable, Sendable {
   /// What was different.
   public internal(set) var found: [Difference] = []
   /// What still is, after the repair.

@@ -1,0 +1,97 @@
+import ContainerNetworking
+import ContainerNetworkingTestKit
+import Netlink
+import Synchronization
+import SystemPackage
+import Testing
+
+/// What cannot be done now is done later: by the healer that tries again, by the next to open, and without it being a
+/// reason to leave anything else undone.
+@Suite(.timeLimit(.minutes(5))) struct PersistenceTests {
+  private let kernel = SimulatedKernel()
+  private let reports = Reports()
+
+  private final class Reports: Sendable {
+    private let list = Mutex<[ReconcileReport]>([])
+    func add(_ report: ReconcileReport) { list.withLock { $0.append(report) } }
+    var all: [ReconcileReport] { list.withLock { $0 } }
+  }
+
+  private func makeController(
+    of host: NetworkNamespace, _ store: MemoryStore = MemoryStore(), heals: Bool = false
+  ) async throws -> NetworkController {
+    var settings = ControllerSettings(resolvers: [], namespaceDirectory: "/run/netns", heals: heals)
+    settings.onHeal = { [reports] in reports.add($0) }
+    return try await NetworkController(host: host, store: store, settings: settings)
+  }
+
+  /// Waits until something is so; a few seconds' worth of tries.
+  private func eventually(_ isSo: () async throws -> Bool) async throws -> Bool {
+    for _ in 0..<500 {
+      if try await isSo() { return true }
+      try await Task.sleep(for: .milliseconds(10))
+    }
+    return false
+  }
+
+  @Test func whatCannotBeHealedIsTriedAgain() async throws {
+    let host = try NetworkNamespace.create(on: kernel)
+    let controller = try await makeController(of: host, heals: true)
+    try await controller.attach("web")
+    kernel.inject(.resourceBusy, on: RequestType.newLink, times: 2)
+    try host.links.delete(index: try host.links.get("cn0").index)
+    let isWhole = try await eventually { try await controller.differences().isEmpty }
+    #expect(isWhole)
+    let failed = reports.all.filter { !$0.failures.isEmpty }
+    #expect(failed.first?.found.contains { $0.kind == .bridgeMissing } == true)
+    #expect(failed.first?.remaining.contains { $0.kind == .bridgeMissing } == true)
+    #expect(reports.all.last?.remaining == [])
+    try await controller.removeAll()
+  }
+
+  @Test func aWatchThatTheKernelEndsIsBegunAnew() async throws {
+    let host = try NetworkNamespace.create(on: kernel)
+    let controller = try await makeController(of: host, heals: true)
+    try await controller.attach("web")
+    for _ in 0..<3 {
+      kernel.endEvents()
+      // Lost to whoever only goes on listening.
+      try host.links.delete(index: try host.links.get("cn0").index)
+      let isWhole = try await eventually { try await controller.differences().isEmpty }
+      #expect(isWhole)
+    }
+    try await controller.removeAll()
+  }
+
+  @Test func oneThatCannotBeTakenAwayKeepsNoOther() async throws {
+    let host = try NetworkNamespace.create(on: kernel)
+    let store = MemoryStore()
+    let first = try await makeController(of: host, store)
+    for name in ["a", "b", "c"] { try await first.attach(name) }
+    // As if its user had died on the way.
+    _ = try store.update(since: 0, .process) { delta in
+      let changes: [StoreChange] = delta.changes.compactMap { change in
+        switch change {
+        case .save(.sandbox(var record)):
+          record.phase = .removing
+          record.owner = ""
+          return .save(.sandbox(record))
+        default: return nil
+        }
+      }
+      return ((), changes)
+    }
+    kernel.inject(.resourceBusy, on: RequestType.deleteLink)
+    let second = try await makeController(of: host, store)
+    #expect(reports.all.count == 1)
+    #expect(reports.all.first?.failures.isEmpty == false)
+    let left = try await second.differences()
+    #expect(left.allSatisfy { $0.kind == .unfinished })
+    #expect(Set(left.map(\.container)).count == 1)
+    let report = try await second.reconcile()
+    #expect(report.remaining == [] && report.failures == [])
+    let veths = try host.links.list().filter { $0.kind == "veth" }
+    #expect(veths.isEmpty)
+    try await second.removeAll()
+  }
+}
