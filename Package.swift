@@ -21,6 +21,7 @@ let package = Package(
   name: "ContainerNetworking",
   products: [
     .library(name: "ContainerNetworking", targets: ["ContainerNetworking"]),
+    .library(name: "ContainerNetworkingDNS", targets: ["ContainerNetworkingDNS"]),
     .library(name: "ContainerNetworkingStore", targets: ["ContainerNetworkingStore"]),
     .executable(name: "cnet", targets: ["cnet"]),
     .library(name: "ContainerNetworkingTestKit", targets: ["ContainerNetworkingTestKit"]),
@@ -41,6 +42,9 @@ let package = Package(
     .target(
       name: "ContainerNetworking", dependencies: ["AddressPools", "Netlink", "NetworkPrimitives", system],
       swiftSettings: settings),
+
+    // Names on custom networks.
+    .target(name: "ContainerNetworkingDNS", dependencies: ["NetworkPrimitives"], swiftSettings: settings),
 
     // The record on disk. Who does without it links no SQLite.
     .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),

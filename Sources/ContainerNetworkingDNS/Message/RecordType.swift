@@ -1,0 +1,101 @@
+/// What kind of record is meant (RFC 1035, section 3.2.2; the IANA registry "DNS Parameters").
+public struct RecordType: RawRepresentable, Hashable, Sendable {
+  /// The number in messages.
+  public var rawValue: UInt16
+
+  /// The type of this number; any is possible (RFC 3597).
+  public init(rawValue: UInt16) { self.rawValue = rawValue }
+
+  /// An IPv4 address (RFC 1035).
+  public static let a = RecordType(rawValue: 1)
+  /// A name server (RFC 1035).
+  public static let ns = RecordType(rawValue: 2)
+  /// The canonical name of an alias (RFC 1035).
+  public static let cname = RecordType(rawValue: 5)
+  /// The start of a zone of authority (RFC 1035).
+  public static let soa = RecordType(rawValue: 6)
+  /// A name that an address points to (RFC 1035).
+  public static let ptr = RecordType(rawValue: 12)
+  /// Machine and system (RFC 1035); what a query for ``any`` is answered with (RFC 8482).
+  public static let hinfo = RecordType(rawValue: 13)
+  /// A mail exchange (RFC 1035).
+  public static let mx = RecordType(rawValue: 15)
+  /// Text (RFC 1035).
+  public static let txt = RecordType(rawValue: 16)
+  /// An IPv6 address (RFC 3596).
+  public static let aaaa = RecordType(rawValue: 28)
+  /// Where a service is (RFC 2782).
+  public static let srv = RecordType(rawValue: 33)
+  /// Rules that rewrite names (RFC 3403).
+  public static let naptr = RecordType(rawValue: 35)
+  /// A name in place of a whole subtree (RFC 6672).
+  public static let dname = RecordType(rawValue: 39)
+  /// The pseudo-record of EDNS (RFC 6891); see ``EDNS``.
+  public static let opt = RecordType(rawValue: 41)
+  /// The digest of a child zone's key (RFC 4034).
+  public static let ds = RecordType(rawValue: 43)
+  /// A signature (RFC 4034).
+  public static let rrsig = RecordType(rawValue: 46)
+  /// Proof that there is no such name (RFC 4034).
+  public static let nsec = RecordType(rawValue: 47)
+  /// A zone's key (RFC 4034).
+  public static let dnskey = RecordType(rawValue: 48)
+  /// How a service is reached (RFC 9460).
+  public static let svcb = RecordType(rawValue: 64)
+  /// How a web site is reached (RFC 9460).
+  public static let https = RecordType(rawValue: 65)
+  /// A transaction's signature (RFC 8945).
+  public static let tsig = RecordType(rawValue: 250)
+  /// The changes of a zone (RFC 1995); in questions only.
+  public static let ixfr = RecordType(rawValue: 251)
+  /// A whole zone (RFC 5936); in questions only.
+  public static let axfr = RecordType(rawValue: 252)
+  /// Any type (RFC 1035, RFC 8482); in questions only.
+  public static let any = RecordType(rawValue: 255)
+  /// Who may issue certificates (RFC 8659).
+  public static let caa = RecordType(rawValue: 257)
+}
+
+extension RecordType: CustomStringConvertible {
+  private static let names: [RecordType: String] = [
+    .a: "A", .ns: "NS", .cname: "CNAME", .soa: "SOA", .ptr: "PTR", .hinfo: "HINFO", .mx: "MX", .txt: "TXT",
+    .aaaa: "AAAA", .srv: "SRV", .naptr: "NAPTR", .dname: "DNAME", .opt: "OPT", .ds: "DS", .rrsig: "RRSIG",
+    .nsec: "NSEC", .dnskey: "DNSKEY", .svcb: "SVCB", .https: "HTTPS", .tsig: "TSIG", .ixfr: "IXFR", .axfr: "AXFR",
+    .any: "ANY", .caa: "CAA",
+  ]
+
+  /// The mnemonic, as in `AAAA`; `TYPE` and the number for a type without one here (RFC 3597, section 5).
+  public var description: String { Self.names[self] ?? "TYPE\(rawValue)" }
+}
+
+/// Which tree of names is meant (RFC 1035, section 3.2.4). There is one in practice, ``internet``.
+public struct RecordClass: RawRepresentable, Hashable, Sendable, CustomStringConvertible {
+  /// The number in messages.
+  public var rawValue: UInt16
+
+  /// The class of this number.
+  public init(rawValue: UInt16) { self.rawValue = rawValue }
+
+  /// The Internet, `IN`.
+  public static let internet = RecordClass(rawValue: 1)
+  /// Chaosnet, `CH`; asked for what a server says of itself (RFC 4892).
+  public static let chaos = RecordClass(rawValue: 3)
+  /// Hesiod, `HS`.
+  public static let hesiod = RecordClass(rawValue: 4)
+  /// No class, in updates (RFC 2136).
+  public static let none = RecordClass(rawValue: 254)
+  /// Any class, `*`; in questions only.
+  public static let any = RecordClass(rawValue: 255)
+
+  /// The mnemonic, as in `IN`; `CLASS` and the number for a class without one (RFC 3597, section 5).
+  public var description: String {
+    switch self {
+    case .internet: "IN"
+    case .chaos: "CH"
+    case .hesiod: "HS"
+    case .none: "NONE"
+    case .any: "ANY"
+    default: "CLASS\(rawValue)"
+    }
+  }
+}

@@ -1,0 +1,128 @@
+public import NetworkPrimitives
+
+/// What is asked (RFC 1035, section 4.1.2).
+public struct Question: Hashable, Sendable, CustomStringConvertible {
+  /// Of which name; its case is returned as it came (0x20).
+  public var name: DomainName
+  /// For which records.
+  public var type: RecordType
+  /// In which tree.
+  public var recordClass: RecordClass
+
+  /// A question, of the Internet unless another class is given.
+  public init(_ name: DomainName, _ type: RecordType, class recordClass: RecordClass = .internet) {
+    self.name = name
+    self.type = type
+    self.recordClass = recordClass
+  }
+
+  /// As `dig` prints it: `web IN AAAA`.
+  public var description: String { "\(name) \(recordClass) \(type)" }
+}
+
+/// A record (RFC 1035, section 4.1.3).
+public struct ResourceRecord: Hashable, Sendable {
+  /// Whose record it is.
+  public var name: DomainName
+  /// In which tree.
+  public var recordClass: RecordClass
+  /// For how many seconds it may be kept, at most 2³¹−1. More is read as 0 (RFC 2181, section 8).
+  public var timeToLive: UInt32
+  /// What it says.
+  public var data: RecordData
+
+  /// A record, of the Internet unless another class is given.
+  public init(_ name: DomainName, class recordClass: RecordClass = .internet, timeToLive: UInt32, _ data: RecordData) {
+    self.name = name
+    self.recordClass = recordClass
+    self.timeToLive = timeToLive
+    self.data = data
+  }
+
+  /// What kind of record it is.
+  public var type: RecordType { data.type }
+}
+
+/// What a record says. Types that the service has no use for are kept as they came (RFC 3597).
+public enum RecordData: Hashable, Sendable {
+  /// An IPv4 address.
+  case a(IPv4Address)
+  /// An IPv6 address.
+  case aaaa(IPv6Address)
+  /// A name server of the zone.
+  case ns(DomainName)
+  /// The name that this one is an alias of.
+  case cname(DomainName)
+  /// The name that is pointed to, as by an address's reverse name.
+  case ptr(DomainName)
+  /// The start of a zone.
+  case soa(StartOfAuthority)
+  /// A host that takes mail; the lowest preference first.
+  case mx(preference: UInt16, exchange: DomainName)
+  /// Strings. One of more than 255 octets is written as several; no string at all as one that is empty.
+  case txt([[UInt8]])
+  /// A host that offers a service; the lowest priority first, and in proportion to weight among equals (RFC 2782).
+  case srv(priority: UInt16, weight: UInt16, port: UInt16, target: DomainName)
+  /// Data of another type, and of classes other than the Internet where the type's form is another there. Names in it are
+  /// not compressed. A record of type OPT is not written: see ``EDNS``.
+  case unknown(RecordType, [UInt8])
+
+  /// The address's record, A or AAAA.
+  ///
+  /// - Parameter address: The address.
+  public static func address(_ address: IPAddress) -> RecordData {
+    switch address {
+    case .v4(let address): .a(address)
+    case .v6(let address): .aaaa(address)
+    }
+  }
+
+  /// What kind of record it is.
+  public var type: RecordType {
+    switch self {
+    case .a: .a
+    case .aaaa: .aaaa
+    case .ns: .ns
+    case .cname: .cname
+    case .ptr: .ptr
+    case .soa: .soa
+    case .mx: .mx
+    case .txt: .txt
+    case .srv: .srv
+    case .unknown(let type, _): type
+    }
+  }
+}
+
+/// The data of an SOA record (RFC 1035, section 3.3.13). Times are in seconds.
+public struct StartOfAuthority: Hashable, Sendable {
+  /// MNAME: the zone's first server.
+  public var server: DomainName
+  /// RNAME: the mailbox of who is responsible, its first label being what stands before the @.
+  public var mailbox: DomainName
+  /// The zone's version.
+  public var serial: UInt32
+  /// How often a secondary server looks for a new version.
+  public var refresh: UInt32
+  /// After how long it tries again.
+  public var retry: UInt32
+  /// After how long without an answer it gives up.
+  public var expire: UInt32
+  /// For how long it may be remembered that something does not exist; the record's time to live bounds it (RFC 2308,
+  /// section 5).
+  public var minimum: UInt32
+
+  /// Makes the data.
+  public init(
+    server: DomainName, mailbox: DomainName, serial: UInt32, refresh: UInt32, retry: UInt32, expire: UInt32,
+    minimum: UInt32
+  ) {
+    self.server = server
+    self.mailbox = mailbox
+    self.serial = serial
+    self.refresh = refresh
+    self.retry = retry
+    self.expire = expire
+    self.minimum = minimum
+  }
+}
