@@ -17,6 +17,9 @@ public struct ControllerSettings: Sendable {
   /// (`/proc/sys/kernel/random/boot_id`, random(4)). Records of another start are true for networks, not for containers.
   public var bootID: String?
 
+  /// Who answers for the names of custom networks; nil for nobody: there is no discovery then.
+  public var names: (any NameService)?
+
   /// Whether the kernel is watched while the controller lives, and what others take away of ours is put back at once.
   public var heals: Bool
   /// Told of each time that something was put back or could not be, on a thread of the controller's.

@@ -35,6 +35,10 @@ public struct NetworkOptions: Hashable, Sendable {
   public var interfacePrefix: String
   /// Labels.
   public var labels: [String: String]
+  /// Where its containers ask for names; nil for the bridge if that has an address, else inside the containers.
+  public var nameServing: NameServing?
+  /// The name servers that are asked for what is no name of the network; none for the host's.
+  public var dnsServers: [IPAddress]
   /// The driver's options as they were written, for `inspect`.
   public var driverOptions: [String: String]
 
@@ -60,6 +64,8 @@ public struct NetworkOptions: Hashable, Sendable {
     self.policy = policy
     interfacePrefix = "eth"
     self.labels = labels
+    nameServing = nil
+    dnsServers = []
     driverOptions = [:]
   }
 }
@@ -152,14 +158,17 @@ public struct AttachOptions: Hashable, Sendable {
   public var ports: [PortMapping]
   /// What it asks for on the network.
   public var endpoint: EndpointOptions
+  /// What it is called, and whom it asks for names.
+  public var names: NameOptions
 
   /// Makes options; each has a default.
   public init(
     ports: [PortMapping] = [], address: IPAddress? = nil, macAddress: MACAddress? = nil,
-    endpoint: EndpointOptions = EndpointOptions()
+    endpoint: EndpointOptions = EndpointOptions(), names: NameOptions = NameOptions()
   ) {
     self.ports = ports
     self.endpoint = endpoint
+    self.names = names
     if let address { self.endpoint.addresses.append(address) }
     if let macAddress { self.endpoint.macAddress = macAddress }
   }

@@ -165,3 +165,7 @@ public func canary(_: ConntrackTuple) {}
 public func canary(_: ConntrackEntry) {}
 public func canary(_: ConntrackRequests) {}
 public func canary(_: Connections) {}
+public func canary(_: any NameService) {}
+public func canary(_: NameServing) {}
+public func canary(_: NameOptions) {}
+public func canary(_: ExtraHost) {}

@@ -169,13 +169,17 @@ extension Engine {
       if let endpoint = planned.endpoint, let network = planned.network {
         try driver(of: network).connect(endpoint, to: network, in: namespace, routes: endpoint.gateways.map(\.family))
         connected = (endpoint, network)
+        try serveNames(of: network, for: planned.record, in: namespace)
       }
       let (record, endpoints) = try finish(planned, namespace)
       namespaces.withLock { $0[record.sandboxID] = namespace }
       return Sandbox(record, endpoints, namespace)
     } catch {
       var leftovers = error.leftovers
-      if let (endpoint, network) = connected { leftovers += disconnect(endpoint, from: network, in: namespace) }
+      if let (endpoint, network) = connected {
+        withdrawNames(of: planned.record, leaving: [endpoint])
+        leftovers += disconnect(endpoint, from: network, in: namespace)
+      }
       if given == nil { leftovers += leave(planned.record) }
       throw error.withoutLeftovers.with(leftovers: leftovers)
     }
@@ -327,6 +331,7 @@ extension Engine {
       transaction.save(.sandbox(record))
       return (record, endpoints, transaction.state.networks)
     }
+    withdrawNames(of: record, leaving: endpoints)
     var failures: [NetworkError] = []
     for endpoint in endpoints.reversed() where endpoint.phase != .stopped {
       if let network = networks[endpoint.networkID] { failures += disconnect(endpoint, from: network, of: record) }

@@ -47,6 +47,7 @@ extension Engine {
       ready.phase = .ready
       ready.owner = ""
       let made = ready
+      try serveNames(of: network, for: record, in: namespace)
       try settleRoutes(of: record.sandboxID, in: namespace, with: made)
       let isAlone = try transaction { transaction in
         transaction.save(.endpoint(made))
@@ -58,6 +59,7 @@ extension Engine {
       if !isAlone { _ = attempt { () throws(NetworkError) in try settleRoutes(of: record.sandboxID, in: namespace) } }
       return made
     } catch {
+      withdrawNames(of: record, leaving: [endpoint])
       let leftovers = abandon(planned, disconnect(endpoint, from: network, in: namespace))
       try? settleRoutes(of: record.sandboxID, in: namespace)
       throw undone(operation, error, leftovers: leftovers)
@@ -92,6 +94,7 @@ extension Engine {
       }
       return (record, endpoint, network)
     }
+    withdrawNames(of: record, leaving: [endpoint])
     var failures = endpoint.phase == .stopped ? [] : disconnect(endpoint, from: network, of: record)
     // While the endpoint is still on record, so that what fails can be repeated.
     if failures.isEmpty, record.phase == .ready {

@@ -87,7 +87,10 @@ extension Engine {
   }
 
   /// Takes a network out of the kernel and then out of the record; what could not be taken away keeps its record.
-  func discard(_ network: NetworkRecord) -> [NetworkError] { abandon(network, driver(of: network).tearDown(network)) }
+  func discard(_ network: NetworkRecord) -> [NetworkError] {
+    withdrawNames(of: network)
+    return abandon(network, driver(of: network).tearDown(network))
+  }
 
   /// Takes a network out of the record, unless something of it is left in the kernel: then it is one that is being removed,
   /// by whoever tries again.
@@ -234,6 +237,7 @@ extension Engine {
       },
       isInternal: options.isInternal, mtu: options.mtu, policy: options.policy,
       interfacePrefix: options.interfacePrefix, options: options.driverOptions, labels: options.labels,
+      nameServing: options.nameServing, dnsServers: options.dnsServers.isEmpty ? nil : options.dnsServers,
       phase: .creating, owner: store.token)
   }
 

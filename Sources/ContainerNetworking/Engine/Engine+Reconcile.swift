@@ -58,7 +58,10 @@ extension Engine {
     let driver = driver(of: network)
     try driver.repair(network, survey)
     let isStillThere = try look { state in state.networks[network.id]?.phase == .ready }
-    if !isStillThere { try driver.tearDown(network).throwLeftovers("remove network \"\(network.name)\"") }
+    guard isStillThere else {
+      return try driver.tearDown(network).throwLeftovers("remove network \"\(network.name)\"")
+    }
+    try serveNamesAgain(of: network)
   }
 
   private func repairLink(of endpoint: Endpoint, _ survey: Survey) throws(NetworkError) {

@@ -184,6 +184,7 @@ extension Engine {
       failures += failed
     }
     for record in unfinished.sandboxes {
+      withdrawNames(of: record, leaving: unfinished.endpoints.filter { $0.sandboxID == record.sandboxID })
       var failed = leave(record)
       if failed.isEmpty, !left.containers.contains(record.container) {
         let endpoints = unfinished.endpoints.filter { $0.sandboxID == record.sandboxID }

@@ -51,6 +51,13 @@ extension Engine {
     if modes.contains(.isolated), !options.isInternal {
       refuse(.conflictingOptions, "the gateway mode \"isolated\" is for internal networks; make the network internal")
     }
+    let hasHostGateway =
+      options.driver == .bridge && families.contains { options.policy.gatewayMode($0) != .isolated }
+    if options.nameServing == .gateway, !hasHostGateway {
+      refuse(
+        .conflictingOptions,
+        "names cannot be served at the gateway, where the host has no address; serve them in the container")
+    }
     if !(1...12).contains(options.interfacePrefix.utf8.count)
       || (try? InterfaceName(options.interfacePrefix + "0")) == nil
     {

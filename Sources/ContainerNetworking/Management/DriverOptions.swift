@@ -30,6 +30,7 @@ extension NetworkOptions {
       case .macvlanMode: macvlanMode = try Self.macvlanMode(value)
       case .mtu: mtu = try Self.mtu(value)
       case .interfacePrefix: interfacePrefix = value
+      case .names: nameServing = try Self.nameServing(value)
       }
     } catch {
       throw NetworkError(error.code, operation: operation, reason: error.reason)
@@ -70,6 +71,14 @@ extension NetworkOptions {
     return mode
   }
 
+  private static func nameServing(_ text: String) throws(NetworkError) -> NameServing {
+    guard let serving = NameServing(rawValue: text) else {
+      let known = NameServing.allCases.map(\.rawValue).joined(separator: ", ")
+      throw .invalid("", "names cannot be served at \(quoted(text)); there are: \(known)")
+    }
+    return serving
+  }
+
   private static func mtu(_ text: String) throws(NetworkError) -> UInt32 {
     guard let mtu = decimal(text.utf8, atMost: 65_535) else {
       throw .invalid("", "\(quoted(text)) is not a number of bytes up to 65535, as in 1500")
@@ -77,7 +86,7 @@ extension NetworkOptions {
     return mtu
   }
 
-  /// Docker's name for each.
+  /// Docker's name for each, but for the last, which Docker has not.
   private enum DriverOption: String, CaseIterable {
     case bridge = "com.docker.network.bridge.name"
     case masquerade = "com.docker.network.bridge.enable_ip_masquerade"
@@ -89,6 +98,7 @@ extension NetworkOptions {
     case macvlanMode = "macvlan_mode"
     case mtu = "com.docker.network.driver.mtu"
     case interfacePrefix = "com.docker.network.container_iface_prefix"
+    case names = "com.containernetworking.names"
 
     var short: String {
       switch self {
@@ -102,6 +112,7 @@ extension NetworkOptions {
       case .macvlanMode: "macvlan-mode"
       case .mtu: "mtu"
       case .interfacePrefix: "interface-prefix"
+      case .names: "names"
       }
     }
   }

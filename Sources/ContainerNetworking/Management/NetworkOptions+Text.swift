@@ -17,6 +17,8 @@ extension NetworkOptions {
     public var auxiliaryAddresses: [String] = []
     /// Driver options: `com.docker.network.driver.mtu=1400`, `icc=false`; see ``NetworkOptions/driverOptionNames``.
     public var driverOptions: [String] = []
+    /// Name servers, by address.
+    public var dnsServers: [String] = []
     /// Labels: `tier=db`, or `tier` alone.
     public var labels: [String] = []
     /// Whether endpoints have IPv4 addresses.
@@ -64,6 +66,9 @@ extension NetworkOptions {
         try IPAddress(entry.value)
       }
       if let address { auxiliaryAddresses[entry.name] = address }
+    }
+    dnsServers = text.dnsServers.compactMap { part in
+      read("read dns") { () throws(NetworkError) in try IPAddress(part) }
     }
     for part in text.driverOptions {
       if let entry = read(nil, { () throws(NetworkError) in try Self.pair(part, "driver option", "icc=false") }) {

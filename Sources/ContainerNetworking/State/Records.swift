@@ -46,6 +46,10 @@ public struct NetworkRecord: Hashable, Sendable, Codable {
   public var options: [String: String]
   /// The creator's labels.
   public var labels: [String: String]
+  /// Where its containers ask for names, if its creator said; see ``servesNamesAt``.
+  public var nameServing: NameServing?
+  /// The name servers that are asked for what is no name of the network; nil for the host's.
+  public var dnsServers: [IPAddress]?
   /// How far it has come.
   public var phase: Phase
   /// Who is making or removing it.
@@ -165,6 +169,8 @@ public struct SandboxRecord: Hashable, Sendable, Codable {
   public var ownsNamespace: Bool
   /// What was asked for and not done.
   public var warnings: [AttachWarning]
+  /// What it is called, and whom it asks for names; nil for nothing in particular.
+  public var names: NameOptions?
   /// Whether the static addresses stay its own if it is removed: one that is being stopped, or that was and is on its way
   /// back.
   public var keepsAddresses: Bool?

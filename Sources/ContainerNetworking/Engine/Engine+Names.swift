@@ -1,0 +1,48 @@
+import NetworkPrimitives
+
+/// What the name service is asked for.
+extension Engine {
+  /// Has the names of a network answered where a container that was just given to it asks.
+  func serveNames(
+    of network: NetworkRecord, for record: SandboxRecord, in namespace: NetworkNamespace
+  ) throws(NetworkError) {
+    guard let names = settings.names, network.servesNamesAt != .off else { return }
+    var sandbox = record
+    // One that this process alone holds is found through it.
+    if sandbox.namespacePath == nil { sandbox.namespacePath = namespace.path.string }
+    sandbox.namespaceInode = namespace.identity.inode
+    try names.serve(network, in: [sandbox])
+  }
+
+  /// Has the names of a network that was repaired answered again.
+  func serveNamesAgain(of network: NetworkRecord) throws(NetworkError) {
+    guard let names = settings.names, network.servesNamesAt != .off else { return }
+    let sandboxes = try look { state in
+      let ids = Set(state.endpoints(ofNetwork: network.id).filter { $0.phase == .ready }.map(\.sandboxID))
+      return ids.compactMap { state.members(of: $0).first { $0.phase == .ready } }
+    }
+    guard !sandboxes.isEmpty else { return }
+    try names.serve(network, in: sandboxes)
+  }
+
+  /// Ends what is served of a network that is about to be taken away.
+  func withdrawNames(of network: NetworkRecord) {
+    if network.servesNamesAt != .off { settings.names?.withdraw(network) }
+  }
+
+  /// Ends what is served inside a container that leaves the last network that wants it there.
+  ///
+  /// - Parameter endpoints: Those that it leaves.
+  func withdrawNames(of record: SandboxRecord, leaving endpoints: [Endpoint]) {
+    guard let names = settings.names, !endpoints.isEmpty else { return }
+    let wantsThem =
+      (try? look { state in
+        let wants = { (endpoint: Endpoint) in state.networks[endpoint.networkID]?.servesNamesAt == .container }
+        let others = state.endpoints(ofSandbox: record.sandboxID).filter { other in
+          (other.phase == .ready || other.phase == .creating) && !endpoints.contains { $0.id == other.id }
+        }
+        return endpoints.contains(where: wants) && !others.contains(where: wants)
+      }) ?? true
+    if wantsThem { names.withdraw(record) }
+  }
+}
