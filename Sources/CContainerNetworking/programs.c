@@ -12,7 +12,9 @@
 #include <linux/close_range.h>
 #include <sched.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -67,8 +69,31 @@ static int end_with_parent(pid_t parent) {
   return -1;
 }
 
+// In the mount namespace that clone(2) made. Nothing that is mounted in it is seen outside; what the machine mounts and
+// unmounts later is seen in it too, so that it keeps nothing busy (ip-netns(8) does the same).
+static int bind_files(const cn_program *program) {
+  if (program->binding_count == 0)
+    return 0;
+  if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) != 0)
+    return -1;
+  for (size_t i = 0; i < program->binding_count; i++) {
+    const cn_binding *binding = &program->bindings[i];
+    if (access(binding->target, F_OK) != 0 && errno == ENOENT)
+      continue;
+    if (mount(binding->source, binding->target, NULL, MS_BIND, NULL) != 0)
+      return -1;
+  }
+  return 0;
+}
+
 static const char *prepare(const struct start *start) {
   const cn_program *program = start->program;
+  if (bind_files(program) != 0)
+    return "mount";
+  if (program->hostname != NULL && sethostname(program->hostname, strlen(program->hostname)) != 0)
+    return "sethostname";
+  if (program->domainname != NULL && setdomainname(program->domainname, strlen(program->domainname)) != 0)
+    return "setdomainname";
   if (program->ends_with_parent && end_with_parent(start->parent) != 0)
     return "prctl";
   if (program->grouping == CN_OWN_SESSION && setsid() < 0)
@@ -109,7 +134,12 @@ static int start_program(struct namespace_job *job) {
   }
   start->parent = getpid();
   // CLONE_VFORK: we wait until it has executed or ended, so the stack and `start` are ours again.
-  pid_t pid = clone(run_child, stack + size, CLONE_VM | CLONE_VFORK | SIGCHLD, start);
+  int flags = CLONE_VM | CLONE_VFORK | SIGCHLD;
+  if (start->program->binding_count > 0)
+    flags |= CLONE_NEWNS;
+  if (start->program->hostname != NULL || start->program->domainname != NULL)
+    flags |= CLONE_NEWUTS;
+  pid_t pid = clone(run_child, stack + size, flags, start);
   int error = errno;
   munmap(stack, size);
   if (pid < 0) {

@@ -37,6 +37,12 @@ int cn_namespace_open_file(int namespace_fd, const char *path, int flags);
 
 typedef enum { CN_INHERITED, CN_OWN_GROUP, CN_OWN_SESSION } cn_grouping;
 
+// A file to be seen in the place of another.
+typedef struct {
+  const char *source;
+  const char *target; // a target that is not there stays so
+} cn_binding;
+
 // A program to start. The streams are descriptors for 0, 1, 2; the program has no others, no signal blocked, and every
 // disposition at its default. NULL environment or directory: this process's own.
 typedef struct {
@@ -47,6 +53,11 @@ typedef struct {
   int streams[3];
   cn_grouping grouping;
   int ends_with_parent; // SIGKILL when this process ends, however it ends
+  // Some, or a name: the program has a mount namespace, or a UTS namespace, of its own.
+  const cn_binding *_Nullable bindings;
+  size_t binding_count;
+  const char *_Nullable hostname;
+  const char *_Nullable domainname;
 } cn_program;
 
 // Starts a program inside the namespace (programs.c); returns its pid. On failure `failed` names the call.

@@ -25,6 +25,13 @@ public struct Command: Sendable, Hashable {
   ///
   /// That does not reach what the program itself starts, and a set-user-ID program drops it.
   public var endsWithParent = false
+  /// Files that it sees in the place of others, in a mount namespace of its own (mount_namespaces(7)): nobody else sees
+  /// them there. It needs `CAP_SYS_ADMIN`.
+  public var bindings: [FileBinding] = []
+  /// Its host name, in a UTS namespace of its own (uts_namespaces(7)); nil for this process's.
+  public var hostname: String?
+  /// Its NIS domain name, in the same namespace; nil for this process's.
+  public var domainname: String?
 
   /// Which process group and session a program is in (credentials(7)); a terminal's ^C goes to a group.
   public enum Grouping: Sendable, Hashable {
@@ -41,6 +48,20 @@ public struct Command: Sendable, Hashable {
     self.executable = executable
     self.arguments = arguments
     self.environment = environment
+  }
+}
+
+/// A file that is seen in the place of another (`MS_BIND`, mount(2)).
+public struct FileBinding: Sendable, Hashable {
+  /// The file.
+  public var source: FilePath
+  /// Where it is seen; a place where there is nothing stays empty.
+  public var target: FilePath
+
+  /// Makes one.
+  public init(_ source: FilePath, at target: FilePath) {
+    self.source = source
+    self.target = target
   }
 }
 

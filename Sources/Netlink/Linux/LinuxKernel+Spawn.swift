@@ -6,12 +6,15 @@ import SystemPackage
 extension LinuxKernel {
   /// Starts a program in the namespace, and returns once it executes.
   ///
-  /// - Throws: `.notFound` where there is no such program or working directory; `.invalidValue` for a NUL in a text;
+  /// - Throws: `.notFound` where there is no such program, working directory or file to bind; `.invalidValue` for a NUL in a text;
   ///   the refusal of the call that is named.
   public func spawn(_ command: Command, in namespace: NamespaceHandle) throws(NetworkError) -> ChildProcess {
     let place = command.directory.map { " in directory \($0)" } ?? ""
     let operation = "start \(command.executable)\(place)"
-    let texts = [command.executable] + command.arguments + (command.environment ?? [])
+    let texts =
+      [command.executable] + command.arguments + (command.environment ?? [])
+      + [command.hostname, command.domainname]
+      .compactMap(\.self)
     if let text = texts.first(where: { $0.utf8.contains(0) }) {
       throw NetworkError(
         .invalidValue, operation: operation,
@@ -20,13 +23,18 @@ extension LinuxKernel {
     let arguments = CStringArray([command.executable] + command.arguments)
     let environment = command.environment.map { CStringArray($0) }
     let directory = command.directory.map { CStringArray([$0.string]) }
+    let names = CStringArray([command.hostname ?? "", command.domainname ?? ""])
+    let bindings = CBindings(command.bindings)
     var failed: UnsafePointer<CChar>?
-    let id = withExtendedLifetime((arguments, environment, directory)) {
+    let id = withExtendedLifetime((arguments, environment, directory, names, bindings)) {
       // argv[0] is the executable itself, so it has an address.
       var program = unsafe cn_program(
         path: arguments.pointers[0].unsafelyUnwrapped, argv: arguments.pointers, environment: environment?.pointers,
         directory: directory?.pointers[0], streams: (command.input, command.output, command.error),
-        grouping: command.grouping.shimValue, ends_with_parent: command.endsWithParent ? 1 : 0)
+        grouping: command.grouping.shimValue, ends_with_parent: command.endsWithParent ? 1 : 0,
+        bindings: bindings.pointer, binding_count: bindings.count,
+        hostname: command.hostname == nil ? nil : names.pointers[0],
+        domainname: command.domainname == nil ? nil : names.pointers[1])
       return unsafe cn_namespace_spawn(namespace.descriptor, &program, &failed)
     }
     let call = unsafe failed.map { unsafe String(cString: $0) } ?? "clone"
@@ -60,4 +68,25 @@ extension Command.Grouping {
     for index in 0..<count { unsafe free(pointers[index]) }
     unsafe pointers.deallocate()
   }
+}
+
+/// `cn_binding`s for C, whose texts are owned copies, freed with the object.
+@safe private final class CBindings {
+  @unsafe let pointer: UnsafeMutablePointer<cn_binding>
+  let count: Int
+  private let texts: CStringArray
+
+  init(_ bindings: [FileBinding]) {
+    count = bindings.count
+    texts = CStringArray(bindings.flatMap { [$0.source.string, $0.target.string] })
+    unsafe pointer = .allocate(capacity: count)
+    for index in 0..<count {
+      // Copies of strings have addresses.
+      let binding = unsafe cn_binding(
+        source: texts.pointers[2 * index].unsafelyUnwrapped, target: texts.pointers[2 * index + 1].unsafelyUnwrapped)
+      unsafe (pointer + index).initialize(to: binding)
+    }
+  }
+
+  deinit { unsafe pointer.deallocate() }
 }
