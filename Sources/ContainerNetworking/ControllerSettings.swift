@@ -19,6 +19,14 @@ public struct ControllerSettings: Sendable {
 
   /// Who answers for the names of custom networks; nil for nobody: there is no discovery then.
   public var names: (any NameService)?
+  /// Where containers' resolv.conf, hosts and hostname are made, each container's in a directory of its own; nil for
+  /// nowhere. It is there already, and for one store alone: what is in it of containers that the store does not know is
+  /// removed by a repair.
+  public var filesDirectory: FilePath?
+  /// What `host-gateway` stands for in an extra host; none for the addresses of the bridge that the container is on.
+  public var hostGateways: [IPAddress] = []
+  /// The files of the host that containers' own are made of.
+  public var hostFiles = HostNameFiles()
 
   /// Whether the kernel is watched while the controller lives, and what others take away of ours is put back at once.
   public var heals: Bool
@@ -36,5 +44,28 @@ public struct ControllerSettings: Sendable {
     self.resolvers = resolvers
     self.namespaceDirectory = namespaceDirectory
     self.bootID = bootID
+  }
+}
+
+/// The files that say what the host is called and whom it asks for names.
+public struct HostNameFiles: Hashable, Sendable {
+  /// resolv.conf(5).
+  public var resolvConf: FilePath
+  /// The resolv.conf(5) of a local stub, for when the host asks only that: systemd-resolved(8) keeps one.
+  public var upstreamResolvConf: FilePath
+  /// hosts(5); of containers in host mode.
+  public var hosts: FilePath
+  /// The host's name; of containers in host mode.
+  public var hostname: FilePath
+
+  /// The machine's own, unless said.
+  public init(
+    resolvConf: FilePath = "/etc/resolv.conf", upstreamResolvConf: FilePath = "/run/systemd/resolve/resolv.conf",
+    hosts: FilePath = "/etc/hosts", hostname: FilePath = "/proc/sys/kernel/hostname"
+  ) {
+    self.resolvConf = resolvConf
+    self.upstreamResolvConf = upstreamResolvConf
+    self.hosts = hosts
+    self.hostname = hostname
   }
 }

@@ -179,6 +179,14 @@ public enum AttachWarning: Hashable, Sendable, Codable, CustomStringConvertible 
   /// Nothing is published in host and none mode and on a network that is internal or a macvlan: there the container's
   /// ports are the host's, nothing reaches it, or everything does by its own address.
   case portDiscarded(PortMapping, String)
+  /// The container has no name server: the host's are on the host's own loopback, or of another family.
+  case noNameServer
+  /// Resolvers ask no more than three name servers, resolv.conf(5); these are not asked.
+  case nameServersIgnored([IPAddress])
+  /// Some resolvers take no more than six search domains, or 256 characters of them.
+  case searchTooLong(domains: Int, characters: Int)
+  /// Resolvers take a lower value for an option.
+  case resolverOptionCapped(String, UInt64)
 
   /// The warning as a sentence.
   public var description: String {
@@ -190,6 +198,16 @@ public enum AttachWarning: Hashable, Sendable, Codable, CustomStringConvertible 
     case .portDiscarded(let port, let network):
       "port \(port.containerPorts)/\(port.transport) is not published: the network \"\(network)\" is internal, or a macvlan, "
         + "whose containers are reached by their own addresses"
+    case .noNameServer:
+      "the container has no name server: the host asks only servers that the container cannot reach, and no others are "
+        + "asked in their place; name one (dns)"
+    case .nameServersIgnored(let servers):
+      "resolvers ask three name servers; not asked: \(servers.map(\.description).joined(separator: ", "))"
+    case .searchTooLong(let domains, let characters):
+      "\(domains) search domains of \(characters) characters are more than some resolvers take: six (glibc before 2.26), "
+        + "256 characters (musl)"
+    case .resolverOptionCapped(let option, let limit):
+      "the resolver option \"\(option)\" is taken for \(limit), the highest that there is"
     }
   }
 }

@@ -1,3 +1,7 @@
+public import Netlink
+public import NetworkPrimitives
+import SystemPackage
+
 /// What a container gets: its namespace, its endpoints, and what could not be done.
 public struct Sandbox: Sendable {
   /// The container's name.
@@ -8,6 +12,13 @@ public struct Sandbox: Sendable {
   public let namespace: NetworkNamespace
   /// Its endpoints, in the order of their interfaces; in container mode the donor's.
   public let endpoints: [Endpoint]
+  /// Its resolv.conf, hosts and hostname; nil when the controller makes none
+  /// (``ControllerSettings/filesDirectory``).
+  public let files: SandboxFiles?
+  /// The host name that its UTS namespace should have (uts_namespaces(7)); nil for the host's own.
+  public let hostname: String?
+  /// The NIS domain name of that namespace, which is the domain of its host name; nil for none.
+  public let domainname: String?
   /// What was asked for and not done.
   public let warnings: [AttachWarning]
 
@@ -16,6 +27,23 @@ public struct Sandbox: Sendable {
     mode = record.mode
     self.namespace = namespace
     self.endpoints = endpoints
+    files = record.filesDirectory.map { SandboxFiles(directory: FilePath($0)) }
+    hostname = record.hostname
+    domainname = record.names?.domainname
     warnings = record.warnings
+  }
+
+  /// Starts a program in the container's namespace that sees the container's files and host name, unless the command has
+  /// others.
+  ///
+  /// - Throws: `.notFound` where there is no such program; `.permissionDenied` without `CAP_SYS_ADMIN`.
+  public func spawn(_ command: Command) throws(NetworkError) -> ChildProcess {
+    var command = command
+    if command.bindings.isEmpty, let files { command.bindings = files.bindings }
+    if files != nil, command.hostname == nil, command.domainname == nil {
+      command.hostname = hostname
+      command.domainname = domainname
+    }
+    return try namespace.spawn(command)
   }
 }

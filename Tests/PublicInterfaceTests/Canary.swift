@@ -169,3 +169,6 @@ public func canary(_: any NameService) {}
 public func canary(_: NameServing) {}
 public func canary(_: NameOptions) {}
 public func canary(_: ExtraHost) {}
+public func canary(_: HostNameFiles) {}
+public func canary(_: SandboxFiles) {}
+public func canary(_: FileBinding) {}

@@ -28,9 +28,14 @@ extension NetworkMode {
       if donor == container { refuse("the container itself as donor", "name another container") }
       if !options.ports.isEmpty { refuse("publishing ports", "publish them on \"\(donor)\", whose namespace it is") }
       if hasNamespace { refuse("a namespace of the container's own", "leave it out: the donor has one") }
+      for what in options.names.described { refuse(what, "give it to \"\(donor)\", whose files it reads") }
     case .host:
       if hasNamespace { refuse("a namespace of the container's own", "leave it out: the host has one") }
-    case .none, .bridge, .network: break
+    case .none:
+      if options.names.extraHosts.contains(where: { $0.address == nil }) {
+        refuse("the host's address (\(ExtraHost.hostGateway))", "write an address in its place: there is no interface")
+      }
+    case .bridge, .network: break
     }
     return errors
   }

@@ -6,6 +6,7 @@ struct EndpointRequest {
   var container: String
   var options: EndpointOptions
   var ports: [PortMapping]
+  var names = NameOptions()
   /// The host's ephemeral ports; nil when none are published.
   var ephemeral: EphemeralPorts?
   /// Names that links of the namespace have.

@@ -18,7 +18,9 @@ extension Engine {
         hostAddress: port.hostAddress, hostPorts: port.hostPorts, containerPorts: port.containerPorts,
         transport: port.transport)
     }
-    try mode.conflicts(with: options, container: container, hasNamespace: namespace != nil).throwAny(operation)
+    try
+      (mode.conflicts(with: options, container: container, hasNamespace: namespace != nil)
+      + options.names.faults(operation)).throwAny(operation)
     try reclaim(container)
     guard mode == .bridge else { return try attachPrepared(container, mode, options, namespace, operation) }
     for _ in 0..<100 {
@@ -52,7 +54,7 @@ extension Engine {
     _ operation: String
   ) throws(NetworkError) -> Sandbox {
     let request = EndpointRequest(
-      container: container, options: options.endpoint, ports: options.ports,
+      container: container, options: options.endpoint, ports: options.ports, names: options.names,
       ephemeral: options.ports.isEmpty ? nil : try ephemeralPorts(),
       usedNames: try namespace.map { (given) throws(NetworkError) in try interfaceNames(in: given) } ?? [])
     // Before it is written down: what is recorded then tells its pin from another's. It goes with the process.
@@ -101,6 +103,8 @@ extension Engine {
       namespaceInode: (given ?? made)?.identity.inode, ownsNamespace: false, warnings: [], phase: .creating,
       owner: store.token)
     if stopped != nil { record.keepsAddresses = true }
+    if request.names != NameOptions() { record.names = request.names }
+    record.filesDirectory = settings.filesDirectory?.appending(makeID()).string
     var planned = PlannedSandbox(record: record, endpoint: nil, network: nil, stopped: stopped)
     switch mode {
     case .host:
@@ -115,6 +119,8 @@ extension Engine {
       record.namespacePath = other.namespacePath
       record.namespaceInode = other.namespaceInode
       record.ownsNamespace = other.ownsNamespace
+      record.names = other.names
+      record.filesDirectory = other.filesDirectory
     case .none: record.warnings = request.ports.map { .portDiscarded($0, "none") }
     case .bridge, .network:
       let network = try readyNetwork(mode == .bridge ? "bridge" : "\(mode)", operation, transaction.state)
@@ -123,6 +129,7 @@ extension Engine {
           with: AttachOptions(endpoint: request.options), container: container, hasNamespace: false
         ).throwAny(operation)
       }
+      try checkHostGateway(request.names, on: network, operation)
       var request = request
       if network.isInternal || !network.passesHost {
         record.warnings = request.ports.map { .portDiscarded($0, network.name) }
@@ -139,6 +146,19 @@ extension Engine {
     planned.record = record
     transaction.save(.sandbox(record))
     return planned
+  }
+
+  /// - Throws: `.conflictingOptions` where the host has no address that a container of the network reaches.
+  private func checkHostGateway(
+    _ names: NameOptions, on network: NetworkRecord, _ operation: String
+  ) throws(NetworkError) {
+    guard let host = names.extraHosts.first(where: { $0.address == nil }), settings.hostGateways.isEmpty,
+      network.bridgeGateways.isEmpty
+    else { return }
+    throw NetworkError(
+      .conflictingOptions, operation: operation,
+      reason: "the host \"\(host)\" cannot be had on network \"\(network.name)\", where the host has no address; "
+        + "write the address in its place")
   }
 
   /// Where a namespace is pinned: under its container's name, unless one that the container had before lives on under that,
@@ -163,6 +183,7 @@ extension Engine {
   private func make(
     _ planned: PlannedSandbox, given: NetworkNamespace?, made: NetworkNamespace?
   ) throws(NetworkError) -> Sandbox {
+    var planned = planned
     let namespace = try enter(planned.record, given: given, made: made)
     var connected: (Endpoint, NetworkRecord)?
     do throws(NetworkError) {
@@ -171,6 +192,7 @@ extension Engine {
         connected = (endpoint, network)
         try serveNames(of: network, for: planned.record, in: namespace)
       }
+      planned.record.warnings += try makeFiles(of: planned.record, planned.endpoint, on: planned.network)
       let (record, endpoints) = try finish(planned, namespace)
       namespaces.withLock { $0[record.sandboxID] = namespace }
       return Sandbox(record, endpoints, namespace)
@@ -180,7 +202,7 @@ extension Engine {
         withdrawNames(of: planned.record, leaving: [endpoint])
         leftovers += disconnect(endpoint, from: network, in: namespace)
       }
-      if given == nil { leftovers += leave(planned.record) }
+      leftovers += leave(planned.record)
       throw error.withoutLeftovers.with(leftovers: leftovers)
     }
   }
@@ -224,12 +246,13 @@ extension Engine {
     return NetworkNamespace(made.handle, of: host.kernel, origin: FilePath(path))
   }
 
-  /// Unpins the namespace that was made for a sandbox, if it was; what is gone is not a failure, and what somebody else has
-  /// put in its place is theirs.
+  /// Removes the files of a sandbox, and unpins the namespace that was made for it, if it was; what is gone is not a failure,
+  /// and what somebody else has put in its place is theirs.
   func leave(_ record: SandboxRecord) -> [NetworkError] {
-    guard record.ownsNamespace, let path = record.namespacePath else { return [] }
-    if case .container = record.mode, record.phase == .creating { return [] }
-    return attempt { () throws(NetworkError) in try unpin(FilePath(path), record.namespaceInode) }
+    if record.isSharer, record.phase == .creating { return [] }
+    let failures = removeFiles(of: record)
+    guard record.ownsNamespace, let path = record.namespacePath else { return failures }
+    return failures + attempt { () throws(NetworkError) in try unpin(FilePath(path), record.namespaceInode) }
   }
 
   /// Removes a pin of a namespace, or what a process that died meanwhile or another start of the machine left of it.
@@ -325,6 +348,7 @@ extension Engine {
         }
       }
       if !isLast { record.ownsNamespace = false }
+      if transaction.state.sharesFiles(record) { record.filesDirectory = nil }
       record.phase = .removing
       record.owner = token
       record.keepsAddresses = keepsAddresses ? true : nil
@@ -383,6 +407,8 @@ extension Engine {
         stopped.namespaceInode = nil
         stopped.ownsNamespace = false
         stopped.keepsAddresses = nil
+        stopped.names = nil
+        stopped.filesDirectory = nil
         transaction.save(.sandbox(stopped))
       } else {
         transaction.remove(.sandbox, record.container)

@@ -48,6 +48,7 @@ extension Engine {
       ready.owner = ""
       let made = ready
       try serveNames(of: network, for: record, in: namespace)
+      try refreshFiles(ofSandbox: record.sandboxID)
       try settleRoutes(of: record.sandboxID, in: namespace, with: made)
       let isAlone = try transaction { transaction in
         transaction.save(.endpoint(made))
@@ -62,6 +63,7 @@ extension Engine {
       withdrawNames(of: record, leaving: [endpoint])
       let leftovers = abandon(planned, disconnect(endpoint, from: network, in: namespace))
       try? settleRoutes(of: record.sandboxID, in: namespace)
+      try? refreshFiles(ofSandbox: record.sandboxID)
       throw undone(operation, error, leftovers: leftovers)
     }
   }
@@ -104,6 +106,7 @@ extension Engine {
         // Without a namespace there are no routes to see to.
         if !isForced || error.code != .closed { failures.append(error) }
       }
+      failures += attempt { () throws(NetworkError) in try refreshFiles(ofSandbox: record.sandboxID) }
     }
     if failures.isEmpty {
       failures += attempt { () throws(NetworkError) in

@@ -1,4 +1,5 @@
 import NetworkPrimitives
+import SystemPackage
 
 /// What the name service is asked for.
 extension Engine {

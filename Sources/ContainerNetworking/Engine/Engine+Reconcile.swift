@@ -44,6 +44,15 @@ extension Engine {
     where endpoint.phase == .ready && found.contains(where: { $0.concerns(endpoint) }) {
       failures += attempt { () throws(NetworkError) in try repairLink(of: endpoint, survey) }
     }
+    for difference in found where difference.kind == .filesMissing {
+      guard let record = survey.sandboxes.first(where: { $0.container == difference.container }) else { continue }
+      failures += attempt { () throws(NetworkError) in try restoreFiles(of: record) }
+    }
+    if kinds.contains(.strayFiles) {
+      for path in try strayFiles() {
+        failures += attempt { () throws(NetworkError) in try ContainerFiles(directory: path).remove() }
+      }
+    }
     if kinds.contains(.strayPort) {
       for (link, _, _) in strayPorts(survey) {
         failures += attempt { () throws(NetworkError) in try host.links.delete(index: link.index) }

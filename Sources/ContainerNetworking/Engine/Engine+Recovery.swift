@@ -111,6 +111,8 @@ extension Engine {
         sandbox.namespacePath = nil
         sandbox.namespaceInode = nil
         sandbox.ownsNamespace = false
+        sandbox.names = nil
+        sandbox.filesDirectory = nil
         transaction.save(.sandbox(sandbox))
       }
       for network in transaction.state.networks.values where network.phase != .ready {
@@ -216,6 +218,7 @@ extension Engine {
     {
       try settleRoutes(of: endpoint.sandboxID, in: namespace)
     }
+    try refreshFiles(ofSandbox: endpoint.sandboxID)
   }
 
   /// Marks what the dead had begun as being removed by this one, so that no other does the same.
@@ -241,6 +244,7 @@ extension Engine {
         } else {
           record.ownsNamespace = false
         }
+        if transaction.state.sharesFiles(record) { record.filesDirectory = nil }
         record.phase = .removing
         record.owner = token
         transaction.save(.sandbox(record))

@@ -56,8 +56,10 @@ extension Engine {
       list += driver(of: network).differences(of: endpoint, on: network, survey)
     }
     list += strays(survey)
+    if looksInside { list += try strayDirectories() }
     for sandbox in survey.sandboxes where sandbox.phase == .ready {
       list += try container(sandbox, survey, looksInside: looksInside)
+      if looksInside { list += try fileDifference(sandbox) }
     }
     if let rules = try ruleDifference(survey) { list.append(rules) }
     return list

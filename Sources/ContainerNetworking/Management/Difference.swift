@@ -22,6 +22,10 @@ public struct Difference: Hashable, Sendable, CustomStringConvertible {
     case namespaceGone
     /// A veth of ours is on a bridge of ours, and no record tells of it.
     case strayPort
+    /// A container's resolv.conf, hosts or hostname is gone.
+    case filesMissing
+    /// A directory of ours has files of a container that no record tells of.
+    case strayFiles
     /// Somebody who is gone began a change and did not end it.
     case unfinished
   }
@@ -58,6 +62,8 @@ public struct Difference: Hashable, Sendable, CustomStringConvertible {
     case .containerSettings: "add it again"
     case .namespaceGone: "release its addresses and ports, and forget it"
     case .strayPort: "delete it"
+    case .filesMissing: "write them again; who has bound the old ones goes on reading those"
+    case .strayFiles: "remove it"
     case .unfinished: "undo or finish it"
     }
   }

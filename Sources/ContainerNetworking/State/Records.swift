@@ -171,6 +171,8 @@ public struct SandboxRecord: Hashable, Sendable, Codable {
   public var warnings: [AttachWarning]
   /// What it is called, and whom it asks for names; nil for nothing in particular.
   public var names: NameOptions?
+  /// The directory of its resolv.conf, hosts and hostname, in container mode the donor's; nil for none.
+  public var filesDirectory: String?
   /// Whether the static addresses stay its own if it is removed: one that is being stopped, or that was and is on its way
   /// back.
   public var keepsAddresses: Bool?

@@ -1,0 +1,98 @@
+public import Netlink
+import NetworkPrimitives
+public import SystemPackage
+
+/// The files of a container that a runtime binds to `/etc/resolv.conf`, `/etc/hosts` and `/etc/hostname` in it. They are
+/// rewritten in place as the container is put on networks and taken off them, so that what is bound stays true; one that
+/// somebody has edited is left as it is.
+public struct SandboxFiles: Hashable, Sendable {
+  /// The directory that they are in.
+  public let directory: FilePath
+  /// resolv.conf(5): whom it asks for names.
+  public var resolvConf: FilePath { directory.appending("resolv.conf") }
+  /// hosts(5): its own addresses, and the extra hosts.
+  public var hosts: FilePath { directory.appending("hosts") }
+  /// hostname(5).
+  public var hostname: FilePath { directory.appending("hostname") }
+
+  /// All of them, each at its place in the container.
+  public var bindings: [FileBinding] {
+    [
+      FileBinding(resolvConf, at: "/etc/resolv.conf"), FileBinding(hosts, at: "/etc/hosts"),
+      FileBinding(hostname, at: "/etc/hostname"),
+    ]
+  }
+}
+
+/// How the files are written.
+///
+/// Beside them, in `.written`, is a copy of what was written last: what differs from that is somebody's edit. A file is
+/// rewritten in place, for what is bound elsewhere is the inode; before that, the new text is put beside the copy, so that
+/// a file which a crash left halfway, the beginning new and the rest old, is still known for ours.
+struct ContainerFiles {
+  let directory: FilePath
+  private static let names = ["resolv.conf", "hosts", "hostname"]
+
+  private var written: FilePath { directory.appending(".written") }
+
+  /// Makes the directory and what is in it; nobody reads it before that is done.
+  func create(_ texts: ContainerFileTexts) throws(NetworkError) {
+    try Directories.make(directory)
+    try Directories.make(written)
+    for (name, text) in zip(Self.names, texts.all) {
+      try TextFiles.write(text, to: written.appending(name))
+      try TextFiles.write(text, to: directory.appending(name))
+    }
+  }
+
+  /// Runs `body` while no other process or thread has these files at work.
+  func exclusively<Value>(_ body: () throws(NetworkError) -> Value) throws(NetworkError) -> Value {
+    let lock = try Directories.lock(directory)
+    defer { try? lock.close() }
+    return try body()
+  }
+
+  /// Rewrites what differs and is still ours, and makes what is missing.
+  func update(_ texts: ContainerFileTexts) throws(NetworkError) {
+    try Directories.make(written)
+    for (name, text) in zip(Self.names, texts.all) { try update(name, text) }
+  }
+
+  private func update(_ name: String, _ text: String) throws(NetworkError) {
+    let (file, known, next) = (directory.appending(name), written.appending(name), written.appending("\(name).next"))
+    let present = try TextFiles.read(file)
+    let pending = try TextFiles.read(next)
+    if let present {
+      let old = try TextFiles.read(known)
+      if pending == nil, present == old, present == Array(text.utf8) { return }
+      guard Self.isOurs(present, written: old, pending: pending) else { return }
+    }
+    try TextFiles.write(text, to: next)
+    if present != nil {
+      try TextFiles.rewrite(file, text)
+    } else {
+      let made = written.appending("\(name).new")
+      try TextFiles.write(text, to: made)
+      try TextFiles.rename(made, to: file)
+    }
+    try TextFiles.rename(next, to: known)
+  }
+
+  /// Whether a file is as it was written, or as a write that was broken off left it: the beginning new, the rest old.
+  static func isOurs(_ present: [UInt8], written: [UInt8]?, pending: [UInt8]?) -> Bool {
+    if present == written { return true }
+    guard let pending else { return false }
+    let count = zip(present, pending).prefix { $0 == $1 }.count
+    return present.dropFirst(count).elementsEqual((written ?? []).dropFirst(count))
+  }
+
+  /// Those that are not there.
+  func missing() throws(NetworkError) -> [String] {
+    var missing: [String] = []
+    for name in Self.names where try TextFiles.read(directory.appending(name)) == nil { missing.append(name) }
+    return missing
+  }
+
+  /// Removes the directory and what is in it; one that is gone is no failure.
+  func remove() throws(NetworkError) { try Directories.removeTree(directory) }
+}
