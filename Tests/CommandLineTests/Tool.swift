@@ -97,7 +97,9 @@ final class Tool {
     let names = try cnet("ps", "-q").output.split(separator: "\n").map(String.init)
     if !names.isEmpty { _ = try run("cnet", ["detach"] + names) }
     _ = try cnet("network", "prune", "-f")
-    let pins = (try? FileManager.default.contentsOfDirectory(atPath: "\(directory)/netns")) ?? []
+    let pins = ["netns", "files"].flatMap { name in
+      (try? FileManager.default.contentsOfDirectory(atPath: "\(directory)/\(name)")) ?? []
+    }
     try FileManager.default.removeItem(atPath: directory)
     let links = try world.host.links.list().map(\.name).filter { !["lo", "eth0", "cn0"].contains($0) }
     let strays = try world.outside.links.list().map(\.name).filter { !["lo", "eth0"].contains($0) }

@@ -7,7 +7,7 @@ import Testing
     let values = [
       "name": "br7", "masquerade": "0", "icc": "F", "host-binding": "127.0.0.1", "gateway-mode-ipv4": "routed",
       "gateway-mode-ipv6": "nat-unprotected", "mtu": "1400", "interface-prefix": "net", "parent": "eth7",
-      "macvlan-mode": "vepa",
+      "macvlan-mode": "vepa", "names": "container",
     ]
     #expect(Set(NetworkOptions.driverOptionNames.map(\.short)) == Set(values.keys))
     var byShortName = NetworkOptions()
@@ -21,7 +21,7 @@ import Testing
     #expect(byShortName.bridge?.description == "br7")
     #expect(byShortName.mtu == 1400)
     #expect(byShortName.parent?.description == "eth7" && byShortName.macvlanMode == .vepa)
-    #expect(byShortName.interfacePrefix == "net")
+    #expect(byShortName.interfacePrefix == "net" && byShortName.nameServing == .container)
     #expect(
       byShortName.policy
         == NetworkPolicy(
@@ -33,7 +33,7 @@ import Testing
 
   @Test(arguments: [
     ("mtu", "x"), ("mtu", "-1"), ("mtu", "65536"), ("icc", "yes"), ("masquerade", ""), ("host-binding", "::1"),
-    ("host-binding", "here"), ("gateway-mode-ipv4", "bridged"), ("name", "a b"), ("nosuch", "1"),
+    ("host-binding", "here"), ("gateway-mode-ipv4", "bridged"), ("name", "a b"), ("names", "host"), ("nosuch", "1"),
   ])
   func badDriverOptions(name: String, value: String) {
     var options = NetworkOptions()
@@ -52,6 +52,7 @@ import Testing
     text.auxiliaryAddresses = ["printer=10.1.0.7"]
     text.driverOptions = ["mtu=1400", "com.docker.network.bridge.enable_icc=false"]
     text.labels = ["tier=db=1", "new"]
+    text.dnsServers = ["192.0.2.1", "2001:db8::1"]
     text.isInternal = true
     let options = try NetworkOptions(parsing: text)
     #expect(options.subnets.map(\.description) == text.subnets)
@@ -60,6 +61,7 @@ import Testing
     #expect(options.auxiliaryAddresses == ["printer": try IPAddress("10.1.0.7")])
     #expect(options.labels == ["tier": "db=1", "new": ""])
     #expect(options.mtu == 1400 && !options.policy.allowsContainerTraffic && options.isInternal)
+    #expect(options.dnsServers.map(\.description) == text.dnsServers && options.nameServing == nil)
     #expect(options.isIPv4Enabled && options.isIPv6Enabled == nil)
   }
 

@@ -56,6 +56,17 @@ final class KillingStore: Store {
   }
 }
 
+/// A service that serves nothing, and before and after each of whose calls the process may end.
+final class KillingNames: NameService {
+  private let countdown: Countdown
+
+  init(_ countdown: Countdown) { self.countdown = countdown }
+
+  func serve(_ network: NetworkRecord, in sandboxes: [SandboxRecord]) throws(NetworkError) { countdown.step() }
+  func withdraw(_ network: NetworkRecord) { countdown.step() }
+  func withdraw(_ sandbox: SandboxRecord) { countdown.step() }
+}
+
 /// The real kernel, before each of whose requests the process may end.
 final class KillingKernel: Kernel {
   private let real = LinuxKernel()

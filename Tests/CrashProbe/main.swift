@@ -37,9 +37,11 @@ let countdown = Countdown(killingAt: step)
 let kernel = KillingKernel(countdown)
 do {
   let host = NetworkNamespace(try kernel.openNamespace(at: FilePath(arguments[1])), of: kernel)
+  var settings = ControllerSettings(resolvers: [], namespaceDirectory: directory.appending("netns"), bootID: boot)
+  settings.filesDirectory = directory.appending("files")
+  settings.names = KillingNames(countdown)
   let controller = try await NetworkController(
-    host: host, store: KillingStore(try SQLiteStore(at: directory), countdown),
-    settings: ControllerSettings(resolvers: [], namespaceDirectory: directory.appending("netns"), bootID: boot))
+    host: host, store: KillingStore(try SQLiteStore(at: directory), countdown), settings: settings)
   let names = Array(arguments[4...])
   switch arguments[3] {
   case "attach":

@@ -103,8 +103,10 @@ struct Crash {
     self.world = world
     directory = FilePath(
       FileManager.default.temporaryDirectory.appendingPathComponent("crash-\(UUID().uuidString)").path)
-    try FileManager.default.createDirectory(
-      atPath: directory.appending("netns").string, withIntermediateDirectories: true)
+    for name in ["netns", "files"] {
+      try FileManager.default.createDirectory(
+        atPath: directory.appending(name).string, withIntermediateDirectories: true)
+    }
   }
 
   /// The state of another, on another host.
@@ -125,9 +127,9 @@ struct Crash {
   ///
   /// - Parameter boot: Which start of the machine it is; nil for the one that there is.
   func open(boot: String? = nil) async throws -> NetworkController {
-    try await NetworkController(
-      host: world.host, store: SQLiteStore(at: directory),
-      settings: ControllerSettings(resolvers: [], namespaceDirectory: directory.appending("netns"), bootID: boot))
+    var settings = ControllerSettings(resolvers: [], namespaceDirectory: directory.appending("netns"), bootID: boot)
+    settings.filesDirectory = directory.appending("files")
+    return try await NetworkController(host: world.host, store: SQLiteStore(at: directory), settings: settings)
   }
 
   func records() async throws -> Records {
@@ -208,6 +210,20 @@ struct Crash {
     #expect(
       Set(pins).isSuperset(of: owners) && pins.count <= owners.count + sharers, "\(what): \(pins)",
       sourceLocation: sourceLocation)
+    let directories = try FileManager.default.contentsOfDirectory(atPath: directory.appending("files").string)
+    #expect(
+      Set(directories) == Set(sandboxes.compactMap { $0.files?.directory.lastComponent?.string }), "\(what)",
+      sourceLocation: sourceLocation)
+    for sandbox in sandboxes {
+      // Each line of its own for each address that it has, and none for one that it had.
+      let hosts = try String(contentsOfFile: #require(sandbox.files).hosts.string, encoding: .utf8)
+      let own = hosts.split(separator: "\n").dropFirst(7).compactMap {
+        $0.split(separator: "\t").first.map(String.init)
+      }
+      #expect(
+        own == sandbox.endpoints.flatMap { $0.addresses.map(\.address.description) }, "\(what): \(hosts)",
+        sourceLocation: sourceLocation)
+    }
     for endpoint in endpoints {
       let usage = try await controller.inspect(endpoint.networkID).usage
       #expect(usage.allSatisfy { $0.inUse <= 3 + endpoints.count }, "\(what)", sourceLocation: sourceLocation)
@@ -219,7 +235,9 @@ struct Crash {
     let controller = try await open()
     try await controller.removeAll()
     #expect(try world.host.links.list().map(\.name) == ["lo", "eth0"])
-    #expect(try FileManager.default.contentsOfDirectory(atPath: directory.appending("netns").string) == [])
+    for name in ["netns", "files"] {
+      #expect(try FileManager.default.contentsOfDirectory(atPath: directory.appending(name).string) == [])
+    }
     try FileManager.default.removeItem(atPath: directory.string)
   }
 }

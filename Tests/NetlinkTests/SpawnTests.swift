@@ -127,6 +127,36 @@ import Testing
     #expect(try run(command).output == "/usr\n")
   }
 
+  /// Nothing of it is seen outside: not by this process, not by a program without bindings.
+  @Test func filesAndNamesOfItsOwnAreItsAlone() throws {
+    let path = "/tmp/cn-binding-\(getpid())-\(UInt32.random(in: 0 ... .max))"
+    try "10.1.1.1 bound\n".write(toFile: path, atomically: false, encoding: .utf8)
+    defer { unsafe unlink(path) }
+    let show = ["-c", "cat /etc/hosts; cat /proc/sys/kernel/hostname /proc/sys/kernel/domainname"]
+    let before = try run(Command("sh", show)).output
+    let mounts = try String(contentsOfFile: "/proc/self/mountinfo", encoding: .utf8)
+    var command = Command("sh", show)
+    command.bindings = [FileBinding(FilePath(path), at: "/etc/hosts"), FileBinding(FilePath(path), at: "/etc/no/such")]
+    command.hostname = "front"
+    command.domainname = "example.org"
+    #expect(try run(command).output == "10.1.1.1 bound\nfront\nexample.org\n")
+    #expect(try String(contentsOfFile: "/proc/self/mountinfo", encoding: .utf8) == mounts)
+    #expect(try run(Command("sh", show)).output == before)
+
+    // What is rewritten in place is seen while it runs; what it writes arrives.
+    command.executable = "sh"
+    command.arguments = ["-c", "echo 10.1.1.2 mine >> /etc/hosts; mount | grep -c ' /etc/hosts '"]
+    #expect(try run(command).output == "1\n")
+    #expect(try String(contentsOfFile: path, encoding: .utf8) == "10.1.1.1 bound\n10.1.1.2 mine\n")
+    command.bindings = [FileBinding("/does/not/exist", at: "/etc/hosts")]
+    let missing = #expect(throws: NetworkError.self) { try kernel.spawn(command, in: namespace) }
+    #expect(missing?.code == .notFound && missing?.kernel?.request == "mount")
+    command.bindings = []
+    command.hostname = String(repeating: "a", count: 65)
+    let name = #expect(throws: NetworkError.self) { try kernel.spawn(command, in: namespace) }
+    #expect(name?.kernel?.request == "sethostname")
+  }
+
   @Test func groupAndSessionAreOursOrItsOwn() throws {
     for grouping in [Command.Grouping.inherited, .ownGroup, .ownSession] {
       var command = Command("sleep", ["60"])

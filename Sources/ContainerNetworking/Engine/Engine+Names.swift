@@ -8,11 +8,15 @@ extension Engine {
     of network: NetworkRecord, for record: SandboxRecord, in namespace: NetworkNamespace
   ) throws(NetworkError) {
     guard let names = settings.names, network.servesNamesAt != .off else { return }
+    try names.serve(network, in: [Self.reachable(record, namespace)])
+  }
+
+  /// A record by which any process finds the namespace: one that this process alone holds is found through it.
+  private static func reachable(_ record: SandboxRecord, _ namespace: NetworkNamespace) -> SandboxRecord {
     var sandbox = record
-    // One that this process alone holds is found through it.
     if sandbox.namespacePath == nil { sandbox.namespacePath = namespace.path.string }
     sandbox.namespaceInode = namespace.identity.inode
-    try names.serve(network, in: [sandbox])
+    return sandbox
   }
 
   /// Has the names of a network that was repaired answered again.
@@ -22,8 +26,11 @@ extension Engine {
       let ids = Set(state.endpoints(ofNetwork: network.id).filter { $0.phase == .ready }.map(\.sandboxID))
       return ids.compactMap { state.members(of: $0).first { $0.phase == .ready } }
     }
-    guard !sandboxes.isEmpty else { return }
-    try names.serve(network, in: sandboxes)
+    // One whose namespace is gone, or another process's alone, is not to be reached from here.
+    let reachable = sandboxes.compactMap { record in
+      (try? namespace(of: record)).map { Self.reachable(record, $0) }
+    }
+    if !reachable.isEmpty { try names.serve(network, in: reachable) }
   }
 
   /// Ends what is served of a network that is about to be taken away.

@@ -7,7 +7,7 @@ struct ListContainers: AsyncParsableCommand {
     commandName: "ps", abstract: "List the containers that are on the network.",
     discussion: """
       Formats as those of network ls. Fields: Name, Mode, Networks, Addresses, MacAddresses, Interfaces, Ports, \
-      Namespace.
+      Namespace, Hostname, Files.
       """)
 
   @Flag(name: .shortAndLong, help: "Print the names alone.")
@@ -55,11 +55,11 @@ struct ListContainers: AsyncParsableCommand {
 struct ContainerRow: Encodable {
   let name, mode: String
   let networks, interfaces, addresses, macAddresses, ports: [String]
-  let namespace: String
+  let namespace, hostname, files: String
 
   private enum CodingKeys: String, CodingKey {
     case name = "Name", mode = "Mode", networks = "Networks", interfaces = "Interfaces", addresses = "Addresses",
-      macAddresses = "MacAddresses", ports = "Ports", namespace = "Namespace"
+      macAddresses = "MacAddresses", ports = "Ports", namespace = "Namespace", hostname = "Hostname", files = "Files"
   }
 
   init(_ sandbox: Sandbox) {
@@ -72,5 +72,8 @@ struct ContainerRow: Encodable {
     ports = sandbox.endpoints.flatMap { $0.ports.map(\.description) }
     // Without an origin it is the host's, which is ours: a descriptor of this process is of no use to others.
     namespace = sandbox.mode == .host ? "host" : sandbox.namespace.path.string
+    // The directory of its resolv.conf, hosts and hostname, for a runtime to bind.
+    hostname = sandbox.hostname ?? ""
+    files = sandbox.files?.directory.string ?? ""
   }
 }

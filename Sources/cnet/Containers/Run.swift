@@ -6,6 +6,7 @@ struct Run: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "run", abstract: "Run a command in a network namespace of its own, and take that away at its end.",
     discussion: """
+      The command sees resolv.conf, hosts and hostname of its own in /etc, and has a host name of its own. \
       Input and output are the command's; INT, TERM, HUP and QUIT are sent on to it. The exit code is the command's; 128 \
       and the signal's number when one ended it; 127 when there is no such command, 126 when it cannot be started, \
       125 when cnet itself failed.
@@ -38,7 +39,7 @@ struct Run: AsyncParsableCommand {
     let sandbox = try await attachment.attach(name, with: controller)
     let code: Int32
     do throws(NetworkError) {
-      code = try await Self.run(words[0], Array(words.dropFirst()), in: sandbox.namespace)
+      code = try await Self.run(words[0], Array(words.dropFirst()), in: sandbox)
     } catch {
       try await controller.detach(name)
       throw error
@@ -52,13 +53,13 @@ struct Run: AsyncParsableCommand {
   }
 
   private static func run(
-    _ program: String, _ arguments: [String], in namespace: NetworkNamespace
+    _ program: String, _ arguments: [String], in sandbox: Sandbox
   ) async throws(NetworkError) -> Int32 {
     if let signal = Signals.pending { return 128 + signal }
     var command = Command(program, arguments)
     command.endsWithParent = true
     let child: ChildProcess
-    do throws(NetworkError) { child = try namespace.spawn(command) } catch {
+    do throws(NetworkError) { child = try sandbox.spawn(command) } catch {
       let (code, remedy): (Int32, String)
       switch error.code {
       case .notFound: (code, remedy) = (127, "there is no such command; give its path, or a name in $PATH")

@@ -29,6 +29,9 @@ struct CreateNetwork: AsyncParsableCommand {
   var label: [String] = []
   @Option(name: .shortAndLong, help: .init("An option of the driver.", valueName: "name=value"))
   var opt: [String] = []
+  @Option(
+    help: .init("A name server to ask for other names than the network's; the host's, unless said.", valueName: "ip"))
+  var dns: [String] = []
   @OptionGroup
   var global: GlobalOptions
   @Argument(help: "The network's name.")
@@ -42,6 +45,7 @@ struct CreateNetwork: AsyncParsableCommand {
     text.gateways = gateway
     text.auxiliaryAddresses = auxAddress
     text.driverOptions = opt
+    text.dnsServers = dns
     text.labels = label
     text.isIPv4Enabled = ipv4
     text.isIPv6Enabled = ipv6

@@ -15,13 +15,15 @@ struct AttachArguments: ParsableArguments {
   var ports: [String] = []
   @OptionGroup(title: "Endpoint Options, of the First Network")
   var endpoint: EndpointArguments
+  @OptionGroup(title: "Name Options")
+  var names: NameArguments
 
   /// Attaches the container, and connects it to the other networks. A failure leaves nothing.
   func attach(
     _ container: String, with controller: NetworkController, namespace: NetworkNamespace? = nil
   ) async throws(NetworkError) -> Sandbox {
     let requests = try requests()
-    let options = AttachOptions(ports: try mappings(), endpoint: requests[0].options)
+    let options = AttachOptions(ports: try mappings(), endpoint: requests[0].options, names: try names.options())
     let sandbox = try await controller.attach(
       container, to: requests[0].mode, options: options, namespace: namespace)
     sandbox.warnings.forEach(Failure.warn)

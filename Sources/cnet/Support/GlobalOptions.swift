@@ -30,9 +30,9 @@ struct GlobalOptions: ParsableArguments {
         try NetworkNamespace.current()
       }
     let store = try Self.store(at: directory)
-    return try await NetworkController(
-      host: host, store: store,
-      settings: ControllerSettings(namespaceDirectory: try Self.pinDirectory(in: directory)))
+    var settings = ControllerSettings(namespaceDirectory: try Self.subdirectory("netns", of: directory))
+    settings.filesDirectory = try Self.subdirectory("files", of: directory)
+    return try await NetworkController(host: host, store: store, settings: settings)
   }
 
   /// The one place that says what the record is kept in.
@@ -45,9 +45,9 @@ struct GlobalOptions: ParsableArguments {
     }
   }
 
-  /// Where namespaces are pinned: here, and not in /run/netns, so that each record has its own.
-  private static func pinDirectory(in directory: FilePath) throws(NetworkError) -> FilePath {
-    let path = directory.appending("netns")
+  /// Where namespaces are pinned, and containers' files are: here, and not in /run/netns, so that each record has its own.
+  private static func subdirectory(_ name: String, of directory: FilePath) throws(NetworkError) -> FilePath {
+    let path = directory.appending(name)
     do {
       try FileManager.default.createDirectory(atPath: path.string, withIntermediateDirectories: true)
     } catch {

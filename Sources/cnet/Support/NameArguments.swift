@@ -1,0 +1,41 @@
+import ArgumentParser
+import ContainerNetworking
+
+/// What a container is called, and whom it asks for names, for `run` and `attach`.
+struct NameArguments: ParsableArguments {
+  @Option(help: .init("Its host name; the first twelve digits of its id, unless said.", valueName: "name"))
+  var hostname: String?
+  @Option(help: .init("The domain of its host name.", valueName: "name"))
+  var domainname: String?
+  @Option(help: .init("A name server to ask; the host's, unless said.", valueName: "ip"))
+  var dns: [String] = []
+  @Option(help: .init("A domain to look short names up in; . for none.", valueName: "domain"))
+  var dnsSearch: [String] = []
+  @Option(
+    name: [.customLong("dns-option"), .customLong("dns-opt")],
+    help: .init("An option of the resolver, as in ndots:2.", valueName: "option"))
+  var dnsOptions: [String] = []
+  @Option(
+    name: .customLong("add-host"),
+    help: .init("One more line of its hosts file; host-gateway is the host's address.", valueName: "name:ip"))
+  var hosts: [String] = []
+
+  /// - Throws: Every fault together, those of what is only read later apart.
+  func options() throws(NetworkError) -> NameOptions {
+    var options = NameOptions(
+      hostname: hostname, domainname: domainname, dnsSearch: dnsSearch, dnsOptions: dnsOptions)
+    var faults: [NetworkError] = []
+    for text in dns {
+      do throws(NetworkError) { options.dns.append(try IPAddress(text)) } catch {
+        var fault = error
+        fault.operation = "read dns"
+        faults.append(fault)
+      }
+    }
+    for text in hosts {
+      do throws(NetworkError) { options.extraHosts.append(try ExtraHost(text)) } catch { faults.append(error) }
+    }
+    guard !faults.isEmpty else { return options }
+    throw NetworkError(faults: faults, operation: "read name options")
+  }
+}

@@ -1,0 +1,100 @@
+import ContainerNetworking
+import ContainerNetworkingTestKit
+import Testing
+
+/// What a container may be called and ask, and what is refused.
+@Suite struct NameOptionTests {
+  @Test func extraHostsAreReadAsDockerDoes() throws {
+    #expect(try ExtraHost("db:192.168.50.9") == ExtraHost("db", IPAddress("192.168.50.9")))
+    #expect(try ExtraHost("db=fd00::9") == ExtraHost("db", IPAddress("fd00::9")))
+    #expect(try ExtraHost("db:[fd00::9]") == ExtraHost("db", IPAddress("fd00::9")))
+    #expect(try ExtraHost("host:host-gateway") == ExtraHost("host", nil))
+    #expect("\(try ExtraHost("host:host-gateway"))" == "host:host-gateway")
+    for text in ["", "db", ":192.168.50.9", "db:", "db:300.1.1.1", "db:gateway"] {
+      let error = #expect(throws: NetworkError.self, "\(text)") { try ExtraHost(text) }
+      #expect(error?.code == .invalidValue && error?.reason.isEmpty == false, "\(text)")
+    }
+  }
+
+  @Test func everyFaultIsToldTogether() async throws {
+    let world = try await NamedWorld()
+    let names = NameOptions(
+      hostname: "-web", domainname: "exa mple", dns: [try IPAddress("0.0.0.0"), try IPAddress("224.0.0.1")],
+      dnsSearch: [".", "a..b"], dnsOptions: ["ndots:x", "rot ate"],
+      extraHosts: [ExtraHost("a b", try IPAddress("10.0.0.1")), ExtraHost("db", try IPAddress("ff02::1"))])
+    let error = await #expect(throws: NetworkError.self) {
+      try await world.controller.attach("web", options: AttachOptions(names: names))
+    }
+    #expect(error?.code == .invalidValue)
+    let reasons = error?.causes.map(\.reason) ?? []
+    #expect(reasons.count == 10)
+    for part in [
+      "\"-web\"", "\"exa mple\"", "0.0.0.0", "224.0.0.1", "\".\" stands for none", "\"a..b\"", "\"ndots:x\"",
+      "\"rot ate\"", "\"a b\"", "ff02::1",
+    ] { #expect(reasons.contains { $0.contains(part) }, "\(part)") }
+    #expect(try await world.controller.networks().isEmpty)
+    #expect(try await world.close() == [])
+  }
+
+  @Test(arguments: [
+    String(repeating: "a", count: 64), "web_1", "web-", "web.", "", ".web", String(repeating: "a.", count: 40) + "a",
+  ]) func badHostNames(name: String) async throws {
+    let world = try await NamedWorld()
+    let error = await #expect(throws: NetworkError.self) {
+      try await world.controller.attach("web", to: .none, options: AttachOptions(names: NameOptions(hostname: name)))
+    }
+    #expect(error?.code == .invalidValue && error?.reason.contains("host name") == true)
+    #expect(try await world.close() == [])
+  }
+
+  @Test func containerModeHasTheDonorsNames() async throws {
+    let world = try await NamedWorld()
+    try await world.controller.attach("web", to: .none)
+    let names = NameOptions(
+      hostname: "side", dns: [try IPAddress("192.0.2.1")], extraHosts: [try ExtraHost("db:10.0.0.1")])
+    let error = await #expect(throws: NetworkError.self) {
+      try await world.controller.attach("side", to: .container("web"), options: AttachOptions(names: names))
+    }
+    #expect(error?.code == .conflictingOptions)
+    #expect(
+      error?.causes.map(\.reason)
+        == [
+          "the host name \"side\"", "the name server 192.0.2.1", "the host \"db:10.0.0.1\"",
+        ].map { "\($0) cannot be combined with mode \"container:web\"; give it to \"web\", whose files it reads" })
+    #expect(try await world.close() == [])
+  }
+
+  @Test func theHostsAddressNeedsOne() async throws {
+    let world = try await NamedWorld()
+    var options = NetworkOptions(subnet: try Subnet("10.7.0.0/24"), isInternal: true)
+    options.policy.gatewayModeIPv4 = .isolated
+    try await world.controller.createNetwork("alone", options: options)
+    let names = NameOptions(extraHosts: [try ExtraHost("host:host-gateway")])
+    for mode in [NetworkMode.network("alone"), .none] {
+      let error = await #expect(throws: NetworkError.self) {
+        try await world.controller.attach("web", to: mode, options: AttachOptions(names: names))
+      }
+      #expect(error?.code == .conflictingOptions && error?.description.contains("host-gateway") == true)
+    }
+    #expect(try await world.close() == [])
+  }
+
+  @Test func namesAreNotServedWhereTheHostHasNoAddress() async throws {
+    let world = try await NamedWorld()
+    var options = NetworkOptions(subnet: try Subnet("10.7.0.0/24"), isInternal: true)
+    options.policy.gatewayModeIPv4 = .isolated
+    options.nameServing = .gateway
+    let wanted = options
+    let error = await #expect(throws: NetworkError.self) {
+      try await world.controller.createNetwork("alone", options: wanted)
+    }
+    #expect(error?.code == .conflictingOptions && error?.reason.contains("at the gateway") == true)
+    options.nameServing = nil
+    #expect(try await world.controller.createNetwork("alone", options: options).servesNamesAt == .container)
+    let blue = try await world.controller.createNetwork("blue")
+    #expect(blue.servesNamesAt == .gateway && blue.bridgeGateways == [blue.gateway])
+    try await world.controller.attach("web")
+    #expect(try await world.controller.network("bridge").servesNamesAt == .off)
+    #expect(try await world.close() == [])
+  }
+}
