@@ -106,22 +106,39 @@ public struct NetworkPolicy: Hashable, Sendable, Codable {
   public var gatewayModeIPv6: GatewayMode
   /// Where ports without a host address are published; nil for every address.
   public var hostBindingAddress: IPAddress?
+  /// The address that what goes out by IPv4 gets, one that the host is reached by (Docker's `host_ipv4`); nil for that of
+  /// the link that it goes out by.
+  public var sourceAddressIPv4: IPAddress?
+  /// The same by IPv6 (Docker's `host_ipv6`).
+  public var sourceAddressIPv6: IPAddress?
+  /// Links of the host by which published container ports are reached from outside by the containers' own addresses
+  /// (Docker's `trusted_host_interfaces`); nil for none. They need not be there.
+  public var trustedInterfaces: [InterfaceName]?
 
   /// Docker's defaults, unless said.
   public init(
     allowsContainerTraffic: Bool = true, masquerades: Bool = true, gatewayModeIPv4: GatewayMode = .nat,
-    gatewayModeIPv6: GatewayMode = .nat, hostBindingAddress: IPAddress? = nil
+    gatewayModeIPv6: GatewayMode = .nat, hostBindingAddress: IPAddress? = nil, sourceAddressIPv4: IPAddress? = nil,
+    sourceAddressIPv6: IPAddress? = nil, trustedInterfaces: [InterfaceName]? = nil
   ) {
     self.allowsContainerTraffic = allowsContainerTraffic
     self.masquerades = masquerades
     self.gatewayModeIPv4 = gatewayModeIPv4
     self.gatewayModeIPv6 = gatewayModeIPv6
     self.hostBindingAddress = hostBindingAddress
+    self.sourceAddressIPv4 = sourceAddressIPv4
+    self.sourceAddressIPv6 = sourceAddressIPv6
+    self.trustedInterfaces = trustedInterfaces
   }
 
   /// The mode of a family.
   public func gatewayMode(_ family: AddressFamily) -> GatewayMode {
     family == .ipv4 ? gatewayModeIPv4 : gatewayModeIPv6
+  }
+
+  /// The address that what goes out by a family gets; nil for that of the link that it goes out by.
+  public func sourceAddress(_ family: AddressFamily) -> IPAddress? {
+    family == .ipv4 ? sourceAddressIPv4 : sourceAddressIPv6
   }
 }
 

@@ -7,7 +7,8 @@ import Testing
     let values = [
       "name": "br7", "masquerade": "0", "icc": "F", "host-binding": "127.0.0.1", "gateway-mode-ipv4": "routed",
       "gateway-mode-ipv6": "nat-unprotected", "mtu": "1400", "interface-prefix": "net", "parent": "eth7",
-      "macvlan-mode": "vepa", "names": "container",
+      "macvlan-mode": "vepa", "names": "container", "source-ipv4": "203.0.113.9", "source-ipv6": "2001:db8::9",
+      "trusted-interfaces": "eth3:vxlan.1:eth3",
     ]
     #expect(Set(NetworkOptions.driverOptionNames.map(\.short)) == Set(values.keys))
     var byShortName = NetworkOptions()
@@ -26,7 +27,9 @@ import Testing
       byShortName.policy
         == NetworkPolicy(
           allowsContainerTraffic: false, masquerades: false, gatewayModeIPv4: .routed,
-          gatewayModeIPv6: .natUnprotected, hostBindingAddress: try IPAddress("127.0.0.1")))
+          gatewayModeIPv6: .natUnprotected, hostBindingAddress: try IPAddress("127.0.0.1"),
+          sourceAddressIPv4: try IPAddress("203.0.113.9"), sourceAddressIPv6: try IPAddress("2001:db8::9"),
+          trustedInterfaces: [try InterfaceName("eth3"), try InterfaceName("vxlan.1")]))
     #expect(byShortName.driverOptions["com.docker.network.driver.mtu"] == "1400")
     #expect(byShortName.driverOptions.count == values.count)
   }
@@ -34,6 +37,8 @@ import Testing
   @Test(arguments: [
     ("mtu", "x"), ("mtu", "-1"), ("mtu", "65536"), ("icc", "yes"), ("masquerade", ""), ("host-binding", "::1"),
     ("host-binding", "here"), ("gateway-mode-ipv4", "bridged"), ("name", "a b"), ("names", "host"), ("nosuch", "1"),
+    ("source-ipv4", "2001:db8::9"), ("source-ipv6", "203.0.113.9"), ("source-ipv4", "there"),
+    ("trusted-interfaces", ""), ("trusted-interfaces", "eth0 eth1"), ("trusted-interfaces", "eth0:"),
   ])
   func badDriverOptions(name: String, value: String) {
     var options = NetworkOptions()

@@ -13,12 +13,14 @@ struct BridgeDriver: Driver {
   func validate(
     _ options: inout NetworkOptions, _ operation: String
   ) throws(NetworkError) -> [NetworkError] {
-    guard options.parent != nil || options.macvlanMode != .bridge else { return [] }
-    return [
-      NetworkError(
-        .conflictingOptions, operation: operation,
-        reason: "a parent and its mode are the macvlan driver's; leave them out, or name that driver")
-    ]
+    var faults = try sourceAddressFaults(options.policy, operation)
+    if options.parent != nil || options.macvlanMode != .bridge {
+      faults.append(
+        NetworkError(
+          .conflictingOptions, operation: operation,
+          reason: "a parent and its mode are the macvlan driver's; leave them out, or name that driver"))
+    }
+    return faults
   }
 
   /// Makes the bridge, or takes the one that the network adopts, gives it the gateways' addresses and sets it up.

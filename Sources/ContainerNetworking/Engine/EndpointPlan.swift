@@ -61,12 +61,14 @@ extension Engine {
     let shared = try sharedMACAddress(request, network, operation, transaction.state)
     let mac = shared ?? options.macAddress ?? v4.map { MACAddress(ipv4: $0) } ?? .random(using: &generator)
     let others = transaction.state.endpoints(ofSandbox: sandboxID).filter { $0.phase != .stopped }
-      .flatMap { $0.addresses.map(\.address) }
+    let otherPorts = network.bridge == nil ? [] : others.compactMap(\.hostInterface)
     let endpoint = Endpoint(
       id: id, networkID: network.id, networkName: network.name, container: request.container, sandboxID: sandboxID,
       interface: interface, hostInterface: network.bridge == nil ? nil : try InterfaceName("veth\(id.prefix(8))"),
       macAddress: mac,
-      addresses: addresses, staticAddresses: wanted, otherAddresses: others.isEmpty ? nil : others,
+      addresses: addresses, staticAddresses: wanted,
+      otherAddresses: others.isEmpty ? nil : others.flatMap { $0.addresses.map(\.address) },
+      otherPorts: otherPorts.isEmpty ? nil : otherPorts,
       gateways: network.isInternal ? [] : network.subnets.compactMap(\.gateway),
       gatewayPriority: options.gatewayPriority, aliases: options.aliases, ports: ports, phase: .creating,
       owner: store.token)

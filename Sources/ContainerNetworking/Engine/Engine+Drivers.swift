@@ -43,20 +43,34 @@ extension Engine {
   func disconnect(
     _ endpoint: Endpoint, from network: NetworkRecord, of sandbox: SandboxRecord?
   ) -> [NetworkError] {
-    driver(of: network).disconnect(endpoint, from: network) { () throws(NetworkError) in
-      guard let sandbox else { return nil }
-      do throws(NetworkError) { return try namespace(of: sandbox) } catch {
-        guard error.code == .closed else { throw error }
-        return nil
+    forgetAddresses(of: endpoint)
+      + driver(of: network).disconnect(endpoint, from: network) { () throws(NetworkError) in
+        guard let sandbox else { return nil }
+        do throws(NetworkError) { return try namespace(of: sandbox) } catch {
+          guard error.code == .closed else { throw error }
+          return nil
+        }
       }
-    }
   }
 
   /// Takes an endpoint away whose container's namespace is open.
   func disconnect(
     _ endpoint: Endpoint, from network: NetworkRecord, in namespace: NetworkNamespace
   ) -> [NetworkError] {
-    driver(of: network).disconnect(endpoint, from: network) { () throws(NetworkError) in namespace }
+    forgetAddresses(of: endpoint)
+      + driver(of: network).disconnect(endpoint, from: network) { () throws(NetworkError) in namespace }
+  }
+
+  /// Lets no other endpoint of the container, made later and staying, send from this one's addresses any more, nor this one
+  /// from theirs. Those that go too take that along.
+  private func forgetAddresses(of endpoint: Endpoint) -> [NetworkError] {
+    attempt { () throws(NetworkError) in
+      let others = try look { state in
+        state.endpoints(ofSandbox: endpoint.sandboxID).filter { $0.id != endpoint.id && $0.phase == .ready }
+      }
+      let elements = FirewallElements(of: endpoint, beside: others)
+      if !elements.list.isEmpty { try firewall.remove(elements) }
+    }
   }
 
   /// The hardware address that a new endpoint has because every one of its network has it; nil if it has one of its own.

@@ -141,6 +141,9 @@ final class Engine: Sendable {
       // What was given back already may be somebody else's by now.
       guard state.endpoints[endpoint.id] != nil else { return }
       remove(.endpoint, endpoint.id)
+      for var other in state.endpoints(ofSandbox: endpoint.sandboxID) where other.forget(endpoint) {
+        save(.endpoint(other))
+      }
       guard let network = state.networks[endpoint.networkID] else { return }
       for address in endpoint.addresses {
         guard let subnet = network.subnet(address.family) else { continue }

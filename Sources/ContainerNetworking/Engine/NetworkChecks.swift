@@ -58,11 +58,53 @@ extension Engine {
         .conflictingOptions,
         "names cannot be served at the gateway, where the host has no address; serve them in the container")
     }
+    faults += policyFaults(options, families, operation)
     if !(1...12).contains(options.interfacePrefix.utf8.count)
       || (try? InterfaceName(options.interfacePrefix + "0")) == nil
     {
       refuse(
         .invalidValue, "the interface prefix \"\(options.interfacePrefix)\" is not 1 to 12 letters, as in \"eth\"")
+    }
+    return faults
+  }
+}
+
+extension Engine {
+  /// What of a policy cannot be had with the rest of the options.
+  private func policyFaults(
+    _ options: NetworkOptions, _ families: [AddressFamily], _ operation: String
+  ) -> [NetworkError] {
+    var faults: [NetworkError] = []
+    let refuse = { (code: NetworkError.Code, reason: String) in
+      faults.append(NetworkError(code, operation: operation, reason: reason))
+    }
+    let policy = options.policy
+    for family in AddressFamily.allCases {
+      guard let source = policy.sourceAddress(family) else { continue }
+      let what = "the source address \(source)"
+      if source.family != family {
+        refuse(.invalidValue, "\(what) is given for \(family), and is \(source.family); give it for that")
+      } else if source.isUnspecified || source.isLoopback || source.isMulticast || source.isLinkLocal {
+        refuse(.invalidValue, "nobody outside can answer to \(what); name an address that the host is reached by")
+      } else if !families.contains(family) {
+        refuse(.conflictingOptions, "\(what) needs \(family), which is off; switch it on")
+      } else if options.isInternal {
+        refuse(
+          .conflictingOptions, "\(what) is for what goes out, and of an internal network nothing does; leave it out")
+      } else if !policy.masquerades || policy.gatewayMode(family) == .routed {
+        let why = policy.masquerades ? "in the gateway mode \"routed\"" : "without masquerading"
+        refuse(.conflictingOptions, "\(what) cannot be had \(why), where what goes out keeps its own; leave one out")
+      }
+    }
+    if let trusted = policy.trustedInterfaces, !trusted.isEmpty {
+      if options.isInternal {
+        refuse(
+          .conflictingOptions,
+          "a trusted interface cannot be had with an internal network, which nothing gets into; leave one out")
+      }
+      if let bridge = options.bridge, trusted.contains(bridge) {
+        refuse(.conflictingOptions, "the bridge \"\(bridge)\" cannot be a trusted interface of its own; leave it out")
+      }
     }
     return faults
   }

@@ -38,19 +38,44 @@ extension Firewall {
     let guardian = chain("guard", NftChain.Base(.filter, hook: .prerouting, priority: -300))
     try changes.add(guardian, exclusive: true)
     try changes.add(NftRule(guardian, [fromBridge, .match(.destinationIPv4, loopback), .counter, .verdict(.drop)]))
+    for rule in internalRules { try changes.add(NftRule(guardian, rule)) }
 
     let forward = chain("forward", NftChain.Base(.filter, hook: .forward, priority: 0))
     try changes.add(forward, exclusive: true)
     for rule in forwardRules { try changes.add(NftRule(forward, rule)) }
   }
 
+  /// What is on an internal network reaches the host by the bridge's addresses, and by no other that the host has.
+  private static var internalRules: [[NftStatement]] {
+    let fromInternal = match(.incomingInterface, in: FirewallSets.internalBridges)
+    let toHost = NftStatement.match(.destinationAddressType, .equal(local))
+    return [
+      [
+        fromInternal, match(.destinationIPv4, .incomingInterface, notIn: FirewallSets.internalGateways.ipv4), toHost,
+        .counter, .verdict(.drop),
+      ],
+      // By addresses of the link alone neighbours find each other.
+      [
+        fromInternal, .match(.destinationIPv6, linkLocal),
+        match(.destinationIPv6, .incomingInterface, notIn: FirewallSets.internalGateways.ipv6), toHost, .counter,
+        .verdict(.drop),
+      ],
+    ]
+  }
+
+  /// Not fe80::/10.
+  private static let linkLocal = NftCondition.prefix(
+    .bytes([0xfe, 0x80] + [UInt8](repeating: 0, count: 14)), bits: 10, inverted: true)
+
   private static var forwardRules: [[NftStatement]] {
     let toBridge = match(.outgoingInterface, in: FirewallSets.bridges)
     let fromBridge = match(.incomingInterface, in: FirewallSets.bridges)
     let fromOutside = match(.incomingInterface, notIn: FirewallSets.bridges)
     let established = NftStatement.match(.connectionState, .state([.established, .related]))
+    // What a rule of the user's has marked so passes, whatever ours say.
+    var rules: [[NftStatement]] = [[.match(.mark, .equal(acceptMark)), .verdict(.accept)]]
     // Forwarding was switched on for us alone: what came in by an uplink goes to a bridge or nowhere.
-    var rules: [[NftStatement]] = AddressFamily.allCases.map { family in
+    rules += AddressFamily.allCases.map { family in
       [
         isFamily(family), match(.incomingInterface, in: FirewallSets.uplinks.of(family)),
         match(.outgoingInterface, notIn: FirewallSets.bridges), .counter, .verdict(.drop),
@@ -80,6 +105,11 @@ extension Firewall {
         [
           toBridge,
           match(address, .transportProtocol, .destinationPort, in: FirewallSets.routedPorts.of(family)),
+          .verdict(.accept),
+        ],
+        [
+          fromOutside, match(.incomingInterface, .outgoingInterface, in: FirewallSets.trustedLinks),
+          match(address, .transportProtocol, .destinationPort, in: FirewallSets.directPorts.of(family)),
           .verdict(.accept),
         ],
       ]
@@ -128,6 +158,15 @@ extension Firewall {
     rules.append([
       match(.outgoingInterface, in: FirewallSets.bridges), .match(.sourceIPv4, loopback), .masquerade([]),
     ])
+    for family in AddressFamily.allCases {
+      let source = NftTranslation.Target.map(
+        NftSetReference(name: FirewallSets.sourceAddresses.of(family).name), key: [.incomingInterface], family: family,
+        port: false)
+      rules.append([
+        isFamily(family), match(.outgoingInterface, notIn: FirewallSets.bridges),
+        .translate(NftTranslation(.source, to: source)),
+      ])
+    }
     for family in AddressFamily.allCases {
       rules.append([
         isFamily(family), match(.incomingInterface, in: FirewallSets.natBridges.of(family)),

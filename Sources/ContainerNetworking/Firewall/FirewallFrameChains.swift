@@ -28,7 +28,7 @@ extension Firewall {
         [
           match(.incomingInterface, in: FirewallSets.apartPorts),
           match(.outgoingInterface, in: FirewallSets.apartPorts),
-          .match(.packetType, .notEqual(toHost)), .counter, .verdict(.drop),
+          .match(.packetType, .notEqual(toHost)), .match(.mark, .notEqual(acceptMark)), .counter, .verdict(.drop),
         ]))
   }
 
@@ -54,6 +54,11 @@ extension Firewall {
       [
         .match(.etherType, .equal(.bytes([0x86, 0xdd]))), isICMPv6, .match(.icmpType, .equal(.number(136))),
         match(.incomingInterface, .advertisedIPv6, notIn: own6), .counter, .verdict(.drop),
+      ],
+      // Router advertisement (RFC 4861, 4.2): by it the others would take it for their gateway.
+      [
+        .match(.etherType, .equal(.bytes([0x86, 0xdd]))), isICMPv6, .match(.icmpType, .equal(.number(134))), .counter,
+        .verdict(.drop),
       ],
       [match(.incomingInterface, .sourceIPv6, in: own6), .verdict(.accept)],
       // Whoever has no address yet: duplicate address detection, reports of groups.

@@ -14,12 +14,20 @@ enum FirewallSets {
   static let bridges = set("bridges", [.interfaceName])
   /// Those of internal networks: nothing passes in or out.
   static let internalBridges = set("internal_bridges", [.interfaceName])
+  /// The addresses by which an internal network's containers reach the host, and its bridge.
+  static let internalGateways = familySets("internal_gateways") { [address($0), .interfaceName] }
   /// Those whose containers are reached from outside by their own addresses.
   static let openBridges = familySets("open_bridges") { _ in [.interfaceName] }
   /// Those whose containers answer pings from outside.
   static let pingBridges = familySets("ping_bridges") { _ in [.interfaceName] }
+  /// Links of the host by which the published ports of a bridge's containers are reached by the containers' own addresses.
+  static let trustedLinks = set("trusted_links", [.interfaceName, .interfaceName])
   /// Those from which packets leave with the host's address.
   static let natBridges = familySets("nat_bridges") { _ in [.interfaceName] }
+  /// Those from which packets leave with an address of the user's choice, which is that.
+  static let sourceAddresses = ByFamily(
+    ipv4: set("source_addresses4", [.interfaceName], data: .values([.ipv4Address])),
+    ipv6: set("source_addresses6", [.interfaceName], data: .values([.ipv6Address])))
   /// Bridge twice: what comes in by a bridge and leaves by the same.
   static let sameBridge = set("same_bridge", [.interfaceName, .interfaceName])
   /// Links that forward because we need it: only from and to our bridges.
@@ -28,6 +36,8 @@ enum FirewallSets {
   static let endpoints = familySets("endpoints") { [address($0), .interfaceName] }
   /// Address, protocol and port of containers that are reached without translation.
   static let routedPorts = familySets("routed_ports") { [address($0), .transportProtocol, .port] }
+  /// The same of those that are reached so from trusted links alone.
+  static let directPorts = familySets("direct_ports") { [address($0), .transportProtocol, .port] }
   /// Published on every address of the family: protocol and port, to address and port.
   static let published = familyMaps("published") { _ in [.transportProtocol, .port] }
   /// Published on one address.
@@ -43,9 +53,10 @@ enum FirewallSets {
   static let portAddresses = familySets("port_addresses", in: bridgeTable) { [.interfaceName, address($0)] }
 
   static let all =
-    [bridges, internalBridges, sameBridge, ports, apartPorts, portMACs]
+    [bridges, internalBridges, sameBridge, trustedLinks, ports, apartPorts, portMACs]
     + [
-      uplinks, openBridges, pingBridges, natBridges, endpoints, routedPorts, published, publishedAt, portAddresses,
+      internalGateways, uplinks, openBridges, pingBridges, natBridges, sourceAddresses, endpoints, routedPorts,
+      directPorts, published, publishedAt, portAddresses,
     ].flatMap { sets in
       AddressFamily.allCases.compactMap { sets[$0] }
     }
@@ -111,7 +122,14 @@ struct FirewallElements {
     }
     guard !network.isInternal else {
       add(NftElement(bridge), to: FirewallSets.internalBridges)
+      for gateway in network.subnets.compactMap(\.gateway) where policy.gatewayMode(gateway.family) != .isolated {
+        add(
+          NftElement(.concatenation(.address(gateway), bridge)), to: FirewallSets.internalGateways.of(gateway.family))
+      }
       return
+    }
+    for link in policy.trustedInterfaces ?? [] {
+      add(NftElement(.concatenation(.interface(link), bridge)), to: FirewallSets.trustedLinks)
     }
     for family in network.families {
       switch policy.gatewayMode(family) {
@@ -119,7 +137,10 @@ struct FirewallElements {
       case .natUnprotected: add(NftElement(bridge), to: FirewallSets.openBridges.of(family))
       case .routed: add(NftElement(bridge), to: FirewallSets.pingBridges.of(family))
       }
-      if policy.masquerades, policy.gatewayMode(family) != .routed {
+      guard policy.masquerades, policy.gatewayMode(family) != .routed else { continue }
+      if let source = policy.sourceAddress(family) {
+        add(NftElement(bridge, data: .value(.address(source))), to: FirewallSets.sourceAddresses.of(family))
+      } else {
         add(NftElement(bridge), to: FirewallSets.natBridges.of(family))
       }
     }
@@ -129,6 +150,7 @@ struct FirewallElements {
   init(_ endpoint: Endpoint, on network: NetworkRecord) {
     guard let bridge = network.bridge else { return }
     addPort(of: endpoint, on: network)
+    let isTrusting = !(network.policy.trustedInterfaces ?? []).isEmpty
     for own in endpoint.addresses {
       let family = own.family
       let address = NftValue.address(own.address)
@@ -136,13 +158,13 @@ struct FirewallElements {
       let isRouted = network.policy.gatewayMode(family) == .routed
       for port in endpoint.ports where port.hostAddress == nil || port.hostAddress?.family == family {
         let transport = NftValue.number(port.transport.number)
-        if isRouted {
+        if isRouted || isTrusting {
           let key = NftValue.concatenation(address, .concatenation(transport, .port(port.containerPort)))
           // A container port that is published as several of the host's is one here.
-          let set = FirewallSets.routedPorts.of(family)
+          let set = (isRouted ? FirewallSets.routedPorts : FirewallSets.directPorts).of(family)
           if !contains(NftElement(key), in: set) { add(NftElement(key), to: set) }
-          continue
         }
+        if isRouted { continue }
         let key = NftValue.concatenation(transport, .port(port.hostPort))
         let target = NftElement.Data.value(.concatenation(address, .port(port.containerPort)))
         if let host = port.hostAddress, !host.isUnspecified {
@@ -164,9 +186,30 @@ struct FirewallElements {
     add(NftElement(.concatenation(port, .mac(endpoint.macAddress))), to: FirewallSets.portMACs)
     var addresses = endpoint.addresses.map(\.address) + (endpoint.otherAddresses ?? [])
     if endpoint.address(.ipv6) != nil { addresses.append(.v6(endpoint.macAddress.linkLocalAddress)) }
-    for address in addresses {
-      add(
-        NftElement(.concatenation(port, .address(address))), to: FirewallSets.portAddresses.of(address.family))
+    for address in addresses { add(address, behind: name) }
+    // What the container has had longer may be what has the default route: its answers from here leave by that.
+    for other in endpoint.otherPorts ?? [] {
+      for own in endpoint.addresses { add(own.address, behind: other) }
+    }
+  }
+
+  private mutating func add(_ address: IPAddress, behind port: InterfaceName) {
+    add(
+      NftElement(.concatenation(.interface(port), .address(address))),
+      to: FirewallSets.portAddresses.of(address.family))
+  }
+
+  /// What endpoints of the same container that were made later have because of this one.
+  init(of endpoint: Endpoint, beside others: [Endpoint]) {
+    for other in others {
+      if let port = other.hostInterface {
+        for address in endpoint.addresses.map(\.address) where other.otherAddresses?.contains(address) == true {
+          add(address, behind: port)
+        }
+      }
+      if let port = endpoint.hostInterface, other.otherPorts?.contains(port) == true {
+        for address in other.addresses { add(address.address, behind: port) }
+      }
     }
   }
 

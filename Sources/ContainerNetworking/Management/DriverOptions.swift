@@ -24,6 +24,9 @@ extension NetworkOptions {
       case .masquerade: policy.masquerades = try Self.flag(value)
       case .containerTraffic: policy.allowsContainerTraffic = try Self.flag(value)
       case .hostBinding: policy.hostBindingAddress = try Self.bindingAddress(value)
+      case .sourceIPv4: policy.sourceAddressIPv4 = try Self.sourceAddress(value, .ipv4)
+      case .sourceIPv6: policy.sourceAddressIPv6 = try Self.sourceAddress(value, .ipv6)
+      case .trustedInterfaces: policy.trustedInterfaces = try Self.interfaces(value)
       case .gatewayModeIPv4: policy.gatewayModeIPv4 = try Self.gatewayMode(value)
       case .gatewayModeIPv6: policy.gatewayModeIPv6 = try Self.gatewayMode(value)
       case .parent: parent = try InterfaceName(value)
@@ -53,6 +56,25 @@ extension NetworkOptions {
       throw .invalid("", "\(address) is no IPv4 address; name one of the host's, as in 127.0.0.1")
     }
     return address
+  }
+
+  private static func sourceAddress(_ text: String, _ family: AddressFamily) throws(NetworkError) -> IPAddress {
+    let address = try IPAddress(text)
+    guard address.family == family else {
+      let example = family == .ipv4 ? "203.0.113.9" : "2001:db8::9"
+      throw .invalid("", "\(address) is no \(family) address; name one of the host's, as in \(example)")
+    }
+    return address
+  }
+
+  /// Names with colons between them, as Docker takes them; a link's name has none.
+  private static func interfaces(_ text: String) throws(NetworkError) -> [InterfaceName] {
+    var names: [InterfaceName] = []
+    for part in text.split(separator: ":", omittingEmptySubsequences: false) {
+      let name = try InterfaceName(String(part))
+      if !names.contains(name) { names.append(name) }
+    }
+    return names
   }
 
   private static func gatewayMode(_ text: String) throws(NetworkError) -> NetworkPolicy.GatewayMode {
@@ -92,6 +114,9 @@ extension NetworkOptions {
     case masquerade = "com.docker.network.bridge.enable_ip_masquerade"
     case containerTraffic = "com.docker.network.bridge.enable_icc"
     case hostBinding = "com.docker.network.bridge.host_binding_ipv4"
+    case sourceIPv4 = "com.docker.network.host_ipv4"
+    case sourceIPv6 = "com.docker.network.host_ipv6"
+    case trustedInterfaces = "com.docker.network.bridge.trusted_host_interfaces"
     case gatewayModeIPv4 = "com.docker.network.bridge.gateway_mode_ipv4"
     case gatewayModeIPv6 = "com.docker.network.bridge.gateway_mode_ipv6"
     case parent = "parent"
@@ -106,6 +131,9 @@ extension NetworkOptions {
       case .masquerade: "masquerade"
       case .containerTraffic: "icc"
       case .hostBinding: "host-binding"
+      case .sourceIPv4: "source-ipv4"
+      case .sourceIPv6: "source-ipv6"
+      case .trustedInterfaces: "trusted-interfaces"
       case .gatewayModeIPv4: "gateway-mode-ipv4"
       case .gatewayModeIPv6: "gateway-mode-ipv6"
       case .parent: "parent"

@@ -129,9 +129,12 @@ public struct Endpoint: Hashable, Sendable, Codable {
   public var addresses: [InterfaceAddress]
   /// Which of them the container asked for: they stay its own while it is stopped.
   public var staticAddresses: [IPAddress]
-  /// What the container had on other networks when it was put on this one: its answers from those addresses leave by this
-  /// endpoint when that has the default route. Nil for nothing.
+  /// What the container had on other networks when it was put on this one, and still has: its answers from those addresses
+  /// leave by this endpoint when that has the default route. Nil for nothing.
   public var otherAddresses: [IPAddress]?
+  /// The host's ends of those, by one of which its answers from this endpoint's addresses leave when that has the default
+  /// route. Nil for none.
+  public var otherPorts: [InterfaceName]?
   /// The next hops of a default route by this endpoint, one of a family; none on an internal network.
   public var gateways: [IPAddress]
   /// The highest of a container's endpoints has the default route.
@@ -151,6 +154,18 @@ public struct Endpoint: Hashable, Sendable, Codable {
   public var gateway: IPAddress? { gateways.first }
   /// The address of a family.
   public func address(_ family: AddressFamily) -> InterfaceAddress? { addresses.first { $0.family == family } }
+
+  /// Strikes out what is known of another endpoint of the container that is gone.
+  ///
+  /// - Returns: Whether there was anything.
+  mutating func forget(_ other: Endpoint) -> Bool {
+    let before = (otherAddresses, otherPorts)
+    otherAddresses?.removeAll { address in other.addresses.contains { $0.address == address } }
+    otherPorts?.removeAll { $0 == other.hostInterface }
+    if otherAddresses?.isEmpty == true { otherAddresses = nil }
+    if otherPorts?.isEmpty == true { otherPorts = nil }
+    return before != (otherAddresses, otherPorts)
+  }
 }
 
 /// What is known of an attached container.

@@ -77,6 +77,9 @@ import Testing
     try add("advertisement of the gateway's", false, ipv6) {
       try Frame.ipv6(from: "::", next: 58, Frame.neighbor(136, of: "fd00:60::1", $0))
     }
+    try add("router advertisement", false, ipv6) {
+      try Frame.ipv6(from: ownLocal, next: 58, Frame.neighbor(134, of: ownLocal, $0))
+    }
     try add("advertisement of another's behind hop-by-hop options", false, ipv6) {
       try Frame.ipv6(
         from: "fd00:60::2", next: 0, [58, 0, 1, 4, 0, 0, 0, 0] + Frame.neighbor(136, of: "fd00:60::3", $0))

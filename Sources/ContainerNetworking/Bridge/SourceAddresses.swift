@@ -1,0 +1,29 @@
+import Netlink
+import NetworkPrimitives
+
+/// The addresses that networks' packets leave the host with, where the user has chosen them.
+extension BridgeDriver {
+  /// An address that no answer would come to is refused: a misspelt one is found out by nothing else.
+  func sourceAddressFaults(_ policy: NetworkPolicy, _ operation: String) throws(NetworkError) -> [NetworkError] {
+    var faults: [NetworkError] = []
+    for family in AddressFamily.allCases {
+      guard let source = policy.sourceAddress(family), source.family == family, try !isOfHost(source) else { continue }
+      faults.append(
+        NetworkError(
+          .notFound, operation: operation,
+          reason:
+            "the source address \(source) is not the host's; add it to a link first, or, if its answers are routed "
+            + "here all the same, set net.\(family == .ipv4 ? "ipv4" : "ipv6").ip_nonlocal_bind to 1"))
+    }
+    return faults
+  }
+
+  /// Whether packets to an address are for the host: it has it, or a route that says so. Where programs may bind to what
+  /// the host does not have (ip_nonlocal_bind, ip-sysctl.rst), it may come and go.
+  func isOfHost(_ address: IPAddress) throws(NetworkError) -> Bool {
+    if try host.addresses.list().contains(where: { $0.address.address == address }) { return true }
+    let family = address.family == .ipv4 ? "ipv4" : "ipv6"
+    if (try? host.sysctl("net/\(family)/ip_nonlocal_bind")) == "1" { return true }
+    return try host.routes.list().contains { $0.kind == .local && $0.destination.contains(address) }
+  }
+}
