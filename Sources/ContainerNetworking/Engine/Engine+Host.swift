@@ -8,6 +8,7 @@ extension Engine {
     guard network.passesHost else { return }
     try store.exclusively { () throws(NetworkError) in
       try firewall.ensure()
+      try yieldUplinksNow()
       if !network.isInternal { for family in network.families { try recordUplinks(family) } }
       let record = try look { $0.host }
       // The rules first: from its first packet on, an uplink forwards for us alone.
@@ -26,6 +27,7 @@ extension Engine {
     without network: String? = nil, _ forget: () throws(NetworkError) -> Void = {}
   ) throws(NetworkError) {
     try store.exclusively { () throws(NetworkError) in
+      try yieldUplinksNow()
       let (networks, record) = try look { state in
         (state.networks.filter { $0.key != network && $0.value.passesHost }, state.host)
       }
@@ -75,6 +77,39 @@ extension Engine {
       }
       transaction.save(.host(record))
     }
+  }
+
+  // MARK: - Hosts that others have forward
+
+  /// The families that the host's owner has switched forwarding on for since we did for ourselves, on all links at once.
+  /// What is on then is theirs, and not to be kept to our networks, nor to be switched off.
+  func yieldedFamilies(_ record: HostRecord?) -> [AddressFamily] {
+    AddressFamily.allCases.filter { family in
+      let general = family == .ipv4 ? "net/ipv4/ip_forward" : "net/ipv6/conf/all/forwarding"
+      guard let record, record.uplinks.contains(where: { $0.family == family }), record.sysctls[general] == nil else {
+        return false
+      }
+      return (try? host.sysctl(general)) == "1"
+    }
+  }
+
+  /// Lets the host's own links forward for others too, where its owner wants that.
+  func yieldUplinks() throws(NetworkError) {
+    try store.exclusively { () throws(NetworkError) in try yieldUplinksNow() }
+  }
+
+  private func yieldUplinksNow() throws(NetworkError) {
+    guard var record = try look({ $0.host }) else { return }
+    let families = yieldedFamilies(record)
+    guard !families.isEmpty else { return }
+    let uplinks = record.uplinks.filter { families.contains($0.family) }
+    try firewall.remove(FirewallElements(uplinks))
+    record.uplinks.removeAll { families.contains($0.family) }
+    record.sysctls = record.sysctls.filter { name, _ in
+      !families.contains(name.hasPrefix("net/ipv4/") ? .ipv4 : .ipv6)
+    }
+    let yielded = record
+    try transaction { $0.save(.host(yielded)) }
   }
 
   func switchOn(_ name: String) throws(NetworkError) {

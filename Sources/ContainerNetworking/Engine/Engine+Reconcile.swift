@@ -29,6 +29,7 @@ extension Engine {
       failures += attempt { () throws(NetworkError) in try detach(container) }
     }
     let survey = try survey()
+    if kinds.contains(.uplinks) { failures += attempt { () throws(NetworkError) in try yieldUplinks() } }
     if kinds.contains(.forwarding) {
       failures += attempt { () throws(NetworkError) in
         try store.exclusively { () throws(NetworkError) in

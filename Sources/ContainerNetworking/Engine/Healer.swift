@@ -44,7 +44,10 @@ final class Healer: Sendable {
               defer { isSuspicious = false }
               return isSuspicious
             }
-            if wasSuspicious, !Self.isOwnThread(generation.processID) { caller.yield() }
+            guard !Self.isOwnThread(generation.processID) else { return }
+            // Who lets a host forward writes rules of their own, too: Docker, libvirt, Podman.
+            let isTheirs = try? await worker.run { () throws(NetworkError) in Self.keepsUplinksOfOthers(engine) }
+            if wasSuspicious || isTheirs ?? false { caller.yield() }
           case .lost: caller.yield()
           case .added: break
           }
@@ -139,6 +142,11 @@ final class Healer: Sendable {
     case .lost: return true
     default: return false
     }
+  }
+
+  private static func keepsUplinksOfOthers(_ engine: Engine) -> Bool {
+    guard let record = try? engine.look({ $0.host }) else { return false }
+    return !engine.yieldedFamilies(record).isEmpty
   }
 
   private static func isOwnThread(_ id: Int32) -> Bool { unsafe access("/proc/self/task/\(id)", F_OK) == 0 }

@@ -83,10 +83,17 @@ extension Engine {
   }
 
   private func forwarding(_ survey: Survey) -> [Difference] {
-    (survey.host?.sysctls.keys.sorted() ?? []).compactMap { name in
-      guard let value = try? host.sysctl(name), value == "0" else { return nil }
-      return Difference(.forwarding, "\(name) was switched on for our networks, and is off")
+    yieldedFamilies(survey.host).map { family in
+      let links = (survey.host?.uplinks ?? []).filter { $0.family == family }.map(\.name.description)
+      return Difference(
+        .uplinks,
+        "the host forwards \(family) on all links by now, and \(links.joined(separator: ", ")) still for our networks alone"
+      )
     }
+      + (survey.host?.sysctls.keys.sorted() ?? []).compactMap { name in
+        guard let value = try? host.sysctl(name), value == "0" else { return nil }
+        return Difference(.forwarding, "\(name) was switched on for our networks, and is off")
+      }
   }
 
   private func strays(_ survey: Survey) -> [Difference] {

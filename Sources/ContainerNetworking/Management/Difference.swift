@@ -10,6 +10,8 @@ public struct Difference: Hashable, Sendable, CustomStringConvertible {
     case bridgeSettings
     /// Forwarding that a network needs is off.
     case forwarding
+    /// Links of the host are kept to our networks, though its owner has them forward for all.
+    case uplinks
     /// A firewall table of ours is gone, or rules or elements of it are missing or strange.
     case rules
     /// An endpoint's veth pair or macvlan is gone.
@@ -56,6 +58,7 @@ public struct Difference: Hashable, Sendable, CustomStringConvertible {
     case .parentMissing: "nothing: it is not ours; bring it back, and reconcile"
     case .bridgeSettings: "set it up again"
     case .forwarding: "switch it on again"
+    case .uplinks: "let them forward for others too"
     case .rules: "put our tables back whole, in one transaction"
     case .linkMissing: "make it again, with the same addresses"
     case .portSettings: "put it back on its bridge, and up"

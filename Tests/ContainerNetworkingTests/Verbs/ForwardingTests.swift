@@ -1,0 +1,110 @@
+import ContainerNetworking
+import Playground
+import Testing
+
+/// A host forwards for our networks, and for nobody else because of us.
+@Suite struct ForwardingTests {
+  let world: Playground
+  /// A second machine outside, on a link of the host's of its own: 198.51.100.2, 2001:db8:51::2.
+  let far: NetworkNamespace
+  let before: String
+
+  init() throws {
+    world = try Playground(isDualStack: true)
+    far = try NetworkNamespace.create()
+    let cable = try world.host.links.createVeth(
+      VethEnd(try InterfaceName("eth1")), peer: VethEnd(try InterfaceName("eth0"), namespace: far.handle.descriptor))
+    let end = try far.links.get("eth0").index
+    for (namespace, link, number) in [(world.host, cable.index, 1), (far, end, 2)] {
+      try namespace.addresses.add(InterfaceAddress("198.51.100.\(number)/24"), to: link)
+      try namespace.addresses.add(InterfaceAddress("2001:db8:51::\(number)/64"), to: link)
+      try namespace.links.setUp(index: link)
+    }
+    // Everybody has routes to everybody by the host.
+    for (namespace, gateways) in [
+      (world.outside, [Playground.hostAddress, Playground.hostIPv6Address]), (far, ["198.51.100.1", "2001:db8:51::1"]),
+    ] {
+      for gateway in try gateways.map({ try IPAddress($0) }) {
+        try namespace.routes.add(
+          Route(to: .all(gateway.family), via: gateway, link: try namespace.links.get("eth0").index))
+      }
+    }
+    before = try world.host.contents(world)
+  }
+
+  /// Between the two uplinks, both ways, both families.
+  private func between(_ isExpected: Bool) -> [Reach] {
+    [
+      .ping(("outside", world.outside), ("far", "198.51.100.2"), isExpected),
+      .ping(("outside", world.outside), ("far", "2001:db8:51::2"), isExpected),
+      .ping(("far", far), ("outside", Playground.outsideAddress), isExpected),
+      .ping(("far", far), ("outside", Playground.outsideIPv6Address), isExpected),
+    ]
+  }
+
+  private func out(_ web: Sandbox) -> [Reach] {
+    [Playground.outsideAddress, Playground.outsideIPv6Address, "198.51.100.2", "2001:db8:51::2"].map {
+      .ping(("web", web.namespace), ("outside", $0), true)
+    }
+  }
+
+  @Test(.timeLimit(.minutes(5))) func betweenUplinksNothingPasses() async throws {
+    let controller = try await NetworkController(host: world.host)
+    await world.check(between(false))
+    try await controller.createNetwork("net", options: NetworkOptions(["10.60.0.0/24", "fd00:60::/64"]))
+    let web = try await controller.attach("web", to: .network("net"))
+    await world.check(between(false) + out(web))
+    // The switch for all is not ours.
+    #expect(try world.host.sysctl("net/ipv4/ip_forward") == "0")
+    if (try? world.host.sysctl("net/ipv6/conf/all/force_forwarding")) != nil {
+      #expect(try world.host.sysctl("net/ipv6/conf/all/forwarding") == "0")
+    }
+    try await controller.removeAll()
+    #expect(try world.host.contents(world) == before)
+  }
+
+  /// Whom the host's owner lets pass later, passes: Docker, libvirt and others switch forwarding on for all links.
+  @Test(.timeLimit(.minutes(5)), arguments: [true, false]) func theOwnerMayForwardForAllLater(heals: Bool) async throws
+  {
+    let controller = try await NetworkController(host: world.host, settings: ControllerSettings(heals: heals))
+    try await controller.createNetwork("net", options: NetworkOptions(["10.60.0.0/24", "fd00:60::/64"]))
+    let web = try await controller.attach("web", to: .network("net"))
+    let hasForce = (try? world.host.sysctl("net/ipv6/conf/all/force_forwarding")) != nil
+    try world.host.setSysctl("net/ipv4/ip_forward", to: "1")
+    try world.host.setSysctl("net/ipv6/conf/all/forwarding", to: "1")
+    #expect(try world.output("nft", "add table inet theirs", in: world.host) != nil)
+    if heals {
+      for _ in 0..<500 where try await !controller.differences().isEmpty {
+        try await Task.sleep(for: .milliseconds(20))
+      }
+    } else {
+      let found = try await controller.differences()
+      #expect(Set(found.map(\.kind)) == [.uplinks])
+      #expect(found.count == (hasForce ? 2 : 1))
+      #expect(found.first?.detail.contains("eth0") == true)
+      #expect(try await controller.reconcile().remaining == [])
+    }
+    #expect(try await controller.differences() == [])
+    await world.check((hasForce ? between(true) : Array(between(true).filter { !$0.address.contains(":") })) + out(web))
+    // And what is theirs stays on when our networks go.
+    try await controller.removeAll()
+    for name in ["net/ipv4/ip_forward", "net/ipv4/conf/eth0/forwarding", "net/ipv4/conf/eth1/forwarding"] {
+      #expect(try world.host.sysctl(name) == "1", "\(name)")
+    }
+    if hasForce { #expect(try world.host.sysctl("net/ipv6/conf/all/forwarding") == "1") }
+    await world.check(hasForce ? between(true) : [])
+  }
+
+  /// A network that is made after the owner's change sees to it too.
+  @Test(.timeLimit(.minutes(5))) func aNewNetworkYieldsToo() async throws {
+    let controller = try await NetworkController(host: world.host)
+    try await controller.createNetwork("net", options: NetworkOptions(["10.60.0.0/24"]))
+    try world.host.setSysctl("net/ipv4/ip_forward", to: "1")
+    try await controller.createNetwork("later", options: NetworkOptions(["10.61.0.0/24"]))
+    await world.check(between(true).filter { !$0.address.contains(":") })
+    #expect(try await controller.differences() == [])
+    try await controller.removeNetwork("later")
+    try await controller.removeNetwork("net")
+    #expect(try world.host.sysctl("net/ipv4/conf/eth0/forwarding") == "1")
+  }
+}
