@@ -148,7 +148,8 @@ public struct EndpointOptions: Hashable, Sendable {
   public var addresses: [IPAddress]
   /// The container's hardware address; nil for one made of its IPv4 address.
   public var macAddress: MACAddress?
-  /// Names that the network's other containers know it by, besides its own; custom networks only.
+  /// Names that the network's other containers know it by, besides its own; custom networks only. `*.foo` is every name
+  /// below foo.
   public var aliases: [String]
   /// The interface in the container; nil for the network's prefix and the lowest free number.
   public var interface: InterfaceName?

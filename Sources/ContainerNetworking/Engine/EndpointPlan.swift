@@ -41,7 +41,11 @@ extension Engine {
         .invalidValue, operation: operation,
         reason: "the MAC address \(mac) is multicast; the first byte must be even, as in 02:42:ac:11:00:02")
     }
-    for alias in options.aliases { try Name.check(alias, what: "alias", operation: operation) }
+    for alias in options.aliases {
+      // `*.foo` is every name below foo (RFC 4592).
+      let name = alias.hasPrefix("*.") ? String(alias.dropFirst(2)) : alias
+      try Name.check(name, what: "alias", operation: operation)
+    }
     try checkFamilies(request, network, operation)
     let taken = request.usedNames.union(
       transaction.state.endpoints(ofSandbox: sandboxID).filter { $0.phase != .stopped }.map(\.interface.description))
