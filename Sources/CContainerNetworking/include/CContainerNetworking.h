@@ -78,6 +78,36 @@ typedef struct {
 // Binds each port inside the namespace, and lets it go at once (ports.c). One visit for all.
 int cn_namespace_try_ports(int namespace_fd, cn_port *ports, size_t count);
 
+// An address and port of a socket.
+typedef struct {
+  uint8_t address[16]; // network order; IPv4 in the first four bytes
+  uint16_t port;
+  uint8_t is_ipv6;
+  uint8_t protocol; // IPPROTO_TCP, IPPROTO_UDP
+  uint32_t link;    // index of a link-local address's link, else 0
+} cn_peer;
+
+// A socket of the namespace (transport.c), CLOEXEC and not blocking: one that is bound and, by TCP, listens; one that is
+// connected or, by TCP, is being connected. On failure `failed` names the call.
+int cn_namespace_bind(int namespace_fd, const cn_peer *local, const char *_Nullable *_Nonnull failed);
+int cn_namespace_connect(int namespace_fd, const cn_peer *remote, const char *_Nullable *_Nonnull failed);
+// Room for datagrams that wait: SO_RCVBUFFORCE, else the unprivileged limit.
+void cn_set_receive_buffer(int fd, int bytes);
+// A datagram to send: a part of some bytes.
+typedef struct {
+  cn_peer peer;
+  uint32_t offset;
+  uint32_t length;
+} cn_datagram;
+
+// Sends what can be sent now; returns how many that were.
+int cn_send_datagrams(int fd, const uint8_t *bytes, const cn_datagram *datagrams, size_t count);
+// How much of the room for datagrams that wait is taken (SO_MEMINFO), percent.
+int cn_queue_percent(int fd);
+// Has the kernel drop what these send to the socket, and nobody else; none: nobody. One family, the socket's.
+#define CN_SHUT_OUT_LIMIT 16
+int cn_shut_out(int fd, const cn_peer *_Nullable senders, size_t count);
+
 // Bind-mounts the namespace at `path`, so that it outlives every descriptor. `directory` is made a shared mount first,
 // as ip-netns(8) does, when `share` is not 0.
 int cn_namespace_pin(int namespace_fd, const char *path, const char *directory, int share);
@@ -104,6 +134,13 @@ void cn_socket_set_buffers(const cn_socket *socket, int bytes);
 int cn_socket_wait(const cn_socket *socket, int wake_fd);
 // Throws away what has arrived. An empty queue is what lets a socket that overflowed receive again.
 int cn_socket_drain(const cn_socket *socket);
+
+// ---- Sockets of the file system (unix_sockets.c), by a directory and a name in it.
+
+// One that listens, CLOEXEC and not blocking, for the user alone; what had the name is removed.
+int cn_unix_listen(const char *directory, const char *name);
+// One that is connected, CLOEXEC; to connect, to read and to write may take timeout_ms each.
+int cn_unix_connect(const char *directory, const char *name, int timeout_ms);
 
 // ---- Descriptors and processes.
 

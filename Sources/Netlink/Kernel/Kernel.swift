@@ -43,6 +43,19 @@ public protocol Kernel: Sendable {
     among bindings: [PortBinding], in namespace: NamespaceHandle
   ) throws(NetworkError) -> [PortBinding]
 
+  /// A socket of the namespace that is bound to an address and port and, by TCP, listens; it does not block, and works
+  /// from any thread. The caller closes it. The address need not be there yet (`IP_FREEBIND`, ip(7)).
+  ///
+  /// - Throws: `.inUse` for a port that another holds, naming who where that can be found; `.permissionDenied`;
+  ///   `.unsupported` for SCTP, and by a kernel without sockets.
+  func bindSocket(to binding: PortBinding, in namespace: NamespaceHandle) throws(NetworkError) -> FileDescriptor
+
+  /// A socket of the namespace, with a port of the kernel's choice, that is connected or, by TCP, about to be: it is
+  /// writable then, or fails. It does not block, and works from any thread. The caller closes it.
+  ///
+  /// - Throws: `.kernelRefused` where no route leads; `.unsupported` as ``bindSocket(to:in:)``.
+  func connectSocket(to peer: Peer, in namespace: NamespaceHandle) throws(NetworkError) -> FileDescriptor
+
   /// Starts a program in the namespace.
   func spawn(_ command: Command, in namespace: NamespaceHandle) throws(NetworkError) -> ChildProcess
 }
@@ -90,6 +103,30 @@ extension Kernel {
     throw NetworkError(
       .unsupported, operation: "list network namespaces in \(directory)",
       reason: "this kernel cannot list its pins; open them by name")
+  }
+}
+
+extension Kernel {
+  /// For kernels without sockets.
+  ///
+  /// - Throws: `.unsupported`.
+  public func bindSocket(to binding: PortBinding, in namespace: NamespaceHandle) throws(NetworkError) -> FileDescriptor
+  {
+    throw .noSockets("bind a socket to \(binding)")
+  }
+
+  /// For kernels without sockets.
+  ///
+  /// - Throws: `.unsupported`.
+  public func connectSocket(to peer: Peer, in namespace: NamespaceHandle) throws(NetworkError) -> FileDescriptor {
+    throw .noSockets("connect a socket to \(peer)")
+  }
+}
+
+extension NetworkError {
+  fileprivate static func noSockets(_ operation: String) -> NetworkError {
+    NetworkError(
+      .unsupported, operation: operation, reason: "this kernel has no sockets for programs; use LinuxKernel")
   }
 }
 

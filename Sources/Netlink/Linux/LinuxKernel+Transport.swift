@@ -1,0 +1,118 @@
+import CContainerNetworking
+import Glibc
+public import NetworkPrimitives
+public import SystemPackage
+
+extension LinuxKernel {
+  /// A socket that is bound and, by TCP, listens. Throws `.inUse`, naming the process that holds the port where `/proc`
+  /// shows it; `.permissionDenied` below the first unprivileged port without `CAP_NET_BIND_SERVICE`.
+  public func bindSocket(
+    to binding: PortBinding, in namespace: NamespaceHandle
+  ) throws(NetworkError) -> FileDescriptor {
+    let operation = "bind a socket to \(binding)"
+    try Self.checkTransport(binding.transport, operation)
+    var local = cn_peer(Peer(binding.address, binding.port, binding.transport))
+    var failed: UnsafePointer<CChar>?
+    let result = unsafe cn_namespace_bind(namespace.descriptor, &local, &failed)
+    if result >= 0 { return FileDescriptor(rawValue: result) }
+    let call = unsafe failed.map { unsafe String(cString: $0) } ?? "bind"
+    guard Errno(rawValue: -result) == .addressInUse else {
+      throw systemError(
+        Errno(rawValue: -result), call, operation,
+        remedy: "ports below net/ipv4/ip_unprivileged_port_start need CAP_NET_BIND_SERVICE: run as root")
+    }
+    let holder = holder(of: binding, in: namespace).map { "\($0) holds it" } ?? "another socket holds it"
+    throw NetworkError(
+      .inUse, operation: operation,
+      reason:
+        "port \(binding.port)/\(binding.transport) of \(binding.address) is taken: \(holder); have it listen elsewhere",
+      kernel: KernelReport(errno: .addressInUse, request: call))
+  }
+
+  /// A socket with a random port (`ip_local_port_range`). Throws `.kernelRefused` (`ENETUNREACH`) without a route.
+  public func connectSocket(
+    to peer: Peer, in namespace: NamespaceHandle
+  ) throws(NetworkError) -> FileDescriptor {
+    let operation = "connect a socket to \(peer)"
+    try Self.checkTransport(peer.transport, operation)
+    var remote = cn_peer(peer)
+    var failed: UnsafePointer<CChar>?
+    let result = unsafe cn_namespace_connect(namespace.descriptor, &remote, &failed)
+    let call = unsafe failed.map { unsafe String(cString: $0) } ?? "connect"
+    return FileDescriptor(rawValue: try check(result, call, operation))
+  }
+
+  private static func checkTransport(_ transport: TransportProtocol, _ operation: String) throws(NetworkError) {
+    guard transport != .sctp else {
+      throw NetworkError(
+        .unsupported, operation: operation, reason: "sockets are made for tcp and udp; name one of them")
+    }
+  }
+}
+
+extension cn_peer {
+  package init(_ peer: Peer) {
+    self.init()
+    // Without an array for the bytes: this is done for each datagram.
+    unsafe withUnsafeMutableBytes(of: &self.address) { room in
+      switch peer.address {
+      case .v4(let address): unsafe room.storeBytes(of: address.rawValue.bigEndian, as: UInt32.self)
+      case .v6(let address): unsafe room.storeBytes(of: address.rawValue.bigEndian, as: UInt128.self)
+      }
+    }
+    port = peer.port
+    is_ipv6 = peer.address.family == .ipv6 ? 1 : 0
+    `protocol` = peer.transport.number
+    link = peer.link
+  }
+}
+
+/// What a server does with its sockets below what libraries for them offer.
+package enum DatagramSocket {
+  /// The most senders that ``shutOut(_:from:)`` takes.
+  package static let shutOutLimit = Int(CN_SHUT_OUT_LIMIT)
+
+  /// Makes room for datagrams that wait, bytes; past the machine's limit (`rmem_max`, socket(7)) with `CAP_NET_ADMIN`.
+  package static func setReceiveBuffer(_ bytes: Int32, of socket: FileDescriptor) {
+    cn_set_receive_buffer(socket.rawValue, bytes)
+  }
+
+  /// Sends parts of some bytes, each to somebody, as far as that can be done at once; the rest is lost, as datagrams may
+  /// be.
+  package static func send(_ parts: [Part], of bytes: UnsafeRawBufferPointer, through socket: FileDescriptor) {
+    let size = bytes.count
+    let datagrams = parts.filter { $0.range.upperBound <= size }.map { part in
+      cn_datagram(
+        peer: cn_peer(part.peer), offset: UInt32(part.range.lowerBound), length: UInt32(part.range.count))
+    }
+    guard !datagrams.isEmpty, let start = bytes.baseAddress else { return }
+    unsafe datagrams.withUnsafeBufferPointer { list in
+      guard let first = list.baseAddress else { return }
+      let octets = unsafe start.assumingMemoryBound(to: UInt8.self)
+      _ = unsafe cn_send_datagrams(socket.rawValue, octets, first, list.count)
+    }
+  }
+
+  /// A part of some bytes that is a datagram to somebody.
+  package struct Part: Sendable {
+    package var peer: Peer
+    package var range: Range<Int>
+
+    package init(_ range: Range<Int>, to peer: Peer) {
+      self.range = range
+      self.peer = peer
+    }
+  }
+
+  /// How much of the room for datagrams that wait is taken, percent; at 100 they are dropped.
+  package static func queuePercent(of socket: FileDescriptor) -> Int {
+    max(0, Int(cn_queue_percent(socket.rawValue)))
+  }
+
+  /// Has the kernel drop what these senders, and nobody else, send to the socket. They are of the socket's family.
+  package static func shutOut(_ senders: [IPAddress], from socket: FileDescriptor) throws(NetworkError) {
+    let peers = senders.map { cn_peer(Peer($0, 0, .udp)) }
+    let result = unsafe peers.withUnsafeBufferPointer { unsafe cn_shut_out(socket.rawValue, $0.baseAddress, $0.count) }
+    try check(result, "setsockopt", "drop what \(senders.count) senders send")
+  }
+}

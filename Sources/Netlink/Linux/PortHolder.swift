@@ -1,0 +1,88 @@
+import CContainerNetworking
+import Glibc
+import NetworkPrimitives
+import SystemPackage
+
+extension LinuxKernel {
+  /// Who holds a port, as in `dnsmasq (process 421)`; nil where this process may not see that.
+  ///
+  /// From the kernel's table of sockets (proc_pid_net(5)) to the process whose descriptor the socket is (proc_pid_fd(5)).
+  func holder(of binding: PortBinding, in namespace: NamespaceHandle) -> String? {
+    var sockets: Set<String> = []
+    // An IPv6 socket of all addresses may hold the IPv4 port too.
+    for suffix in binding.address.family == .ipv4 ? ["", "6"] : ["6"] {
+      let table = text(of: "/proc/thread-self/net/\(binding.transport)\(suffix)", in: namespace)
+      sockets.formUnion(Self.sockets(in: table, that: binding))
+    }
+    guard !sockets.isEmpty else { return nil }
+    for process in Self.names(in: "/proc") where process.utf8.allSatisfy({ $0 &- 0x30 < 10 }) {
+      for descriptor in Self.names(in: "/proc/\(process)/fd") {
+        guard let target = Self.target(of: "/proc/\(process)/fd/\(descriptor)"), sockets.contains(target) else {
+          continue
+        }
+        let name = text(of: "/proc/\(process)/comm", in: namespace).prefix { $0 != "\n" }
+        return "\(name) (process \(process))"
+      }
+    }
+    return nil
+  }
+
+  /// The sockets of a table that keep others from the binding, as links of `/proc/PID/fd` name them.
+  private static func sockets(in table: String, that binding: PortBinding) -> [String] {
+    table.split(separator: "\n").dropFirst().compactMap { line in
+      let fields = line.split(separator: " ", omittingEmptySubsequences: true)
+      guard fields.count > 9 else { return nil }
+      let local = fields[1].split(separator: ":")
+      guard local.count == 2, UInt16(local[1], radix: 16) == binding.port else { return nil }
+      // State 0A is TCP_LISTEN (net/tcp_states.h).
+      guard binding.transport == .udp || fields[3] == "0A" else { return nil }
+      let isWildcard = local[0].utf8.allSatisfy { $0 == UInt8(ascii: "0") }
+      return isWildcard || String(local[0]) == kernelText(binding.address) ? "socket:[\(fields[9])]" : nil
+    }
+  }
+
+  /// An address as those tables have it: words of four bytes, each in the machine's order.
+  private static func kernelText(_ address: IPAddress) -> String {
+    let bytes = address.bytes
+    return stride(from: 0, to: bytes.count, by: 4).map { place in
+      let word = bytes[place..<(place + 4)].reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
+      let digits = String(UInt32(bigEndian: word), radix: 16, uppercase: true)
+      return String(repeating: "0", count: 8 - digits.utf8.count) + digits
+    }.joined()
+  }
+
+  private func text(of path: String, in namespace: NamespaceHandle) -> String {
+    let descriptor = unsafe cn_namespace_open_file(namespace.descriptor, path, O_RDONLY)
+    guard descriptor >= 0 else { return "" }
+    defer { close(descriptor) }
+    var bytes: [UInt8] = []
+    var buffer = [UInt8](repeating: 0, count: 1 << 16)
+    while true {
+      let count = unsafe buffer.withUnsafeMutableBytes { unsafe read(descriptor, $0.baseAddress, $0.count) }
+      guard count > 0 else { return String(decoding: bytes, as: UTF8.self) }
+      bytes += buffer[..<count]
+    }
+  }
+
+  private static func names(in directory: String) -> [String] {
+    guard let entries = unsafe opendir(directory) else { return [] }
+    defer { unsafe closedir(entries) }
+    var names: [String] = []
+    while let entry = unsafe readdir(entries) {
+      let capacity = Int(unsafe entry.pointee.d_reclen)
+      names.append(
+        unsafe withUnsafePointer(to: &entry.pointee.d_name) { name in
+          unsafe name.withMemoryRebound(to: CChar.self, capacity: capacity) { unsafe String(cString: $0) }
+        })
+    }
+    return names
+  }
+
+  private static func target(of link: String) -> String? {
+    var buffer = [UInt8](repeating: 0, count: 64)
+    let count = unsafe buffer.withUnsafeMutableBytes {
+      unsafe readlink(link, $0.baseAddress.unsafelyUnwrapped, $0.count)
+    }
+    return count > 0 ? String(decoding: buffer[..<count], as: UTF8.self) : nil
+  }
+}
