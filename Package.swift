@@ -29,6 +29,8 @@ let package = Package(
   dependencies: [
     .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+    .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
   ],
   targets: [
     // How a request travels: ContainerNetworking → Netlink → CContainerNetworking → CMnl → kernel.
@@ -43,8 +45,15 @@ let package = Package(
       name: "ContainerNetworking", dependencies: ["AddressPools", "Netlink", "NetworkPrimitives", system],
       swiftSettings: settings),
 
-    // Names on custom networks.
-    .target(name: "ContainerNetworkingDNS", dependencies: ["NetworkPrimitives"], swiftSettings: settings),
+    // Names on custom networks. Who does without it links no NIO.
+    .target(
+      name: "ContainerNetworkingDNS",
+      dependencies: [
+        "ContainerNetworking", "Netlink", "NetworkPrimitives", system,
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+      ], swiftSettings: settings),
 
     // The record on disk. Who does without it links no SQLite.
     .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
@@ -138,6 +147,15 @@ let package = Package(
     .testTarget(
       name: "CommandLineTests", dependencies: ["ContainerNetworking", "Playground", "cnet", system],
       exclude: ["Golden"], swiftSettings: settings),
+    // They ask the server from containers, and play the servers that it asks.
+    .testTarget(
+      name: "NameServerTests",
+      dependencies: [
+        "ContainerNetworking", "ContainerNetworkingDNS", "ContainerNetworkingStore", "ContainerNetworkingTestKit",
+        "Netlink",
+        "NetworkPrimitives", "Playground", system,
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+      ], swiftSettings: settings),
     .testTarget(
       name: "AddressPoolsTests", dependencies: ["AddressPools", "NetworkPrimitives"], swiftSettings: settings),
     .testTarget(

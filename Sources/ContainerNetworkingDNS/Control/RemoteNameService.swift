@@ -1,0 +1,98 @@
+public import ContainerNetworking
+import Netlink
+public import NetworkPrimitives
+public import SystemPackage
+
+/// The name server of another process, by the socket in the directory that it serves. Each call is one exchange, and
+/// blocks until the server has done what it asks.
+///
+///     var settings = ControllerSettings()
+///     settings.names = RemoteNameService(directory: "/var/lib/containernetworking")
+public struct RemoteNameService: NameService {
+  private let directory: FilePath
+  private let timeout: Int32
+
+  /// A service that is reached when it is asked.
+  ///
+  /// - Parameters:
+  ///   - directory: The server's ``NameServerSettings/directory``.
+  ///   - timeoutMilliseconds: How long the server may take for an answer.
+  public init(directory: FilePath, timeoutMilliseconds: Int32 = 10_000) {
+    self.directory = directory
+    timeout = max(1, timeoutMilliseconds)
+  }
+
+  /// Has the server answer the names of the network.
+  ///
+  /// - Parameters:
+  ///   - network: The network; the server reads it in the store.
+  ///   - sandboxes: For a network that is served inside its containers: those that are.
+  /// - Throws: `.closed` when no server serves the directory; `.replyLost` when it does not answer in time; what it
+  ///   refuses, as `.inUse` for a port 53 that is taken.
+  public func serve(_ network: NetworkRecord, in sandboxes: [SandboxRecord]) throws(NetworkError) {
+    let places = sandboxes.flatMap { [$0.sandboxID, $0.container, $0.namespacePath ?? ""] }
+    try ask(ServerMessage(["serve", network.id] + places), "serve names of network \"\(network.name)\"")
+  }
+
+  /// Has the server let go of the network's sockets. A server that is not there has none.
+  ///
+  /// - Parameter network: The network.
+  public func withdraw(_ network: NetworkRecord) {
+    try? ask(ServerMessage(["withdraw network", network.id]), "withdraw names of network \"\(network.name)\"")
+  }
+
+  /// Has the server let go of the sockets inside a sandbox. A server that is not there has none.
+  ///
+  /// - Parameter sandbox: The container whose namespace it is.
+  public func withdraw(_ sandbox: SandboxRecord) {
+    try? ask(ServerMessage(["withdraw sandbox", sandbox.sandboxID]), "withdraw names in \"\(sandbox.container)\"")
+  }
+
+  /// Returns if a server serves the directory and answers.
+  ///
+  /// - Throws: `.closed` when none does; `.replyLost` when it does not answer in time.
+  public func check() throws(NetworkError) { try ask(ServerMessage(["check"]), "look for a name server") }
+
+  private func ask(_ message: ServerMessage, _ operation: String) throws(NetworkError) {
+    let socket: FileDescriptor
+    do throws(NetworkError) {
+      socket = try UnixSocket.connect(to: ServerMessage.socketName, in: directory, timeout: timeout)
+    } catch {
+      guard let errno = error.kernel?.errno, [.noSuchFileOrDirectory, .connectionRefused].contains(errno) else {
+        throw error
+      }
+      throw NetworkError(
+        .closed, operation: operation,
+        reason: "no name server serves \(directory); start one for that directory", kernel: error.kernel)
+    }
+    defer { try? socket.close() }
+    let answer: ServerMessage?
+    do {
+      try socket.writeAll(message.bytes)
+      let length = ServerMessage.number(try Self.read(4, from: socket))
+      answer = length <= ServerMessage.limit ? ServerMessage(body: try Self.read(length, from: socket)) : nil
+    } catch {
+      let errno = error as? Errno ?? .ioError
+      throw NetworkError(
+        .replyLost, operation: operation,
+        reason: errno == .wouldBlock
+          ? "the name server of \(directory) did not answer within \(timeout) ms"
+          : "the name server of \(directory) went away; start it again",
+        kernel: KernelReport(errno: errno, request: "read"))
+    }
+    if let error = (answer ?? ServerMessage([])).error { throw error }
+  }
+
+  private static func read(_ count: Int, from socket: FileDescriptor) throws -> [UInt8] {
+    var bytes = [UInt8](repeating: 0, count: count)
+    var filled = 0
+    while filled < count {
+      let read = try unsafe bytes.withUnsafeMutableBytes { buffer in
+        try unsafe socket.read(into: UnsafeMutableRawBufferPointer(rebasing: buffer[filled...]))
+      }
+      guard read > 0 else { throw Errno.connectionReset }
+      filled += read
+    }
+    return bytes
+  }
+}

@@ -1,0 +1,140 @@
+import ContainerNetworking
+import NetworkPrimitives
+
+/// Where a query came in.
+enum ListeningPlace: Hashable, Sendable {
+  /// At the gateway of a network, by its id.
+  case gateway(network: String)
+  /// Inside a namespace, by the sandbox's id.
+  case sandbox(String)
+}
+
+/// What is to be done with a query.
+enum LocalAnswer: Sendable, Equatable {
+  /// The asker is nobody of the network's: it gets no answer.
+  case stranger
+  /// A name of the network, with the addresses that were asked for; none, if it has others.
+  case addresses([IPAddress])
+  /// The names of an address.
+  case names([DomainName])
+  /// No name of the network's, and one that these may know.
+  case elsewhere(Upstreams)
+  /// No name of the network's, and no way to ask further.
+  case noWayOut
+}
+
+/// Who is asked for the names of the rest of the world.
+enum Upstreams: Hashable, Sendable {
+  /// The servers of the host's resolv.conf.
+  case host
+  /// Those that the container or its network names.
+  case servers([IPAddress])
+}
+
+extension DirectoryIndex {
+  /// Whom a query is answered for: the networks whose names it may see, and its sandbox. Nil for a stranger.
+  private func asker(_ source: IPAddress, at place: ListeningPlace) -> (networks: [String], sandbox: SandboxNames?)? {
+    switch place {
+    case .sandbox(let id):
+      guard let sandbox = sandboxes[id] else { return nil }
+      let isInside =
+        source.isLoopback
+        || sandbox.places.contains { endpoint(at: $0)?.addresses.contains(source) == true }
+      return isInside ? (sandbox.networks, sandbox) : nil
+    case .gateway(let id):
+      guard let network = networks[id], let record = network.record else { return nil }
+      if let place = network.places[source], let endpoint = endpoint(at: place),
+        let sandbox = sandboxes[endpoint.sandboxID]
+      {
+        return (sandbox.networks, sandbox)
+      }
+      return record.subnets.contains { $0.subnet.contains(source) } ? ([id], nil) : nil
+    }
+  }
+
+  /// Whether who asks is answered at all.
+  func knows(_ source: IPAddress, at place: ListeningPlace) -> Bool { asker(source, at: place) != nil }
+
+  /// What a name means for who asks.
+  func look(up name: DomainName, _ type: RecordType, from source: IPAddress, at place: ListeningPlace) -> LocalAnswer {
+    guard let (visible, sandbox) = asker(source, at: place) else { return .stranger }
+    let found = owners(of: name, in: visible)
+    if !found.isEmpty {
+      var addresses: [IPAddress] = []
+      for place in found {
+        for address in endpoint(at: place)?.addresses ?? [] where type.asks(for: address.family) {
+          if !addresses.contains(address) || found.count > 64 { addresses.append(address) }
+        }
+      }
+      return .addresses(addresses)
+    }
+    if let names = reverse(name, in: visible) { return type == .ptr || type == .any ? .names(names) : .addresses([]) }
+    return route(place, visible, sandbox)
+  }
+
+  private func owners(of name: DomainName, in visible: [String]) -> [Int32] {
+    var found: [Int32] = []
+    for id in visible {
+      guard let network = networks[id] else { continue }
+      found += network.owners(of: name)
+      if let relative = network.relative(name) { found += network.owners(of: relative) }
+    }
+    guard found.isEmpty else { return found }
+    var closest = -1
+    for id in visible {
+      guard let network = networks[id] else { continue }
+      for candidate in [name, network.relative(name)].compactMap({ $0 }) {
+        let (places, depth) = network.wildcardOwners(of: candidate)
+        guard !places.isEmpty, depth >= closest else { continue }
+        if depth > closest { found = [] }
+        closest = depth
+        found += places
+      }
+    }
+    return found
+  }
+
+  /// `<name>.<network>` of the container that has the address; nil where none has.
+  private func reverse(_ name: DomainName, in visible: [String]) -> [DomainName]? {
+    guard name.isSubdomain(of: .arpa), let address = name.reverseAddress else { return nil }
+    for id in visible {
+      guard let network = networks[id], let place = network.places[address], let endpoint = endpoint(at: place) else {
+        continue
+      }
+      let full = endpoint.container.flatMap { name in network.suffix.flatMap { try? name.appending($0) } }
+      return full.map { [$0] } ?? []
+    }
+    return nil
+  }
+
+  private func route(_ place: ListeningPlace, _ visible: [String], _ sandbox: SandboxNames?) -> LocalAnswer {
+    let records = visible.compactMap { networks[$0]?.record }
+    // Whoever has no way out is not given one through names.
+    guard records.contains(where: { !$0.isInternal }) else { return .noWayOut }
+    if let servers = sandbox?.servers, !servers.isEmpty { return .elsewhere(.servers(servers)) }
+    var ordered = records
+    if case .gateway(let id) = place, let first = ordered.firstIndex(where: { $0.id == id }) {
+      ordered.swapAt(0, first)
+    }
+    for record in ordered where !record.isInternal {
+      if let servers = record.dnsServers, !servers.isEmpty { return .elsewhere(.servers(servers)) }
+    }
+    return .elsewhere(.host)
+  }
+}
+
+extension DomainName {
+  fileprivate static let arpa = DomainName(checked: [4] + Array("arpa".utf8))
+}
+
+extension RecordType {
+  /// Whether a query of this type wants addresses of a family.
+  fileprivate func asks(for family: AddressFamily) -> Bool {
+    switch self {
+    case .any: true
+    case .a: family == .ipv4
+    case .aaaa: family == .ipv6
+    default: false
+    }
+  }
+}

@@ -1,0 +1,91 @@
+import ContainerNetworking
+import NIOCore
+import NIOPosix
+import NetworkPrimitives
+import SystemPackage
+
+/// The sockets by which a network or a namespace is served.
+struct Listener: Sendable {
+  let addresses: [IPAddress]
+  /// The namespace that they are in.
+  let namespace: NamespaceIdentity
+  private let channels: [any Channel]
+
+  /// The port of name servers (RFC 1035, section 4.2).
+  static let port: UInt16 = 53
+  /// How many datagrams are read at once, and how long a query may be.
+  private static let readCount = 32
+  private static let readSize = 2_048
+
+  /// Opens the sockets: queries are answered when it returns. Blocks; not for an event loop's thread.
+  ///
+  /// - Throws: `.inUse`, naming the holder of the port; the kernel's refusals. No socket is left open then.
+  static func open(
+    _ place: ListeningPlace, at addresses: [IPAddress], in namespace: NetworkNamespace, _ context: ServerContext,
+    _ loops: ServerLoops
+  ) throws(NetworkError) -> Listener {
+    var channels: [any Channel] = []
+    do throws(NetworkError) {
+      for address in addresses {
+        // TCP first: who holds the port there listens, and is found.
+        for transport in [TransportProtocol.tcp, .udp] {
+          let socket = try namespace.bindSocket(to: PortBinding(address, port, transport))
+          let opening =
+            transport == .udp
+            ? openDatagrams(socket, place, context, loops) : openStreams(socket, place, context, loops)
+          do { channels.append(try opening.wait()) } catch {
+            throw NetworkError(
+              .kernelRefused, operation: "serve names at \(address)", reason: "the socket cannot be used: \(error)")
+          }
+        }
+      }
+    } catch {
+      for channel in channels { try? channel.close().wait() }
+      throw error
+    }
+    return Listener(addresses: addresses, namespace: namespace.identity, channels: channels)
+  }
+
+  private static func openDatagrams(
+    _ socket: SocketDescriptor, _ place: ListeningPlace, _ context: ServerContext, _ loops: ServerLoops
+  ) -> EventLoopFuture<any Channel> {
+    DatagramSocket.setReceiveBuffer(context.settings.receiveBuffer, of: socket)
+    let (loop, parts) = loops.loop(for: place)
+    return DatagramBootstrap(group: loop)
+      .channelOption(.datagramVectorReadMessageCount, value: readCount)
+      .channelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: readCount * readSize))
+      // One read between two looks at the store.
+      .channelOption(.maxMessagesPerRead, value: 1)
+      .channelInitializer { channel in
+        channel.eventLoop.makeCompletedFuture {
+          let responder = Responder(context, parts.value.forwarder, at: place)
+          try channel.pipeline.syncOperations.addHandler(DatagramHandler(responder, socket: socket))
+        }
+      }
+      .withBoundSocket(socket.rawValue)
+  }
+
+  private static func openStreams(
+    _ socket: SocketDescriptor, _ place: ListeningPlace, _ context: ServerContext, _ loops: ServerLoops
+  ) -> EventLoopFuture<any Channel> {
+    let (loop, parts) = loops.loop(for: place)
+    return ServerBootstrap(group: loop, childGroup: loop)
+      .childChannelOption(.autoRead, value: false)
+      .childChannelOption(.allowRemoteHalfClosure, value: true)
+      .childChannelOption(.maxMessagesPerRead, value: 1)
+      .childChannelOption(.writeBufferWaterMark, value: .init(low: 1 << 15, high: 1 << 17))
+      .childChannelInitializer { channel in
+        channel.eventLoop.makeCompletedFuture {
+          let responder = Responder(context, parts.value.forwarder, at: place)
+          try channel.pipeline.syncOperations.addHandler(StreamHandler(responder, parts.value.connections))
+        }
+      }
+      .withBoundSocket(socket.rawValue)
+  }
+
+  /// Whether its sockets are open.
+  var isOpen: Bool { channels.allSatisfy(\.isActive) }
+
+  /// Closes the sockets.
+  func close() -> [EventLoopFuture<Void>] { channels.map { $0.close() } }
+}

@@ -1,0 +1,59 @@
+import ContainerNetworking
+import NIOCore
+import NetworkPrimitives
+import Synchronization
+
+/// A server between its start and its end.
+final class RunningServer: Sendable {
+  private let context: ServerContext
+  private let loops: ServerLoops
+  private let listeners: Listeners
+  private let control: ControlServer?
+
+  /// Takes the directory's lock and reads the store. Blocks.
+  init(host: NetworkNamespace, store: any Store, settings: NameServerSettings) throws(NetworkError) {
+    let lock = try settings.directory.map { (path) throws(NetworkError) in try ServerLock(path) }
+    // Two words that refer to each other: who is gone is known to the directory, and let go of by the listeners.
+    let holder = ListenersHolder()
+    let directory = NameDirectory(
+      store, onGone: { networks, sandboxes in holder.listeners?.forget(networks, sandboxes) },
+      onFailure: settings.onFailure)
+    context = ServerContext(host: host, settings: settings, directory: directory)
+    loops = ServerLoops(context)
+    listeners = Listeners(context, loops)
+    holder.set(listeners)
+    directory.refresh()
+    if let lock, let path = settings.directory {
+      control = try ControlServer(path, lock, context, listeners, loops)
+    } else {
+      control = nil
+    }
+  }
+
+  /// Serves every network that is on record.
+  func serveAll() {
+    for (network, sandboxes) in context.directory.networks() {
+      do throws(NetworkError) { try serve(network, in: sandboxes) } catch { context.settings.onFailure(error) }
+    }
+  }
+
+  func serve(_ network: NetworkRecord, in sandboxes: [SandboxRecord]) throws(NetworkError) {
+    try listeners.serve(network, in: sandboxes.map { ServedSandbox($0) })
+  }
+
+  func withdraw(_ place: ListeningPlace, isAwaited: Bool) { listeners.withdraw(place, isAwaited: isAwaited) }
+
+  /// Lets go of everything.
+  func close() async {
+    await control?.close()
+    await listeners.close()
+    await loops.close()
+  }
+}
+
+/// Filled once, after what refers to it was made.
+private final class ListenersHolder: Sendable {
+  private let held = Mutex<Listeners?>(nil)
+  var listeners: Listeners? { held.withLock { $0 } }
+  func set(_ listeners: Listeners) { held.withLock { $0 = listeners } }
+}

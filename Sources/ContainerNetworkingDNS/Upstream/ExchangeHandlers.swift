@@ -1,0 +1,99 @@
+import NIOCore
+import NetworkPrimitives
+
+/// Asks by UDP, through a socket that is connected to the server and used this once: nobody else's datagrams come in.
+final class DatagramExchangeHandler: ChannelInboundHandler {
+  typealias InboundIn = AddressedEnvelope<ByteBuffer>
+  typealias OutboundOut = AddressedEnvelope<ByteBuffer>
+
+  private let exchange: Exchange
+  private let server: SocketAddress
+  private var finish: ((Exchange.Outcome) -> Void)?
+  private var strays = 0
+
+  /// How many wrong answers make it likely that somebody guesses. It is asked again then, by another number and port.
+  private static let strayLimit = 16
+
+  init(_ exchange: Exchange, with server: SocketAddress, _ finish: @escaping (Exchange.Outcome) -> Void) {
+    self.exchange = exchange
+    self.server = server
+    self.finish = finish
+  }
+
+  func channelActive(context: ChannelHandlerContext) {
+    let envelope = AddressedEnvelope(remoteAddress: server, data: ByteBuffer(bytes: exchange.message))
+    context.writeAndFlush(wrapOutboundOut(envelope), promise: nil)
+  }
+
+  func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    let envelope = unwrapInboundIn(data)
+    guard Self.isSame(envelope.remoteAddress, server) else { return }
+    guard let outcome = exchange.outcome(of: Array(envelope.data.readableBytesView)) else {
+      strays += 1
+      if strays >= Self.strayLimit { end(.late) }
+      return
+    }
+    end(outcome)
+  }
+
+  /// As the kernel reports that nobody listens there (ECONNREFUSED).
+  func errorCaught(context: ChannelHandlerContext, error: any Error) { end(.failed) }
+
+  func channelInactive(context: ChannelHandlerContext) { end(.failed) }
+
+  private func end(_ outcome: Exchange.Outcome) {
+    let finish = finish
+    self.finish = nil
+    finish?(outcome)
+  }
+
+  /// The zone of a link-local address may be missing.
+  private static func isSame(_ left: SocketAddress, _ right: SocketAddress) -> Bool {
+    left.port == right.port && left.ipAddress == right.ipAddress
+  }
+}
+
+/// Asks by TCP, where a length precedes each message (RFC 1035, section 4.2.2).
+final class StreamExchangeHandler: ChannelInboundHandler {
+  typealias InboundIn = ByteBuffer
+  typealias OutboundOut = ByteBuffer
+
+  private let exchange: Exchange
+  private var finish: ((Exchange.Outcome) -> Void)?
+  private var received = ByteBuffer()
+
+  init(_ exchange: Exchange, _ finish: @escaping (Exchange.Outcome) -> Void) {
+    self.exchange = exchange
+    self.finish = finish
+  }
+
+  func channelActive(context: ChannelHandlerContext) {
+    var message = context.channel.allocator.buffer(capacity: exchange.message.count + 2)
+    message.writeInteger(UInt16(exchange.message.count))
+    message.writeBytes(exchange.message)
+    context.writeAndFlush(wrapOutboundOut(message), promise: nil)
+  }
+
+  func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    var bytes = unwrapInboundIn(data)
+    received.writeBuffer(&bytes)
+    guard let length: UInt16 = received.getInteger(at: received.readerIndex),
+      let reply = received.getBytes(at: received.readerIndex + 2, length: Int(length))
+    else { return }
+    switch exchange.outcome(of: reply) {
+    // By TCP everything fits, and nobody else can answer.
+    case nil, .truncated: end(.failed)
+    case let outcome?: end(outcome)
+    }
+  }
+
+  func errorCaught(context: ChannelHandlerContext, error: any Error) { end(.failed) }
+
+  func channelInactive(context: ChannelHandlerContext) { end(.failed) }
+
+  private func end(_ outcome: Exchange.Outcome) {
+    let finish = finish
+    self.finish = nil
+    finish?(outcome)
+  }
+}
