@@ -88,6 +88,49 @@ import Testing
     #expect(try tool.close() == [])
   }
 
+  @Test func theCommandHasFilesAndAHostNameOfItsOwn() throws {
+    let before = try tool.run("cat", ["/etc/resolv.conf", "/etc/hosts", "/proc/sys/kernel/hostname"])
+    let outcome = try tool.cnet(
+      "run", "--name", "web", "--hostname", "front", "--domainname", "example.org", "--dns", "192.0.2.53",
+      "--dns-search", "example.org", "--dns-option", "rotate", "--add-host", "db:10.9.9.9", "--add-host",
+      "host:host-gateway", "--", "sh", "-c",
+      "grep -v '^#' /etc/resolv.conf; tail -n 3 /etc/hosts; hostname; dnsdomainname; getent hosts db")
+    #expect(
+      outcome.output.replacing(#/ +/#, with: " ") == """
+        nameserver 192.0.2.53
+        search example.org
+        options rotate
+        10.9.9.9\tdb
+        172.17.0.1\thost
+        172.17.0.2\tfront.example.org front web
+        front
+        example.org
+        10.9.9.9 db
+
+        """)
+    #expect(outcome.error == "" && outcome.code == 0)
+    let edited = try tool.cnet(
+      "run", "--dns", "192.0.2.1", "--", "sh", "-c", "echo '# mine' >> /etc/hosts; tail -n 1 /etc/hosts")
+    #expect(edited.output == "# mine\n")
+    #expect(try tool.run("cat", ["/etc/resolv.conf", "/etc/hosts", "/proc/sys/kernel/hostname"]) == before)
+    #expect(try tool.close() == [])
+  }
+
+  @Test func theFilesFollowTheNetworksOfACommandThatRuns() throws {
+    #expect(try tool.cnet("network", "create", "--subnet", "10.1.0.0/24", "--opt", "names=off", "one").code == 0)
+    let web = try tool.start(
+      "cnet",
+      [
+        "run", "--name", "web", "--dns", "192.0.2.1", "--", "sh", "-c",
+        "until grep ^10.1.0 /etc/hosts; do sleep 0.1; done",
+      ])
+    #expect(try eventually { try tool.cnet("events").output.contains("container=web") })
+    #expect(try tool.cnet("network", "connect", "--ip", "10.1.0.9", "one", "web").code == 0)
+    let end = try web.end()
+    #expect(end.code == 0 && end.output.hasPrefix("10.1.0.9\t"))
+    #expect(try tool.close() == [])
+  }
+
   @Test func publishedPortIsReachedFromOutside() throws {
     let server = ["busybox", "nc", "-ll", "-p", "80", "-e", "busybox", "echo", "hello"]
     let web = try tool.start("cnet", ["run", "--name", "web", "-p", "8080:80", "--"] + server)

@@ -10,14 +10,17 @@ import Testing
 final class Tool {
   let world: Playground
   let directory = "/tmp/cnet-test-\(UUID().uuidString)"
+  let resolvConf = "/tmp/cnet-resolv-\(UUID().uuidString)"
   let environment: [String]
 
   init() throws {
     world = try Playground()
     let beside = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent().path
+    // Whatever the machine asks.
+    try Data("nameserver 192.0.2.53\n".utf8).write(to: URL(filePath: resolvConf))
     environment = [
       "PATH=\(beside):/usr/sbin:/usr/bin:/sbin:/bin", "COLUMNS=80", "LC_ALL=C", "TERM=dumb",
-      "CNET_STATE_DIR=\(directory)", "CNET_HOST_NAMESPACE=\(world.host.path)",
+      "CNET_STATE_DIR=\(directory)", "CNET_RESOLV_CONF=\(resolvConf)", "CNET_HOST_NAMESPACE=\(world.host.path)",
     ]
   }
 
@@ -101,6 +104,7 @@ final class Tool {
       (try? FileManager.default.contentsOfDirectory(atPath: "\(directory)/\(name)")) ?? []
     }
     try FileManager.default.removeItem(atPath: directory)
+    try FileManager.default.removeItem(atPath: resolvConf)
     let links = try world.host.links.list().map(\.name).filter { !["lo", "eth0", "cn0"].contains($0) }
     let strays = try world.outside.links.list().map(\.name).filter { !["lo", "eth0"].contains($0) }
     return pins + links + strays

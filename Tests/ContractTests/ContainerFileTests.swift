@@ -101,7 +101,7 @@ import Testing
     #expect(old != new && new.hasPrefix(old))
     // From the long one to the short and back.
     for (from, to) in [(old, new), (new, old)] {
-      for count in stride(from: 0, through: to.utf8.count, by: 7) {
+      for count in Array(stride(from: 0, through: to.utf8.count, by: 7)) + [to.utf8.count, .max] {
         let torn = String(decoding: Array(to.utf8.prefix(count)) + Array(from.utf8.dropFirst(count)), as: UTF8.self)
         try write(from, known)
         try write(to, next)

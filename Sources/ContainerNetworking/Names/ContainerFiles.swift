@@ -80,7 +80,7 @@ struct ContainerFiles {
 
   /// Whether a file is as it was written, or as a write that was broken off left it: the beginning new, the rest old.
   static func isOurs(_ present: [UInt8], written: [UInt8]?, pending: [UInt8]?) -> Bool {
-    if present == written { return true }
+    if present == written || present == pending { return true }
     guard let pending else { return false }
     let count = zip(present, pending).prefix { $0 == $1 }.count
     return present.dropFirst(count).elementsEqual((written ?? []).dropFirst(count))

@@ -32,6 +32,7 @@ struct GlobalOptions: ParsableArguments {
     let store = try Self.store(at: directory)
     var settings = ControllerSettings(namespaceDirectory: try Self.subdirectory("netns", of: directory))
     settings.filesDirectory = try Self.subdirectory("files", of: directory)
+    if let path = environment["CNET_RESOLV_CONF"] { settings.hostFiles.resolvConf = absolutePath(path) }
     return try await NetworkController(host: host, store: store, settings: settings)
   }
 
