@@ -140,6 +140,13 @@ let package = Package(
     .executableTarget(name: "port-helper", path: "Tests/PortHelper"),
     // What they send and see below IP.
     .executableTarget(name: "frame-helper", path: "Tests/FrameHelper", swiftSettings: settings),
+    // Small worlds of namespaces, and an agent in each place of them that answers, listens and probes.
+    .executableTarget(name: "lab-agent", path: "Tests/LabAgent", cSettings: [.define("_GNU_SOURCE")]),
+    .target(name: "Lab", dependencies: ["ContainerNetworking", system], path: "Tests/Lab", swiftSettings: settings),
+    // Who reaches whom, as it is written in Documentation/Reach.md.
+    .testTarget(
+      name: "ReachTests", dependencies: ["ContainerNetworking", "Lab", "lab-agent", system],
+      swiftSettings: settings),
     // They start the examples that are built beside them.
     .testTarget(
       name: "ExampleTests", dependencies: ["ContainerNetworking", "Playground", system], swiftSettings: settings),

@@ -1,0 +1,80 @@
+import Foundation
+import Synchronization
+
+/// A page of Markdown with tables of who reaches whom, each under a heading of its own: what is written there is what is
+/// expected. With `UPDATE_DOCUMENTS` in the environment, what was seen is written in its place.
+public struct ReachDocument: Sendable {
+  private let path: URL
+  /// Tests run side by side, and each writes its own table.
+  private static let writing = Mutex<Void>(())
+
+  /// A page of the documentation, by its file's name.
+  public init(_ name: String, beside file: String = #filePath) {
+    path = URL(filePath: file).deletingLastPathComponent().appending(path: "../../Documentation/\(name)")
+  }
+
+  /// The headings that have a table under them.
+  public func headings() throws -> [String] {
+    var heading = ""
+    var found: [String] = []
+    for line in try lines() {
+      if line.hasPrefix("#") { heading = Self.title(line) }
+      if line.hasPrefix("| from "), found.last != heading { found.append(heading) }
+    }
+    return found
+  }
+
+  /// What of the table under a heading is otherwise than seen, a line for each cell.
+  public func differences(from seen: SeenTable, under heading: String) throws -> [String] {
+    if ProcessInfo.processInfo.environment["UPDATE_DOCUMENTS"] != nil { try write(seen, under: heading) }
+    let lines = try lines()
+    guard let range = Self.table(under: heading, in: lines) else { return ["there is no table under \"\(heading)\""] }
+    let written = lines[range].filter { !$0.hasPrefix("|--") }.map(Self.cells)
+    guard written.map({ Array($0.prefix(2)) }) == seen.cells.map({ Array($0.prefix(2)) }) else {
+      return ["\"\(heading)\" has other rows than the test; seen is\n\(seen.markdown)"]
+    }
+    var differences: [String] = []
+    for (expected, seen) in zip(written.dropFirst(), seen.cells.dropFirst()) {
+      for (column, cell) in seen.enumerated() {
+        let text = column < expected.count ? expected[column] : ""
+        guard text != cell else { continue }
+        differences.append(
+          "\(heading): \(seen[0]) → \(seen[1]), \(written[0][column]): expected \"\(text)\", seen \"\(cell)\"")
+      }
+    }
+    return differences
+  }
+
+  private func write(_ seen: SeenTable, under heading: String) throws {
+    try Self.writing.withLock { _ in
+      var lines = try lines()
+      if let range = Self.table(under: heading, in: lines) {
+        lines.replaceSubrange(range, with: seen.markdown.split(separator: "\n").map(String.init))
+      } else {
+        lines += ["## \(heading)", "", seen.markdown, ""]
+      }
+      try Data(lines.joined(separator: "\n").utf8).write(to: path)
+    }
+  }
+
+  private func lines() throws -> [String] {
+    try String(contentsOf: path, encoding: .utf8).split(separator: "\n", omittingEmptySubsequences: false)
+      .map(String.init)
+  }
+
+  private static func title(_ line: String) -> String { String(line.drop { $0 == "#" || $0 == " " }) }
+
+  private static func table(under heading: String, in lines: [String]) -> Range<Int>? {
+    guard let start = lines.firstIndex(where: { $0.hasPrefix("#") && title($0) == heading }) else { return nil }
+    let rest = lines[(start + 1)...]
+    let end = rest.firstIndex { $0.hasPrefix("#") } ?? lines.endIndex
+    guard let first = lines[start..<end].firstIndex(where: { $0.hasPrefix("| from ") }) else { return nil }
+    let last = lines[first..<end].firstIndex { !$0.hasPrefix("|") } ?? end
+    return first..<last
+  }
+
+  private static func cells(_ line: String) -> [String] {
+    line.split(separator: "|", omittingEmptySubsequences: false).dropFirst().dropLast()
+      .map { $0.trimmingCharacters(in: .whitespaces) }
+  }
+}

@@ -1,0 +1,49 @@
+import ContainerNetworking
+import Lab
+import Testing
+
+/// Each policy of a network, against the table in Documentation/Reach.md.
+@Suite struct PolicyReachTests {
+  struct Case: Sendable, CustomTestStringConvertible {
+    var heading: String
+    var policy: NetworkPolicy
+    var isInternal = false
+    /// Whether frames between a bridge's ports go through the rules of packets too: it must make no difference.
+    var callsRules = false
+
+    var testDescription: String { heading + (callsRules ? ", with br_netfilter" : "") }
+  }
+
+  static let cases: [Case] = {
+    let closed = NetworkPolicy(allowsContainerTraffic: false)
+    let open = NetworkPolicy(gatewayModeIPv4: .natUnprotected, gatewayModeIPv6: .natUnprotected)
+    let routed = NetworkPolicy(gatewayModeIPv4: .routed, gatewayModeIPv6: .routed)
+    let isolated = NetworkPolicy(gatewayModeIPv4: .isolated, gatewayModeIPv6: .isolated)
+    return [
+      Case(heading: "nat", policy: NetworkPolicy()),
+      Case(heading: "nat", policy: NetworkPolicy(), callsRules: true),
+      Case(heading: "nat, without masquerade", policy: NetworkPolicy(masquerades: false)),
+      Case(heading: "nat, containers kept apart", policy: closed),
+      Case(heading: "nat, containers kept apart", policy: closed, callsRules: true),
+      Case(heading: "nat-unprotected", policy: open),
+      Case(heading: "routed", policy: routed),
+      Case(heading: "routed", policy: routed, callsRules: true),
+      Case(heading: "IPv4 nat, IPv6 routed", policy: NetworkPolicy(gatewayModeIPv4: .nat, gatewayModeIPv6: .routed)),
+      Case(heading: "internal", policy: NetworkPolicy(), isInternal: true),
+      Case(heading: "internal", policy: NetworkPolicy(), isInternal: true, callsRules: true),
+      Case(heading: "internal, containers kept apart", policy: closed, isInternal: true),
+      Case(heading: "internal and isolated", policy: isolated, isInternal: true),
+    ]
+  }()
+
+  @Test(.timeLimit(.minutes(5)), arguments: cases) func reach(_ policy: Case) async throws {
+    let world = try await PolicyWorld()
+    try world.setBridgeNetfilter(policy.callsRules)
+    try await world.populate(policy.policy, isInternal: policy.isInternal)
+    let seen = try await PolicyWorld.table.seen(in: world.world, controls: world.controls)
+    let differences = try ReachDocument("Reach.md").differences(from: seen, under: policy.heading)
+    print("\(policy.testDescription): \(seen.totals.text)")
+    #expect(differences == [])
+    try await world.controller.removeAll()
+  }
+}
