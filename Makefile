@@ -1,6 +1,6 @@
 # What a new user types: `make demo`, `make test`. Both install what is missing (Debian, Ubuntu) and need root for it
 # and for the real kernel.
-.PHONY: demo bench docs fuzz test format setup clean
+.PHONY: demo bench bench-peers docs fuzz test format setup clean
 
 Examples := bridge-mode host-mode none-mode container-mode custom-network
 Folders := Sources Tests Examples Benchmarks Fuzz/Entries Fuzz/Harness
@@ -30,6 +30,16 @@ bench: setup
 	.build/release/attach-benchmark
 	swift build -c release --product store-benchmark
 	.build/release/store-benchmark
+	@$(MAKE) --no-print-directory bench-peers
+
+# Against those who start programs for it; Docker, too, where its daemon is installed.
+bench-peers: setup
+	@Tools=; for package in netavark containernetworking-plugins iptables; do \
+	  dpkg-query -W -f='$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || Tools="$$Tools $$package"; done; \
+	if [ -n "$$Tools" ]; then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$Tools >/dev/null; fi
+	swift build -c release --product peers-benchmark
+	@mkdir -p .build/bench
+	.build/release/peers-benchmark --json .build/bench/peers.json --svg .build/bench/peers.svg
 
 docs: setup
 	swift build

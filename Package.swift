@@ -91,6 +91,10 @@ let package = Package(
       name: "attach-benchmark", dependencies: ["CBenchmarkFloor", "ContainerNetworking", "Playground"],
       path: "Benchmarks/attach", swiftSettings: settings),
     .executableTarget(
+      name: "peers-benchmark",
+      dependencies: ["ContainerNetworking", "ContainerNetworkingStore", "Playground", system],
+      path: "Benchmarks/peers", swiftSettings: settings),
+    .executableTarget(
       name: "store-benchmark",
       dependencies: ["ContainerNetworking", "ContainerNetworkingStore", "StoreSamples", system],
       path: "Benchmarks/store", swiftSettings: settings),
