@@ -158,15 +158,6 @@ let package = Package(
     .testTarget(
       name: "CommandLineTests", dependencies: ["ContainerNetworking", "Playground", "cnet", system],
       exclude: ["Golden"], swiftSettings: settings),
-    // They ask the server from containers, and play the servers that it asks.
-    .testTarget(
-      name: "NameServerTests",
-      dependencies: [
-        "ContainerNetworking", "ContainerNetworkingDNS", "ContainerNetworkingStore", "ContainerNetworkingTestKit",
-        "Netlink",
-        "NetworkPrimitives", "Playground", system,
-        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
-      ], swiftSettings: settings),
     .testTarget(
       name: "AddressPoolsTests", dependencies: ["AddressPools", "NetworkPrimitives"], swiftSettings: settings),
     .testTarget(
