@@ -23,6 +23,7 @@ let package = Package(
     .library(name: "ContainerNetworking", targets: ["ContainerNetworking"]),
     .library(name: "ContainerNetworkingDNS", targets: ["ContainerNetworkingDNS"]),
     .library(name: "ContainerNetworkingStore", targets: ["ContainerNetworkingStore"]),
+    .library(name: "ContainerNetworkingForwarder", targets: ["ContainerNetworkingForwarder"]),
     .executable(name: "cnet", targets: ["cnet"]),
     .library(name: "ContainerNetworkingTestKit", targets: ["ContainerNetworkingTestKit"]),
   ],
@@ -61,12 +62,23 @@ let package = Package(
       name: "ContainerNetworkingStore", dependencies: ["ContainerNetworking", "CSQLite", "NetworkPrimitives", system],
       swiftSettings: settings),
 
+    // Published ports where translation does not reach. Who does without it links no SwiftNIO.
+    .target(
+      name: "ContainerNetworkingForwarder",
+      dependencies: [
+        "ContainerNetworking", "NetworkPrimitives", system,
+        .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+      ], swiftSettings: settings),
+
     // The command-line tool.
     .executableTarget(
       name: "cnet",
       dependencies: [
-        "ContainerNetworking", "ContainerNetworkingStore", system,
+        "ContainerNetworking", "ContainerNetworkingForwarder", "ContainerNetworkingStore", system,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+        .product(name: "UnixSignals", package: "swift-service-lifecycle"),
       ], swiftSettings: settings),
 
     // What examples and tests play in: a host and an outside world in namespaces of their own.
@@ -139,6 +151,13 @@ let package = Package(
       name: "ContainerNetworkingTests",
       dependencies: [
         "ContainerNetworking", "ContainerNetworkingTestKit", "Playground", "frame-helper", "port-helper", system,
+      ], swiftSettings: settings),
+    .testTarget(
+      name: "ForwarderTests",
+      dependencies: [
+        "ContainerNetworking", "ContainerNetworkingForwarder", "ContainerNetworkingStore", "Playground", system,
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+        .product(name: "ServiceLifecycleTestKit", package: "swift-service-lifecycle"),
       ], swiftSettings: settings),
     // Something foreign that holds a port, and a UDP client that keeps its own, for the tests above.
     .executableTarget(name: "port-helper", path: "Tests/PortHelper"),

@@ -1,9 +1,10 @@
-// Whether ports are free: asked of the kernel by taking them, for the moment of a bind.
+// Whether ports are free: asked of the kernel by taking them, for the moment of a bind or for good.
 #define _GNU_SOURCE
 #include "CContainerNetworking.h"
 #include "namespace_thread.h"
 
 #include <errno.h>
+#include <linux/filter.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -13,25 +14,66 @@
 // held by sockets that do not listen too, and a dump of all walks the whole machine's hash table, for 210 us and up. So
 // one port costs less by binding, a hundred 0.7 ms by binding and 0.04 to 0.8 ms by dumps; and what conflicts with what
 // (wildcards, IPV6_V6ONLY, SO_REUSEADDR, SO_REUSEPORT) is for the kernel to say.
-static int try_port(const cn_port *port) {
-  int is_tcp = port->protocol == IPPROTO_TCP;
-  int type = port->protocol == IPPROTO_UDP ? SOCK_DGRAM : SOCK_STREAM;
-  int fd = socket(port->is_ipv6 ? AF_INET6 : AF_INET, type | SOCK_CLOEXEC, port->protocol);
+union place {
+  struct sockaddr any;
+  struct sockaddr_in v4;
+  struct sockaddr_in6 v6;
+};
+
+static socklen_t make_place(const cn_port *port, union place *place) {
+  memset(place, 0, sizeof *place);
+  if (port->is_ipv6) {
+    place->v6.sin6_family = AF_INET6;
+    place->v6.sin6_port = htons(port->port);
+    memcpy(&place->v6.sin6_addr, port->address, sizeof place->v6.sin6_addr);
+    return sizeof place->v6;
+  }
+  place->v4.sin_family = AF_INET;
+  place->v4.sin_port = htons(port->port);
+  memcpy(&place->v4.sin_addr, port->address, sizeof place->v4.sin_addr);
+  return sizeof place->v4;
+}
+
+static int set_flag(int fd, int level, int option, int value) {
+  return setsockopt(fd, level, option, &value, sizeof value);
+}
+
+// The same bind with SO_REUSEADDR, with which connections that are over (TIME_WAIT) do not count, and whoever listens still
+// does. The flag does not stay: to another that sets it too, a socket with it would be no obstacle. The kernel keeps a
+// flag beside the port as well (tb->fastreuse, net/ipv4/inet_connection_sock.c), which lets such others in without a look,
+// until a socket without the flag is bound to that port; that is what the second one is for, at an address of nobody's.
+static int bind_beside_old_connections(int fd, const union place *place, socklen_t size, in_port_t number) {
+  struct sockaddr_in nowhere = {.sin_family = AF_INET, .sin_port = number, .sin_addr = {htonl(0x7ffffffe)}};
+  int second = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP);
+  if (second >= 0 && bind(second, (struct sockaddr *)&nowhere, sizeof nowhere) == 0)
+    set_flag(second, SOL_SOCKET, SO_REUSEADDR, 1);
+  int result = 0;
+  if (set_flag(fd, SOL_SOCKET, SO_REUSEADDR, 1) != 0 || bind(fd, &place->any, size) != 0 ||
+      set_flag(fd, SOL_SOCKET, SO_REUSEADDR, 0) != 0)
+    result = -errno;
+  if (second >= 0)
+    close(second);
+  return result;
+}
+
+static int bind_port(const cn_port *port) {
+  int is_udp = port->protocol == IPPROTO_UDP;
+  int fd = socket(port->is_ipv6 ? AF_INET6 : AF_INET, (is_udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC | SOCK_NONBLOCK,
+                  port->protocol);
   if (fd < 0)
     return -errno;
-  int on = 1, result = 0;
-  struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(port->port)};
-  struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(port->port)};
-  memcpy(&v4.sin_addr, port->address, sizeof v4.sin_addr);
-  memcpy(&v6.sin6_addr, port->address, sizeof v6.sin6_addr);
-  // With it connections that are over (TIME_WAIT) do not count, and listeners still do. To UDP it would hide them.
-  if (is_tcp && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0)
+  union place place;
+  socklen_t size = make_place(port, &place);
+  int result = 0;
+  // Whatever comes to a datagram socket is dropped, so that nothing is kept for a reader that there is not.
+  if ((port->is_ipv6 && set_flag(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1) != 0) || (is_udp && cn_port_silence(fd, 1) != 0))
     result = -errno;
-  else if (port->is_ipv6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) != 0)
-    result = -errno;
-  else if (bind(fd, port->is_ipv6 ? (struct sockaddr *)&v6 : (struct sockaddr *)&v4,
-                port->is_ipv6 ? sizeof v6 : sizeof v4) != 0)
-    result = -errno;
+  else if (bind(fd, &place.any, size) != 0)
+    result = errno == EADDRINUSE && port->protocol == IPPROTO_TCP
+                 ? bind_beside_old_connections(fd, &place, size, htons(port->port))
+                 : -errno;
+  if (result == 0)
+    return fd;
   close(fd);
   return result;
 }
@@ -39,17 +81,71 @@ static int try_port(const cn_port *port) {
 struct port_list {
   cn_port *ports;
   size_t count;
+  int keeps;
 };
 
-static int try_ports(struct namespace_job *job) {
+static int bind_ports(struct namespace_job *job) {
   struct port_list *list = job->argument;
-  for (size_t i = 0; i < list->count; i++)
-    list->ports[i].result = try_port(&list->ports[i]);
+  for (size_t i = 0; i < list->count; i++) {
+    int result = bind_port(&list->ports[i]);
+    if (result >= 0 && !list->keeps) {
+      close(result);
+      result = 0;
+    }
+    list->ports[i].result = result;
+  }
   return 0;
 }
 
-int cn_namespace_try_ports(int namespace_fd, cn_port *ports, size_t count) {
-  struct port_list list = {ports, count};
-  struct namespace_job job = {.namespace_fd = namespace_fd, .body = try_ports, .argument = &list};
+int cn_namespace_bind_ports(int namespace_fd, cn_port *ports, size_t count, int keeps) {
+  struct port_list list = {ports, count, keeps};
+  struct namespace_job job = {.namespace_fd = namespace_fd, .body = bind_ports, .argument = &list};
   return namespace_thread_run(&job);
+}
+
+int cn_port_silence(int fd, int is_silent) {
+  int type = 0;
+  socklen_t size = sizeof type;
+  if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) != 0)
+    return -errno;
+  // A listener that is shut down is bound still, and listens no more (inet_shutdown in net/ipv4/af_inet.c).
+  if (type != SOCK_DGRAM)
+    return is_silent && shutdown(fd, SHUT_RD) != 0 && errno != ENOTCONN ? -errno : 0;
+  struct sock_filter drop_all = BPF_STMT(BPF_RET | BPF_K, 0);
+  struct sock_fprog filter = {1, &drop_all};
+  int unused = 0;
+  if (is_silent)
+    return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter) == 0 ? 0 : -errno;
+  return setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, &unused, sizeof unused) == 0 || errno == ENOENT ? 0 : -errno;
+}
+
+ssize_t cn_datagram_send(int fd, const void *bytes, size_t count, const void *to, size_t to_size, const void *source,
+                         size_t source_size, uint32_t link) {
+  union {
+    struct cmsghdr header;
+    char room[CMSG_SPACE(sizeof(struct in6_pktinfo))];
+  } control;
+  memset(&control, 0, sizeof control);
+  struct iovec part = {(void *)bytes, count};
+  struct msghdr message = {.msg_name = (void *)to, .msg_namelen = to_size, .msg_iov = &part, .msg_iovlen = 1};
+  struct in_pktinfo v4 = {.ipi_ifindex = 0};
+  struct in6_pktinfo v6 = {.ipi6_ifindex = link};
+  int is_ipv6 = source_size == sizeof v6.ipi6_addr;
+  if (is_ipv6)
+    memcpy(&v6.ipi6_addr, source, sizeof v6.ipi6_addr);
+  else if (source_size == sizeof v4.ipi_spec_dst)
+    memcpy(&v4.ipi_spec_dst, source, sizeof v4.ipi_spec_dst);
+  if (source_size > 0) {
+    message.msg_control = &control;
+    message.msg_controllen = is_ipv6 ? CMSG_SPACE(sizeof v6) : CMSG_SPACE(sizeof v4);
+    control.header.cmsg_level = is_ipv6 ? IPPROTO_IPV6 : IPPROTO_IP;
+    control.header.cmsg_type = is_ipv6 ? IPV6_PKTINFO : IP_PKTINFO;
+    control.header.cmsg_len = is_ipv6 ? CMSG_LEN(sizeof v6) : CMSG_LEN(sizeof v4);
+    memcpy(CMSG_DATA(&control.header), is_ipv6 ? (void *)&v6 : (void *)&v4, is_ipv6 ? sizeof v6 : sizeof v4);
+  }
+  ssize_t sent;
+  do
+    sent = sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+  while (sent < 0 && errno == EINTR);
+  return sent < 0 ? -errno : sent;
 }

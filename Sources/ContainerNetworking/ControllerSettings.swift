@@ -30,14 +30,28 @@ public struct ControllerSettings: Sendable {
 
   /// Whether the kernel is watched while the controller lives, and what others take away of ours is put back at once.
   public var heals: Bool
+  /// Whether each published port is held by a socket of this process while its endpoint lives, so that no other program of the
+  /// host gets it: on by default, for processes that live as long as their containers. One that ends before them, or has ports
+  /// by the thousand, does without: then a port is only seen to be free when it is published.
+  ///
+  /// It takes a file descriptor for each port and address; a port without a host address has two, one of each family. Ports
+  /// that the store tells of are held from when the controller is made, those that others publish or release on the same
+  /// store soon after.
+  public var reservesPorts: Bool
+  /// Serves published ports where the kernel does not: at `::1`, and at addresses of a family that the container has not. With
+  /// one, ports are held whatever ``reservesPorts`` says; without one they are not published there.
+  public var forwarder: (any PortForwarding)?
   /// Told of each time that something was put back or could not be, on a thread of the controller's.
   public var onHeal: @Sendable (ReconcileReport) -> Void = { _ in }
 
   /// Makes settings.
   public init(
     defaultBridge: String = "cn0", pools: DefaultPools = .ofThisMachine(), resolvers: [IPAddress]? = nil,
-    namespaceDirectory: FilePath? = nil, bootID: String? = nil, heals: Bool = false
+    namespaceDirectory: FilePath? = nil, bootID: String? = nil, heals: Bool = false,
+    reservesPorts: Bool = true, forwarder: (any PortForwarding)? = nil
   ) {
+    self.reservesPorts = reservesPorts
+    self.forwarder = forwarder
     self.heals = heals
     self.defaultBridge = defaultBridge
     self.pools = pools

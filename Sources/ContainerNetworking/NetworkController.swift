@@ -14,9 +14,10 @@ public final class NetworkController: Sendable {
   /// The namespace that bridges, routes and firewall rules are made in.
   public let host: NetworkNamespace
 
-  private let worker = Worker(label: "ContainerNetworking.controller")
-  private let engine: Engine
+  let worker = Worker(label: "ContainerNetworking.controller")
+  let engine: Engine
   private let healer: Healer?
+  private let follower: PortFollower?
 
   /// A controller of `host`. What earlier users of the store left unfinished is finished or undone; what of that cannot
   /// be taken away now is told to ``ControllerSettings/onHeal``, and stays one of the ``differences()``.
@@ -35,6 +36,7 @@ public final class NetworkController: Sendable {
       try engine.open()
       return settings.heals ? try Healer(engine, worker, log: settings.onHeal) : nil
     }
+    follower = engine.keeper == nil ? nil : PortFollower(engine, worker)
   }
 
   /// Puts a container on the network.

@@ -42,25 +42,65 @@ extension SimulatedKernel {
     }
   }
 
-  /// Those that ``holdPort(_:_:at:in:)`` named, or one of whose addresses it did.
+  /// Those that ``holdPort(_:_:at:in:)`` named, or one of whose addresses it did, and those that are reserved.
   ///
-  /// - Throws: `.notFound` (`EADDRNOTAVAIL`) for an address that the namespace does not have.
+  /// - Throws: `.notFound` (`EADDRNOTAVAIL`) for an address that the namespace does not have; `.unsupported` for SCTP where
+  ///   ``hasSCTP`` is off.
   public func heldPorts(
     among bindings: [PortBinding], in namespace: NamespaceHandle
   ) throws(NetworkError) -> [PortBinding] {
     guard !bindings.isEmpty else { return [] }
     return try state.withLock { (state) throws(NetworkError) in
-      let operation = "look for held ports"
-      if let errno = state.faults.next(name: "bind") { throw systemError(errno, "bind", operation) }
-      guard let content = state.namespaces[namespace.identity.inode] else {
-        throw systemError(.badFileDescriptor, "setns", operation)
-      }
-      for binding in bindings where !content.canBind(to: binding.address) {
-        throw binding.absentAddress(KernelReport(errno: .addressAbsent, request: "bind"))
-      }
-      return bindings.filter { wanted in content.heldPorts.contains { wanted.collides(with: $0) } }
+      let content = try Self.visit(namespace, for: bindings, hasSCTP, &state)
+      return bindings.filter { content.isHeld($0) }
     }
   }
+
+  /// Takes those that nobody holds; the sockets are numbers of its own.
+  ///
+  /// - Throws: As ``heldPorts(among:in:)``.
+  public func reservePorts(
+    _ bindings: [PortBinding], in namespace: NamespaceHandle
+  ) throws(NetworkError) -> [PortReservation] {
+    guard !bindings.isEmpty else { return [] }
+    let inode = namespace.identity.inode
+    return try state.withLock { (state) throws(NetworkError) in
+      var content = try Self.visit(namespace, for: bindings, hasSCTP, &state)
+      defer { state.namespaces[inode] = content }
+      var reservations: [PortReservation] = []
+      for binding in bindings where !content.isHeld(binding) {
+        content.heldPorts.insert(binding)
+        reservations.append(
+          PortReservation(binding, descriptor: nil) { [self] in
+            self.state.withLock { _ = $0.namespaces[inode]?.heldPorts.remove(binding) }
+          })
+      }
+      return reservations
+    }
+  }
+
+  private static func visit(
+    _ namespace: NamespaceHandle, for bindings: [PortBinding], _ hasSCTP: Bool, _ state: inout SimulatedState
+  ) throws(NetworkError) -> SimulatedNamespace {
+    let operation = "look for held ports"
+    if let errno = state.faults.next(name: "bind") { throw systemError(errno, "bind", operation) }
+    guard let content = state.namespaces[namespace.identity.inode] else {
+      throw systemError(.badFileDescriptor, "setns", operation)
+    }
+    for binding in bindings {
+      if binding.transport == .sctp, !hasSCTP {
+        throw binding.unsupportedTransport(KernelReport(errno: .protocolNotSupported, request: "socket"))
+      }
+      guard content.canBind(to: binding.address) else {
+        throw binding.absentAddress(KernelReport(errno: .addressAbsent, request: "bind"))
+      }
+    }
+    return content
+  }
+}
+
+extension SimulatedNamespace {
+  fileprivate func isHeld(_ wanted: PortBinding) -> Bool { heldPorts.contains { wanted.collides(with: $0) } }
 }
 
 extension SimulatedNamespace {

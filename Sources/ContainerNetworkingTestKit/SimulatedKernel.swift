@@ -11,11 +11,18 @@ public import SystemPackage
 /// ``inject(_:on:times:)``, ``failRequest(number:with:)`` and the rest of its faults.
 public final class SimulatedKernel: Kernel {
   let state: Mutex<SimulatedState>
+  /// Whether it has SCTP; many kernels do not.
+  public let hasSCTP: Bool
 
   /// A kernel with one namespace, the machine's own.
   ///
-  /// - Parameter privileged: false to have every change refused with `EPERM`, as without `CAP_NET_ADMIN`.
-  public init(privileged: Bool = true) { state = Mutex(SimulatedState(privileged: privileged)) }
+  /// - Parameters:
+  ///   - privileged: false to have every change refused with `EPERM`, as without `CAP_NET_ADMIN`.
+  ///   - hasSCTP: Whether there are SCTP sockets.
+  public init(privileged: Bool = true, hasSCTP: Bool = false) {
+    state = Mutex(SimulatedState(privileged: privileged))
+    self.hasSCTP = hasSCTP
+  }
 
   /// The machine's own namespace.
   public func currentNamespace() throws(NetworkError) -> NamespaceHandle {

@@ -20,7 +20,8 @@ struct Cnet: AsyncParsableCommand {
       """,
     version: "0.1.0",
     subcommands: [
-      NetworkCommands.self, Run.self, Attach.self, Detach.self, ListContainers.self, Events.self, Doctor.self,
+      NetworkCommands.self, Run.self, Attach.self, Detach.self, ListContainers.self, Publish.self,
+      Unpublish.self, ListPorts.self, Forward.self, Events.self, Doctor.self,
     ])
 }
 

@@ -36,6 +36,7 @@ struct Events: AsyncParsableCommand {
   private static func line(_ number: UInt64, _ event: NetworkEvent) -> String {
     var attributes = event.container.map { ["container=\($0)"] } ?? []
     if !event.network.isEmpty { attributes.append("name=\(event.network)") }
+    attributes += (event.ports ?? []).map { "port=\($0)" }
     let subject = event.networkID.isEmpty ? "" : " \(event.networkID)"
     let details = attributes.isEmpty ? "" : " (\(attributes.joined(separator: ", ")))"
     return "\(number) \(event.time) network \(event.action.rawValue)\(subject)\(details)"
@@ -45,10 +46,11 @@ struct Events: AsyncParsableCommand {
     let number: UInt64
     let time, action, id, name: String
     let container: String?
+    let ports: [String]?
 
     private enum CodingKeys: String, CodingKey {
       case number = "Number", time = "Time", action = "Action", id = "ID", name = "Name",
-        container = "Container"
+        container = "Container", ports = "Ports"
     }
 
     init(_ number: UInt64, _ event: NetworkEvent) {
@@ -58,6 +60,7 @@ struct Events: AsyncParsableCommand {
       id = event.networkID
       name = event.network
       container = event.container
+      ports = event.ports?.map(\.description)
     }
   }
 }

@@ -32,11 +32,13 @@ import Testing
     #expect(try PortMapping("127.0.0.1::80") == mapping("127.0.0.1", nil, "80"))
     #expect(try PortMapping("[::1]:8080:80/sctp") == mapping("::1", "8080", "80", .sctp))
     #expect(try PortMapping("[::1]::80") == mapping("::1", nil, "80"))
+    #expect(try PortMapping("[::1]:80") == mapping("::1", nil, "80"))
+    #expect(try PortMapping("127.0.0.1:80-81/UDP") == mapping("127.0.0.1", nil, "80-81", .udp))
   }
 
   @Test(arguments: [
     "", ":", "0", "65536", "80:", "a:80", "1:2:3:4", "8000-8001:80-82", "80/icmp", "[::1:80", "[::1]80",
-    "256.0.0.1:1:1",
+    "256.0.0.1:1:1", "256.0.0.1:1", "[127.0.0.1]:80:80", "::1:8080:80", "80/tcp/udp",
     "82-80", "8080:80/",
   ])
   func badPortMappings(text: String) {

@@ -30,7 +30,7 @@ import Testing
     let bindings = try [
       ("0.0.0.0", UInt16(8080), TransportProtocol.tcp), ("::", 8080, .tcp), ("127.0.0.1", 8080, .tcp),
       ("::1", 8080, .tcp), ("127.0.0.9", 8080, .tcp), ("fe80::1", 8080, .tcp), ("0.0.0.0", 8081, .tcp),
-      ("0.0.0.0", 8080, .udp), ("::", 8080, .udp), ("::1", 8080, .udp), ("0.0.0.0", 8080, .sctp),
+      ("0.0.0.0", 8080, .udp), ("::", 8080, .udp), ("::1", 8080, .udp),
     ].map { PortBinding(try IPAddress($0.0), $0.1, $0.2) }
     #expect(try namespace.kernel.heldPorts(among: bindings, in: namespace.handle) == Array(bindings[..<6]))
     #expect(try namespace.kernel.heldPorts(among: bindings.reversed(), in: other.handle) == [])
@@ -39,6 +39,53 @@ import Testing
     #expect(try namespace.kernel.heldPorts(among: [], in: namespace.handle) == [])
     try end()
     #expect(try namespace.kernel.heldPorts(among: bindings, in: namespace.handle) == [])
+  }
+
+  /// What is reserved is held, for this process too, until it is let go.
+  @Test(arguments: KernelUnderTest.available) func aReservationHolds(_ kernel: KernelUnderTest) throws {
+    let namespace = try NetworkNamespace.create(on: kernel.make())
+    let other = try NetworkNamespace.create(on: namespace.kernel)
+    let (kernel, place) = (namespace.kernel, namespace.handle)
+    let wanted = try [
+      ("0.0.0.0", UInt16(8080), TransportProtocol.tcp), ("::", 8080, .tcp), ("127.0.0.1", 53, .udp), ("::1", 53, .udp),
+    ].map { PortBinding(try IPAddress($0.0), $0.1, $0.2) }
+    let free = try [("127.0.0.2", UInt16(53), TransportProtocol.udp), ("0.0.0.0", 53, .tcp)].map {
+      PortBinding(try IPAddress($0.0), $0.1, $0.2)
+    }
+    var reservations = try kernel.reservePorts(wanted, in: place)
+    #expect(reservations.map(\.binding) == wanted)
+    #expect(try kernel.heldPorts(among: wanted + free, in: place) == wanted)
+    #expect(try kernel.reservePorts(wanted + free, in: place).map(\.binding) == free)
+    #expect(try kernel.heldPorts(among: wanted + free, in: other.handle) == [])
+    reservations.removeFirst(2)
+    #expect(try kernel.heldPorts(among: wanted, in: place) == Array(wanted[2...]))
+    // One that cannot be had at all leaves none.
+    let absent = PortBinding(try IPAddress("203.0.113.9"), 80, .tcp)
+    #expect(throws: NetworkError.self) { try kernel.reservePorts([wanted[0], absent, wanted[1]], in: place) }
+    #expect(try kernel.heldPorts(among: wanted, in: place) == Array(wanted[2...]))
+    reservations = []
+    #expect(try kernel.heldPorts(among: wanted, in: place) == [])
+  }
+
+  /// Where there is no SCTP nothing can be had of it; where there is, it is as the others.
+  @Test(arguments: [true, false]) func sctpIsUnsupportedWithoutIt(_ isReal: Bool) throws {
+    guard !isReal || KernelUnderTest.available.contains(.linux) else { return }
+    for hasIt in [true, false] {
+      let kernel: any Kernel = isReal ? LinuxKernel() : SimulatedKernel(hasSCTP: hasIt)
+      let namespace = try NetworkNamespace.create(on: kernel)
+      let binding = PortBinding(.any(.ipv4), 80, .sctp)
+      do throws(NetworkError) {
+        let reservation = try kernel.reservePorts([binding], in: namespace.handle)
+        #expect(try kernel.heldPorts(among: [binding], in: namespace.handle) == [binding])
+        #expect(reservation.count == 1)
+        #expect(isReal || hasIt)
+      } catch {
+        #expect(error.code == .unsupported)
+        #expect(error.reason.contains("this kernel has no sctp (CONFIG_IP_SCTP, modprobe sctp)"))
+        #expect(throws: error) { try kernel.heldPorts(among: [binding], in: namespace.handle) }
+        #expect(isReal || !hasIt)
+      }
+    }
   }
 
   @Test(arguments: KernelUnderTest.available) func anAbsentAddressIsAnError(_ kernel: KernelUnderTest) throws {

@@ -50,6 +50,14 @@ import Testing
       act: { try await $0.connect("web", to: "b", options: EndpointOptions(gatewayPriority: 1)) },
       takeBack: { try await $0.disconnect("web", from: "b") }),
     Verb(
+      testDescription: "publish", takesAway: false, prepare: { _ in },
+      act: { try await $0.publish(try #require(ports), of: "web") },
+      takeBack: { try await $0.unpublish(of: "web") }),
+    Verb(
+      testDescription: "unpublish", takesAway: true,
+      prepare: { try await $0.publish(try #require(ports), of: "web") },
+      act: { try await $0.unpublish(of: "web") }, takeBack: { _ in }),
+    Verb(
       testDescription: "rm", takesAway: true,
       prepare: { try await $0.createNetwork("new", options: try options("10.9.0.0/24", "fd00:9::/64")) },
       act: { try await $0.removeNetwork("new") }, takeBack: { _ in }),

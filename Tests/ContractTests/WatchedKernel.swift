@@ -55,6 +55,11 @@ final class WatchedKernel: Kernel {
   ) throws(NetworkError) -> [PortBinding] {
     try kernel.heldPorts(among: bindings, in: namespace)
   }
+  func reservePorts(
+    _ bindings: [PortBinding], in namespace: NamespaceHandle
+  ) throws(NetworkError) -> [PortReservation] {
+    try kernel.reservePorts(bindings, in: namespace)
+  }
   func spawn(_ command: Command, in namespace: NamespaceHandle) throws(NetworkError) -> ChildProcess {
     try kernel.spawn(command, in: namespace)
   }

@@ -103,6 +103,14 @@ final class KillingKernel: Kernel {
   ) throws(NetworkError) -> [PortBinding] {
     try real.heldPorts(among: bindings, in: namespace)
   }
+  func reservePorts(
+    _ bindings: [PortBinding], in namespace: NamespaceHandle
+  ) throws(NetworkError) -> [PortReservation] {
+    countdown.step()
+    let reservations = try real.reservePorts(bindings, in: namespace)
+    countdown.step()
+    return reservations
+  }
   func spawn(_ command: Command, in namespace: NamespaceHandle) throws(NetworkError) -> ChildProcess {
     try real.spawn(command, in: namespace)
   }

@@ -64,6 +64,8 @@ do {
         driver: .macvlan, subnet: Subnet(names[1]), isIPv6Enabled: true, parent: InterfaceName(names[2])))
   case "rm": try await controller.removeNetwork(names[0])
   case "prune": try await controller.prune()
+  case "publish": try await controller.publish([PortMapping(names[1])], of: names[0])
+  case "unpublish": try await controller.unpublish([PortMapping(names[1])], of: names[0])
   case "connect": try await controller.connect(names[0], to: names[1])
   case "disconnect": try await controller.disconnect(names[0], from: names[1])
   case "churn": try await churn(controller, names[0], rounds: Int(names[1]) ?? 0)

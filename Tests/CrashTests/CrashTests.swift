@@ -39,6 +39,9 @@ import Testing
     Scenario(
       setup: [["attach", "web", "bridge"], ["create", "blue", "10.7.0.0/24"], ["connect", "web", "blue"]],
       verb: ["disconnect", "web", "bridge"]),
+    Scenario(setup: [["attach", "web", "bridge"]], verb: ["publish", "web", "5353:53/udp"]),
+    Scenario(setup: [["attach", "web", "bridge", "8080:80"]], verb: ["publish", "web", "8081:81"]),
+    Scenario(setup: [["attach", "web", "bridge", "5353:53/udp"]], verb: ["unpublish", "web", "53/udp"]),
     // On a macvlan network, which has nothing on the host.
     Scenario(setup: [], verb: macvlan),
     Scenario(setup: [macvlan], verb: ["rm", "lan"]),
@@ -144,7 +147,7 @@ struct Crash {
     return Records(
       networks: networks,
       containers: try await controller.sandboxes().map { sandbox in
-        "\(sandbox.container) \(sandbox.mode) \(sandbox.endpoints.map { "\($0.networkName) \($0.address)" })"
+        "\(sandbox.container) \(sandbox.mode) \(sandbox.endpoints.map { "\($0.networkName) \($0.address) \($0.ports)" })"
       },
       kept: kept)
   }

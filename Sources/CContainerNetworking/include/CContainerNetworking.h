@@ -72,11 +72,19 @@ typedef struct {
   uint16_t port;
   uint8_t is_ipv6;
   uint8_t protocol; // IPPROTO_TCP, IPPROTO_UDP, IPPROTO_SCTP
-  int result;       // 0 when the port could be bound, else -errno
+  int result;       // -errno when the port could not be bound; else the socket that has it, or 0 when it was let go
 } cn_port;
 
-// Binds each port inside the namespace, and lets it go at once (ports.c). One visit for all.
-int cn_namespace_try_ports(int namespace_fd, cn_port *ports, size_t count);
+// Binds each port inside the namespace, and lets it go at once unless it is to be kept (ports.c). One visit for all. What is
+// kept answers nothing: a stream socket that does not listen, a datagram socket that drops all.
+int cn_namespace_bind_ports(int namespace_fd, cn_port *ports, size_t count, int keeps);
+// Has a socket that was kept receive, or answer nothing again.
+int cn_port_silence(int fd, int is_silent);
+
+// Sends a datagram to `to`, a struct sockaddr, from one of the socket's addresses: 4 or 16 bytes, or none to leave that to
+// the kernel; for IPv6 by a link, or 0. It does not block: -EAGAIN.
+ssize_t cn_datagram_send(int fd, const void *bytes, size_t count, const void *to, size_t to_size,
+                         const void *_Nullable source, size_t source_size, uint32_t link);
 
 // An address and port of a socket.
 typedef struct {

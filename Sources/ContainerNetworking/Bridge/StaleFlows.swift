@@ -4,20 +4,38 @@ import NetworkPrimitives
 extension BridgeDriver {
   /// Has the host's kernel forget the UDP flows that a change of an endpoint's published ports makes wrong.
   ///
-  /// A flow is translated as its first packet was, and lasts while there are packets: one from before the port was published
-  /// would never reach the container, one to a container that is gone would never reach its successor. TCP is left alone: its
-  /// connections end with the ends.
-  ///
   /// - Parameter isReleased: Whether the ports are published no more, so that flows to the container are wrong, too.
   func forgetFlows(
     of endpoint: Endpoint, on network: NetworkRecord, isReleased: Bool
   ) throws(NetworkError) {
-    let ports = endpoint.ports.filter { $0.transport == .udp }
+    var alone = endpoint
+    alone.ports = []
+    try forgetFlows(of: endpoint.ports, to: alone, isReleased: isReleased)
+  }
+
+  /// The same of some of its ports.
+  ///
+  /// A flow is translated as its first packet was, and lasts while there are packets: one from before the port was published
+  /// would never reach the container, one to a container that is gone would never reach its successor. TCP is left alone: its
+  /// connections end with the ends.
+  ///
+  /// - Parameters:
+  ///   - changed: The ports that come or go.
+  ///   - endpoint: Whose; with the ports that it has besides.
+  ///   - isReleased: As above; not those to a port of the container's that stays published by another of the host's.
+  func forgetFlows(
+    of changed: [PublishedPort], to endpoint: Endpoint, isReleased: Bool
+  ) throws(NetworkError) {
+    let ports = changed.filter { $0.transport == .udp }
     guard !ports.isEmpty else { return }
+    let staying = Set(endpoint.ports.filter { $0.transport == .udp }.map(\.containerPort))
     var ours: Set<IPAddress>?
     for own in endpoint.addresses {
-      let published = ports.flatMap { $0.bindings(on: network) }.filter { $0.address.family == own.family }
-      let inside = isReleased ? Set(ports.filter { $0.isPublished(own.family) }.map(\.containerPort)) : []
+      let published = ports.flatMap { port in
+        port.translatedAddresses.filter { $0.family == own.family }.map { PortBinding($0, port.hostPort, .udp) }
+      }
+      let inside =
+        isReleased ? Set(ports.filter { $0.reaches(own.family) }.map(\.containerPort)).subtracting(staying) : []
       guard !published.isEmpty || !inside.isEmpty else { continue }
       let flows = try host.connections.list(.udp, family: own.family)
       // Which addresses are the host's is asked only when there are flows, and one of all addresses' ports.
@@ -39,6 +57,8 @@ extension BridgeDriver {
 }
 
 extension PublishedPort {
-  /// Whether it is one of a family.
-  fileprivate func isPublished(_ family: AddressFamily) -> Bool { hostAddress == nil || hostAddress?.family == family }
+  /// Whether the container is reached by its address of a family.
+  fileprivate func reaches(_ family: AddressFamily) -> Bool {
+    hostAddress == nil || hostAddress?.family == family || forwarded != nil
+  }
 }

@@ -43,6 +43,14 @@ protocol Driver: Sendable {
     _ endpoint: Endpoint, from network: NetworkRecord, in namespace: () throws(NetworkError) -> NetworkNamespace?
   ) -> [NetworkError]
 
+  /// Publishes ports of an endpoint that is there.
+  ///
+  /// - Parameter endpoint: With the ports that it has besides.
+  /// - Throws: As ``setUp(_:)``.
+  func publish(_ ports: [PublishedPort], of endpoint: Endpoint, on network: NetworkRecord) throws(NetworkError)
+  /// Takes published ports of an endpoint that stays away.
+  func unpublish(_ ports: [PublishedPort], of endpoint: Endpoint, on network: NetworkRecord) -> [NetworkError]
+
   // MARK: - Repairs
 
   /// What the host lacks of a network.
@@ -66,6 +74,10 @@ protocol Driver: Sendable {
 }
 
 extension Driver {
+  // Of most drivers nothing is published: see NetworkRecord.passesHost.
+  func publish(_ ports: [PublishedPort], of endpoint: Endpoint, on network: NetworkRecord) throws(NetworkError) {}
+  func unpublish(_ ports: [PublishedPort], of endpoint: Endpoint, on network: NetworkRecord) -> [NetworkError] { [] }
+
   /// Sets up the container's interface, which was just made: addresses, up, default routes.
   func configure(
     _ endpoint: Endpoint, _ inside: Int32, in namespace: NetworkNamespace, routes: [AddressFamily]

@@ -46,7 +46,8 @@ extension Engine {
       let name = alias.hasPrefix("*.") ? String(alias.dropFirst(2)) : alias
       try Name.check(name, what: "alias", operation: operation)
     }
-    try checkFamilies(request, network, operation)
+    let places = places(of: network, transaction.state)
+    try checkFamilies(request, network, places, operation)
     let taken = request.usedNames.union(
       transaction.state.endpoints(ofSandbox: sandboxID).filter { $0.phase != .stopped }.map(\.interface.description))
     let interface = try chooseInterface(options.interface, network.interfacePrefix, taken, operation)
@@ -54,7 +55,7 @@ extension Engine {
     let ports =
       if let ephemeral = request.ephemeral {
         try transaction.state.ports.pick(
-          request.ports, for: request.container, bindingAddress: network.policy.hostBindingAddress,
+          request.ports, for: request.container, bindingAddress: network.policy.hostBindingAddress, at: places,
           ephemeral: ephemeral)
       } else { [] as [PublishedPort] }
     let wanted = options.addresses.isEmpty ? kept.flatMap(\.staticAddresses) : options.addresses
@@ -98,7 +99,7 @@ extension Engine {
   }
 
   private func checkFamilies(
-    _ request: EndpointRequest, _ network: NetworkRecord, _ operation: String
+    _ request: EndpointRequest, _ network: NetworkRecord, _ places: PortPlaces, _ operation: String
   ) throws(NetworkError) {
     var faults: [NetworkError] = []
     let families = request.options.addresses.map(\.family)
@@ -114,14 +115,7 @@ extension Engine {
         NetworkError(
           .conflictingOptions, operation: operation, reason: "two addresses of one family are asked for; keep one"))
     }
-    for port in request.ports {
-      guard let address = port.hostAddress, !network.families.contains(address.family) else { continue }
-      faults.append(
-        NetworkError(
-          .conflictingOptions, operation: operation,
-          reason: "the host address \(address) is \(address.family), and network \"\(network.name)\" has no "
-            + "\(address.family); publish on an address of the other family, or on all"))
-    }
+    faults += checkPorts(request, network, places, operation)
     try faults.throwAny(operation)
   }
 

@@ -12,12 +12,7 @@ extension Engine {
   ) throws(NetworkError) -> Sandbox {
     let operation = "attach \"\(container)\" to \(mode)"
     try Name.check(container, what: "container", operation: operation)
-    // Their parts may have been changed since each was made.
-    for port in options.ports {
-      _ = try PortMapping(
-        hostAddress: port.hostAddress, hostPorts: port.hostPorts, containerPorts: port.containerPorts,
-        transport: port.transport)
-    }
+    try Self.check(options.ports)
     try
       (mode.conflicts(with: options, container: container, hasNamespace: namespace != nil)
       + options.names.faults(operation)).throwAny(operation)
@@ -55,7 +50,7 @@ extension Engine {
   ) throws(NetworkError) -> Sandbox {
     let request = EndpointRequest(
       container: container, options: options.endpoint, ports: options.ports, names: options.names,
-      ephemeral: options.ports.isEmpty ? nil : try ephemeralPorts(),
+      ephemeral: try ephemeralPorts(for: options.ports),
       usedNames: try namespace.map { (given) throws(NetworkError) in try interfaceNames(in: given) } ?? [])
     // Before it is written down: what is recorded then tells its pin from another's. It goes with the process.
     let made: NetworkNamespace?
@@ -70,7 +65,12 @@ extension Engine {
     }
     do throws(NetworkError) {
       if let endpoint = planned.endpoint, let network = planned.network {
-        planned.endpoint = try settlePorts(of: endpoint, on: network, request)
+        planned.endpoint?.ports = try settlePorts(endpoint.ports, of: endpoint, on: network, request) {
+          transaction, next in
+          var endpoint = endpoint
+          endpoint.ports = next
+          transaction.save(.endpoint(endpoint))
+        }
       }
       return try make(planned, given: namespace, made: made)
     } catch {
@@ -191,6 +191,7 @@ extension Engine {
         try driver(of: network).connect(endpoint, to: network, in: namespace, routes: endpoint.gateways.map(\.family))
         connected = (endpoint, network)
         try serveNames(of: network, for: planned.record, in: namespace)
+        try keeper?.begin(endpoint.ports, of: endpoint)
       }
       planned.record.warnings += try makeFiles(of: planned.record, planned.endpoint, on: planned.network)
       let (record, endpoints) = try finish(planned, namespace)
@@ -274,6 +275,7 @@ extension Engine {
   private func abandon(_ planned: PlannedSandbox, _ leftovers: [NetworkError]) -> [NetworkError] {
     var failures = leftovers
     var isLeftAlone = false
+    if let endpoint = planned.endpoint { keeper?.end(of: endpoint.id) }
     failures += attempt { () throws(NetworkError) in
       isLeftAlone = try transaction { (transaction) throws(NetworkError) in
         let isLeftAlone =
@@ -338,12 +340,10 @@ extension Engine {
         endpoints = transaction.state.endpoints(ofSandbox: record.sandboxID)
         for endpoint in endpoints {
           try checkIdle(
-            endpoint.phase, endpoint.owner, "the endpoint of \"\(container)\" on \"\(endpoint.networkName)\"", operation
-          )
+            endpoint, "the endpoint of \"\(container)\" on \"\(endpoint.networkName)\"", operation)
         }
         for index in endpoints.indices where endpoints[index].phase != .stopped {
-          endpoints[index].phase = .removing
-          endpoints[index].owner = token
+          endpoints[index].beginRemoval(by: token)
           transaction.save(.endpoint(endpoints[index]))
         }
       }

@@ -88,10 +88,9 @@ extension Engine {
           .notFound, operation: operation,
           reason: "\"\(container)\" is not on network \"\(network.name)\"; it is on: \(names.isEmpty ? "none" : names)")
       }
-      try checkIdle(endpoint.phase, endpoint.owner, "its endpoint", operation)
+      try checkIdle(endpoint, "its endpoint", operation)
       if endpoint.phase != .stopped {
-        endpoint.phase = .removing
-        endpoint.owner = token
+        endpoint.beginRemoval(by: token)
         transaction.save(.endpoint(endpoint))
       }
       return (record, endpoint, network)
@@ -142,7 +141,9 @@ extension Engine {
     return leftovers + failures + (failures.isEmpty ? [] : letGo(endpoints: [planned.endpoint.id]))
   }
 
-  private func checkConnectable(_ record: SandboxRecord, _ operation: String) throws(NetworkError) {
+  func checkConnectable(
+    _ record: SandboxRecord, _ operation: String, _ what: String = "connecting and disconnecting"
+  ) throws(NetworkError) {
     let why: String
     switch record.mode {
     case .bridge, .network: return
@@ -152,7 +153,7 @@ extension Engine {
     }
     throw NetworkError(
       .conflictingOptions, operation: operation,
-      reason: "connecting and disconnecting cannot be combined with mode \"\(record.mode)\": \(why)")
+      reason: "\(what) cannot be combined with mode \"\(record.mode)\": \(why)")
   }
 
   // MARK: - Default routes

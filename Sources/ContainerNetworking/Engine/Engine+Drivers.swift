@@ -43,7 +43,8 @@ extension Engine {
   func disconnect(
     _ endpoint: Endpoint, from network: NetworkRecord, of sandbox: SandboxRecord?
   ) -> [NetworkError] {
-    forgetAddresses(of: endpoint)
+    keeper?.end(of: endpoint.id)
+    return forgetAddresses(of: endpoint)
       + driver(of: network).disconnect(endpoint, from: network) { () throws(NetworkError) in
         guard let sandbox else { return nil }
         do throws(NetworkError) { return try namespace(of: sandbox) } catch {
@@ -57,7 +58,8 @@ extension Engine {
   func disconnect(
     _ endpoint: Endpoint, from network: NetworkRecord, in namespace: NetworkNamespace
   ) -> [NetworkError] {
-    forgetAddresses(of: endpoint)
+    keeper?.end(of: endpoint.id)
+    return forgetAddresses(of: endpoint)
       + driver(of: network).disconnect(endpoint, from: network) { () throws(NetworkError) in namespace }
   }
 

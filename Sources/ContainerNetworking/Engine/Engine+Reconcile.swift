@@ -109,6 +109,7 @@ extension Engine {
       guard endpoint.phase != .stopped, let network = survey.network(endpoint.networkID) else { continue }
       let own = FirewallElements(endpoint, on: network)
       if endpoint.phase == .ready { wanted.add(own) } else { open.add(own) }
+      if let change = endpoint.portChange { open.add(FirewallElements(change.ports, of: endpoint, on: network)) }
     }
     wanted.add(open.filtered { set, element in present[set.name]?.contains(element) == true })
     return wanted

@@ -31,6 +31,7 @@ extension Engine {
       guard !error.causes.isEmpty else { throw error }
       settings.onHeal(ReconcileReport(failures: error.causes))
     }
+    try openPorts()
   }
 
   /// Another namespace in the same start of the machine is another host, whose records these are not.
@@ -140,6 +141,7 @@ extension Engine {
       return (unfinished.filter { !isAlive($0) }, isIdle)
     }
     if !dead.isEmpty { try takeAway(ownedBy: dead) }
+    try finishPortChanges()
     if isIdle { try releaseHost() }
   }
 
@@ -236,8 +238,7 @@ extension Engine {
         if isAlone {
           // Whoever left it to this one did not take away what is in there.
           for var endpoint in transaction.state.endpoints(ofSandbox: record.sandboxID) where endpoint.phase == .ready {
-            endpoint.phase = .removing
-            endpoint.owner = token
+            endpoint.beginRemoval(by: token)
             transaction.save(.endpoint(endpoint))
             unfinished.endpoints.append(endpoint)
           }
@@ -251,8 +252,7 @@ extension Engine {
         unfinished.sandboxes.append(record)
       }
       for var endpoint in transaction.state.endpoints.values where isLeft(endpoint.phase, endpoint.owner) {
-        endpoint.phase = .removing
-        endpoint.owner = token
+        endpoint.beginRemoval(by: token)
         transaction.save(.endpoint(endpoint))
         unfinished.endpoints.append(endpoint)
       }

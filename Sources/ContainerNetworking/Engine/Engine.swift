@@ -19,6 +19,12 @@ final class Engine: Sendable {
   let macvlans: MacvlanDriver
   /// The namespaces that this process holds open, by sandbox id.
   let namespaces = Mutex<[String: NetworkNamespace]>([:])
+  /// What holds published ports for this process; nil where nothing does.
+  let keeper: PortKeeper?
+  /// What ``keeper`` is known by among those of the same store.
+  let holderID: String
+  /// Whether others have changed endpoints since ``followPorts()``.
+  let arePortsStale = Atomic(false)
   /// What every call that changes something passes.
   let gate = Gate()
   /// Whether a prune is under way.
@@ -36,6 +42,9 @@ final class Engine: Sendable {
     firewall = Firewall(host: host)
     bridges = BridgeDriver(host: host, firewall: firewall)
     macvlans = MacvlanDriver(host: host)
+    let keeps = settings.reservesPorts || settings.forwarder != nil
+    keeper = keeps ? PortKeeper(host: host, forwarder: settings.forwarder) : nil
+    holderID = "\(store.token) \(makeID().prefix(12))"
   }
 
   // MARK: - State
@@ -52,7 +61,7 @@ final class Engine: Sendable {
       do throws(NetworkError) {
         let (value, revision) = try store.update(since: transaction.state.revision, durability) {
           (delta) throws(NetworkError) in
-          close(transaction.state.take(delta))
+          take(delta, into: &transaction.state)
           transaction.letGo(unfinished, of: store.token)
           let value = try body(&transaction)
           return (value, transaction.changes)
@@ -73,9 +82,23 @@ final class Engine: Sendable {
     // What cannot be written now either is seen as it is.
     if !unfinished.withLock(\.isEmpty) { _ = attempt { () throws(NetworkError) in try transaction { _ in } } }
     return try state.withLock { (state) throws(NetworkError) in
-      close(state.take(try store.read(since: state.revision)))
+      take(try store.read(since: state.revision), into: &state)
       return try body(state)
     }
+  }
+
+  /// Takes in what others changed.
+  private func take(_ delta: StoreDelta, into state: inout EngineState) {
+    close(state.take(delta))
+    guard keeper != nil, !delta.changes.isEmpty else { return }
+    let concernsEndpoints = delta.changes.contains { change in
+      switch change {
+      case .save(.endpoint): true
+      case .remove(let key): key.kind == .endpoint
+      default: false
+      }
+    }
+    if delta.isComplete || concernsEndpoints { arePortsStale.store(true, ordering: .relaxed) }
   }
 
   /// Holds namespaces open no more that others have emptied.
@@ -109,8 +132,10 @@ final class Engine: Sendable {
           record.owner = ""
           save(.sandbox(record))
         case .endpoint:
-          guard var record = state.endpoints[key.id], record.owner == token else { continue }
-          record.owner = ""
+          guard var record = state.endpoints[key.id], record.owner == token || record.portChange?.owner == token
+          else { continue }
+          if record.owner == token { record.owner = "" }
+          if record.portChange?.owner == token { record.portChange?.owner = "" }
           save(.endpoint(record))
         case .network:
           guard var record = state.networks[key.id], record.owner == token else { continue }

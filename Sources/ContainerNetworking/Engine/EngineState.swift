@@ -25,7 +25,7 @@ struct EngineState {
   ///
   /// - Returns: The sandboxes that nobody is in any more.
   mutating func take(_ delta: StoreDelta) -> [String] {
-    let ports = self.ports
+    let nextPort = ports.nextEphemeral
     var touched: Set<String> = delta.isComplete ? Set(containersBySandbox.keys) : []
     if delta.isComplete { self = EngineState() }
     for change in delta.changes {
@@ -43,7 +43,7 @@ struct EngineState {
       }
       apply(change)
     }
-    if delta.isComplete { self.ports.goOn(from: ports) }
+    if delta.isComplete { ports.goOn(from: nextPort) }
     revision = delta.revision
     return touched.filter { members(of: $0).isEmpty }
   }
@@ -60,12 +60,12 @@ struct EngineState {
     case .save(.pool(let record)): poolRecords[.pool(record.networkID, record.family)] = record
     case .save(.endpoint(let record)):
       let old = endpoints[record.id]
-      if let old { ports.release(old.ports) }
+      if let old { ports.release(old.allPorts, of: old.container) }
       endpoints[record.id] = record
       if let port = record.hostInterface { endpointsByPort[port.description] = record.id }
       endpointsByNetwork[record.networkID, default: []].insert(record.id)
       endpointsBySandbox[record.sandboxID, default: []].insert(record.id)
-      ports.take(record.ports, for: record.container, after: old?.ports ?? [])
+      ports.take(record.allPorts, for: record.container, after: old?.allPorts ?? [])
     case .remove(let key): remove(key)
     case .event: break
     }
@@ -86,7 +86,7 @@ struct EngineState {
       endpointsByNetwork[endpoint.networkID]?.remove(key.id)
       endpointsBySandbox[endpoint.sandboxID]?.remove(key.id)
       if endpointsBySandbox[endpoint.sandboxID]?.isEmpty == true { endpointsBySandbox[endpoint.sandboxID] = nil }
-      ports.release(endpoint.ports)
+      ports.release(endpoint.allPorts, of: endpoint.container)
     }
   }
 

@@ -80,6 +80,15 @@ extension Engine {
           .unfinished, network: $0.networkName, container: $0.container,
           "the endpoint of \"\($0.container)\" on \"\($0.networkName)\" was left \($0.phase.rawValue)")
       }
+      + survey.endpoints.compactMap { endpoint in
+        guard let change = endpoint.portChange, endpoint.phase == .ready, !self.isAlive(change.owner) else {
+          return nil
+        }
+        let what = change.phase == .creating ? "published" : "released"
+        return Difference(
+          .unfinished, network: endpoint.networkName, container: endpoint.container,
+          "ports of \"\(endpoint.container)\" on \"\(endpoint.networkName)\" were left half \(what)")
+      }
   }
 
   private func forwarding(_ survey: Survey) -> [Difference] {

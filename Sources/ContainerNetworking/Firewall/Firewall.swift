@@ -108,7 +108,7 @@ struct Firewall: Sendable {
   func add(_ elements: FirewallElements) throws(NetworkError) {
     var changes = NftTransaction()
     for (set, elements) in elements.list { try changes.add(elements, to: set, exclusive: true) }
-    try commit(changes)
+    if !elements.list.isEmpty { try commit(changes) }
   }
 
   /// Removes what a network or an endpoint is, in one transaction; whatever of it is gone, with its table or alone, is
@@ -116,6 +116,7 @@ struct Firewall: Sendable {
   func remove(_ elements: FirewallElements) throws(NetworkError) {
     var changes = NftTransaction()
     for (set, elements) in elements.list { try changes.delete(elements, from: set) }
+    guard !elements.list.isEmpty else { return }
     do throws(NetworkError) { try commit(changes) } catch {
       guard error.code == .notFound else { throw error }
       try removeOneByOne(elements)

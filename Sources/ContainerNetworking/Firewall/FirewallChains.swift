@@ -27,6 +27,9 @@ extension Firewall {
   /// 127.0.0.0/8.
   private static let loopback = NftCondition.prefix(.ipv4(IPv4Address(127, 0, 0, 0)), bits: 8, inverted: false)
 
+  /// The host's own loopback link.
+  private static let own = NftValue.bytes(Array("lo".utf8) + [UInt8](repeating: 0, count: 14))
+
   private static func isFamily(_ family: AddressFamily) -> NftStatement {
     .match(.family, .equal(.number(family.rawValue)))
   }
@@ -34,10 +37,16 @@ extension Firewall {
   private static func addFilterChains(_ changes: inout NftTransaction) throws(NetworkError) {
     let fromBridge = match(.incomingInterface, in: FirewallSets.bridges)
 
-    // route_localnet lets the host reach published ports by 127.0.0.1; it must not let a container reach the host's.
+    // What is published at 127.0.0.1 is translated before the kernel looks for martians, so no wire may ask for it. And
+    // route_localnet, by which the host reaches published ports there, has our bridges taken for no martians' at all: they
+    // must not send as 127.0.0.1 either.
     let guardian = chain("guard", NftChain.Base(.filter, hook: .prerouting, priority: -300))
     try changes.add(guardian, exclusive: true)
-    try changes.add(NftRule(guardian, [fromBridge, .match(.destinationIPv4, loopback), .counter, .verdict(.drop)]))
+    try changes.add(
+      NftRule(
+        guardian,
+        [.match(.incomingInterface, .notEqual(own)), .match(.destinationIPv4, loopback), .counter, .verdict(.drop)]))
+    try changes.add(NftRule(guardian, [fromBridge, .match(.sourceIPv4, loopback), .counter, .verdict(.drop)]))
     for rule in internalRules { try changes.add(NftRule(guardian, rule)) }
 
     let forward = chain("forward", NftChain.Base(.filter, hook: .forward, priority: 0))
@@ -124,6 +133,9 @@ extension Firewall {
   private static func addTranslationChains(_ changes: inout NftTransaction) throws(NetworkError) {
     let publish = chain("publish")
     try changes.add(publish, exclusive: true)
+    // The kernel sends nothing from or to ::1 on: who listens there has it.
+    try changes.add(
+      NftRule(publish, [.match(.destinationIPv6, .equal(.address(.loopback(.ipv6)))), .verdict(.return)]))
     for family in AddressFamily.allCases {
       let address = family == .ipv4 ? NftSelector.destinationIPv4 : .destinationIPv6
       let port: [NftSelector] = [.transportProtocol, .destinationPort]

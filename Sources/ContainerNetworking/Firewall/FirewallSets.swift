@@ -150,28 +150,48 @@ struct FirewallElements {
   init(_ endpoint: Endpoint, on network: NetworkRecord) {
     guard let bridge = network.bridge else { return }
     addPort(of: endpoint, on: network)
-    let isTrusting = !(network.policy.trustedInterfaces ?? []).isEmpty
     for own in endpoint.addresses {
       let family = own.family
       let address = NftValue.address(own.address)
       add(NftElement(.concatenation(address, .interface(bridge))), to: FirewallSets.endpoints.of(family))
-      let isRouted = network.policy.gatewayMode(family) == .routed
-      for port in endpoint.ports where port.hostAddress == nil || port.hostAddress?.family == family {
-        let transport = NftValue.number(port.transport.number)
-        if isRouted || isTrusting {
-          let key = NftValue.concatenation(address, .concatenation(transport, .port(port.containerPort)))
-          // A container port that is published as several of the host's is one here.
-          let set = (isRouted ? FirewallSets.routedPorts : FirewallSets.directPorts).of(family)
-          if !contains(NftElement(key), in: set) { add(NftElement(key), to: set) }
-        }
-        if isRouted { continue }
-        let key = NftValue.concatenation(transport, .port(port.hostPort))
-        let target = NftElement.Data.value(.concatenation(address, .port(port.containerPort)))
-        if let host = port.hostAddress, !host.isUnspecified {
+      addPorts(endpoint.ports, to: own.address, network)
+    }
+  }
+
+  /// Published ports of an endpoint that has others besides, without what is there for those.
+  init(_ ports: [PublishedPort], of endpoint: Endpoint, on network: NetworkRecord) {
+    var (present, all) = (FirewallElements(), FirewallElements())
+    for own in endpoint.addresses {
+      present.addPorts(endpoint.ports, to: own.address, network)
+      all.addPorts(ports, to: own.address, network)
+    }
+    self = all.filtered { set, element in !present.contains(element, in: set) }
+  }
+
+  /// What is sent to published ports goes to an endpoint's address of the same family.
+  private mutating func addPorts(_ ports: [PublishedPort], to own: IPAddress, _ network: NetworkRecord) {
+    let family = own.family
+    let address = NftValue.address(own)
+    let isRouted = network.policy.gatewayMode(family) == .routed
+    let isTrusting = !(network.policy.trustedInterfaces ?? []).isEmpty
+    for port in ports {
+      let transport = NftValue.number(port.transport.number)
+      let isOfFamily = port.hostAddress == nil || port.hostAddress?.family == family
+      if isOfFamily, isRouted || isTrusting {
+        let key = NftValue.concatenation(address, .concatenation(transport, .port(port.containerPort)))
+        // A container port that is published as several of the host's is one here.
+        let set = (isRouted ? FirewallSets.routedPorts : FirewallSets.directPorts).of(family)
+        if !contains(NftElement(key), in: set) { add(NftElement(key), to: set) }
+      }
+      if isRouted { continue }
+      let key = NftValue.concatenation(transport, .port(port.hostPort))
+      let target = NftElement.Data.value(.concatenation(address, .port(port.containerPort)))
+      for host in port.translatedAddresses where host.family == family {
+        if host.isUnspecified {
+          add(NftElement(key, data: target), to: FirewallSets.published.of(family))
+        } else {
           let whole = NftValue.concatenation(.address(host), key)
           add(NftElement(whole, data: target), to: FirewallSets.publishedAt.of(family))
-        } else {
-          add(NftElement(key, data: target), to: FirewallSets.published.of(family))
         }
       }
     }

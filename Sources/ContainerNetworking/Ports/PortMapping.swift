@@ -33,6 +33,8 @@ public struct PortMapping: Hashable, Sendable, Codable {
 
   /// Reads `[hostIP:][hostPort[-range]:]containerPort[-range][/tcp|udp|sctp]`, an IPv6 host address in brackets.
   ///
+  /// Without a host port one is picked; without a host address it is the host's every one.
+  ///
   /// - Throws: `.invalidValue` naming the part that is wrong.
   public init(_ text: String) throws(NetworkError) {
     var rest = text[...]
@@ -47,12 +49,16 @@ public struct PortMapping: Hashable, Sendable, Codable {
       guard let close = rest.firstIndex(of: "]"), rest[close...].hasPrefix("]:") else {
         throw Self.malformed(text, "the address in brackets is not closed by \"]:\"")
       }
-      address = try IPAddress(String(rest[rest.index(after: rest.startIndex)..<close]))
+      address = .v6(try IPv6Address(String(rest[rest.index(after: rest.startIndex)..<close])))
       rest = rest[rest.index(close, offsetBy: 2)...]
       fields = rest.split(separator: ":", omittingEmptySubsequences: false)
     } else {
       fields = rest.split(separator: ":", omittingEmptySubsequences: false)
-      if fields.count == 3 { address = try IPAddress(String(fields.removeFirst())) }
+      if fields.count == 3 || fields.count == 2 && fields[0].contains(".") {
+        address = try IPAddress(String(fields.removeFirst()))
+      } else if fields.count > 3 {
+        throw Self.malformed(text, "\(fields.count) fields are separated by \":\"; an IPv6 address is in brackets")
+      }
     }
     guard fields.count <= 2, let container = fields.last, !container.isEmpty else {
       throw Self.malformed(text, "\(fields.count) fields are separated by \":\"")
@@ -66,37 +72,5 @@ public struct PortMapping: Hashable, Sendable, Codable {
     NetworkError(
       .invalidValue, operation: "read port mapping \"\(text)\"",
       reason: "\(why); right are 80, 8080:80, 127.0.0.1:8080:80/udp and [::1]:8080:80")
-  }
-}
-
-/// A port that is published: what became of a ``PortMapping``.
-public struct PublishedPort: Hashable, Sendable, Codable, CustomStringConvertible {
-  /// The host's address; nil for every one.
-  public var hostAddress: IPAddress?
-  /// The host's port.
-  public var hostPort: UInt16
-  /// The container's port.
-  public var containerPort: UInt16
-  /// The protocol.
-  public var transport: TransportProtocol
-  /// Whether the port was picked from the host's ephemeral range.
-  public var isEphemeral: Bool
-
-  /// Makes a published port.
-  public init(
-    hostAddress: IPAddress?, hostPort: UInt16, containerPort: UInt16, transport: TransportProtocol,
-    isEphemeral: Bool = false
-  ) {
-    self.hostAddress = hostAddress
-    self.hostPort = hostPort
-    self.containerPort = containerPort
-    self.transport = transport
-    self.isEphemeral = isEphemeral
-  }
-
-  /// As Docker prints it: `0.0.0.0:8080->80/tcp`.
-  public var description: String {
-    let address = hostAddress.map { $0.family == .ipv6 ? "[\($0)]" : "\($0)" } ?? "0.0.0.0"
-    return "\(address):\(hostPort)->\(containerPort)/\(transport)"
   }
 }

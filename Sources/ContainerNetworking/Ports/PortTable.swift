@@ -6,11 +6,9 @@ import NetworkPrimitives
 struct EphemeralPorts {
   var range: ClosedRange<UInt16>
   var reserved: [ClosedRange<UInt16>] = []
-
-  func contains(_ port: UInt16) -> Bool { range.contains(port) && !reserved.contains { $0.contains(port) } }
 }
 
-/// Which ports of the host are published, and for whom.
+/// Which ports of the host are published, and for whom. To find a free one takes a few steps, however many are.
 struct PortTable {
   private struct Key: Hashable {
     var transport: TransportProtocol
@@ -18,65 +16,107 @@ struct PortTable {
   }
 
   private struct Use {
-    /// nil: every address.
-    var address: IPAddress?
+    /// 0.0.0.0 or `::` for all of the family.
+    var address: IPAddress
     var owner: String
   }
 
+  /// What is in the way of somebody: all of a family's uses of a port are in that of all addresses, and those of an address
+  /// in that of the same one.
+  private enum Group: Hashable {
+    case family(TransportProtocol, AddressFamily)
+    case address(TransportProtocol, IPAddress)
+  }
+
   private var uses: [Key: [Use]] = [:]
+  private var taken: [Group: PortBitmap] = [:]
   /// Where the search for an ephemeral port goes on.
-  private var nextEphemeral: UInt16?
+  private(set) var nextEphemeral: UInt16?
 
   /// Picks a host port for each container port: explicit ones first, then those of a range, then ephemeral ones; within
   /// each by container port, then protocol. Nothing is taken yet; ``take(_:for:after:)`` does.
   ///
   /// - Parameters:
+  ///   - places: Where the network's ports are served.
   ///   - held: What other processes of the host hold.
   ///   - previous: What was picked before that was known, and taken: it stays where it can.
   /// - Throws: `.inUse`, naming the owner; `.exhausted`.
   func pick(
-    _ mappings: [PortMapping], for owner: String, bindingAddress: IPAddress?, ephemeral: EphemeralPorts,
-    avoiding held: Set<PortBinding> = [], inPlaceOf previous: [PublishedPort] = []
+    _ mappings: [PortMapping], for owner: String, bindingAddress: IPAddress?, at places: PortPlaces,
+    ephemeral: EphemeralPorts, avoiding held: Set<PortBinding> = [], inPlaceOf previous: [PublishedPort] = []
   ) throws(NetworkError) -> [PublishedPort] {
-    var picked: [PublishedPort] = []
-    var next = nextEphemeral
-    for (index, wish) in Self.wishes(mappings, bindingAddress).enumerated() {
+    var picked = Picked(owner: owner, held: held, next: nextEphemeral)
+    for (index, wish) in Self.wishes(mappings, bindingAddress, places).enumerated() {
       if index < previous.count, !wish.isHeld(previous[index].hostPort, held) {
-        picked.append(previous[index])
+        picked.add(previous[index])
         continue
       }
-      let port = try pick(wish, beside: picked, owner: owner, ephemeral: ephemeral, held: held, next: &next)
-      picked.append(
+      let port = try pick(wish, ephemeral: ephemeral, &picked)
+      picked.add(
         PublishedPort(
           hostAddress: wish.address, hostPort: port, containerPort: wish.containerPort, transport: wish.transport,
-          isEphemeral: wish.candidates == nil))
+          isEphemeral: wish.candidates == nil, translated: wish.translated,
+          forwarded: wish.forwarded.isEmpty ? nil : wish.forwarded))
     }
-    return picked
+    return picked.ports
   }
 
   /// - Parameter old: Those that the owner has had. The others have just been picked, and the search for ephemeral ones goes
   ///   on after them.
   mutating func take(_ ports: [PublishedPort], for owner: String, after old: [PublishedPort]) {
+    let known = Set(old)
     for port in ports {
-      uses[Key(transport: port.transport, port: port.hostPort), default: []]
-        .append(Use(address: port.hostAddress, owner: owner))
-      if port.isEphemeral, !old.contains(port) { nextEphemeral = port.hostPort &+ 1 }
+      for address in port.addresses {
+        uses[Key(transport: port.transport, port: port.hostPort), default: []].append(
+          Use(address: address, owner: owner))
+        taken[.family(port.transport, address.family), default: PortBitmap()].insert(port.hostPort)
+        taken[.address(port.transport, address), default: PortBitmap()].insert(port.hostPort)
+      }
+      if port.isEphemeral, !known.contains(port) { nextEphemeral = port.hostPort &+ 1 }
     }
   }
 
   /// Has the search go on where that of an older copy stood.
-  mutating func goOn(from other: PortTable) { nextEphemeral = other.nextEphemeral ?? nextEphemeral }
+  mutating func goOn(from next: UInt16?) { nextEphemeral = next ?? nextEphemeral }
 
-  mutating func release(_ ports: [PublishedPort]) {
+  mutating func release(_ ports: [PublishedPort], of owner: String) {
     for port in ports {
       let key = Key(transport: port.transport, port: port.hostPort)
-      if let index = uses[key]?.firstIndex(where: { $0.address == port.hostAddress }) { uses[key]?.remove(at: index) }
+      for address in port.addresses {
+        guard let index = uses[key]?.firstIndex(where: { $0.address == address && $0.owner == owner }) else { continue }
+        uses[key]?.remove(at: index)
+        let left = uses[key] ?? []
+        if !left.contains(where: { $0.address == address }) { clear(.address(port.transport, address), port.hostPort) }
+        if !left.contains(where: { $0.address.family == address.family }) {
+          clear(.family(port.transport, address.family), port.hostPort)
+        }
+      }
       if uses[key]?.isEmpty == true { uses[key] = nil }
     }
   }
 
+  private mutating func clear(_ group: Group, _ port: UInt16) {
+    taken[group]?.remove(port)
+    if taken[group]?.count == 0 { taken[group] = nil }
+  }
+
+  /// Whose use of a port is in the way of one at these addresses; nil for nobody's.
+  func holder(_ port: UInt16, _ transport: TransportProtocol, at addresses: [IPAddress]) -> String? {
+    uses[Key(transport: transport, port: port)]?.first { use in
+      addresses.contains { $0.includes(use.address) || use.address.includes($0) }
+    }?.owner
+  }
+
+  // MARK: - Picking
+
+  /// One port that is wanted.
   private struct Wish {
+    /// As asked for.
     var address: IPAddress?
+    var translated: [IPAddress]
+    var forwarded: [IPAddress]
+    /// Where it is taken.
+    var addresses: [IPAddress]
     var candidates: ClosedRange<UInt16>?
     var containerPort: UInt16
     var transport: TransportProtocol
@@ -86,16 +126,56 @@ struct PortTable {
       return (kind, containerPort, transport.number)
     }
 
-    /// Whether another process holds the port on the wish's address, or on all of a family's for one without.
+    /// Whether another process holds the port on one of the wish's addresses.
     func isHeld(_ port: UInt16, _ held: Set<PortBinding>) -> Bool {
-      let addresses = address.map { [$0] } ?? AddressFamily.allCases.map { .any($0) }
-      return addresses.contains { held.contains(PortBinding($0, port, transport)) }
+      !held.isEmpty && addresses.contains { held.contains(PortBinding($0, port, transport)) }
     }
   }
 
-  private static func wishes(_ mappings: [PortMapping], _ bindingAddress: IPAddress?) -> [Wish] {
-    mappings.flatMap { mapping in
-      mapping.containerPorts.ports.enumerated().map { index, port in
+  /// What was picked so far, and what is to be passed over.
+  private struct Picked {
+    var owner: String
+    var held: Set<PortBinding>
+    /// Where the search for an ephemeral port goes on.
+    var next: UInt16?
+    private(set) var ports: [PublishedPort] = []
+    private var own = PortTable.Own()
+
+    init(owner: String, held: Set<PortBinding>, next: UInt16?) {
+      self.owner = owner
+      self.held = held
+      self.next = next
+    }
+
+    mutating func add(_ port: PublishedPort) {
+      ports.append(port)
+      own[Key(transport: port.transport, port: port.hostPort), default: []] += port.addresses
+    }
+
+    func stands(inTheWayOf wish: Wish, at port: UInt16) -> Bool {
+      wish.isHeld(port, held) || collides(wish, port)
+    }
+
+    func collides(_ wish: Wish, _ port: UInt16) -> Bool {
+      own[Key(transport: wish.transport, port: port)]?.contains { address in
+        wish.addresses.contains { $0.includes(address) || address.includes($0) }
+      } ?? false
+    }
+  }
+
+  private typealias Own = [Key: [IPAddress]]
+
+  private static func wishes(
+    _ mappings: [PortMapping], _ bindingAddress: IPAddress?, _ places: PortPlaces
+  ) -> [Wish] {
+    let wishes = mappings.flatMap { mapping in
+      let address = mapping.hostAddress ?? bindingAddress
+      let served = places.serve(address)
+      let sample = PublishedPort(
+        hostAddress: address, hostPort: 1, containerPort: 1, transport: mapping.transport,
+        translated: served.translated,
+        forwarded: served.forwarded)
+      return mapping.containerPorts.ports.enumerated().map { index, port in
         // One container port: any of the host's. Several: the one at the same place.
         let candidates = mapping.hostPorts.map { host in
           guard mapping.containerPorts.count > 1 else { return host.ports }
@@ -103,43 +183,72 @@ struct PortTable {
           return own...own
         }
         return Wish(
-          address: mapping.hostAddress ?? bindingAddress, candidates: candidates, containerPort: port,
-          transport: mapping.transport)
+          address: address, translated: served.translated, forwarded: served.forwarded, addresses: sample.addresses,
+          candidates: candidates, containerPort: port, transport: mapping.transport)
       }
-    }.sorted { $0.rank < $1.rank }
+    }
+    // Of equals, in the order that they were written, so that a second pick has them in the places of the first.
+    return wishes.enumerated().sorted { left, right in
+      let ranks = (left.element.rank, right.element.rank)
+      return ranks.0 == ranks.1 ? left.offset < right.offset : ranks.0 < ranks.1
+    }.map(\.element)
   }
 
   private func pick(
-    _ wish: Wish, beside picked: [PublishedPort], owner: String, ephemeral: EphemeralPorts, held: Set<PortBinding>,
-    next: inout UInt16?
+    _ wish: Wish, ephemeral: EphemeralPorts, _ picked: inout Picked
   ) throws(NetworkError) -> UInt16 {
-    let isFree = { (port: UInt16) in !wish.isHeld(port, held) && self.holder(wish, port, picked, owner) == nil }
     if let candidates = wish.candidates {
-      if let port = candidates.first(where: isFree) { return port }
-      throw refusal(of: wish, candidates, holder(wish, candidates.lowerBound, picked, owner), owner, held)
+      if let port = firstFree(candidates, wish, picked) { return port }
+      throw refusal(of: wish, candidates, picked)
     }
     let range = ephemeral.range
-    var port = next.flatMap { range.contains($0) ? $0 : nil } ?? range.lowerBound
-    for _ in range {
-      let following = port == range.upperBound ? range.lowerBound : port + 1
-      if ephemeral.contains(port), isFree(port) {
-        next = following
-        return port
-      }
-      port = following
+    let start = picked.next.flatMap { range.contains($0) ? $0 : nil } ?? range.lowerBound
+    let found =
+      firstFree(start...range.upperBound, wish, picked, but: ephemeral.reserved)
+      ?? firstFree(range.lowerBound...start, wish, picked, but: ephemeral.reserved)
+    if let found {
+      picked.next = found &+ 1
+      return found
     }
     throw NetworkError(
-      .exhausted, operation: "publish ports of \"\(owner)\"",
+      .exhausted, operation: "publish ports of \"\(picked.owner)\"",
       reason: "every ephemeral port, \(range), is published, reserved or held by a process of the host already; "
         + "name a port outside that range")
   }
 
+  /// The first of a range that nothing is in the way of.
+  private func firstFree(
+    _ range: ClosedRange<UInt16>, _ wish: Wish, _ picked: Picked, but reserved: [ClosedRange<UInt16>] = []
+  ) -> UInt16? {
+    let groups = wish.addresses.flatMap { address -> [Group] in
+      address.isUnspecified
+        ? [.family(wish.transport, address.family)]
+        : [.address(wish.transport, address), .address(wish.transport, .any(address.family))]
+    }
+    let bitmaps = groups.compactMap { taken[$0] }
+    var port = range.lowerBound
+    search: while true {
+      for bitmap in bitmaps where bitmap.contains(port) {
+        guard let next = bitmap.firstMissing(from: port, through: range.upperBound) else { return nil }
+        port = next
+        continue search
+      }
+      let passed = reserved.first { $0.contains(port) }?.upperBound
+      guard passed != nil || picked.stands(inTheWayOf: wish, at: port) else { return port }
+      guard (passed ?? port) < range.upperBound else { return nil }
+      port = (passed ?? port) + 1
+    }
+  }
+
   private func refusal(
-    of wish: Wish, _ candidates: ClosedRange<UInt16>, _ other: String?, _ owner: String, _ held: Set<PortBinding>
+    of wish: Wish, _ candidates: ClosedRange<UInt16>, _ picked: Picked
   ) -> NetworkError {
-    let operation = "publish ports of \"\(owner)\""
+    let first = candidates.lowerBound
+    let other =
+      holder(first, wish.transport, at: wish.addresses) ?? (picked.collides(wish, first) ? picked.owner : nil)
+    let operation = "publish ports of \"\(picked.owner)\""
     let wanted = candidates.count == 1 ? "port \(candidates.lowerBound)" : "every port of \(candidates)"
-    guard candidates.contains(where: { wish.isHeld($0, held) }) else {
+    guard candidates.contains(where: { wish.isHeld($0, picked.held) }) else {
       return NetworkError(
         .inUse, operation: operation,
         reason: "\(wanted)/\(wish.transport) of the host is published for \"\(other ?? "")\" already; choose another")
@@ -152,20 +261,5 @@ struct PortTable {
         ? "\(wanted)/\(wish.transport) of the host\(place) is held by another process of the host; \(remedy)"
         : "\(wanted)/\(wish.transport) of the host\(place) is published or held by another process of the host; "
           + remedy)
-  }
-
-  /// Whose the port is: a wildcard stands in the way of every address, and every address in the way of a wildcard.
-  private func holder(_ wish: Wish, _ port: UInt16, _ picked: [PublishedPort], _ owner: String) -> String? {
-    let collides = { (address: IPAddress?) in
-      guard let wanted = wish.address, let address else { return true }
-      return address == wanted || address.family == wanted.family && (address.isUnspecified || wanted.isUnspecified)
-    }
-    if let use = uses[Key(transport: wish.transport, port: port)]?.first(where: { collides($0.address) }) {
-      return use.owner
-    }
-    let isOwn = picked.contains {
-      $0.hostPort == port && $0.transport == wish.transport && collides($0.hostAddress)
-    }
-    return isOwn ? owner : nil
   }
 }

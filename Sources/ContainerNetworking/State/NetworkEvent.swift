@@ -10,6 +10,10 @@ public struct NetworkEvent: Hashable, Sendable, Codable {
     case disconnect
     /// It was removed.
     case destroy
+    /// Ports of a container were published while it was attached.
+    case publish
+    /// Ports of a container were released while it stayed attached.
+    case unpublish
     /// Unused networks were removed; ``NetworkEvent/networkID`` is empty.
     case prune
   }
@@ -22,8 +26,10 @@ public struct NetworkEvent: Hashable, Sendable, Codable {
   public var networkID: String
   /// The network's name.
   public var network: String
-  /// The container, of connect and disconnect.
+  /// The container, of connect and disconnect, publish and unpublish.
   public var container: String?
+  /// The ports, of publish and unpublish.
+  public var ports: [PublishedPort]?
 
   /// An event of now.
   public init(_ action: Action, networkID: String = "", network: String = "", container: String? = nil) {

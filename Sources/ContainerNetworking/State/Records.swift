@@ -143,6 +143,8 @@ public struct Endpoint: Hashable, Sendable, Codable {
   public var aliases: [String]
   /// Ports published on the host.
   public var ports: [PublishedPort]
+  /// Ports that are being published or released; nil for none.
+  public var portChange: PortChange?
   /// How far it has come.
   public var phase: Phase
   /// Who is making or removing it.
@@ -207,6 +209,10 @@ public struct HostRecord: Hashable, Sendable, Codable {
   public var uplinks: [Uplink]
   /// Who is making the networks again after a start of the machine; nil when that is done.
   public var owner: String?
+  /// Who holds published ports by sockets, while they live: a ``Store/token`` and what tells apart those that share it.
+  public var portHolders: [String]?
+  /// Those of them that forward, so that ports are published where only a forwarder serves them.
+  public var forwarders: [String]?
 }
 
 /// A link of the host that forwards packets of a family for our networks alone.

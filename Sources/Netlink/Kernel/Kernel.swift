@@ -38,7 +38,8 @@ public protocol Kernel: Sendable {
   /// Those of the ports that cannot be bound in the namespace, because a socket there holds them: one of a program that
   /// listens or, by UDP, is bound; connections that are over do not count.
   ///
-  /// - Throws: `.notFound` (`EADDRNOTAVAIL`) for an address that the namespace does not have.
+  /// - Throws: `.notFound` (`EADDRNOTAVAIL`) for an address that the namespace does not have; `.unsupported` for a protocol
+  ///   that the kernel does not have.
   func heldPorts(
     among bindings: [PortBinding], in namespace: NamespaceHandle
   ) throws(NetworkError) -> [PortBinding]
@@ -55,6 +56,13 @@ public protocol Kernel: Sendable {
   ///
   /// - Throws: `.kernelRefused` where no route leads; `.unsupported` as ``bindSocket(to:in:)``.
   func connectSocket(to peer: Peer, in namespace: NamespaceHandle) throws(NetworkError) -> FileDescriptor
+
+  /// Takes those of the ports that can be had in the namespace, until what is returned is let go; the others are held by
+  /// other sockets.
+  ///
+  /// - Throws: As ``heldPorts(among:in:)``, with none of them taken; `.exhausted` when the process may have no more open
+  ///   files.
+  func reservePorts(_ bindings: [PortBinding], in namespace: NamespaceHandle) throws(NetworkError) -> [PortReservation]
 
   /// Starts a program in the namespace.
   func spawn(_ command: Command, in namespace: NamespaceHandle) throws(NetworkError) -> ChildProcess

@@ -31,3 +31,14 @@ extension PortBinding {
       kernel: report)
   }
 }
+
+extension PortBinding {
+  /// The error for a protocol that the kernel does not have; the simulated kernel's too.
+  package func unsupportedTransport(_ report: KernelReport) -> NetworkError {
+    NetworkError(
+      .unsupported, operation: "look whether \(self) is free",
+      reason:
+        "this kernel has no \(transport) (CONFIG_IP_SCTP, modprobe sctp), so nothing in a container could serve it; "
+        + "publish another protocol", kernel: report)
+  }
+}

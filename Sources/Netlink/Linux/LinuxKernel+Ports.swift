@@ -1,4 +1,5 @@
 import CContainerNetworking
+import Glibc
 public import NetworkPrimitives
 import SystemPackage
 
@@ -10,6 +11,38 @@ extension LinuxKernel {
   public func heldPorts(
     among bindings: [PortBinding], in namespace: NamespaceHandle
   ) throws(NetworkError) -> [PortBinding] {
+    var held: [PortBinding] = []
+    for (binding, port) in zip(bindings, try bind(bindings, in: namespace, keeps: false))
+    where try !isBound(binding, port.result) { held.append(binding) }
+    return held
+  }
+
+  /// Binds each for good: by TCP and SCTP to sockets that do not listen, by UDP to such that drop what they get. They have no
+  /// `SO_REUSEADDR`, so that others with it are refused, too.
+  ///
+  /// A kernel without IPv6 has no socket for it, and nobody who could take the port.
+  public func reservePorts(
+    _ bindings: [PortBinding], in namespace: NamespaceHandle
+  ) throws(NetworkError) -> [PortReservation] {
+    let ports = try bind(bindings, in: namespace, keeps: true)
+    var failure: NetworkError?
+    var reservations: [PortReservation] = []
+    for (binding, port) in zip(bindings, ports) {
+      // Each of them is looked at whatever became of another, so that no socket is left open.
+      do throws(NetworkError) {
+        guard try isBound(binding, port.result) else { continue }
+        let descriptor = port.result >= 0 ? port.result : nil
+        reservations.append(
+          PortReservation(binding, descriptor: descriptor) { if let descriptor { close(descriptor) } })
+      } catch { failure = failure ?? error }
+    }
+    if let failure { throw failure }
+    return reservations
+  }
+
+  private func bind(
+    _ bindings: [PortBinding], in namespace: NamespaceHandle, keeps: Bool
+  ) throws(NetworkError) -> [cn_port] {
     guard !bindings.isEmpty else { return [] }
     var ports = bindings.map { binding in
       let isScoped = binding.address.family == .ipv6 && binding.address.isLinkLocal
@@ -17,24 +50,70 @@ extension LinuxKernel {
     }
     let visited = unsafe ports.withUnsafeMutableBufferPointer { buffer in
       guard let first = buffer.baseAddress else { return CInt(0) }
-      return unsafe cn_namespace_try_ports(namespace.descriptor, first, buffer.count)
+      return unsafe cn_namespace_bind_ports(namespace.descriptor, first, buffer.count, keeps ? 1 : 0)
     }
     try check(visited, "setns", "look for held ports")
-    var held: [PortBinding] = []
-    for (binding, port) in zip(bindings, ports) where port.result < 0 {
-      let errno = Errno(rawValue: -port.result)
-      switch errno {
-      case .addressInUse: held.append(binding)
-      // A kernel that cannot make such sockets has none that hold ports.
-      case .protocolNotSupported, .addressFamilyNotSupported, .socketTypeNotSupported: continue
-      case .addressNotAvailable: throw binding.absentAddress(KernelReport(errno: errno, request: "bind"))
-      default:
-        throw systemError(
-          errno, "bind", "look whether \(binding) is free",
-          remedy: "ports below net/ipv4/ip_unprivileged_port_start need CAP_NET_BIND_SERVICE: run as root")
-      }
+    return ports
+  }
+
+  /// Whether a port could be had; false when another socket holds it.
+  private func isBound(_ binding: PortBinding, _ result: Int32) throws(NetworkError) -> Bool {
+    guard result < 0 else { return true }
+    let errno = Errno(rawValue: -result)
+    switch errno {
+    case .addressInUse: return false
+    case .protocolNotSupported where binding.transport == .sctp,
+      .socketTypeNotSupported where binding.transport == .sctp:
+      throw binding.unsupportedTransport(KernelReport(errno: errno, request: "socket"))
+    // A kernel that cannot make such sockets has none that hold ports.
+    case .protocolNotSupported, .addressFamilyNotSupported, .socketTypeNotSupported: return true
+    case .addressNotAvailable: throw binding.absentAddress(KernelReport(errno: errno, request: "bind"))
+    case .tooManyOpenFiles, .tooManyOpenFilesInSystem:
+      throw NetworkError(
+        .exhausted, operation: "hold \(binding)",
+        reason:
+          "this process may have no more open files; raise its limit (RLIMIT_NOFILE, setrlimit(2)), or have ports not "
+          + "held", kernel: KernelReport(errno: errno, request: "socket"))
+    default:
+      throw systemError(
+        errno, "bind", "look whether \(binding) is free",
+        remedy: "ports below net/ipv4/ip_unprivileged_port_start need CAP_NET_BIND_SERVICE: run as root")
     }
-    return held
+  }
+}
+
+extension PortReservation {
+  /// Has the socket receive what it has dropped until now, and hands out a descriptor of it, which the caller closes. Nil
+  /// where there is no socket.
+  public func duplicate() throws(NetworkError) -> Int32? {
+    guard let descriptor else { return nil }
+    try check(cn_port_silence(descriptor, 0), "setsockopt", "receive at \(binding)")
+    let copy = fcntl(descriptor, F_DUPFD_CLOEXEC, 0)
+    return try check(copy < 0 ? -errno : copy, "fcntl", "receive at \(binding)")
+  }
+
+  /// Has the socket answer nothing again, as before: no connection is made by it, and no datagram kept.
+  public func fallSilent() { if let descriptor { _ = cn_port_silence(descriptor, 1) } }
+
+  /// Sends a datagram from the socket, without waiting.
+  ///
+  /// - Parameters:
+  ///   - datagram: What to send.
+  ///   - place: A `struct sockaddr` of whom to.
+  ///   - source: The address, one of the socket's, to send from; nil for the kernel's choice.
+  ///   - link: The link to send by, where the addresses are of that link alone; 0 for the kernel's choice.
+  /// - Returns: Whether it was sent; what the kernel has no room for is lost, as datagrams are.
+  @discardableResult
+  package func send(
+    _ datagram: UnsafeRawBufferPointer, to place: UnsafeRawBufferPointer, from source: IPAddress?, link: UInt32
+  ) -> Bool {
+    // An empty datagram is one, too.
+    guard let descriptor, let whom = place.baseAddress else { return false }
+    let bytes = unsafe datagram.baseAddress ?? whom
+    return unsafe (source?.bytes ?? []).withUnsafeBytes { own in
+      unsafe cn_datagram_send(
+        descriptor, bytes, datagram.count, whom, place.count, own.baseAddress, own.count, link) >= 0
+    }
   }
 }
 

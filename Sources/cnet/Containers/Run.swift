@@ -34,7 +34,7 @@ struct Run: AsyncParsableCommand {
 
   func run() async throws {
     let words = words
-    let controller = try await global.controller()
+    let controller = try await global.controller(reservesPorts: true)
     let name = name ?? randomName()
     let sandbox = try await attachment.attach(name, with: controller)
     let code: Int32

@@ -23,7 +23,8 @@ struct AttachArguments: ParsableArguments {
     _ container: String, with controller: NetworkController, namespace: NetworkNamespace? = nil
   ) async throws(NetworkError) -> Sandbox {
     let requests = try requests()
-    let options = AttachOptions(ports: try mappings(), endpoint: requests[0].options, names: try names.options())
+    let options = AttachOptions(
+      ports: try PortMapping.list(ports), endpoint: requests[0].options, names: try names.options())
     let sandbox = try await controller.attach(
       container, to: requests[0].mode, options: options, namespace: namespace)
     sandbox.warnings.forEach(Failure.warn)
@@ -38,12 +39,6 @@ struct AttachArguments: ParsableArguments {
       do throws(NetworkError) { try await controller.detach(container) } catch { failure.causes.append(error) }
       throw failure
     }
-  }
-
-  private func mappings() throws(NetworkError) -> [PortMapping] {
-    var mappings: [PortMapping] = []
-    for port in ports { mappings.append(try PortMapping(port)) }
-    return mappings
   }
 
   /// The networks in order, the single options going to the first.

@@ -22,7 +22,13 @@ struct GlobalOptions: ParsableArguments {
   var color = ColorChoice.auto
 
   /// A controller of the host namespace, with the record on disk.
-  func controller() async throws(NetworkError) -> NetworkController {
+  ///
+  /// - Parameters:
+  ///   - reservesPorts: Whether this process goes on for long enough to hold published ports.
+  ///   - forwarder: What serves them where the kernel does not.
+  func controller(
+    reservesPorts: Bool = false, forwarder: (any PortForwarding)? = nil
+  ) async throws(NetworkError) -> NetworkController {
     let environment = ProcessInfo.processInfo.environment
     let directory = absolutePath(stateDirectory ?? environment["CNET_STATE_DIR"] ?? "/var/lib/containernetworking")
     let host =
@@ -30,7 +36,9 @@ struct GlobalOptions: ParsableArguments {
         try NetworkNamespace.current()
       }
     let store = try Self.store(at: directory)
-    var settings = ControllerSettings(namespaceDirectory: try Self.subdirectory("netns", of: directory))
+    var settings = ControllerSettings(
+      namespaceDirectory: try Self.subdirectory("netns", of: directory), reservesPorts: reservesPorts,
+      forwarder: forwarder)
     settings.filesDirectory = try Self.subdirectory("files", of: directory)
     if let path = environment["CNET_RESOLV_CONF"] { settings.hostFiles.resolvConf = absolutePath(path) }
     return try await NetworkController(host: host, store: store, settings: settings)

@@ -20,11 +20,13 @@ struct Frame {
   /// What a frame's payload ends with.
   static func mark(_ number: Int) -> [UInt8] { [0xc0, 0xff, 0xee, UInt8(number)] }
 
-  /// A UDP datagram to everyone; without a checksum.
-  static func ipv4(from source: String, _ number: Int) throws -> [UInt8] {
-    let payload = big(7777) + big(7777) + big(12) + [0, 0] + mark(number)
+  /// A UDP datagram, to everyone unless said; without a checksum.
+  static func ipv4(
+    from source: String, to destination: String = "255.255.255.255", _ number: Int, port: UInt16 = 7777
+  ) throws -> [UInt8] {
+    let payload = big(7777) + big(port) + big(12) + [0, 0] + mark(number)
     var header: [UInt8] = [0x45, 0] + big(UInt16(20 + payload.count)) + [0, 0, 0, 0, 64, 17, 0, 0]
-    header += try IPAddress(source).bytes + [255, 255, 255, 255]
+    header += try IPAddress(source).bytes + IPAddress(destination).bytes
     var sum: UInt32 = 0
     for index in stride(from: 0, to: 20, by: 2) { sum += UInt32(header[index]) << 8 | UInt32(header[index + 1]) }
     while sum > 0xffff { sum = (sum & 0xffff) + (sum >> 16) }

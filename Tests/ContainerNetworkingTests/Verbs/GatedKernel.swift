@@ -79,6 +79,11 @@ final class GatedKernel: Kernel {
   ) throws(NetworkError) -> [PortBinding] {
     try real.heldPorts(among: bindings, in: namespace)
   }
+  func reservePorts(
+    _ bindings: [PortBinding], in namespace: NamespaceHandle
+  ) throws(NetworkError) -> [PortReservation] {
+    try real.reservePorts(bindings, in: namespace)
+  }
   func spawn(_ command: Command, in namespace: NamespaceHandle) throws(NetworkError) -> ChildProcess {
     try real.spawn(command, in: namespace)
   }

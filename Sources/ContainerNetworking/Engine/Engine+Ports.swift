@@ -1,0 +1,165 @@
+import Netlink
+import NetworkPrimitives
+import Synchronization
+
+#if canImport(Glibc)
+  import Glibc
+#endif
+
+/// The host's ports: that nobody else holds what is published, and that this process does.
+extension Engine {
+  /// How long another process of the same record may take to let go of a port that the record does not tell of any more.
+  private static let patienceMilliseconds: UInt32 = 2 * PortFollower.intervalMilliseconds + 500
+
+  /// Where a network's ports are served: with a forwarder, here or in another process of the same record, everywhere.
+  func places(of network: NetworkRecord, _ state: EngineState) -> PortPlaces {
+    let isForwarded = { (state.host?.forwarders ?? []).contains { self.isHolderAlive($0) } }
+    return PortPlaces(network, forwards: settings.forwarder != nil || isForwarded())
+  }
+
+  /// The host's ephemeral ports, where some are asked for; nil when no port is.
+  func ephemeralPorts(for mappings: [PortMapping]) throws(NetworkError) -> EphemeralPorts? {
+    guard !mappings.isEmpty else { return nil }
+    return mappings.contains { $0.hostPorts == nil } ? try ephemeralPorts() : EphemeralPorts(range: 1...1)
+  }
+
+  /// Sees to it that no process of the host holds a port that was picked, and picks another in the place of one that is
+  /// held. The record, where the ports are taken by now, is free for others while the kernel is asked. Where this process
+  /// holds ports, it has them from then on.
+  ///
+  /// - Parameters:
+  ///   - picked: The ports that the endpoint is about to have.
+  ///   - save: Writes down others in their place.
+  /// - Returns: The ports that it has in the record.
+  /// - Throws: `.inUse` for a port that was asked for by name, or all of a range; `.exhausted`; `.notFound` for a host
+  ///   address that the host does not have; `.unsupported` for a protocol that the kernel does not have.
+  func settlePorts(
+    _ picked: [PublishedPort], of endpoint: Endpoint, on network: NetworkRecord, _ request: EndpointRequest,
+    save: (inout Transaction, [PublishedPort]) -> Void
+  ) throws(NetworkError) -> [PublishedPort] {
+    guard let ephemeral = request.ephemeral else { return picked }
+    var ports = picked
+    var held: Set<PortBinding> = []
+    var free: Set<PortBinding> = []
+    var sockets: [PortBinding: PortReservation] = [:]
+    var waited: UInt32 = 0
+    // Each turn finds another that is held, and the pick fails when none is left.
+    while true {
+      let asked = ports.flatMap(\.bindings).filter { !free.contains($0) }
+      var found = Set(asked)
+      if keeper == nil {
+        found = Set(try host.kernel.heldPorts(among: asked, in: host.handle))
+      } else {
+        for socket in try host.kernel.reservePorts(asked, in: host.handle) {
+          sockets[socket.binding] = socket
+          found.remove(socket.binding)
+        }
+      }
+      free.formUnion(Set(asked).subtracting(found))
+      if found.isEmpty {
+        keeper?.hold(ports.flatMap(\.bindings).compactMap { sockets[$0] }, for: endpoint.id)
+        return ports
+      }
+      if waited < Self.patienceMilliseconds, try isHeldByOthers() {
+        waited += 20
+        usleep(20_000)
+        continue
+      }
+      held.formUnion(found)
+      let last = ports
+      ports = try transaction { (transaction) throws(NetworkError) in
+        let next = try transaction.state.ports.pick(
+          request.ports, for: endpoint.container, bindingAddress: network.policy.hostBindingAddress,
+          at: places(of: network, transaction.state), ephemeral: ephemeral, avoiding: held, inPlaceOf: last)
+        save(&transaction, next)
+        return next
+      }
+    }
+  }
+
+  // MARK: - Processes that hold ports
+
+  private func isHolderAlive(_ holder: String) -> Bool { isAlive(String(holder.prefix { $0 != " " })) }
+
+  /// Whether another process of the same record holds ports, and may still have some that are free by now.
+  private func isHeldByOthers() throws(NetworkError) -> Bool {
+    try look { state in
+      (state.host?.portHolders ?? []).contains { $0 != holderID && isHolderAlive($0) }
+    }
+  }
+
+  /// Writes down that this process holds ports, and takes up those that the record tells of; with a forwarder, at all the
+  /// addresses that nobody else has there.
+  func openPorts() throws(NetworkError) {
+    guard keeper != nil else { return }
+    try transaction { transaction in
+      guard var host = transaction.state.host else { return }
+      host.portHolders = (host.portHolders ?? []).filter { isHolderAlive($0) } + [holderID]
+      if settings.forwarder != nil {
+        host.forwarders = (host.forwarders ?? []).filter { isHolderAlive($0) } + [holderID]
+      }
+      transaction.save(.host(host))
+      if settings.forwarder != nil { widenPorts(&transaction) }
+    }
+    arePortsStale.store(true, ordering: .relaxed)
+    try followPorts()
+  }
+
+  /// Has ports that were published while nobody forwarded be served where that is possible now.
+  private func widenPorts(_ transaction: inout Transaction) {
+    for var endpoint in transaction.state.endpoints.values where endpoint.phase == .ready && !endpoint.ports.isEmpty {
+      guard let network = transaction.state.networks[endpoint.networkID], network.passesHost else { continue }
+      let places = PortPlaces(network, forwards: true)
+      let old = endpoint.ports
+      for index in old.indices where old[index].forwarded == nil && old[index].translated != nil {
+        var port = old[index]
+        let wanted = places.serve(port.hostAddress).forwarded.filter { address in
+          port.addresses.contains { $0.includes(address) }
+            || transaction.state.ports.holder(port.hostPort, port.transport, at: [address]) == nil
+        }
+        guard !wanted.isEmpty else { continue }
+        port.forwarded = wanted
+        endpoint.ports[index] = port
+      }
+      if endpoint.ports != old { transaction.save(.endpoint(endpoint)) }
+    }
+  }
+
+  /// Lets go of the ports that others have released since, and takes up those that others have published.
+  func followPorts() throws(NetworkError) {
+    guard let keeper else { return }
+    try look { _ in }
+    guard arePortsStale.exchange(false, ordering: .relaxed) else { return }
+    do throws(NetworkError) {
+      try keeper.follow { () throws(NetworkError) in
+        try look { state in
+          state.endpoints.values.filter { $0.phase != .stopped && !$0.allPorts.isEmpty }.sorted { $0.id < $1.id }
+        }
+      }
+    } catch {
+      arePortsStale.store(true, ordering: .relaxed)
+      throw error
+    }
+  }
+}
+
+/// Follows what other processes of the same record publish and release, while the controller lives.
+final class PortFollower: Sendable {
+  /// How often the record is asked, which takes it a few microseconds when nothing is new.
+  static let intervalMilliseconds: UInt32 = 200
+
+  private let task: Task<Void, Never>
+
+  init(_ engine: Engine, _ worker: Worker) {
+    task = Task { [weak engine] in
+      while !Task.isCancelled {
+        try? await Task.sleep(for: .milliseconds(Self.intervalMilliseconds))
+        guard !Task.isCancelled, let engine else { return }
+        // What cannot be read or had now is tried again.
+        _ = try? await worker.run { () throws(NetworkError) in try engine.followPorts() }
+      }
+    }
+  }
+
+  deinit { task.cancel() }
+}

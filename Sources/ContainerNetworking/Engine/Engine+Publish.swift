@@ -1,0 +1,251 @@
+import Netlink
+import NetworkPrimitives
+
+/// Ports of endpoints that are there: a change is written down beside the endpoint, made, and then made part of it.
+extension Engine {
+  /// Publishes ports of a container that is attached.
+  ///
+  /// - Parameter name: One of its networks; nil for the one that has the default route.
+  func publish(
+    _ mappings: [PortMapping], of container: String, on name: String?
+  ) throws(NetworkError) -> [PublishedPort] {
+    let operation = "publish ports of \"\(container)\""
+    try Self.check(mappings)
+    guard !mappings.isEmpty else { return [] }
+    try finishPortChanges(of: container)
+    let request = EndpointRequest(
+      container: container, options: EndpointOptions(), ports: mappings,
+      ephemeral: try ephemeralPorts(for: mappings), usedNames: [])
+    let (planned, network, picked) = try transaction { (transaction) throws(NetworkError) in
+      var (endpoint, network) = try changeable(container, name, operation, transaction.state)
+      let places = places(of: network, transaction.state)
+      try checkPorts(request, network, places, operation).throwAny(operation)
+      let ports = try transaction.state.ports.pick(
+        mappings, for: container, bindingAddress: network.policy.hostBindingAddress, at: places,
+        ephemeral: request.ephemeral ?? EphemeralPorts(range: 1...1))
+      endpoint.portChange = PortChange(ports: ports, phase: .creating, owner: store.token)
+      transaction.save(.endpoint(endpoint))
+      return (endpoint, network, ports)
+    }
+    var ports = picked
+    var isMade = false
+    do throws(NetworkError) {
+      ports = try settlePorts(picked, of: planned, on: network, request) { transaction, next in
+        guard var endpoint = transaction.state.endpoints[planned.id] else { return }
+        endpoint.portChange?.ports = next
+        transaction.save(.endpoint(endpoint))
+      }
+      try driver(of: network).publish(ports, of: planned, on: network)
+      isMade = true
+      try keeper?.begin(ports, of: planned)
+      let made = ports
+      try transaction { (transaction) throws(NetworkError) in
+        guard var endpoint = transaction.state.endpoints[planned.id], endpoint.phase == .ready,
+          endpoint.portChange?.ports == made
+        else {
+          throw NetworkError(
+            .notFound, operation: operation, reason: "\"\(container)\" was taken off the network meanwhile")
+        }
+        endpoint.ports += made
+        endpoint.portChange = nil
+        transaction.save(.endpoint(endpoint))
+        transaction.note(NetworkEvent(.publish, endpoint, made))
+      }
+      return ports
+    } catch {
+      keeper?.end(ports, of: planned.id)
+      var leftovers = error.leftovers
+      if isMade { leftovers += driver(of: network).unpublish(ports, of: planned, on: network) }
+      leftovers += abandonPorts(of: planned.id, isWhole: leftovers.isEmpty)
+      throw undone(operation, error, leftovers: leftovers)
+    }
+  }
+
+  /// Releases published ports of a container that is attached.
+  ///
+  /// - Parameters:
+  ///   - mappings: What is meant: every port that could have become of one of them; nil for all.
+  ///   - name: One of its networks; nil for the one that has the default route.
+  func unpublish(
+    _ mappings: [PortMapping]?, of container: String, on name: String?
+  ) throws(NetworkError) -> [PublishedPort] {
+    let operation = "release ports of \"\(container)\""
+    if let mappings { try Self.check(mappings) }
+    try finishPortChanges(of: container)
+    let (planned, network, ports) = try transaction { (transaction) throws(NetworkError) in
+      var (endpoint, network) = try changeable(container, name, operation, transaction.state)
+      for mapping in mappings ?? [] where !endpoint.ports.contains(where: { mapping.means($0) }) {
+        let known = endpoint.ports.map(\.description).joined(separator: ", ")
+        throw NetworkError(
+          .notFound, operation: operation,
+          reason: "\(mapping.containerPorts)/\(mapping.transport) is not published like that; published are: "
+            + (known.isEmpty ? "none" : known))
+      }
+      let ports = endpoint.ports.filter { port in mappings?.contains { $0.means(port) } ?? true }
+      guard !ports.isEmpty else { return (endpoint, network, ports) }
+      endpoint.ports.removeAll { ports.contains($0) }
+      endpoint.portChange = PortChange(ports: ports, phase: .removing, owner: store.token)
+      transaction.save(.endpoint(endpoint))
+      return (endpoint, network, ports)
+    }
+    guard !ports.isEmpty else { return [] }
+    let failures = release(ports, of: planned, on: network)
+    guard failures.isEmpty else { throw failures.leftovers(operation) }
+    return ports
+  }
+
+  /// Takes ports away that are written down as being removed.
+  private func release(
+    _ ports: [PublishedPort], of endpoint: Endpoint, on network: NetworkRecord
+  ) -> [NetworkError] {
+    keeper?.end(ports, of: endpoint.id)
+    var failures = driver(of: network).unpublish(ports, of: endpoint, on: network)
+    if failures.isEmpty {
+      failures += attempt { () throws(NetworkError) in
+        try transaction { transaction in
+          guard var now = transaction.state.endpoints[endpoint.id], now.portChange?.ports == ports else { return }
+          now.portChange = nil
+          transaction.save(.endpoint(now))
+          transaction.note(NetworkEvent(.unpublish, now, ports))
+        }
+      }
+    }
+    guard failures.isEmpty else { return failures + letGo(endpoints: [endpoint.id]) }
+    return []
+  }
+
+  /// Takes out of the record what was not published; what could not be taken back stays there, for whoever tries again.
+  private func abandonPorts(of id: String, isWhole: Bool) -> [NetworkError] {
+    let failures = attempt { () throws(NetworkError) in
+      try transaction { transaction in
+        guard var endpoint = transaction.state.endpoints[id], endpoint.portChange != nil else { return }
+        if isWhole {
+          endpoint.portChange = nil
+        } else {
+          endpoint.portChange?.phase = .removing
+          endpoint.portChange?.owner = ""
+        }
+        transaction.save(.endpoint(endpoint))
+      }
+    }
+    return failures + (failures.isEmpty ? [] : letGo(endpoints: [id]))
+  }
+
+  /// Takes away the ports that users of the store that are gone had begun to publish or to release.
+  ///
+  /// - Parameter container: Of one container; of all, unless said.
+  func finishPortChanges(of container: String? = nil) throws(NetworkError) {
+    let isLeft = { (endpoint: Endpoint) in
+      guard let change = endpoint.portChange, endpoint.phase == .ready else { return false }
+      return (container == nil || endpoint.container == container) && !self.isAlive(change.owner)
+    }
+    guard try look({ state in state.endpoints.values.contains(where: isLeft) }) else { return }
+    let token = store.token
+    let (endpoints, networks) = try transaction { transaction in
+      var endpoints: [Endpoint] = []
+      for var endpoint in transaction.state.endpoints.values where isLeft(endpoint) {
+        endpoint.portChange?.phase = .removing
+        endpoint.portChange?.owner = token
+        transaction.save(.endpoint(endpoint))
+        endpoints.append(endpoint)
+      }
+      return (endpoints, transaction.state.networks)
+    }
+    var failures: [NetworkError] = []
+    for endpoint in endpoints {
+      guard let network = networks[endpoint.networkID], let change = endpoint.portChange else { continue }
+      failures += release(change.ports, of: endpoint, on: network)
+    }
+    try failures.throwLeftovers("take away ports that were left unfinished")
+  }
+
+  // MARK: - Checks
+
+  /// Their parts may have been changed since each was made.
+  static func check(_ mappings: [PortMapping]) throws(NetworkError) {
+    for port in mappings {
+      _ = try PortMapping(
+        hostAddress: port.hostAddress, hostPorts: port.hostPorts, containerPorts: port.containerPorts,
+        transport: port.transport)
+    }
+  }
+
+  /// Host addresses that nothing serves.
+  func checkPorts(
+    _ request: EndpointRequest, _ network: NetworkRecord, _ places: PortPlaces, _ operation: String
+  ) -> [NetworkError] {
+    request.ports.compactMap { port in
+      guard let address = port.hostAddress ?? network.policy.hostBindingAddress,
+        let reason = places.fault(at: address, on: network)
+      else { return nil }
+      return NetworkError(.conflictingOptions, operation: operation, reason: reason)
+    }
+  }
+
+  /// The endpoint whose ports are to be changed.
+  private func changeable(
+    _ container: String, _ name: String?, _ operation: String, _ state: EngineState
+  ) throws(NetworkError) -> (Endpoint, NetworkRecord) {
+    let record = try state.sandbox(container)
+    try checkConnectable(record, operation, "changing published ports")
+    try checkIdle(record.phase, record.owner, "\"\(container)\"", operation)
+    let all = state.endpoints(ofSandbox: record.sandboxID).filter { $0.phase != .stopped }
+    let found: Endpoint?
+    if let name {
+      let network = try state.network(name)
+      found = all.first { $0.networkID == network.id }
+    } else {
+      found = Self.foremost(all, state.networks, .ipv4) ?? Self.foremost(all, state.networks, .ipv6)
+    }
+    guard let endpoint = found, let network = state.networks[endpoint.networkID] else {
+      let names = all.map(\.networkName).joined(separator: ", ")
+      throw NetworkError(
+        .notFound, operation: operation,
+        reason: name.map { "\"\(container)\" is not on network \"\($0)\"; it is on: \(names.isEmpty ? "none" : names)" }
+          ?? "\"\(container)\" has no network with a default route; name one of: \(names.isEmpty ? "none" : names)")
+    }
+    guard network.passesHost, !network.isInternal else {
+      throw NetworkError(
+        .conflictingOptions, operation: operation,
+        reason: network.isInternal
+          ? "network \"\(network.name)\" is internal, nothing is published on it; name another"
+          : "the containers of network \"\(network.name)\" are reached by their own addresses, nothing is published on it; "
+            + "name another")
+    }
+    try checkIdle(endpoint, "the endpoint of \"\(container)\" on \"\(network.name)\"", operation)
+    guard endpoint.phase == .ready, endpoint.portChange == nil else {
+      throw NetworkError(
+        .inUse, operation: operation,
+        reason:
+          "the endpoint of \"\(container)\" on \"\(network.name)\" was left half changed; reconcile the controller")
+    }
+    return (endpoint, network)
+  }
+
+  /// - Throws: `.inUse` while somebody is at work on an endpoint or its ports.
+  func checkIdle(_ endpoint: Endpoint, _ what: String, _ operation: String) throws(NetworkError) {
+    try checkIdle(endpoint.phase, endpoint.owner, what, operation)
+    guard let change = endpoint.portChange, isAlive(change.owner) else { return }
+    throw NetworkError(
+      .inUse, operation: operation,
+      reason: "ports of \(what) are being \(change.phase == .creating ? "published" : "released"); try again")
+  }
+}
+
+extension PortMapping {
+  /// Whether a published port could have become of this.
+  func means(_ port: PublishedPort) -> Bool {
+    guard transport == port.transport, containerPorts.contains(port.containerPort) else { return false }
+    if let hostAddress, hostAddress != port.hostAddress { return false }
+    guard let hostPorts else { return true }
+    guard containerPorts.count > 1 else { return hostPorts.contains(port.hostPort) }
+    return Int(port.hostPort) - Int(hostPorts.lower) == Int(port.containerPort) - Int(containerPorts.lower)
+  }
+}
+
+extension NetworkEvent {
+  fileprivate init(_ action: Action, _ endpoint: Endpoint, _ ports: [PublishedPort]) {
+    self.init(action, networkID: endpoint.networkID, network: endpoint.networkName, container: endpoint.container)
+    self.ports = ports
+  }
+}

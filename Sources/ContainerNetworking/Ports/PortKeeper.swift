@@ -1,0 +1,121 @@
+import Netlink
+import NetworkPrimitives
+import Synchronization
+
+/// The sockets that hold the host's published ports for a process, and what is forwarded by them.
+final class PortKeeper: Sendable {
+  private struct Entry {
+    var sockets: [PortBinding: PortReservation] = [:]
+    var forwards: Set<ForwardedPort> = []
+  }
+
+  private let host: NetworkNamespace
+  private let forwarder: (any PortForwarding)?
+  /// By endpoint. Held while a forwarder is called, so that each port's calls come in order.
+  private let entries = Mutex<[String: Entry]>([:])
+
+  init(host: NetworkNamespace, forwarder: (any PortForwarding)?) {
+    self.host = host
+    self.forwarder = forwarder
+  }
+
+  deinit {
+    // Whoever forwards may outlive the controller, whose ports these are.
+    for entry in entries.withLock({ $0.values }) { for port in entry.forwards { forwarder?.stop(port) } }
+  }
+
+  /// How many sockets are held.
+  var count: Int { entries.withLock { entries in entries.values.reduce(0) { $0 + $1.sockets.count } } }
+
+  /// Keeps what was taken for an endpoint.
+  func hold(_ sockets: [PortReservation], for endpoint: String) {
+    guard !sockets.isEmpty else { return }
+    entries.withLock { entries in
+      for socket in sockets { entries[endpoint, default: Entry()].sockets[socket.binding] = socket }
+    }
+  }
+
+  /// Begins to forward those of an endpoint's ports that need it and are held.
+  ///
+  /// - Throws: What the forwarder says; what was begun goes on until ``end(_:of:)``.
+  func begin(_ ports: [PublishedPort], of endpoint: Endpoint) throws(NetworkError) {
+    guard let forwarder, ports.contains(where: { $0.forwarded != nil }) else { return }
+    try entries.withLock { (entries) throws(NetworkError) in
+      try begin(ports, of: endpoint, by: forwarder, &entries)
+    }
+  }
+
+  private func begin(
+    _ ports: [PublishedPort], of endpoint: Endpoint, by forwarder: any PortForwarding, _ entries: inout [String: Entry]
+  ) throws(NetworkError) {
+    for way in ports.flatMap({ endpoint.forwards(of: $0) }) {
+      guard let socket = entries[endpoint.id]?.sockets[way.listening],
+        entries[endpoint.id]?.forwards.contains(way) == false
+      else { continue }
+      try forwarder.forward(way, from: socket, in: host)
+      entries[endpoint.id]?.forwards.insert(way)
+    }
+  }
+
+  /// Lets go of an endpoint's ports; of all of them, unless some are named.
+  func end(_ ports: [PublishedPort]? = nil, of endpoint: String) {
+    let dropped = entries.withLock { entries in end(ports, of: endpoint, &entries) }
+    // Closed here, and not under the lock: that may take the kernel a while.
+    withExtendedLifetime(dropped) {}
+  }
+
+  private func end(
+    _ ports: [PublishedPort]?, of endpoint: String, _ entries: inout [String: Entry]
+  ) -> [PortReservation] {
+    guard var entry = entries[endpoint] else { return [] }
+    let bindings = ports.map { Set($0.flatMap(\.bindings)) } ?? Set(entry.sockets.keys)
+    for way in entry.forwards where bindings.contains(way.listening) {
+      forwarder?.stop(way)
+      entry.forwards.remove(way)
+    }
+    let dropped = bindings.compactMap { entry.sockets.removeValue(forKey: $0) }
+    entries[endpoint] = entry.sockets.isEmpty ? nil : entry
+    return dropped
+  }
+
+  /// Lets go of what the record does not tell of any more, and takes up what it tells of as made. What cannot be had is
+  /// left: another process of the same record may hold it.
+  ///
+  /// - Parameter record: All endpoints that are recorded, read while nothing here changes.
+  func follow(_ record: () throws(NetworkError) -> [Endpoint]) throws(NetworkError) {
+    var dropped: [PortReservation] = []
+    try entries.withLock { (entries) throws(NetworkError) in
+      let endpoints = try record()
+      let known = Set(endpoints.map(\.id))
+      for id in entries.keys where !known.contains(id) { dropped += end(nil, of: id, &entries) }
+      for endpoint in endpoints { dropped += follow(endpoint, &entries) }
+    }
+    withExtendedLifetime(dropped) {}
+  }
+
+  private func follow(_ endpoint: Endpoint, _ entries: inout [String: Entry]) -> [PortReservation] {
+    let sockets = entries[endpoint.id]?.sockets ?? [:]
+    var dropped: [PortReservation] = []
+    if !sockets.isEmpty {
+      let recorded = Set(endpoint.allPorts.flatMap(\.bindings))
+      let gone = sockets.keys.filter { !recorded.contains($0) }
+      if !gone.isEmpty {
+        for way in entries[endpoint.id]?.forwards ?? [] where gone.contains(way.listening) {
+          forwarder?.stop(way)
+          entries[endpoint.id]?.forwards.remove(way)
+        }
+        dropped = gone.compactMap { entries[endpoint.id]?.sockets.removeValue(forKey: $0) }
+        if entries[endpoint.id]?.sockets.isEmpty == true { entries[endpoint.id] = nil }
+      }
+    }
+    guard endpoint.phase == .ready, !endpoint.ports.isEmpty else { return dropped }
+    let missing = endpoint.ports.flatMap(\.bindings).filter { sockets[$0] == nil }
+    // One that cannot be looked at, as of an address that is gone, must not keep the others from being held.
+    for binding in missing {
+      guard let socket = try? host.kernel.reservePorts([binding], in: host.handle).first else { continue }
+      entries[endpoint.id, default: Entry()].sockets[binding] = socket
+    }
+    if let forwarder { try? begin(endpoint.ports, of: endpoint, by: forwarder, &entries) }
+    return dropped
+  }
+}

@@ -1,0 +1,60 @@
+import NetworkPrimitives
+
+/// At which of the host's addresses a network's ports can be served, and by whom.
+struct PortPlaces {
+  /// The families whose addresses the kernel translates.
+  var translated: Set<AddressFamily>
+  /// The families whose containers are reached by their own addresses: the host's have no part in it.
+  var routed: Set<AddressFamily>
+  /// Whether there is a forwarder for what is left.
+  var forwards: Bool
+
+  init(translated: Set<AddressFamily>, routed: Set<AddressFamily> = [], forwards: Bool) {
+    self.translated = translated
+    self.routed = routed
+    self.forwards = forwards
+  }
+
+  /// Of a network's endpoints.
+  init(_ network: NetworkRecord, forwards: Bool) {
+    let families = Set(network.families)
+    routed = families.filter { network.policy.gatewayMode($0) == .routed }
+    translated = families.subtracting(routed)
+    self.forwards = forwards
+  }
+
+  /// Where a port is served that was asked for at an address; nil for every one.
+  func serve(_ hostAddress: IPAddress?) -> (translated: [IPAddress], forwarded: [IPAddress]) {
+    let asked = hostAddress.map { [$0] } ?? AddressFamily.allCases.map { .any($0) }
+    var places: (translated: [IPAddress], forwarded: [IPAddress]) = ([], [])
+    for address in asked where !routed.contains(address.family) {
+      if address.isIPv6Loopback || !translated.contains(address.family) {
+        // A network that is reached by its own addresses alone is not reached by the host's of the other family either.
+        if forwards, !translated.isEmpty { places.forwarded.append(address) }
+      } else {
+        places.translated.append(address)
+        if forwards, address == .any(.ipv6) { places.forwarded.append(.loopback(.ipv6)) }
+      }
+    }
+    return places
+  }
+
+  /// Why nothing of the host's serves a port at an address; nil when something does, or need not.
+  func fault(at address: IPAddress, on network: NetworkRecord) -> String? {
+    guard !routed.contains(address.family) else { return nil }
+    let places = serve(address)
+    guard places.translated.isEmpty, places.forwarded.isEmpty else { return nil }
+    let remedy =
+      "publish on another address, or on all; or have a forwarder (ControllerSettings.forwarder, cnet forward)"
+    return translated.contains(address.family)
+      ? "the host address \(address) is one that the kernel does not translate; \(remedy)"
+      : "the host address \(address) is \(address.family), and network \"\(network.name)\" has no \(address.family); "
+        + remedy
+  }
+}
+
+extension IPAddress {
+  /// `::1`: unlike 127.0.0.0/8, which has `route_localnet`, it is never routed (RFC 4291 2.5.3), so that what is sent to it
+  /// cannot be sent on to a container.
+  var isIPv6Loopback: Bool { family == .ipv6 && isLoopback }
+}

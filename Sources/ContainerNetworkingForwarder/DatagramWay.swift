@@ -1,0 +1,209 @@
+import ContainerNetworking
+import Glibc
+import NIOCore
+import NIOPosix
+import Synchronization
+
+/// A UDP port that is listened at: for each client there is a socket that is connected to the container, so that its answers
+/// are told apart, until both have been silent for a while.
+final class DatagramWay: Way {
+  private let relay: NIOLoopBoundBox<DatagramRelay>
+  private let loop: any EventLoop
+  private let clients = CounterBox()
+  private let channel = Mutex<(any Channel)?>(nil)
+  private let isWildcard: Bool
+
+  init(_ connector: Connector, _ limits: ForwarderLimits, _ socket: PortReservation, _ loop: any EventLoop) {
+    self.loop = loop
+    isWildcard = socket.binding.address.isUnspecified
+    relay = .makeBoxSendingValue(DatagramRelay(connector, limits, socket, clients), eventLoop: loop)
+  }
+
+  var count: Int { clients.value }
+
+  func start(_ descriptor: Int32) throws {
+    let channel = try DatagramBootstrap(group: loop)
+      // Which of its addresses a client has called: the answer must come from there.
+      .channelOption(ChannelOptions.receivePacketInfo, value: isWildcard)
+      .channelOption(ChannelOptions.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: 65_535))
+      .channelInitializer { [relay] channel in
+        channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(relay.value) }
+      }
+      .withBoundSocket(descriptor).wait()
+    self.channel.withLock { $0 = channel }
+  }
+
+  func stop() {
+    let channel = channel.withLock { channel in
+      defer { channel = nil }
+      return channel
+    }
+    try? channel?.close().wait()
+    try? loop.submit { [relay] in relay.value.end() }.wait()
+  }
+}
+
+/// A number that is changed on an event loop and read anywhere.
+final class CounterBox: Sendable {
+  private let number = Atomic(0)
+  var value: Int { number.load(ordering: .relaxed) }
+  func add(_ difference: Int) { number.wrappingAdd(difference, ordering: .relaxed) }
+}
+
+/// What a client is known by: its address, and the one of the host's that it called.
+private struct Client: Hashable {
+  var address: SocketAddress
+  var called: SocketAddress?
+}
+
+final class DatagramRelay: ChannelInboundHandler {
+  typealias InboundIn = AddressedEnvelope<ByteBuffer>
+
+  /// How many datagrams wait for the socket to the container.
+  private static let waitingLimit = 16
+
+  private final class Session {
+    var channel: (any Channel)?
+    var waiting: [ByteBuffer] = []
+    var lastUse = NIODeadline.now()
+  }
+
+  private let connector: Connector
+  private let limits: ForwarderLimits
+  private let socket: PortReservation
+  private let counter: CounterBox
+  private var sessions: [Client: Session] = [:]
+  private var sweep: RepeatedTask?
+  private var isOver = false
+
+  init(_ connector: Connector, _ limits: ForwarderLimits, _ socket: PortReservation, _ counter: CounterBox) {
+    self.connector = connector
+    self.limits = limits
+    self.socket = socket
+    self.counter = counter
+  }
+
+  func channelActive(context: ChannelHandlerContext) {
+    let interval = TimeAmount.milliseconds(Int64(limits.clientIdleSeconds) * 250)
+    let own = NIOLoopBound(self, eventLoop: context.eventLoop)
+    sweep = context.eventLoop.scheduleRepeatedTask(initialDelay: interval, delay: interval) { _ in
+      own.value.forgetIdle()
+    }
+  }
+
+  func channelInactive(context: ChannelHandlerContext) { end() }
+
+  func end() {
+    isOver = true
+    sweep?.cancel()
+    sweep = nil
+    for client in sessions.keys { forget(client) }
+  }
+
+  func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    let envelope = unwrapInboundIn(data)
+    let client = Client(address: envelope.remoteAddress, called: envelope.metadata?.packetInfo?.destinationAddress)
+    let session =
+      sessions[client] ?? begin(client, envelope.metadata?.packetInfo?.interfaceIndex ?? 0, context.eventLoop)
+    session.lastUse = .now()
+    guard let channel = session.channel else {
+      if session.waiting.count < Self.waitingLimit { session.waiting.append(envelope.data) }
+      return
+    }
+    send(envelope.data, by: channel)
+  }
+
+  /// What the container refused, or a link that is gone: no reason to end.
+  func errorCaught(context: ChannelHandlerContext, error: any Error) {}
+
+  private func begin(_ client: Client, _ link: Int, _ loop: any EventLoop) -> Session {
+    if sessions.count >= limits.clientsPerPort, let idlest = sessions.min(by: { $0.value.lastUse < $1.value.lastUse }) {
+      forget(idlest.key)
+    }
+    let session = Session()
+    sessions[client] = session
+    counter.add(1)
+    let answers = AnswerHandler(socket, client.address, client.called, link) { session.lastUse = .now() }
+    let bound = NIOLoopBound((relay: self, session: session, answers: answers), eventLoop: loop)
+    connector.connect(on: loop).flatMap { descriptor in
+      DatagramBootstrap(group: loop)
+        .channelOption(ChannelOptions.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: 65_535))
+        .channelInitializer { channel in
+          channel.eventLoop.makeCompletedFuture {
+            try channel.pipeline.syncOperations.addHandler(bound.value.answers)
+          }
+        }
+        .withBoundSocket(descriptor)
+    }.whenComplete { result in
+      let (relay, session, _) = bound.value
+      guard case .success(let channel) = result, relay.sessions[client] === session else {
+        if case .success(let channel) = result { channel.close(promise: nil) }
+        if relay.sessions[client] === session { relay.forget(client) }
+        return
+      }
+      session.channel = channel
+      for datagram in session.waiting { relay.send(datagram, by: channel) }
+      session.waiting = []
+    }
+    return session
+  }
+
+  private func send(_ datagram: ByteBuffer, by channel: any Channel) {
+    // The kernel's own room is enough: what it cannot take is lost.
+    guard channel.isWritable, let place = try? SocketAddress(connector.target) else { return }
+    channel.writeAndFlush(AddressedEnvelope(remoteAddress: place, data: datagram), promise: nil)
+  }
+
+  private func forget(_ client: Client) {
+    guard let session = sessions.removeValue(forKey: client) else { return }
+    counter.add(-1)
+    session.channel?.close(promise: nil)
+  }
+
+  private func forgetIdle() {
+    let oldest = NIODeadline.now() - .seconds(Int64(limits.clientIdleSeconds))
+    for client in sessions.filter({ $0.value.lastUse < oldest }).keys { forget(client) }
+  }
+}
+
+/// Sends what the container answers to the client, from the address that it called.
+private final class AnswerHandler: ChannelInboundHandler {
+  typealias InboundIn = AddressedEnvelope<ByteBuffer>
+
+  private let socket: PortReservation
+  private let client: SocketAddress
+  private let source: IPAddress?
+  private let link: UInt32
+  private let note: () -> Void
+
+  init(
+    _ socket: PortReservation, _ client: SocketAddress, _ called: SocketAddress?, _ link: Int,
+    _ note: @escaping () -> Void
+  ) {
+    self.socket = socket
+    self.client = client
+    source = called?.ipAddress.flatMap { try? IPAddress(String($0.prefix { $0 != "%" })) }
+    // An address of one link is sent from by that.
+    self.link = source?.family == .ipv6 && source?.isLinkLocal == true ? UInt32(clamping: link) : 0
+    self.note = note
+  }
+
+  func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    note()
+    let datagram = unwrapInboundIn(data).data
+    unsafe client.withSockAddr { address, size in
+      unsafe datagram.withUnsafeReadableBytes { bytes in
+        _ = unsafe socket.send(
+          bytes, to: UnsafeRawBufferPointer(start: UnsafeRawPointer(address), count: size), from: source, link: link)
+      }
+    }
+  }
+
+  func errorCaught(context: ChannelHandlerContext, error: any Error) {}
+}
+
+extension SocketAddress {
+  init(_ place: Peer) throws {
+    try self.init(ipAddress: "\(place.address)", port: Int(place.port))
+  }
+}

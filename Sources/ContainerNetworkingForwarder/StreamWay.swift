@@ -1,0 +1,137 @@
+import ContainerNetworking
+import Glibc
+import NIOCore
+import NIOPosix
+import Synchronization
+
+/// A TCP port that is listened at: each connection is joined to one to the container.
+final class StreamWay: Way {
+  private let connector: Connector
+  private let limits: ForwarderLimits
+  private let loop: any EventLoop
+  private let group: any EventLoopGroup
+  private let listener = Mutex<(any Channel)?>(nil)
+  private let open = Mutex<[ObjectIdentifier: any Channel]>([:])
+
+  init(_ connector: Connector, _ limits: ForwarderLimits, _ loop: any EventLoop, _ group: any EventLoopGroup) {
+    self.connector = connector
+    self.limits = limits
+    self.loop = loop
+    self.group = group
+  }
+
+  var count: Int { open.withLock { $0.count } }
+
+  func start(_ descriptor: Int32) throws {
+    let gate = NIOLoopBoundBox.makeBoxSendingValue(AcceptGate(limit: limits.connectionsPerPort), eventLoop: loop)
+    let channel = try ServerBootstrap(group: loop, childGroup: group)
+      .serverChannelOption(ChannelOptions.backlog, value: 256)
+      // One at a time, so that the limit is one.
+      .serverChannelOption(ChannelOptions.maxMessagesPerRead, value: 1)
+      .serverChannelInitializer { channel in
+        channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(gate.value) }
+      }
+      .childChannelOption(ChannelOptions.allowRemoteHalfClosure, value: true)
+      .childChannelOption(ChannelOptions.maxMessagesPerRead, value: 1)
+      .childChannelOption(ChannelOptions.writeBufferWaterMark, value: limits.waterMark)
+      .childChannelOption(ChannelOptions.recvAllocator, value: limits.allocator)
+      .childChannelInitializer { [self] channel in accept(channel, gate) }
+      .withBoundSocket(descriptor).wait()
+    listener.withLock { $0 = channel }
+  }
+
+  func stop() {
+    let channel = listener.withLock { listener in
+      defer { listener = nil }
+      return listener
+    }
+    try? channel?.close().wait()
+    let all = open.withLock { Array($0.values) }
+    for channel in all { try? channel.close().wait() }
+    // One that was being accepted meanwhile has been put there before the listener was closed.
+  }
+
+  private func accept(_ channel: any Channel, _ gate: NIOLoopBoundBox<AcceptGate>) -> EventLoopFuture<Void> {
+    let id = ObjectIdentifier(channel)
+    open.withLock { $0[id] = channel }
+    channel.closeFuture.whenComplete { [self] _ in
+      _ = open.withLock { $0.removeValue(forKey: id) }
+      loop.execute { gate.value.release() }
+    }
+    return channel.eventLoop.makeCompletedFuture {
+      let (near, far) = Tube.pair()
+      try channel.pipeline.syncOperations.addHandler(near)
+      let remote = NIOLoopBound(far, eventLoop: channel.eventLoop)
+      let local = NIOLoopBound(near, eventLoop: channel.eventLoop)
+      join(channel, remote).whenFailure { _ in local.value.abort() }
+    }
+  }
+
+  /// Connects to the container. What comes before that is done waits in the sockets.
+  private func join(_ channel: any Channel, _ far: NIOLoopBound<Tube>) -> EventLoopFuture<Void> {
+    connector.connect(on: channel.eventLoop).flatMap { [limits] descriptor in
+      guard channel.isActive || channel.isWritable else {
+        close(descriptor)
+        return channel.eventLoop.makeFailedFuture(ChannelError.ioOnClosedChannel)
+      }
+      return ClientBootstrap(group: channel.eventLoop)
+        .channelOption(ChannelOptions.allowRemoteHalfClosure, value: true)
+        .channelOption(ChannelOptions.maxMessagesPerRead, value: 1)
+        .channelOption(ChannelOptions.writeBufferWaterMark, value: limits.waterMark)
+        .channelOption(ChannelOptions.recvAllocator, value: limits.allocator)
+        .channelInitializer { channel in
+          channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(far.value) }
+        }
+        .withConnectedSocket(descriptor).map { _ in }
+    }
+  }
+}
+
+extension ForwarderLimits {
+  var waterMark: ChannelOptions.Types.WriteBufferWaterMark {
+    ChannelOptions.Types.WriteBufferWaterMark(low: bufferBytes / 4, high: bufferBytes / 2)
+  }
+
+  var allocator: any RecvByteBufferAllocator {
+    let most = max(512, bufferBytes / 2)
+    return AdaptiveRecvByteBufferAllocator(minimum: 512, initial: min(4_096, most), maximum: most)
+  }
+}
+
+/// Accepts no connection while there are too many: it is not read from the listening socket then.
+final class AcceptGate: ChannelDuplexHandler {
+  typealias InboundIn = any Channel
+  typealias InboundOut = any Channel
+  typealias OutboundIn = Never
+
+  private let limit: Int
+  private var count = 0
+  private var isReadPending = false
+  private var context: ChannelHandlerContext?
+
+  init(limit: Int) { self.limit = limit }
+
+  func handlerAdded(context: ChannelHandlerContext) { self.context = context }
+  func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
+
+  func read(context: ChannelHandlerContext) {
+    guard count < limit else {
+      isReadPending = true
+      return
+    }
+    context.read()
+  }
+
+  func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    count += 1
+    context.fireChannelRead(data)
+  }
+
+  /// A connection has ended.
+  func release() {
+    count -= 1
+    guard isReadPending, count < limit else { return }
+    isReadPending = false
+    context?.read()
+  }
+}

@@ -1,0 +1,38 @@
+import ArgumentParser
+import ContainerNetworking
+import ContainerNetworkingForwarder
+import Glibc
+import ServiceLifecycle
+import UnixSignals
+
+struct Forward: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "forward",
+    abstract: "Serve published ports at ::1 and at addresses of a family that a container has not, until interrupted.",
+    discussion: """
+      The kernel translates addresses within one family, and never those of ::1; for the rest there is this. While it runs, \
+      ports are published at all of the host's addresses, whoever publishes them, and each is held, so that no other program \
+      of the host gets it. It ends at INT and TERM.
+      """)
+
+  @Option(help: .init("Connections of one port at a time.", valueName: "number"))
+  var connections = ForwarderLimits().connectionsPerPort
+  @Option(help: .init("Seconds that a UDP client is remembered for.", valueName: "seconds"))
+  var idle = ForwarderLimits().clientIdleSeconds
+  @OptionGroup
+  var global: GlobalOptions
+
+  func validate() throws {
+    guard connections > 0, idle > 0 else { throw ValidationError("The limits are 1 and up.") }
+  }
+
+  func run() async throws {
+    let forwarder = PortForwarder(limits: ForwarderLimits(connectionsPerPort: connections, clientIdleSeconds: idle))
+    let controller = try await global.controller(reservesPorts: true, forwarder: forwarder)
+    print("ready, \(forwarder.portCount) ports")
+    fflush(nil)
+    try await ServiceGroup(services: [forwarder], gracefulShutdownSignals: [.sigint, .sigterm]).run()
+    // Until here it follows the record.
+    withExtendedLifetime(controller) {}
+  }
+}
