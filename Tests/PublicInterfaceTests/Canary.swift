@@ -153,6 +153,7 @@ public func canary(_: Subnet) {}
 public func canary(_: SubnetConfiguration) {}
 public func canary(_: SubnetRecord) {}
 public func canary(_: Timestamp) {}
+public func canary(_: TransportAddress) {}
 public func canary(_: TransportProtocol) {}
 public func canary(_: Uplink) {}
 public func canary(_: VethEnd) {}

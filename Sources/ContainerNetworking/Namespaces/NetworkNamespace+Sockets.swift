@@ -10,7 +10,7 @@ extension NetworkNamespace {
   /// - Throws: `.inUse` for a port that another holds, naming who where that can be found; `.permissionDenied` below
   ///   `net/ipv4/ip_unprivileged_port_start` without `CAP_NET_BIND_SERVICE`; `.unsupported` for SCTP, and by the
   ///   simulated kernel.
-  public func bindSocket(to binding: PortBinding) throws(NetworkError) -> FileDescriptor {
+  public func bindSocket(to binding: TransportAddress) throws(NetworkError) -> FileDescriptor {
     try kernel.bindSocket(to: binding, in: handle)
   }
 
@@ -19,7 +19,7 @@ extension NetworkNamespace {
   ///
   /// - Parameter peer: Whom it speaks to.
   /// - Throws: `.kernelRefused` where no route leads; `.unsupported` for SCTP, and by the simulated kernel.
-  public func connectSocket(to peer: Peer) throws(NetworkError) -> FileDescriptor {
+  public func connectSocket(to peer: TransportAddress) throws(NetworkError) -> FileDescriptor {
     try kernel.connectSocket(to: peer, in: handle)
   }
 }

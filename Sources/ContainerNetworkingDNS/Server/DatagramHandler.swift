@@ -24,7 +24,7 @@ final class DatagramHandler: ChannelInboundHandler {
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
     let envelope = unwrapInboundIn(data)
-    guard let client = Peer(envelope.remoteAddress, .udp) else { return }
+    guard let client = TransportAddress(envelope.remoteAddress, .udp) else { return }
     if !isFresh {
       // What was read at once arrived before this, so no change is missed that was made before a query was sent.
       responder.context.directory.refresh()

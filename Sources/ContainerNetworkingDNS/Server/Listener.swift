@@ -29,7 +29,7 @@ struct Listener: Sendable {
       for address in addresses {
         // TCP first: who holds the port there listens, and is found.
         for transport in [TransportProtocol.tcp, .udp] {
-          let socket = try namespace.bindSocket(to: PortBinding(address, port, transport))
+          let socket = try namespace.bindSocket(to: TransportAddress(address, port, transport))
           let opening =
             transport == .udp
             ? openDatagrams(socket, place, context, loops) : openStreams(socket, place, context, loops)

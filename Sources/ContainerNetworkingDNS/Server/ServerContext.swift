@@ -46,12 +46,12 @@ final class ServerContext: Sendable {
   /// Whom to speak to at a server.
   ///
   /// - Throws: `.notFound` for a zone that is no link of the host.
-  func peer(_ server: UpstreamServer, _ transport: TransportProtocol) throws(NetworkError) -> Peer {
+  func peer(_ server: UpstreamServer, _ transport: TransportProtocol) throws(NetworkError) -> TransportAddress {
     var link: UInt32 = 0
     if server.address.isLinkLocal, let zone = server.zone {
       if let number = UInt32(zone) { link = number } else { link = UInt32(try host.links.get(zone).index) }
     }
-    return Peer(server.address, 53, transport, link: link)
+    return TransportAddress(server.address, 53, transport, link: link)
   }
 }
 

@@ -11,7 +11,7 @@ final class StreamHandler: ChannelInboundHandler {
 
   private let responder: Responder
   private let connections: Connections
-  private var client: Peer?
+  private var client: TransportAddress?
   private var received = ByteBuffer()
   private var underWay = 0
   private var lastQuery = NIODeadline.now()
@@ -28,7 +28,7 @@ final class StreamHandler: ChannelInboundHandler {
   }
 
   func channelActive(context: ChannelHandlerContext) {
-    guard let address = context.remoteAddress, let client = Peer(address, .tcp),
+    guard let address = context.remoteAddress, let client = TransportAddress(address, .tcp),
       connections.add(context.channel, of: Client(client.address, at: responder.place))
     else { return context.close(promise: nil) }
     self.client = client
@@ -91,7 +91,7 @@ final class StreamHandler: ChannelInboundHandler {
 
   /// - Returns: Whether the client is one that is answered.
   private func answer(
-    _ message: ByteBuffer, of client: Peer, _ context: ChannelHandlerContext, _ output: inout ByteBuffer
+    _ message: ByteBuffer, of client: TransportAddress, _ context: ChannelHandlerContext, _ output: inout ByteBuffer
   ) -> Bool {
     let start = output.writerIndex
     output.writeInteger(UInt16(0))
@@ -109,7 +109,7 @@ final class StreamHandler: ChannelInboundHandler {
     return true
   }
 
-  private func ask(_ query: Query, _ key: CacheKey, _ client: Peer, _ context: ChannelHandlerContext) {
+  private func ask(_ query: Query, _ key: CacheKey, _ client: TransportAddress, _ context: ChannelHandlerContext) {
     responder.forwarder.ask(query, key, for: Client(client.address, at: responder.place)) { [self] answer in
       underWay -= 1
       guard self.client != nil else { return }

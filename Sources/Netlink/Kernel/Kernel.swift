@@ -49,13 +49,13 @@ public protocol Kernel: Sendable {
   ///
   /// - Throws: `.inUse` for a port that another holds, naming who where that can be found; `.permissionDenied`;
   ///   `.unsupported` for SCTP, and by a kernel without sockets.
-  func bindSocket(to binding: PortBinding, in namespace: NamespaceHandle) throws(NetworkError) -> FileDescriptor
+  func bindSocket(to binding: TransportAddress, in namespace: NamespaceHandle) throws(NetworkError) -> FileDescriptor
 
   /// A socket of the namespace, with a port of the kernel's choice, that is connected or, by TCP, about to be: it is
   /// writable then, or fails. It does not block, and works from any thread. The caller closes it.
   ///
   /// - Throws: `.kernelRefused` where no route leads; `.unsupported` as ``bindSocket(to:in:)``.
-  func connectSocket(to peer: Peer, in namespace: NamespaceHandle) throws(NetworkError) -> FileDescriptor
+  func connectSocket(to peer: TransportAddress, in namespace: NamespaceHandle) throws(NetworkError) -> FileDescriptor
 
   /// Takes those of the ports that can be had in the namespace, until what is returned is let go; the others are held by
   /// other sockets.
@@ -118,7 +118,8 @@ extension Kernel {
   /// For kernels without sockets.
   ///
   /// - Throws: `.unsupported`.
-  public func bindSocket(to binding: PortBinding, in namespace: NamespaceHandle) throws(NetworkError) -> FileDescriptor
+  public func bindSocket(to binding: TransportAddress, in namespace: NamespaceHandle) throws(NetworkError)
+    -> FileDescriptor
   {
     throw .noSockets("bind a socket to \(binding)")
   }
@@ -126,7 +127,9 @@ extension Kernel {
   /// For kernels without sockets.
   ///
   /// - Throws: `.unsupported`.
-  public func connectSocket(to peer: Peer, in namespace: NamespaceHandle) throws(NetworkError) -> FileDescriptor {
+  public func connectSocket(to peer: TransportAddress, in namespace: NamespaceHandle) throws(NetworkError)
+    -> FileDescriptor
+  {
     throw .noSockets("connect a socket to \(peer)")
   }
 }

@@ -7,11 +7,11 @@ extension LinuxKernel {
   /// A socket that is bound and, by TCP, listens. Throws `.inUse`, naming the process that holds the port where `/proc`
   /// shows it; `.permissionDenied` below the first unprivileged port without `CAP_NET_BIND_SERVICE`.
   public func bindSocket(
-    to binding: PortBinding, in namespace: NamespaceHandle
+    to binding: TransportAddress, in namespace: NamespaceHandle
   ) throws(NetworkError) -> FileDescriptor {
     let operation = "bind a socket to \(binding)"
     try Self.checkTransport(binding.transport, operation)
-    var local = cn_peer(Peer(binding.address, binding.port, binding.transport))
+    var local = cn_peer(binding)
     var failed: UnsafePointer<CChar>?
     let result = unsafe cn_namespace_bind(namespace.descriptor, &local, &failed)
     if result >= 0 { return FileDescriptor(rawValue: result) }
@@ -31,7 +31,7 @@ extension LinuxKernel {
 
   /// A socket with a random port (`ip_local_port_range`). Throws `.kernelRefused` (`ENETUNREACH`) without a route.
   public func connectSocket(
-    to peer: Peer, in namespace: NamespaceHandle
+    to peer: TransportAddress, in namespace: NamespaceHandle
   ) throws(NetworkError) -> FileDescriptor {
     let operation = "connect a socket to \(peer)"
     try Self.checkTransport(peer.transport, operation)
@@ -51,7 +51,7 @@ extension LinuxKernel {
 }
 
 extension cn_peer {
-  package init(_ peer: Peer) {
+  package init(_ peer: TransportAddress) {
     self.init()
     // Without an array for the bytes: this is done for each datagram.
     unsafe withUnsafeMutableBytes(of: &self.address) { room in
@@ -95,10 +95,10 @@ package enum DatagramSocket {
 
   /// A part of some bytes that is a datagram to somebody.
   package struct Part: Sendable {
-    package var peer: Peer
+    package var peer: TransportAddress
     package var range: Range<Int>
 
-    package init(_ range: Range<Int>, to peer: Peer) {
+    package init(_ range: Range<Int>, to peer: TransportAddress) {
       self.range = range
       self.peer = peer
     }
@@ -111,7 +111,7 @@ package enum DatagramSocket {
 
   /// Has the kernel drop what these senders, and nobody else, send to the socket. They are of the socket's family.
   package static func shutOut(_ senders: [IPAddress], from socket: FileDescriptor) throws(NetworkError) {
-    let peers = senders.map { cn_peer(Peer($0, 0, .udp)) }
+    let peers = senders.map { cn_peer(TransportAddress($0, 0, .udp)) }
     let result = unsafe peers.withUnsafeBufferPointer { unsafe cn_shut_out(socket.rawValue, $0.baseAddress, $0.count) }
     try check(result, "setsockopt", "drop what \(senders.count) senders send")
   }

@@ -7,7 +7,7 @@ extension LinuxKernel {
   /// Who holds a port, as in `dnsmasq (process 421)`; nil where this process may not see that.
   ///
   /// From the kernel's table of sockets (proc_pid_net(5)) to the process whose descriptor the socket is (proc_pid_fd(5)).
-  func holder(of binding: PortBinding, in namespace: NamespaceHandle) -> String? {
+  func holder(of binding: TransportAddress, in namespace: NamespaceHandle) -> String? {
     var sockets: Set<String> = []
     // An IPv6 socket of all addresses may hold the IPv4 port too.
     for suffix in binding.address.family == .ipv4 ? ["", "6"] : ["6"] {
@@ -28,7 +28,7 @@ extension LinuxKernel {
   }
 
   /// The sockets of a table that keep others from the binding, as links of `/proc/PID/fd` name them.
-  private static func sockets(in table: String, that binding: PortBinding) -> [String] {
+  private static func sockets(in table: String, that binding: TransportAddress) -> [String] {
     table.split(separator: "\n").dropFirst().compactMap { line in
       let fields = line.split(separator: " ", omittingEmptySubsequences: true)
       guard fields.count > 9 else { return nil }

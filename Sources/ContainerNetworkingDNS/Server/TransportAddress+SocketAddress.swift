@@ -2,25 +2,25 @@ import NIOCore
 import Netlink
 import NetworkPrimitives
 
-extension Peer {
+extension TransportAddress {
   /// Who sent a datagram or made a connection; nil for what is not of the Internet, and for port 0, which cannot be
   /// answered.
   ///
   /// Unsafe code: the fields of `sockaddr_in` and `sockaddr_in6` (ip(7), ipv6(7)) are loaded from within the size that NIO
   /// says.
   init?(_ address: SocketAddress, _ transport: TransportProtocol) {
-    let peer = unsafe address.withSockAddr { pointer, size -> Peer? in
+    let peer = unsafe address.withSockAddr { pointer, size -> TransportAddress? in
       let fields = unsafe UnsafeRawBufferPointer(start: pointer, count: size)
       guard size >= 16 else { return nil }
       let port = UInt16(bigEndian: unsafe fields.loadUnaligned(fromByteOffset: 2, as: UInt16.self))
       switch address {
       case .v4:
         let number = UInt32(bigEndian: unsafe fields.loadUnaligned(fromByteOffset: 4, as: UInt32.self))
-        return Peer(.v4(IPv4Address(rawValue: number)), port, transport)
+        return TransportAddress(.v4(IPv4Address(rawValue: number)), port, transport)
       case .v6 where size >= 28:
         let number = UInt128(bigEndian: unsafe fields.loadUnaligned(fromByteOffset: 8, as: UInt128.self))
         let link = unsafe fields.loadUnaligned(fromByteOffset: 24, as: UInt32.self)
-        return Peer(.v6(IPv6Address(rawValue: number)), port, transport, link: link)
+        return TransportAddress(.v6(IPv6Address(rawValue: number)), port, transport, link: link)
       default: return nil
       }
     }
