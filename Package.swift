@@ -177,6 +177,16 @@ let package = Package(
     .testTarget(
       name: "CommandLineTests", dependencies: ["ContainerNetworking", "Playground", "cnet", system],
       exclude: ["Golden"], swiftSettings: settings),
+    // They ask the server from containers, and play the servers that it asks.
+    .testTarget(
+      name: "NameServerTests",
+      dependencies: [
+        "ContainerNetworking", "ContainerNetworkingDNS", "ContainerNetworkingStore", "Netlink", "NetworkPrimitives",
+        "Playground", system,
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+      ], swiftSettings: settings),
     .testTarget(
       name: "AddressPoolsTests", dependencies: ["AddressPools", "NetworkPrimitives"], swiftSettings: settings),
     .testTarget(
