@@ -75,7 +75,8 @@ let package = Package(
     .executableTarget(
       name: "cnet",
       dependencies: [
-        "ContainerNetworking", "ContainerNetworkingForwarder", "ContainerNetworkingStore", system,
+        "ContainerNetworking", "ContainerNetworkingDNS", "ContainerNetworkingForwarder", "ContainerNetworkingStore",
+        system,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
         .product(name: "UnixSignals", package: "swift-service-lifecycle"),

@@ -12,6 +12,10 @@ struct Cnet: AsyncParsableCommand {
                                     or /var/lib/containernetworking
         --host-namespace PATH|NAME  where bridges and rules are made:
                                     $CNET_HOST_NAMESPACE, or this namespace
+        --name-server auto|running|none
+                                    who answers for names on custom networks:
+                                    $CNET_NAME_SERVER, or auto: cnet dns, which
+                                    is started where none runs
         --color auto|always|never   colours: on a terminal, unless $NO_COLOR
 
       Exit codes: 0 done; 1 failed, or not all was done; 64 wrong usage.
@@ -21,7 +25,7 @@ struct Cnet: AsyncParsableCommand {
     version: "0.1.0",
     subcommands: [
       NetworkCommands.self, Run.self, Attach.self, Detach.self, ListContainers.self, Publish.self,
-      Unpublish.self, ListPorts.self, Forward.self, Events.self, Doctor.self,
+      Unpublish.self, ListPorts.self, Forward.self, ServeNames.self, Events.self, Doctor.self,
     ])
 }
 

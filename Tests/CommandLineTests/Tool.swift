@@ -20,7 +20,8 @@ final class Tool {
     try Data("nameserver 192.0.2.53\n".utf8).write(to: URL(filePath: resolvConf))
     environment = [
       "PATH=\(beside):/usr/sbin:/usr/bin:/sbin:/bin", "COLUMNS=80", "LC_ALL=C", "TERM=dumb",
-      "CNET_STATE_DIR=\(directory)", "CNET_RESOLV_CONF=\(resolvConf)", "CNET_HOST_NAMESPACE=\(world.host.path)",
+      "CNET_STATE_DIR=\(directory)", "CNET_RESOLV_CONF=\(resolvConf)", "CNET_NAME_SERVER=none",
+      "CNET_HOST_NAMESPACE=\(world.host.path)",
     ]
   }
 

@@ -6,7 +6,7 @@ import Testing
     let tool = try Tool()
     let verbs = [
       "", "network", "network create", "network ls", "network inspect", "network connect", "network disconnect",
-      "network rm", "network prune", "run", "attach", "detach", "ps", "events", "doctor",
+      "network rm", "network prune", "run", "attach", "detach", "ps", "events", "doctor", "dns",
     ]
     try expectGolden("Help.txt", tool.transcript(verbs.map { $0.isEmpty ? "cnet help" : "cnet \($0) --help" }))
   }

@@ -81,6 +81,8 @@ struct ContainerFileTexts: Hashable {
       if !own.options.contains(where: { $0.hasPrefix("ndots:") }) { own.options.append("ndots:0") }
     } else if !options.dns.isEmpty {
       own.servers = options.dns.map(\.description)
+    } else if let servers = source.endpoints.lazy.compactMap(\.network.dnsServers).first {
+      own.servers = servers.map(\.description)
     } else if !source.isHost {
       if let resolvers = source.resolvers {
         own.servers = resolvers.map(\.description)

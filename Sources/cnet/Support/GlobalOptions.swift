@@ -1,5 +1,6 @@
 import ArgumentParser
 import ContainerNetworking
+import ContainerNetworkingDNS
 import ContainerNetworkingStore
 import FoundationEssentials
 import SystemPackage
@@ -21,6 +22,11 @@ struct GlobalOptions: ParsableArguments {
   @Option(help: .init("Colours: auto, always or never.", valueName: "when"))
   var color = ColorChoice.auto
 
+  @Option(
+    name: .customLong("name-server"),
+    help: .init("Who answers for names on custom networks: auto, running or none.", valueName: "who"))
+  var nameServer: NameServerChoice?
+
   /// A controller of the host namespace, with the record on disk.
   ///
   /// - Parameters:
@@ -29,20 +35,77 @@ struct GlobalOptions: ParsableArguments {
   func controller(
     reservesPorts: Bool = false, forwarder: (any PortForwarding)? = nil
   ) async throws(NetworkError) -> NetworkController {
-    let environment = ProcessInfo.processInfo.environment
-    let directory = absolutePath(stateDirectory ?? environment["CNET_STATE_DIR"] ?? "/var/lib/containernetworking")
-    let host =
-      if let text = hostNamespace ?? environment["CNET_HOST_NAMESPACE"] { try namespace(text) } else {
-        try NetworkNamespace.current()
-      }
-    let store = try Self.store(at: directory)
+    let place = try place()
+    let store = try place.store()
     var settings = ControllerSettings(
-      namespaceDirectory: try Self.subdirectory("netns", of: directory), reservesPorts: reservesPorts,
-      forwarder: forwarder)
-    settings.filesDirectory = try Self.subdirectory("files", of: directory)
-    if let path = environment["CNET_RESOLV_CONF"] { settings.hostFiles.resolvConf = absolutePath(path) }
-    return try await NetworkController(host: host, store: store, settings: settings)
+      namespaceDirectory: try place.subdirectory("netns"), reservesPorts: reservesPorts, forwarder: forwarder)
+    settings.filesDirectory = try place.subdirectory("files")
+    settings.hostFiles = place.hostFiles
+    settings.names = try names(of: place)
+    return try await NetworkController(host: place.host, store: store, settings: settings)
   }
+
+  /// What is meant by the options, and where they say nothing, by the environment.
+  func place() throws(NetworkError) -> StatePlace {
+    let environment = ProcessInfo.processInfo.environment
+    var place = StatePlace(
+      directory: absolutePath(stateDirectory ?? environment["CNET_STATE_DIR"] ?? "/var/lib/containernetworking"),
+      host: try NetworkNamespace.current())
+    if let text = hostNamespace ?? environment["CNET_HOST_NAMESPACE"] {
+      place.hostPath = namespacePath(text)
+      place.host = try namespace(text)
+    }
+    if let path = environment["CNET_RESOLV_CONF"] { place.hostFiles.resolvConf = absolutePath(path) }
+    return place
+  }
+
+  private func names(of place: StatePlace) throws(NetworkError) -> (any NameService)? {
+    let variable = "CNET_NAME_SERVER"
+    let choice =
+      if let nameServer { nameServer } else if let text = ProcessInfo.processInfo.environment[variable] {
+        try NameServerChoice(variable: variable, text)
+      } else { NameServerChoice.auto }
+    switch choice {
+    case .none: return nil
+    case .running: return RemoteNameService(directory: place.directory)
+    case .auto:
+      return StartedNameService(
+        directory: place.directory, arguments: [ServeNames._commandName, "--until-idle"] + place.arguments,
+        environment: place.environment)
+    }
+  }
+}
+
+/// A host and where its record is kept.
+struct StatePlace {
+  var directory: FilePath
+  var host: NetworkNamespace
+  /// The file of the host's namespace; nil for this process's own.
+  var hostPath: FilePath?
+  var hostFiles = HostNameFiles()
+
+  init(directory: FilePath, host: NetworkNamespace) {
+    self.directory = directory
+    self.host = host
+  }
+
+  /// What another process of this program is given that is to work for the same host.
+  var arguments: [String] {
+    ["--state-dir", directory.string] + (hostPath.map { ["--host-namespace", $0.string] } ?? [])
+  }
+
+  /// With this in its environment.
+  var environment: [String: String] { ["CNET_RESOLV_CONF": hostFiles.resolvConf.string] }
+
+  /// Whether the host and its record are still there.
+  var isThere: Bool {
+    guard let hostPath else { return FileManager.default.fileExists(atPath: directory.string) }
+    return FileManager.default.fileExists(atPath: directory.string)
+      && (try? NetworkNamespace.open(at: hostPath).identity) == host.identity
+  }
+
+  /// The record.
+  func store() throws(NetworkError) -> any Store { try Self.store(at: directory) }
 
   /// The one place that says what the record is kept in.
   private static func store(at directory: FilePath) throws(NetworkError) -> any Store {
@@ -55,7 +118,7 @@ struct GlobalOptions: ParsableArguments {
   }
 
   /// Where namespaces are pinned, and containers' files are: here, and not in /run/netns, so that each record has its own.
-  private static func subdirectory(_ name: String, of directory: FilePath) throws(NetworkError) -> FilePath {
+  func subdirectory(_ name: String) throws(NetworkError) -> FilePath {
     let path = directory.appending(name)
     do {
       try FileManager.default.createDirectory(atPath: path.string, withIntermediateDirectories: true)
@@ -71,6 +134,10 @@ struct GlobalOptions: ParsableArguments {
 /// The namespace of a path, or of a name under /run/netns.
 func namespace(_ text: String) throws(NetworkError) -> NetworkNamespace {
   text.contains("/") ? try .open(at: absolutePath(text)) : try .open(name: text)
+}
+
+private func namespacePath(_ text: String) -> FilePath {
+  text.contains("/") ? absolutePath(text) : FilePath("/run/netns").appending(text)
 }
 
 /// Records outlive this process and its working directory.

@@ -1,6 +1,6 @@
 /// Spellings of Docker's that the parser does not know, put as it knows them.
 enum Spelling {
-  private static let globals: Set<String> = ["--state-dir", "--host-namespace", "--color"]
+  private static let globals: Set<String> = ["--state-dir", "--host-namespace", "--name-server", "--color"]
   private static let switches: Set<String> = ["--ipv4", "--ipv6"]
   private static let flags: Set<String> = ["--internal", "--force", "--quiet", "--no-trunc", "--json", "--follow"]
 

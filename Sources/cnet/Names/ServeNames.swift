@@ -1,0 +1,62 @@
+import ArgumentParser
+import ContainerNetworking
+import ContainerNetworkingDNS
+import Glibc
+import SystemPackage
+import UnixSignals
+
+struct ServeNames: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "dns", abstract: "Answer the names of custom networks, until it is told to end.",
+    discussion: """
+      It listens on each network's gateways, or inside containers, and prints "serving" when it does. One serves a state \
+      directory at a time. Where none runs, one is started in the background by the first verb that needs it; such a one \
+      ends when no container is on a network that has names, and tells of failures in dns.log in the state directory.
+      """)
+
+  @Flag(help: "End when no container is on a network that has names.")
+  var untilIdle = false
+  @OptionGroup
+  var global: GlobalOptions
+
+  func run() async throws {
+    let place = try global.place()
+    let store = try place.store()
+    var settings = NameServerSettings()
+    settings.directory = place.directory
+    settings.resolverFile = place.hostFiles.resolvConf
+    settings.onFailure = { Failure.report($0) }
+    let server = NameServer(host: place.host, store: store, settings: settings)
+    do throws(NetworkError) { try await server.start() } catch {
+      Failure.report(error)
+      throw ExitCode(error.code == .inUse ? StartedNameService.busyCode : ExitCode.failure.rawValue)
+    }
+    print(StartedNameService.greeting)
+    fflush(nil)
+    await withTaskGroup { group in
+      group.addTask { for await _ in await UnixSignalsSequence(trapping: .sigterm, .sigint, .sighup) { break } }
+      if untilIdle { group.addTask { await Self.wait(for: server, place, store) } }
+      await group.next()
+      group.cancelAll()
+    }
+    await server.stop()
+  }
+
+  /// Returns when nobody needs the server, which has stopped then; or when the task is cancelled.
+  private static func wait(for server: NameServer, _ place: StatePlace, _ store: any Store) async {
+    let demand = Demand(store) { place.isThere }
+    var idleCount = 0
+    while !Task.isCancelled {
+      try? await Task.sleep(for: .milliseconds(500))
+      idleCount = demand.look() == .idle ? idleCount + 1 : 0
+      guard idleCount > 3, !Task.isCancelled else { continue }
+      // One that came after the look was told that it is served; from now on one is told that there is no server.
+      await server.stop()
+      for _ in 0..<50 where demand.look() == .coming { try? await Task.sleep(for: .milliseconds(100)) }
+      guard demand.look() != .idle else { return }
+      // Unless another was started meanwhile.
+      do throws(NetworkError) { try await server.start() } catch { return }
+      idleCount = 0
+    }
+  }
+}

@@ -1,0 +1,86 @@
+import ContainerNetworking
+import ContainerNetworkingDNS
+import FoundationEssentials
+import Glibc
+import SystemPackage
+
+/// The name server of a state directory. Where none runs, one is started, which goes on after this process and ends by
+/// itself.
+struct StartedNameService: NameService {
+  private let remote: RemoteNameService
+  private let server: Command
+  private let log: FilePath
+
+  /// How a server says that it serves.
+  static let greeting = "serving"
+  /// How one ends that found another at work (`EX_TEMPFAIL`, sysexits.h).
+  static let busyCode: Int32 = 75
+
+  /// - Parameters:
+  ///   - directory: The state directory.
+  ///   - arguments: With which this program is the server.
+  ///   - environment: What it has besides this process's.
+  init(directory: FilePath, arguments: [String], environment: [String: String]) {
+    remote = RemoteNameService(directory: directory)
+    log = directory.appending("dns.log")
+    let own = ProcessInfo.processInfo.environment.merging(environment) { $1 }
+    var server = Command("/proc/self/exe", arguments, environment: own.map { "\($0)=\($1)" }.sorted())
+    server.grouping = .ownSession
+    // It keeps no file system busy.
+    server.directory = "/"
+    self.server = server
+  }
+
+  func serve(_ network: NetworkRecord, in sandboxes: [SandboxRecord]) throws(NetworkError) {
+    for attempt in 1...3 {
+      do throws(NetworkError) { return try remote.serve(network, in: sandboxes) } catch {
+        // There is none, or it went away while it was asked; one that does not answer is there.
+        let isGone = error.code == .closed || error.code == .replyLost && error.kernel?.errno != .wouldBlock
+        guard isGone, attempt < 3 else { throw error }
+      }
+      try start()
+    }
+  }
+
+  func withdraw(_ network: NetworkRecord) { remote.withdraw(network) }
+  func withdraw(_ sandbox: SandboxRecord) { remote.withdraw(sandbox) }
+
+  private func start() throws(NetworkError) {
+    let operation = "start a name server"
+    var command = server
+    let answer: [UInt8]
+    let child: ChildProcess
+    do {
+      let null = try FileDescriptor.open(FilePath("/dev/null"), .readOnly, options: .closeOnExec)
+      defer { try? null.close() }
+      let log = try FileDescriptor.open(
+        log, .writeOnly, options: [.create, .append, .closeOnExec], permissions: .ownerReadWrite)
+      defer { try? log.close() }
+      let pipe = try FileDescriptor.pipe()
+      defer { try? pipe.readEnd.close() }
+      (command.input, command.output, command.error) = (null.rawValue, pipe.writeEnd.rawValue, log.rawValue)
+      let spawned = Result { try NetworkNamespace.current().spawn(command) }
+      try pipe.writeEnd.close()
+      child = try spawned.get()
+      // A line says that it serves; the end of all lines, that it does not.
+      var buffer = [UInt8](repeating: 0, count: 64)
+      let count = try unsafe buffer.withUnsafeMutableBytes { try unsafe pipe.readEnd.read(into: $0) }
+      answer = Array(buffer[..<count])
+    } catch let error as NetworkError { throw error } catch {
+      throw NetworkError(
+        .kernelRefused, operation: operation,
+        kernel: KernelReport(errno: error as? Errno ?? .ioError, request: "open"))
+    }
+    if !answer.isEmpty { return }
+    guard try child.wait(timeoutMilliseconds: 10_000) == .exited(Self.busyCode) else {
+      throw NetworkError(
+        .closed, operation: operation,
+        reason: "it ended at once, for the reason that \(log) tells; or do without names: --name-server none")
+    }
+    // Another was faster; it is asked once it can be.
+    for _ in 0..<1_000 {
+      if (try? remote.check()) != nil { return }
+      usleep(10_000)
+    }
+  }
+}
