@@ -8,7 +8,7 @@ Folders := Sources Tests Examples Benchmarks Fuzz/Entries Fuzz/Harness
 # All of the fuzzing, seconds, shared by its entries; and which entries (Fuzz/Entries/FuzzEntry.swift).
 FUZZ_SECONDS := 60
 FUZZ_ENTRIES := messages attributes acknowledgement link address route neighbor table chain set rule elements texts \
-  subnetConfiguration routeDatagram netfilterDatagram
+  subnetConfiguration routeDatagram netfilterDatagram dnsMessage
 
 setup:
 	@Tools=; for package in libmnl-dev libsqlite3-dev sqlite3 pkg-config iproute2 nftables busybox-static strace python3; do \

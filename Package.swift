@@ -55,6 +55,9 @@ let package = Package(
         .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
       ], swiftSettings: settings),
+    .testTarget(
+      name: "ContainerNetworkingDNSTests", dependencies: ["ContainerNetworkingDNS", "NetworkPrimitives"],
+      swiftSettings: settings),
 
     // The record on disk. Who does without it links no SQLite.
     .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
@@ -143,7 +146,8 @@ let package = Package(
       dependencies: ["CContainerNetworking", "Netlink", "NetworkPrimitives", system], swiftSettings: settings),
     // What fuzzing feeds: by libFuzzer in the package Fuzz, and for a few seconds by a test here.
     .target(
-      name: "FuzzEntries", dependencies: ["ContainerNetworking", "ContainerNetworkingTestKit", system],
+      name: "FuzzEntries",
+      dependencies: ["ContainerNetworking", "ContainerNetworkingDNS", "ContainerNetworkingTestKit", system],
       path: "Fuzz/Entries", swiftSettings: settings),
     .testTarget(
       name: "FuzzTests", dependencies: ["ContainerNetworking", "ContainerNetworkingTestKit", "FuzzEntries"],
@@ -197,7 +201,9 @@ let package = Package(
       dependencies: ["ContainerNetworking", "ContainerNetworkingTestKit", "Netlink", "NetworkPrimitives", system],
       swiftSettings: settings),
     .testTarget(name: "MachineStateTests", swiftSettings: settings),
-    .testTarget(name: "PublicInterfaceTests", dependencies: ["ContainerNetworking"], swiftSettings: settings),
+    .testTarget(
+      name: "PublicInterfaceTests", dependencies: ["ContainerNetworking", "ContainerNetworkingDNS"],
+      swiftSettings: settings),
     .testTarget(
       name: "RuntimeTests",
       dependencies: ["ContainerNetworking", "ContainerNetworkingTestKit", system], swiftSettings: settings),

@@ -24,6 +24,7 @@ let package = Package(
       name: "Entries",
       dependencies: [
         .product(name: "ContainerNetworking", package: "ContainerNetworking"),
+        .product(name: "ContainerNetworkingDNS", package: "ContainerNetworking"),
         testKit,
         .product(name: "SystemPackage", package: "swift-system"),
       ],

@@ -35,6 +35,8 @@ public enum FuzzEntry: String, CaseIterable, Sendable {
   case routeDatagram
   /// Datagrams to a netfilter socket of the simulated kernel.
   case netfilterDatagram
+  /// `Message` and `Query`, of DNS.
+  case dnsMessage
 
   /// Runs the entry.
   ///
@@ -59,6 +61,7 @@ public enum FuzzEntry: String, CaseIterable, Sendable {
       case .subnetConfiguration: try TextEntries.subnetConfiguration(String(decoding: bytes, as: UTF8.self))
       case .routeDatagram: try KernelEntries.datagram(bytes, .route)
       case .netfilterDatagram: try KernelEntries.datagram(bytes, .netfilter)
+      case .dnsMessage: try NameEntries.message(bytes)
       }
       return nil
     } catch {

@@ -16,7 +16,7 @@ extension FuzzEntry {
     var seeds: [FuzzEntry: [[UInt8]]] = [
       .texts: textSeeds.map { Array($0.utf8) }, .subnetConfiguration: configurations.map { Array($0.utf8) },
       .messages: sent.values.flatMap { $0 } + received, .routeDatagram: sent[.route] ?? [],
-      .netfilterDatagram: sent[.netfilter] ?? [],
+      .netfilterDatagram: sent[.netfilter] ?? [], .dnsMessage: NameEntries.seeds,
     ]
     var messages: [NetlinkMessage] = []
     for datagram in received { messages += try NetlinkMessage.parse(datagram[...]) }

@@ -72,7 +72,7 @@ public struct NetworkError: Error, Sendable, Hashable {
     public static let unsupported = Code("unsupported")
     /// The object is predefined or not ours; the operation is refused.
     public static let refused = Code("refused")
-    /// Bytes that should be a netlink message are not one.
+    /// Bytes that should be a netlink message, or a DNS message, are not one.
     public static let malformedMessage = Code("malformedMessage")
     /// The kernel's answer was lost (`ENOBUFS`) or did not come in time; whether the change was made is not known.
     public static let replyLost = Code("replyLost")

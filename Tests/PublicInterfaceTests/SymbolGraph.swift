@@ -34,7 +34,7 @@ struct SymbolGraph: Decodable {
   /// What `import ContainerNetworking` brings.
   static let imported = ["NetworkPrimitives", "AddressPools", "Netlink", "ContainerNetworking"]
   /// The modules of all products.
-  static let modules = imported + ["ContainerNetworkingStore", "ContainerNetworkingTestKit"]
+  static let modules = imported + ["ContainerNetworkingDNS", "ContainerNetworkingStore", "ContainerNetworkingTestKit"]
 
   /// Has the graphs of the modules written that this test was built with.
   ///

@@ -11,10 +11,11 @@ extension Message {
     let limit = min(max(limit, 512), 65_535)
     var writer = MessageWriter(limit: limit)
     var flags = flags
-    // Questions, answers and authority records leave room for OPT.
-    let option = edns.map { OptionText($0, code: responseCode, longest: limit - 300) }
-    writer.limit -= option?.bytes.count ?? 0
+    // What comes before OPT leaves room for it.
+    if edns != nil { writer.limit -= OptionText.shortest }
     let (questionCount, allQuestions) = writer.write(questions)
+    let option = edns.map { OptionText($0, code: responseCode, longest: limit - writer.bytes.count) }
+    writer.limit = limit - (option?.bytes.count ?? 0)
     let (answerCount, allAnswers) = writer.write(allQuestions ? answers : [], bySets: false)
     let (authorityCount, allAuthorities) = writer.write(allAnswers ? authorities : [], bySets: true)
     let isWhole = allQuestions && allAnswers && allAuthorities
@@ -37,17 +38,20 @@ extension Message {
 private struct OptionText {
   var bytes: [UInt8]
 
+  /// Its size without options.
+  static let shortest = 11
+
+  /// Leaves the options out if it would be longer than `longest` with them.
   init(_ edns: EDNS, code: ResponseCode, longest: Int) {
     var data: [UInt8] = []
-    for option in edns.options {
-      guard option.data.count <= longest else { continue }
+    let size = edns.options.reduce(Self.shortest) { $0 + 4 + $1.data.count }
+    for option in size <= longest ? edns.options : [] {
       let size = UInt16(option.data.count)
       data += [
         UInt8(option.code.rawValue >> 8), UInt8(option.code.rawValue & 0xff), UInt8(size >> 8), UInt8(size & 0xff),
       ]
       data += option.data
     }
-    if data.count + 11 > longest { data = [] }
     bytes = [
       0, 0, 41, UInt8(edns.payloadSize >> 8), UInt8(edns.payloadSize & 0xff), UInt8(code.rawValue >> 4 & 0xff),
       edns.version, edns.acceptsDNSSEC ? 0x80 : 0, 0, UInt8(data.count >> 8), UInt8(data.count & 0xff),
