@@ -203,7 +203,7 @@ private final class AnswerHandler: ChannelInboundHandler {
 }
 
 extension SocketAddress {
-  init(_ place: Peer) throws {
+  init(_ place: TransportAddress) throws {
     try self.init(ipAddress: "\(place.address)", port: Int(place.port))
   }
 }

@@ -59,7 +59,7 @@ public final class PortForwarder: PortForwarding {
     guard port.listening.transport != .sctp else {
       throw NetworkError(.unsupported, operation: operation, reason: "SCTP cannot be carried on; publish TCP or UDP")
     }
-    let target = Peer(port.target.address, port.target.port, port.target.transport)
+    let target = TransportAddress(port.target.address, port.target.port, port.target.transport)
     let connect = Connector(target: target, host: host, queue: connector)
     let way: any Way =
       port.listening.transport == .tcp
@@ -133,7 +133,7 @@ protocol Way: Sendable {
 
 /// Makes sockets that lead to a container.
 struct Connector: Sendable {
-  let target: Peer
+  let target: TransportAddress
   let host: NetworkNamespace
   let queue: DispatchQueue
 
