@@ -44,7 +44,8 @@ let package = Package(
       swiftSettings: settings),
     .target(
       name: "ContainerNetworking", dependencies: ["AddressPools", "Netlink", "NetworkPrimitives", system],
-      swiftSettings: settings),
+      // A call comes back to whoever made it without a turn on another thread.
+      swiftSettings: settings + [.enableUpcomingFeature("NonisolatedNonsendingByDefault")]),
 
     // Names on custom networks. Who does without it links no NIO.
     .target(

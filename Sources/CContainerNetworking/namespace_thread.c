@@ -73,7 +73,16 @@ int start_thread(void *(*body)(void *), void *context, pthread_t *thread) {
   return -error;
 }
 
+// Two looks, 2 us, where a visit is two switches of threads, 10 to 50 us.
+static int is_here(int namespace_fd) {
+  struct stat here, there;
+  return namespace_fd >= 0 && stat("/proc/thread-self/ns/net", &here) == 0 && fstat(namespace_fd, &there) == 0 &&
+         here.st_dev == there.st_dev && here.st_ino == there.st_ino;
+}
+
 int namespace_thread_run(struct namespace_job *job) {
+  if (job->any_thread && is_here(job->namespace_fd))
+    return job->body(job);
   job->done = 0;
   pthread_mutex_lock(&queue_lock);
   pthread_mutex_lock(&state_lock);

@@ -8,6 +8,7 @@ struct namespace_job {
   int namespace_fd; // -1: the process's own
   int (*body)(struct namespace_job *job);
   void *argument;
+  int any_thread; // whether a thread that is in the namespace already may do it
   int result;
   int done;
 };

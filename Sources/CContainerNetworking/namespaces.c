@@ -40,7 +40,8 @@ static int open_file(struct namespace_job *job) {
 
 int cn_namespace_open_file(int namespace_fd, const char *path, int flags) {
   struct file_request request = {path, flags};
-  struct namespace_job job = {.namespace_fd = namespace_fd, .body = open_file, .argument = &request};
+  struct namespace_job job = {
+      .namespace_fd = namespace_fd, .body = open_file, .argument = &request, .any_thread = 1};
   return namespace_thread_run(&job);
 }
 

@@ -56,12 +56,19 @@ static int bind_beside_old_connections(int fd, const union place *place, socklen
   return result;
 }
 
-static int bind_port(const cn_port *port) {
+// With a cookie: -EXDEV unless the calling thread is in the namespace that has it.
+static int bind_port(const cn_port *port, uint64_t cookie) {
   int is_udp = port->protocol == IPPROTO_UDP;
   int fd = socket(port->is_ipv6 ? AF_INET6 : AF_INET, (is_udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC | SOCK_NONBLOCK,
                   port->protocol);
   if (fd < 0)
     return -errno;
+  uint64_t here = 0;
+  socklen_t here_size = sizeof here;
+  if (cookie != 0 && (getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &here, &here_size) != 0 || here != cookie)) {
+    close(fd);
+    return -EXDEV;
+  }
   union place place;
   socklen_t size = make_place(port, &place);
   int result = 0;
@@ -82,12 +89,15 @@ struct port_list {
   cn_port *ports;
   size_t count;
   int keeps;
+  uint64_t cookie;
 };
 
 static int bind_ports(struct namespace_job *job) {
   struct port_list *list = job->argument;
   for (size_t i = 0; i < list->count; i++) {
-    int result = bind_port(&list->ports[i]);
+    int result = bind_port(&list->ports[i], list->cookie);
+    if (result == -EXDEV)
+      return result; // at the first of them: no thread goes elsewhere meanwhile
     if (result >= 0 && !list->keeps) {
       close(result);
       result = 0;
@@ -97,8 +107,13 @@ static int bind_ports(struct namespace_job *job) {
   return 0;
 }
 
-int cn_namespace_bind_ports(int namespace_fd, cn_port *ports, size_t count, int keeps) {
-  struct port_list list = {ports, count, keeps};
+int cn_namespace_bind_ports(int namespace_fd, uint64_t cookie, cn_port *ports, size_t count, int keeps) {
+  struct port_list list = {ports, count, keeps, cookie};
+  // Mostly the host is the process's own namespace: then no visit to another thread, which takes longer than the bind.
+  struct namespace_job own = {.argument = &list};
+  if (cookie != 0 && bind_ports(&own) != -EXDEV)
+    return 0;
+  list.cookie = 0;
   struct namespace_job job = {.namespace_fd = namespace_fd, .body = bind_ports, .argument = &list};
   return namespace_thread_run(&job);
 }

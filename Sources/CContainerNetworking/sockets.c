@@ -51,6 +51,13 @@ void cn_socket_close(cn_socket *socket) { mnl_socket_close(unwrap(socket)); }
 
 uint32_t cn_socket_port_id(const cn_socket *socket) { return mnl_socket_get_portid(unwrap(socket)); }
 
+uint64_t cn_socket_namespace_cookie(const cn_socket *socket) {
+  uint64_t cookie = 0;
+  socklen_t size = sizeof cookie;
+  int fd = mnl_socket_get_fd(unwrap(socket));
+  return getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &size) == 0 ? cookie : 0;
+}
+
 ssize_t cn_socket_send(const cn_socket *socket, const void *bytes, size_t count) {
   ssize_t sent;
   do

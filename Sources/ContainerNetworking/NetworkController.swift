@@ -1,3 +1,4 @@
+import Dispatch
 public import NetworkPrimitives
 
 /// The networks and sandboxes of one host namespace.
@@ -70,6 +71,15 @@ public final class NetworkController: Sendable {
     try await worker.run { [engine] () throws(NetworkError) in
       try engine.gate.pass { () throws(NetworkError) in try engine.detach(container) }
     }
+  }
+
+  /// Waits until the kernel has freed what ``detach(_:)`` and the other calls of this controller took away.
+  ///
+  /// When those return, the links are gone for everyone: they carry nothing, and are found by no name. The kernel then frees
+  /// them once nobody can still be reading of them, 10 to 30 ms later, and it does so even if this process ends; that is
+  /// of interest to those who count memory.
+  public func settled() async throws(NetworkError) {
+    try await worker.run { [engine] () throws(NetworkError) in engine.host.deletions.wait() }
   }
 
   /// Takes a container off the network as ``detach(_:)`` does, but leaves its static addresses its own: nobody else gets

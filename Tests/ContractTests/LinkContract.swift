@@ -1,3 +1,4 @@
+import Dispatch
 import Netlink
 import NetworkPrimitives
 import SystemPackage
@@ -24,6 +25,43 @@ import Testing
     try contract.route.execute(LinkRequests.delete(bridge.index))
     #expect(contract.refusal(LinkRequests.delete(bridge.index))?.kernel?.errno == Errno(rawValue: 19))
     #expect(contract.refusal(LinkRequests.get(4711))?.kernel?.errno == Errno(rawValue: 19))
+  }
+
+  @Test(arguments: KernelUnderTest.available) func glancesAreLooksWithoutCounters(_ kernel: KernelUnderTest) throws {
+    let contract = try Contract(kernel)
+    let bridge = try contract.makeBridge("br0")
+    for request in [LinkRequests.glance(at: bridge.index), LinkRequests.glance(at: try InterfaceName("br0"))] {
+      let link = try Link(#require(try contract.route.execute(request).first))
+      #expect(link.name == "br0" && link.index == bridge.index && link.statistics == nil)
+    }
+    #expect(contract.refusal(LinkRequests.glance(at: 4711))?.kernel?.errno == Errno(rawValue: 19))
+  }
+
+  /// Of several changes in one send the last one's answer says how the others went.
+  @Test(arguments: KernelUnderTest.available) func oneAnswerTellsOfAll(_ kernel: KernelUnderTest) throws {
+    let contract = try Contract(kernel)
+    let bridge = try contract.makeBridge("br0")
+    let up = LinkRequests.change(bridge.index, LinkChange(isUp: true))
+    let bad = LinkRequests.change(4711, LinkChange(isUp: true))
+    let outcomes = try contract.route.perform([up, bad, LinkRequests.get(bridge.index), bad, up])
+    #expect(outcomes.map { $0.error?.kernel?.errno.rawValue } == [nil, 19, nil, 19, nil])
+    #expect(outcomes.map(\.replies.count) == [0, 0, 1, 0, 0])
+    let ending = try contract.route.perform([up, bad])
+    #expect(ending.map { $0.error?.kernel?.errno.rawValue } == [nil, 19])
+  }
+
+  /// A deletion that nobody waits for has been made when the call returns.
+  @Test(arguments: KernelUnderTest.available) func aDeletionThatIsBegunIsMade(_ kernel: KernelUnderTest) throws {
+    let contract = try Contract(kernel)
+    let bridge = try contract.makeBridge("br0")
+    let isDone = DispatchSemaphore(value: 0)
+    try contract.route.begin(LinkRequests.delete(bridge.index)) { isDone.signal() }
+    #expect(contract.refusal(LinkRequests.get(bridge.index))?.kernel?.errno == Errno(rawValue: 19))
+    #expect(isDone.wait(timeout: .now() + 60) == .success)
+    // What comes late of one request is not taken for an answer to the next.
+    try contract.makeBridge("br0")
+    #expect(throws: NetworkError.self) { try contract.route.begin(LinkRequests.delete(4711)) }
+    #expect(try contract.link("br0").kind == "bridge")
   }
 
   @Test(arguments: KernelUnderTest.available) func vethReachesAnotherNamespace(_ kernel: KernelUnderTest) throws {

@@ -156,6 +156,11 @@ final class KillingSocket: NetlinkSocket {
     countdown.step()
   }
 
+  func sendAside(_ datagram: [UInt8], whenDone: @escaping @Sendable (NetworkError?) -> Void) {
+    countdown.step()
+    real.sendAside(datagram, whenDone: whenDone)
+  }
+
   func receive() throws(NetworkError) -> [UInt8] { try real.receive() }
   func join(group: Int32) throws(NetworkError) { try real.join(group: group) }
   func nextEvent() throws(NetworkError) -> [UInt8]? { try real.nextEvent() }

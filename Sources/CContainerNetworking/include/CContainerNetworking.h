@@ -75,9 +75,10 @@ typedef struct {
   int result;       // -errno when the port could not be bound; else the socket that has it, or 0 when it was let go
 } cn_port;
 
-// Binds each port inside the namespace, and lets it go at once unless it is to be kept (ports.c). One visit for all. What is
-// kept answers nothing: a stream socket that does not listen, a datagram socket that drops all.
-int cn_namespace_bind_ports(int namespace_fd, cn_port *ports, size_t count, int keeps);
+// Binds each port inside the namespace, and lets it go at once unless it is to be kept (ports.c). One visit for all; none where
+// the calling thread is in the namespace with that cookie already, 0 for an unknown one. What is kept answers nothing: a
+// stream socket that does not listen, a datagram socket that drops all.
+int cn_namespace_bind_ports(int namespace_fd, uint64_t cookie, cn_port *ports, size_t count, int keeps);
 // Has a socket that was kept receive, or answer nothing again.
 int cn_port_silence(int fd, int is_silent);
 
@@ -133,6 +134,8 @@ typedef struct cn_socket cn_socket;
 int cn_socket_open(int namespace_fd, int protocol, int timeout_ms, cn_socket *_Nullable *_Nonnull result);
 void cn_socket_close(cn_socket *socket);
 uint32_t cn_socket_port_id(const cn_socket *socket);
+// What the kernel knows the socket's namespace by as long as the machine runs (SO_NETNS_COOKIE, Linux 5.14); else 0.
+uint64_t cn_socket_namespace_cookie(const cn_socket *socket);
 ssize_t cn_socket_send(const cn_socket *socket, const void *bytes, size_t count);
 ssize_t cn_socket_receive(const cn_socket *socket, void *bytes, size_t capacity);
 int cn_socket_join(const cn_socket *socket, int group);

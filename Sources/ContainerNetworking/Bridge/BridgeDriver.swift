@@ -1,12 +1,19 @@
+import Glibc
 import Netlink
 import NetworkPrimitives
-import Synchronization
+import SystemPackage
 
 /// Networks made of a bridge on the host, and endpoints made of a veth pair: one end a port of the bridge, the other the
 /// container's interface.
 struct BridgeDriver: Driver {
   let host: NetworkNamespace
   let firewall: Firewall
+  private let indices = BridgeIndices()
+
+  init(host: NetworkNamespace, firewall: Firewall) {
+    self.host = host
+    self.firewall = firewall
+  }
 
   // MARK: - Networks
 
@@ -119,7 +126,7 @@ struct BridgeDriver: Driver {
       failures += setBack(network, to: adopted)
     } else {
       failures += attempt { () throws(NetworkError) in
-        try host.connection(.route).execute(LinkRequests.delete(named: network.requireBridge()))
+        try host.delete(LinkRequests.delete(named: network.requireBridge()))
       }
     }
     return failures
@@ -183,18 +190,61 @@ struct BridgeDriver: Driver {
   func plug(
     _ endpoint: Endpoint, to network: NetworkRecord, in namespace: NetworkNamespace, routes: [AddressFamily]
   ) throws(NetworkError) {
-    let outcomes = try makePair(endpoint, network, namespace)
-    // A name that another link has is not ours to delete.
-    if let error = outcomes[0].error { throw error }
+    let bridge = try network.requireBridge()
+    if let index = indices.known(bridge) {
+      if try plug(endpoint, to: network, at: index, in: namespace, routes: routes) { return }
+      indices.forget(bridge)
+    }
+    // The look comes before the change, so it is repeated where another makes the bridge anew in between.
+    for _ in 0..<3 {
+      let index = try host.links.get("\(bridge)").index
+      guard try plug(endpoint, to: network, at: index, in: namespace, routes: routes) else { continue }
+      indices.note(bridge, index)
+      return
+    }
+    throw NetworkError(
+      .inUse, operation: "make the veth pair of \"\(endpoint.container)\" on \"\(network.name)\"",
+      reason: "the bridge \(bridge) is deleted and made again and again; see by whom, and try again")
+  }
+
+  /// - Parameter index: What the bridge's index is held to be.
+  /// - Returns: Whether it was; nothing is left of the pair if not.
+  private func plug(
+    _ endpoint: Endpoint, to network: NetworkRecord, at index: Int32, in namespace: NetworkNamespace,
+    routes: [AddressFamily]
+  ) throws(NetworkError) -> Bool {
+    let outcomes = try makePair(endpoint, network, index, namespace)
+    if let error = outcomes[0].error {
+      // No link has the index, or one that takes no ports: do_set_master in net/core/rtnetlink.c.
+      let isOther = [Errno(rawValue: ENODEV), .invalidArgument, .notSupportedOnSocket]
+      if let errno = error.kernel?.errno, isOther.contains(errno), try !isBridge(index, network) { return false }
+      // A name that another link has is not ours to delete.
+      throw error
+    }
     do throws(NetworkError) {
       for outcome in outcomes { if let error = outcome.error { throw error } }
       // Kernels before 6.0 do not echo the new link, whose other end is the one inside.
-      let peer = if let echo = outcomes[0].replies.first { try Link(echo).peer } else { nil as Int32? }
+      let peer = if let echo = outcomes[0].replies.first { try Link.peer(in: echo) } else { nil as Int32? }
       let inside = if let peer { peer } else { try namespace.links.get("\(endpoint.interface)").index }
       try configure(endpoint, inside, in: namespace, routes: routes)
-      // As of the container's end, in the order that the carrier comes up: the bridge has it with its first port.
-      try host.perform([LinkRequests.get(endpoint.requirePort()), LinkRequests.get(network.requireBridge())])
-    } catch { throw error.with(leftovers: unplug(endpoint)) }
+      // As of the container's end, in the order that the carrier comes up: the bridge has it with its first port. And it
+      // tells whether the index was the bridge's.
+      let looks = try host.connection(.route).perform([
+        LinkRequests.glance(at: endpoint.requirePort()), LinkRequests.glance(at: network.requireBridge()),
+      ])
+      for look in looks { if let error = look.error { throw error } }
+      if let bridge = looks[1].replies.first, try Link.index(in: bridge) != index {
+        let failures = unplug(endpoint)
+        guard failures.isEmpty else { throw failures[0].with(leftovers: failures) }
+        return false
+      }
+      return true
+    } catch { throw error.leftovers.isEmpty ? error.with(leftovers: unplug(endpoint)) : error }
+  }
+
+  /// Whether a link is the network's bridge.
+  private func isBridge(_ index: Int32, _ network: NetworkRecord) throws(NetworkError) -> Bool {
+    try host.links.get("\(network.requireBridge())").index == index
   }
 
   /// Puts the host's end of a pair that is there back on its bridge, and up.
@@ -212,14 +262,14 @@ struct BridgeDriver: Driver {
 
   /// Asks for the veth pair, on the bridge and up.
   private func makePair(
-    _ endpoint: Endpoint, _ network: NetworkRecord, _ namespace: NetworkNamespace
+    _ endpoint: Endpoint, _ network: NetworkRecord, _ bridge: Int32, _ namespace: NetworkNamespace
   ) throws(NetworkError) -> [NetlinkConnection.Outcome] {
     let port = try endpoint.requirePort()
     var quiet = LinkChange()
     quiet.makesLinkLocalAddress = false
     var requests = [
       LinkRequests.createVeth(
-        VethEnd(port, master: try host.links.get("\(network.requireBridge())").index),
+        VethEnd(port, master: bridge),
         peer: VethEnd(
           endpoint.interface, macAddress: endpoint.macAddress, namespace: namespace.handle.descriptor),
         mtu: network.mtu),
@@ -248,7 +298,7 @@ struct BridgeDriver: Driver {
   /// Deletes the pair.
   private func unplug(_ endpoint: Endpoint) -> [NetworkError] {
     attempt { () throws(NetworkError) in
-      try host.connection(.route).execute(LinkRequests.delete(named: endpoint.requirePort()))
+      try host.delete(LinkRequests.delete(named: endpoint.requirePort()))
     }
   }
 }

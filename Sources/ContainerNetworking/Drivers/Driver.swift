@@ -98,7 +98,7 @@ extension Driver {
     }
     // A link carries packets once linkwatch has run, up to a second later; to be asked about it makes the kernel look at
     // once (linkwatch_sync_dev in rtnl_getlink).
-    requests.append(LinkRequests.get(inside))
+    requests.append(LinkRequests.glance(at: inside))
     if endpoint.address(.ipv4) == nil {
       // A hardware address that says nothing of the IPv6 one: tell the neighbours (unsolicited NA, RFC 4861 7.2.6).
       try namespace.setSysctl("net/ipv6/conf/\(endpoint.interface)/ndisc_notify", to: "1")

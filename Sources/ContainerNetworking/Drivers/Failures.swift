@@ -1,3 +1,4 @@
+import Dispatch
 import Netlink
 import NetworkPrimitives
 
@@ -35,6 +36,14 @@ extension NetworkError {
 }
 
 extension NetworkNamespace {
+  /// Deletes a link, and returns when nothing can be sent or received by it any more, nor can it be found: not only when the
+  /// kernel has freed it, which ``deletions`` waits for.
+  func delete(_ request: NetlinkRequest) throws(NetworkError) {
+    let connection = try connection(.route)
+    deletions.enter()
+    try connection.begin(request) { [deletions] in deletions.leave() }
+  }
+
   /// Sends requests to this namespace's kernel at once, and throws the first refusal.
   func perform(_ requests: [NetlinkRequest]) throws(NetworkError) {
     for outcome in try connection(.route).perform(requests) {

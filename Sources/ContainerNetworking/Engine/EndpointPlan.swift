@@ -9,8 +9,8 @@ struct EndpointRequest {
   var names = NameOptions()
   /// The host's ephemeral ports; nil when none are published.
   var ephemeral: EphemeralPorts?
-  /// Names that links of the namespace have.
-  var usedNames: Set<String>
+  /// Names that links of the namespace are known to have.
+  var usedNames: Set<String> = []
 }
 
 extension Engine {
@@ -151,7 +151,7 @@ extension Engine {
 extension Engine.Transaction {
   /// Forgets what a stopped container kept on a network, whose new endpoint takes it over.
   mutating func takeOver(_ container: String, on network: NetworkRecord) throws(NetworkError) -> [Endpoint] {
-    let kept = state.endpoints(ofNetwork: network.id).filter { $0.container == container && $0.phase == .stopped }
+    let kept = state.endpoints(ofContainer: container).filter { $0.networkID == network.id && $0.phase == .stopped }
     for endpoint in kept { try release(endpoint) }
     return kept
   }

@@ -16,15 +16,27 @@ extension Engine {
     try
       (mode.conflicts(with: options, container: container, hasNamespace: namespace != nil)
       + options.names.faults(operation)).throwAny(operation)
-    try reclaim(container)
-    guard mode == .bridge else { return try attachPrepared(container, mode, options, namespace, operation) }
+    guard mode == .bridge else {
+      try reclaim(container)
+      return try attachPrepared(container, mode, options, namespace, operation)
+    }
     for _ in 0..<100 {
-      // Before a network is made for nothing.
-      let known = try look { (state) throws(NetworkError) in
+      // In most cases one look is all: nobody has left the container unfinished, and the network is there.
+      var known = try look { (state) throws(NetworkError) -> String? in
+        guard state.unfinishedOwner(of: container) == nil else { return nil }
         try checkUnattached(container, operation, state)
         return state.readyDefaultNetwork
       }
-      let made = try ensureDefaultNetwork()
+      var made: NetworkRecord?
+      if known == nil {
+        try reclaim(container)
+        // Before a network is made for nothing.
+        known = try look { (state) throws(NetworkError) in
+          try checkUnattached(container, operation, state)
+          return state.readyDefaultNetwork
+        }
+        made = try ensureDefaultNetwork()
+      }
       do throws(NetworkError) {
         return try attachPrepared(container, mode, options, namespace, operation)
       } catch {
@@ -48,10 +60,21 @@ extension Engine {
     _ container: String, _ mode: NetworkMode, _ options: AttachOptions, _ namespace: NetworkNamespace?,
     _ operation: String
   ) throws(NetworkError) -> Sandbox {
-    let request = EndpointRequest(
-      container: container, options: options.endpoint, ports: options.ports, names: options.names,
-      ephemeral: try ephemeralPorts(for: options.ports),
-      usedNames: try namespace.map { (given) throws(NetworkError) in try interfaceNames(in: given) } ?? [])
+    var request = EndpointRequest(
+      container: container, options: options.endpoint, ports: options.ports, names: options.names)
+    request.ephemeral = try ephemeralPorts(for: options.ports)
+    do throws(NetworkError) { return try attach(request, mode, namespace, operation) } catch {
+      // Which links a given namespace has is asked only when one is in the way: most have but `lo`.
+      guard let namespace, error.code == .alreadyExists, error.leftovers.isEmpty else { throw error }
+      request.usedNames = try interfaceNames(in: namespace)
+      guard request.usedNames.count > 1 else { throw error }
+      return try attach(request, mode, namespace, operation)
+    }
+  }
+
+  private func attach(
+    _ request: EndpointRequest, _ mode: NetworkMode, _ namespace: NetworkNamespace?, _ operation: String
+  ) throws(NetworkError) -> Sandbox {
     // Before it is written down: what is recorded then tells its pin from another's. It goes with the process.
     let made: NetworkNamespace?
     do throws(NetworkError) {
@@ -393,7 +416,7 @@ extension Engine {
       // On other networks it keeps what it kept.
       let others =
         record.keepsAddresses == true
-        ? transaction.state.endpoints.values.filter { $0.container == record.container && $0.phase == .stopped } : []
+        ? transaction.state.endpoints(ofContainer: record.container).filter { $0.phase == .stopped } : []
       if isKept || !others.isEmpty {
         var stopped = record
         if let other = others.first, other.sandboxID != record.sandboxID {

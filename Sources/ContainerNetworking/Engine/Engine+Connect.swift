@@ -11,8 +11,7 @@ extension Engine {
     try checkConnectable(record, operation)
     let namespace = try namespace(of: record)
     let request = EndpointRequest(
-      container: container, options: options, ports: [], ephemeral: nil,
-      usedNames: try interfaceNames(in: namespace))
+      container: container, options: options, ports: [], usedNames: try interfaceNames(in: namespace))
     let (planned, network, others) = try transaction { (transaction) throws(NetworkError) in
       let record = try transaction.state.sandbox(container)
       try checkIdle(record.phase, record.owner, "\"\(container)\"", operation)

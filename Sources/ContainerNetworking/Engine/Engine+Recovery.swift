@@ -147,12 +147,7 @@ extension Engine {
 
   /// Has a container's records be free of what a user of the store that is gone had begun.
   func reclaim(_ container: String) throws(NetworkError) {
-    let owner = try look { state in
-      let record = state.sandboxes[container]
-      let own = record.map { [($0.phase, $0.owner)] } ?? []
-      let endpoints = record.map { state.endpoints(ofSandbox: $0.sandboxID).map { ($0.phase, $0.owner) } } ?? []
-      return (own + endpoints).first { $0.0 != .ready && $0.0 != .stopped }?.1
-    }
+    let owner = try look { state in state.unfinishedOwner(of: container) }
     if let owner, !owner.isEmpty, !store.isAlive(owner) { try takeAway(ownedBy: [owner]) }
   }
 

@@ -270,8 +270,15 @@ final class Engine: Sendable {
 
 /// 64 random hexadecimal digits, as Docker's ids.
 func makeID() -> String {
-  (0..<4).map { _ in
-    let digits = String(UInt64.random(in: 0 ... .max), radix: 16)
-    return String(repeating: "0", count: 16 - digits.count) + digits
-  }.joined()
+  var digits: [UInt8] = []
+  digits.reserveCapacity(64)
+  for _ in 0..<4 {
+    var rest = UInt64.random(in: 0 ... .max)
+    for _ in 0..<16 {
+      let digit = UInt8(truncatingIfNeeded: rest & 0xf)
+      digits.append(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10)
+      rest >>= 4
+    }
+  }
+  return String(decoding: digits, as: UTF8.self)
 }

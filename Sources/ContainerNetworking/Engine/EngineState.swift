@@ -18,6 +18,7 @@ struct EngineState {
   private var poolRecords: [StoreRecord.Key: PoolRecord] = [:]
   private var endpointsByNetwork: [String: Set<String>] = [:]
   private var endpointsBySandbox: [String: Set<String>] = [:]
+  private var endpointsByContainer: [String: Set<String>] = [:]
   /// Built when first asked for, and forgotten when others change the network's leases.
   private var pools: [StoreRecord.Key: AddressPool] = [:]
 
@@ -65,6 +66,7 @@ struct EngineState {
       if let port = record.hostInterface { endpointsByPort[port.description] = record.id }
       endpointsByNetwork[record.networkID, default: []].insert(record.id)
       endpointsBySandbox[record.sandboxID, default: []].insert(record.id)
+      endpointsByContainer[record.container, default: []].insert(record.id)
       ports.take(record.allPorts, for: record.container, after: old?.allPorts ?? [])
     case .remove(let key): remove(key)
     case .event: break
@@ -86,6 +88,8 @@ struct EngineState {
       endpointsByNetwork[endpoint.networkID]?.remove(key.id)
       endpointsBySandbox[endpoint.sandboxID]?.remove(key.id)
       if endpointsBySandbox[endpoint.sandboxID]?.isEmpty == true { endpointsBySandbox[endpoint.sandboxID] = nil }
+      endpointsByContainer[endpoint.container]?.remove(key.id)
+      if endpointsByContainer[endpoint.container]?.isEmpty == true { endpointsByContainer[endpoint.container] = nil }
       ports.release(endpoint.allPorts, of: endpoint.container)
     }
   }
@@ -115,9 +119,21 @@ struct EngineState {
     }
   }
 
+  /// The endpoints that were made for a container, by network.
+  func endpoints(ofContainer name: String) -> [Endpoint] {
+    (endpointsByContainer[name] ?? []).compactMap { endpoints[$0] }.sorted { $0.networkID < $1.networkID }
+  }
+
   /// Whether a link of the host is the port of an endpoint that is made.
   func hasReadyPort(_ name: String) -> Bool {
     endpointsByPort[name].flatMap { endpoints[$0] }?.phase == .ready
+  }
+
+  /// Who is at work, or was, on a container or on an endpoint of its namespace; nil when nobody is.
+  func unfinishedOwner(of container: String) -> String? {
+    guard let record = sandboxes[container] else { return nil }
+    if record.phase != .ready, record.phase != .stopped { return record.owner }
+    return endpoints(ofSandbox: record.sandboxID).first { $0.phase != .ready && $0.phase != .stopped }?.owner
   }
 
   /// Whether a container is in a namespace that is found at a path.

@@ -1,3 +1,4 @@
+import Dispatch
 public import Netlink
 public import NetworkPrimitives
 import Synchronization
@@ -20,6 +21,8 @@ public final class NetworkNamespace: Sendable {
 
   private let openConnections = Mutex<[NetlinkFamily: [NetlinkConnection]]>([:])
   private static let connectionLimit = 8
+  /// Deletions of links that the kernel is not done with.
+  let deletions = DispatchGroup()
 
   /// Wraps a handle of `kernel`; `origin` is a path that opens the same namespace.
   public init(_ handle: NamespaceHandle, of kernel: any Kernel = LinuxKernel(), origin: FilePath? = nil) {

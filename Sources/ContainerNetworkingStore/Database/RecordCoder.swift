@@ -5,10 +5,7 @@ import SystemPackage
 
 /// Records and events as the JSON texts that the database has.
 struct RecordCoder {
-  private let encoder = JSONEncoder()
   private let decoder = JSONDecoder()
-
-  init() { encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes] }
 
   /// The text of a record, without its kind.
   func text(_ record: StoreRecord) throws(NetworkError) -> String {
@@ -55,7 +52,7 @@ struct RecordCoder {
   }
 
   private func encode(_ value: some Encodable, _ title: @autoclosure () -> String) throws(NetworkError) -> String {
-    do { return String(decoding: try encoder.encode(value), as: UTF8.self) } catch {
+    do { return try RecordEncoder.text(value) } catch {
       throw NetworkError(.invalidValue, operation: "write down the \(title())", reason: "it has no JSON form: \(error)")
     }
   }

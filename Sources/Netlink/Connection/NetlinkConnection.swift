@@ -55,6 +55,56 @@ public final class NetlinkConnection: Sendable {
     return outcome.replies
   }
 
+  /// Makes one change that the kernel lets its sender wait for longer than the change takes, and does not wait: the kernel
+  /// tells of it (``MessageFlags/echo``) when it is made, and what then is left to do it does in any case, even if this
+  /// process ends. So with a link that is deleted: when it is told of, it is closed, in no bridge, and found by no name or
+  /// index; the sender sleeps until the last reader of it is gone (`netdev_run_todo` in net/core/dev.c), 10 to 30 ms.
+  ///
+  /// Kernels that do not tell (before 6.2, of links) are waited for.
+  ///
+  /// - Parameters:
+  ///   - request: The change.
+  ///   - whenDone: Called when the kernel is done with all of it, on any thread.
+  /// - Throws: As ``execute(_:)``.
+  public func begin(
+    _ request: NetlinkRequest, whenDone: @escaping @Sendable () -> Void = {}
+  ) throws(NetworkError) {
+    try inTurn { (last) throws(NetworkError) in
+      last &+= 1
+      var datagram = PayloadWriter()
+      encode(
+        request, flags: request.flags.union([.request, .acknowledge, .echo]), sequence: last, portID: socket.portID,
+        into: &datagram)
+      let sending = Sending()
+      socket.sendAside(datagram.bytes) { failure in
+        sending.end(failure)
+        whenDone()
+      }
+      while true {
+        let received: [NetlinkMessage]
+        do throws(NetworkError) { received = try receive() } catch {
+          // The limit is for an answer that was lost, not for a kernel that has not come to it yet.
+          if let failure = sending.failure { throw failure }
+          if error.kernel?.errno == .timedOut, !sending.hasEnded { continue }
+          throw error
+        }
+        for message in received where message.sequence == last {
+          guard message.type == ControlMessage.error else { return }
+          if let error = refusal(try Acknowledgement(error: message), of: request) { throw error }
+          return
+        }
+      }
+    }
+  }
+
+  /// How far a send on another thread has come.
+  private final class Sending: Sendable {
+    private let end = Mutex<NetworkError??>(nil)
+    func end(_ failure: NetworkError?) { end.withLock { $0 = .some(failure) } }
+    var hasEnded: Bool { end.withLock { $0 != nil } }
+    var failure: NetworkError? { end.withLock { $0 ?? nil } }
+  }
+
   /// Makes several changes, in order, in one send where they fit. The kernel goes on after one that it refuses.
   ///
   /// - Returns: One outcome for each request.
@@ -102,14 +152,16 @@ public final class NetlinkConnection: Sendable {
     try inTurn { (last) throws(NetworkError) in
       let batch = [begin] + requests + [end]
       let first = last &+ 1
-      var datagram = PayloadWriter()
+      let portID = socket.portID
+      let size = batch.reduce(0) { $0 + $1.body.count + NetlinkMessage.headerSize + 3 }
+      var datagram = PayloadWriter(capacity: size)
       for (index, request) in batch.enumerated() {
         last &+= 1
         // Errors come without being asked for. One acknowledgement, of the last change, says that all were made;
         // one of each would overflow the receive buffer.
         var flags = request.flags.union(.request)
         if index == requests.count { flags.insert(.acknowledge) }
-        encode(request, flags: flags, sequence: last, into: &datagram)
+        encode(request, flags: flags, sequence: last, portID: portID, into: &datagram)
       }
       try socket.send(datagram.bytes)
       while true {
@@ -139,36 +191,40 @@ public final class NetlinkConnection: Sendable {
     _ requests: ArraySlice<NetlinkRequest>, last: inout UInt32
   ) throws(NetworkError) -> [Outcome] {
     let first = last &+ 1
-    var datagram = PayloadWriter()
-    for request in requests {
+    let portID = socket.portID
+    let size = requests.reduce(0) { $0 + $1.body.count + NetlinkMessage.headerSize + 3 }
+    var datagram = PayloadWriter(capacity: size)
+    for (index, request) in requests.enumerated() {
       last &+= 1
-      encode(request, flags: request.flags.union([.request, .acknowledge]), sequence: last, into: &datagram)
+      // Errors come without being asked for, and answers in the order of the requests: the last one's acknowledgement
+      // says that those before it, of which nothing was heard, were made.
+      var flags = request.flags.union(.request)
+      if index == requests.count - 1 { flags.insert(.acknowledge) }
+      encode(request, flags: flags, sequence: last, portID: portID, into: &datagram)
     }
     try socket.send(datagram.bytes)
 
     var outcomes = [Outcome](repeating: Outcome(), count: requests.count)
-    var unanswered = requests.count
-    while unanswered > 0 {
+    while true {
       for message in try receive() {
         let index = Int(message.sequence &- first)
         guard index < outcomes.count else { continue }
-        if message.type == ControlMessage.error {
-          let acknowledgement = try Acknowledgement(error: message)
-          outcomes[index].error = refusal(acknowledgement, of: requests[requests.startIndex + index])
-          unanswered -= 1
-        } else {
+        guard message.type == ControlMessage.error else {
           outcomes[index].replies.append(message)
+          continue
         }
+        outcomes[index].error = refusal(try Acknowledgement(error: message), of: requests[requests.startIndex + index])
+        if index == outcomes.count - 1 { return outcomes }
       }
     }
-    return outcomes
   }
 
   /// The table, or nil when it changed meanwhile or parts were lost.
   private func readDump(_ request: NetlinkRequest, last: inout UInt32) throws(NetworkError) -> [NetlinkMessage]? {
     last &+= 1
     var datagram = PayloadWriter()
-    encode(request, flags: request.flags.union([.request, .dump]), sequence: last, into: &datagram)
+    encode(
+      request, flags: request.flags.union([.request, .dump]), sequence: last, portID: socket.portID, into: &datagram)
     try socket.send(datagram.bytes)
 
     var messages: [NetlinkMessage] = []
@@ -199,10 +255,10 @@ public final class NetlinkConnection: Sendable {
   }
 
   private func encode(
-    _ request: NetlinkRequest, flags: MessageFlags, sequence: UInt32, into datagram: inout PayloadWriter
+    _ request: NetlinkRequest, flags: MessageFlags, sequence: UInt32, portID: UInt32, into datagram: inout PayloadWriter
   ) {
     NetlinkMessage(
-      type: request.type, flags: flags, sequence: sequence, portID: socket.portID, payload: request.body[...]
+      type: request.type, flags: flags, sequence: sequence, portID: portID, payload: request.body[...]
     ).encode(into: &datagram)
   }
 

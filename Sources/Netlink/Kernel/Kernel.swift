@@ -1,4 +1,5 @@
 public import NetworkPrimitives
+import Synchronization
 public import SystemPackage
 
 /// The seam to the kernel: everything this library asks of one goes through here. ``LinuxKernel`` is the real one; the
@@ -84,6 +85,13 @@ public protocol NetlinkSocket: AnyObject, Sendable {
   /// Sends one datagram.
   func send(_ datagram: [UInt8]) throws(NetworkError)
 
+  /// Sends one datagram on another thread, so that this one can receive what comes of it before the kernel is done with it.
+  ///
+  /// - Parameters:
+  ///   - datagram: What is sent.
+  ///   - whenDone: Called when the kernel is done, with its refusal of the datagram if it refused that.
+  func sendAside(_ datagram: [UInt8], whenDone: @escaping @Sendable (NetworkError?) -> Void)
+
   /// Waits for one datagram.
   ///
   /// - Throws: `.replyLost` when the kernel dropped datagrams (`ENOBUFS`) or none comes within the socket's limit.
@@ -142,6 +150,14 @@ extension NetworkError {
 }
 
 extension NetlinkSocket {
+  /// For sockets that answer within ``send(_:)``, and let nobody wait: on this thread.
+  public func sendAside(_ datagram: [UInt8], whenDone: @escaping @Sendable (NetworkError?) -> Void) {
+    do throws(NetworkError) {
+      try send(datagram)
+      whenDone(nil)
+    } catch { whenDone(error) }
+  }
+
   /// For sockets that never drop a datagram: there is nothing to throw away.
   public func drain() throws(NetworkError) {}
 }
@@ -153,6 +169,13 @@ public final class NamespaceHandle: Sendable {
   /// What the namespace is known by: the same for every handle of it.
   public let identity: NamespaceIdentity
   private let close: @Sendable (Int32) -> Void
+  private let knownCookie = Atomic<UInt64>(0)
+
+  /// What the kernel tells threads in the namespace from others by; 0 until a socket was opened in it.
+  var cookie: UInt64 {
+    get { knownCookie.load(ordering: .relaxed) }
+    set { knownCookie.store(newValue, ordering: .relaxed) }
+  }
 
   /// Takes over a descriptor, which `close` is given when the last reference goes.
   public init(descriptor: Int32, identity: NamespaceIdentity, close: @escaping @Sendable (Int32) -> Void) {

@@ -50,7 +50,7 @@ extension LinuxKernel {
     }
     let visited = unsafe ports.withUnsafeMutableBufferPointer { buffer in
       guard let first = buffer.baseAddress else { return CInt(0) }
-      return unsafe cn_namespace_bind_ports(namespace.descriptor, first, buffer.count, keeps ? 1 : 0)
+      return unsafe cn_namespace_bind_ports(namespace.descriptor, namespace.cookie, first, buffer.count, keeps ? 1 : 0)
     }
     try check(visited, "setns", "look for held ports")
     return ports

@@ -81,7 +81,9 @@ public struct LinuxKernel: Kernel {
   public func openSocket(
     _ family: NetlinkFamily, in namespace: NamespaceHandle
   ) throws(NetworkError) -> any NetlinkSocket {
-    try LinuxSocket(family, namespace: namespace.descriptor, timeout: replyTimeoutMilliseconds)
+    let socket = try LinuxSocket(family, namespace: namespace.descriptor, timeout: replyTimeoutMilliseconds)
+    if namespace.cookie == 0 { namespace.cookie = socket.namespaceCookie }
+    return socket
   }
 
   /// Reads a file under `/proc/sys/net`. Throws `.invalidValue` for any other, `.notFound` for none.

@@ -1,15 +1,18 @@
 import CContainerNetworking
+import Dispatch
 import Glibc
 import NetworkPrimitives
+import Synchronization
 import SystemPackage
 
 /// A netlink socket of the kernel, opened and configured by libmnl.
 ///
-/// `@unchecked Sendable`: the descriptors never change, the kernel serialises calls on a socket, and `buffer` is used
-/// only by the one thread that receives, which ``NetlinkConnection``'s lock and the one reader of events see to.
+/// `@unchecked Sendable`: the socket never changes, the kernel serialises calls on it, and `buffer` is used only by the one
+/// thread that receives, which ``NetlinkConnection``'s lock and the one reader of events see to. `wake` is made by the
+/// first `join(group:)`, before the socket is handed to the one that reads events.
 @safe final class LinuxSocket: NetlinkSocket, @unchecked Sendable {
   private let socket: OpaquePointer
-  private let wake: Int32
+  private var wake: Int32 = -1
   private let buffer: UnsafeMutableRawBufferPointer
 
   /// Dumps come in datagrams of up to 32 KiB (`NLMSG_GOODSIZE` grows to the reader's buffer); a batch of errors may
@@ -23,12 +26,6 @@ import SystemPackage
     guard let opened = unsafe opened else {
       throw systemError(Errno.ioError, "socket", operation)
     }
-    let wake = cn_eventfd()
-    guard wake >= 0 else {
-      unsafe cn_socket_close(opened)
-      throw systemError(Errno(rawValue: -wake), "eventfd", operation)
-    }
-    self.wake = wake
     unsafe socket = opened
     unsafe buffer = .allocate(byteCount: Self.bufferSize, alignment: 16)
     unsafe cn_socket_set_buffers(opened, 8 << 20)
@@ -36,14 +33,34 @@ import SystemPackage
 
   deinit {
     unsafe cn_socket_close(socket)
-    close(wake)
+    if wake >= 0 { close(wake) }
     unsafe buffer.deallocate()
   }
+
+  /// 0 before Linux 5.14.
+  var namespaceCookie: UInt64 { unsafe cn_socket_namespace_cookie(socket) }
 
   var portID: UInt32 { unsafe cn_socket_port_id(socket) }
 
   func send(_ datagram: [UInt8]) throws(NetworkError) {
     try check(unsafe cn_socket_send(socket, datagram, datagram.count), "sendto", "send netlink request")
+  }
+
+  /// Threads for sends that may take long; when all are taken, the caller waits itself.
+  private static let asides = Mutex((0..<16).map { DispatchQueue(label: "Netlink.aside.\($0)") })
+
+  func sendAside(_ datagram: [UInt8], whenDone: @escaping @Sendable (NetworkError?) -> Void) {
+    let work: @Sendable () -> Void = { [self] in
+      do throws(NetworkError) {
+        try send(datagram)
+        whenDone(nil)
+      } catch { whenDone(error) }
+    }
+    guard let queue = Self.asides.withLock({ $0.popLast() }) else { return work() }
+    queue.async {
+      work()
+      Self.asides.withLock { $0.append(queue) }
+    }
   }
 
   func receive() throws(NetworkError) -> [UInt8] {
@@ -55,7 +72,9 @@ import SystemPackage
   }
 
   func join(group: Int32) throws(NetworkError) {
-    try check(unsafe cn_socket_join(socket, group), "setsockopt", "join netlink group \(group)")
+    let operation = "join netlink group \(group)"
+    if wake < 0 { wake = try check(cn_eventfd(), "eventfd", operation) }
+    try check(unsafe cn_socket_join(socket, group), "setsockopt", operation)
   }
 
   func nextEvent() throws(NetworkError) -> [UInt8]? {
@@ -67,7 +86,7 @@ import SystemPackage
     try check(unsafe cn_socket_drain(socket), "recvmsg", "drop netlink events")
   }
 
-  func interrupt() { cn_eventfd_signal(wake) }
+  func interrupt() { if wake >= 0 { cn_eventfd_signal(wake) } }
 
   @unsafe private var start: UnsafeMutableRawPointer {
     // Allocated with a size above zero, so it has an address.

@@ -81,6 +81,26 @@ public struct Link: Hashable, Sendable {
   }
 }
 
+extension Link {
+  /// The index in an `RTM_NEWLINK` message, of which nothing else is read.
+  ///
+  /// - Throws: `.malformedMessage`.
+  package static func index(in message: NetlinkMessage) throws(NetworkError) -> Int32 {
+    var header = PayloadReader(message.payload)
+    try header.skip(4)
+    return try header.read()
+  }
+
+  /// The index of the other end in an `RTM_NEWLINK` message, of which nothing else is read; nil where it tells none.
+  ///
+  /// - Throws: `.malformedMessage`.
+  package static func peer(in message: NetlinkMessage) throws(NetworkError) -> Int32? {
+    var header = PayloadReader(message.payload)
+    try header.skip(16)
+    return try Attributes.first(Int(IFLA_LINK), in: header.rest)?.integer()
+  }
+}
+
 /// `IFF_*` of `linux/if.h`.
 public struct LinkFlags: OptionSet, Hashable, Sendable {
   /// The bits.

@@ -187,13 +187,30 @@ public enum LinkRequests {
       type: UInt16(RTM_GETLINK), body: body.bytes, name: "RTM_GETLINK", purpose: "get link \"\(name)\"")
   }
 
+  /// Gets one link by index without its counters (`RTEXT_FILTER_SKIP_STATS`), which are much of what a look costs.
+  public static func glance(at index: Int32) -> NetlinkRequest {
+    var body = header(index: index)
+    body.attribute(Int(IFLA_EXT_MASK), UInt32(RTEXT_FILTER_SKIP_STATS))
+    return NetlinkRequest(
+      type: UInt16(RTM_GETLINK), body: body.bytes, name: "RTM_GETLINK", purpose: "get link \(index)")
+  }
+
+  /// Gets one link by name without its counters.
+  public static func glance(at name: InterfaceName) -> NetlinkRequest {
+    var body = header()
+    body.attribute(Int(IFLA_IFNAME), string: name.description)
+    body.attribute(Int(IFLA_EXT_MASK), UInt32(RTEXT_FILTER_SKIP_STATS))
+    return NetlinkRequest(
+      type: UInt16(RTM_GETLINK), body: body.bytes, name: "RTM_GETLINK", purpose: "get link \"\(name)\"")
+  }
+
   /// Gets every link; to be dumped.
   public static func list() -> NetlinkRequest {
     NetlinkRequest(type: UInt16(RTM_GETLINK), body: header().bytes, name: "RTM_GETLINK", purpose: "list links")
   }
 
   static func header(index: Int32 = 0, flags: UInt32 = 0, change: UInt32 = 0) -> PayloadWriter {
-    var body = PayloadWriter()
+    var body = PayloadWriter(capacity: 192)
     body.appendZeros(4)
     body.append(index)
     body.append(flags)

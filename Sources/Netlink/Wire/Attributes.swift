@@ -67,6 +67,21 @@ public struct Attributes: Sendable, Hashable, RandomAccessCollection {
     self.list = list
   }
 
+  /// The first attribute of a type among `bytes`, without a list of all; nil also where they cannot be read so far.
+  package static func first(_ type: Int, in bytes: ArraySlice<UInt8>) -> Attribute? {
+    var start = bytes.startIndex
+    while bytes.endIndex - start >= 4 {
+      let length = Int(UInt16(hostBytes: bytes[start..<start + 2]))
+      let found = Int(UInt16(hostBytes: bytes[start + 2..<start + 4]))
+      guard length >= 4, length <= bytes.endIndex - start else { return nil }
+      if found & 0x3fff == type {
+        return Attribute(type: type, isNested: found & 0x8000 != 0, payload: bytes[start + 4..<start + length])
+      }
+      start += Swift.min((length + 3) & ~3, bytes.endIndex - start)
+    }
+    return nil
+  }
+
   /// The first attribute of that type, if there is one.
   public subscript(type type: Int) -> Attribute? { list.first { $0.type == type } }
 

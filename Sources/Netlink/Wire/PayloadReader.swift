@@ -35,7 +35,8 @@ extension FixedWidthInteger {
   /// An integer from exactly its bytes, in the host's order. The caller has checked the count.
   init(hostBytes bytes: ArraySlice<UInt8>) {
     var value: Self = 0
-    for byte in Endian.isLittle ? AnyIterator(bytes.reversed().makeIterator()) : AnyIterator(bytes.makeIterator()) {
+    for offset in 0..<bytes.count {
+      let byte = bytes[Endian.isLittle ? bytes.endIndex - 1 - offset : bytes.startIndex + offset]
       value = Self.bitWidth > 8 ? value << 8 | Self(truncatingIfNeeded: byte) : Self(truncatingIfNeeded: byte)
     }
     self = value

@@ -7,6 +7,12 @@ public struct PayloadWriter: Sendable {
   /// Makes an empty body.
   public init() { bytes = [] }
 
+  /// Makes an empty body with room for so many bytes, which it may outgrow.
+  public init(capacity: Int) {
+    bytes = []
+    bytes.reserveCapacity(capacity)
+  }
+
   /// Appends an integer as it stands in memory.
   public mutating func append<Value: FixedWidthInteger>(_ value: Value) {
     var rest = value.littleEndian
