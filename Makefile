@@ -27,7 +27,8 @@ demo: setup
 bench: setup
 	@if [ "$$(id -u)" != 0 ]; then echo "make bench needs root: it makes network namespaces" >&2; exit 1; fi
 	swift build -c release --product attach-benchmark
-	.build/release/attach-benchmark
+	@for store in memory sqlite; do for others in 0 1000; do \
+	  .build/release/attach-benchmark $$store 150 $$others || exit 1; done; done
 	swift build -c release --product store-benchmark
 	.build/release/store-benchmark
 	@$(MAKE) --no-print-directory bench-peers

@@ -103,9 +103,10 @@ let package = Package(
       path: "Examples/managing-networks", swiftSettings: settings),
 
     // What an attach costs above what the kernel takes.
-    .target(name: "CBenchmarkFloor", path: "Benchmarks/floor"),
+    .target(name: "CBenchmarkFloor", dependencies: ["CSQLite"], path: "Benchmarks/floor"),
     .executableTarget(
-      name: "attach-benchmark", dependencies: ["CBenchmarkFloor", "ContainerNetworking", "Playground"],
+      name: "attach-benchmark",
+      dependencies: ["CBenchmarkFloor", "ContainerNetworking", "ContainerNetworkingStore", system],
       path: "Benchmarks/attach", swiftSettings: settings),
     .executableTarget(
       name: "peers-benchmark",

@@ -4,15 +4,36 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/netlink.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 // A Swift thread in a foreign namespace would spread it over the process.
 static void go_home(int home) {
   if (setns(home, CLONE_NEWNET) != 0)
     abort();
+}
+
+int floor_enter_new_namespace(void) { return unshare(CLONE_NEWNET) == 0 ? 0 : -errno; }
+
+int64_t floor_processor_time(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+  return time.tv_sec * 1000000000LL + time.tv_nsec;
+}
+
+int floor_probe(uint16_t port) {
+  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP), on = 1;
+  if (fd < 0)
+    return -errno;
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
+  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  int result = bind(fd, (struct sockaddr *)&address, sizeof address) == 0 ? 0 : -errno;
+  close(fd);
+  return result;
 }
 
 int floor_namespace(int home, int place) {
