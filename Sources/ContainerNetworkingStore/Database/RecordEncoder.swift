@@ -54,6 +54,7 @@ struct RecordEncoder {
       for byte in text.utf8 {
         switch byte {
         case UInt8(ascii: "\""), UInt8(ascii: "\\"): bytes += [UInt8(ascii: "\\"), byte]
+        case 0x0a: bytes += [UInt8(ascii: "\\"), UInt8(ascii: "n")]
         case 0..<0x20:
           let digits = Array("0123456789abcdef".utf8)
           bytes += Array("\\u00".utf8) + [digits[Int(byte >> 4)], digits[Int(byte & 0xf)]]

@@ -187,7 +187,8 @@ public enum LinkRequests {
       type: UInt16(RTM_GETLINK), body: body.bytes, name: "RTM_GETLINK", purpose: "get link \"\(name)\"")
   }
 
-  /// Gets one link by index without its counters (`RTEXT_FILTER_SKIP_STATS`), which are much of what a look costs.
+  /// Gets one link by index without its IPv6 counters (`RTEXT_FILTER_SKIP_STATS`; `inet6_fill_ifla6_attrs` in
+  /// net/ipv6/addrconf.c), which the kernel sums up over all processors.
   public static func glance(at index: Int32) -> NetlinkRequest {
     var body = header(index: index)
     body.attribute(Int(IFLA_EXT_MASK), UInt32(RTEXT_FILTER_SKIP_STATS))
@@ -195,7 +196,7 @@ public enum LinkRequests {
       type: UInt16(RTM_GETLINK), body: body.bytes, name: "RTM_GETLINK", purpose: "get link \(index)")
   }
 
-  /// Gets one link by name without its counters.
+  /// Gets one link by name without its IPv6 counters.
   public static func glance(at name: InterfaceName) -> NetlinkRequest {
     var body = header()
     body.attribute(Int(IFLA_IFNAME), string: name.description)
