@@ -49,7 +49,7 @@ final class Floor {
   /// Where the namespace's descriptor will be, so that the request that names it can be built before there is one.
   private let place: Int32
   private var inside: Int32 = -1
-  private let loopback, link, container, carrier, add, unlink, remove: Datagram
+  private let loopback, link, container, carrier, add, wire, publish, hairpin, unlink, remove: Datagram
   private let records: FloorRecords?
 
   init(_ number: Int, on host: FloorHost) throws {
@@ -97,6 +97,14 @@ final class Floor {
     var changes = NftTransaction()
     for (set, element) in elements { try changes.add([element], to: set, exclusive: true) }
     add = Datagram(changes)
+    // The same in two parts: what a container is, and its published port.
+    changes = NftTransaction()
+    for (set, element) in elements.dropLast() { try changes.add([element], to: set, exclusive: true) }
+    wire = Datagram(changes)
+    changes = NftTransaction()
+    for (set, element) in elements.suffix(1) { try changes.add([element], to: set, exclusive: true) }
+    publish = Datagram(changes)
+    hairpin = Datagram([LinkRequests.setBridgePort(named: port, isHairpin: true)])
     changes = NftTransaction()
     for (set, element) in elements { try changes.delete([element], from: set) }
     remove = Datagram(changes)
@@ -127,6 +135,24 @@ final class Floor {
     try link.exchange(over: host.route)
     try container.exchange(over: inside)
     try carrier.exchange(over: host.route)
+    if let records { try host.store?.update(records.made) }
+  }
+
+  /// Makes all but the published port, ahead of time.
+  func prepare() throws {
+    try makeNamespace()
+    try wire.exchange(over: host.netfilter)
+    try link.exchange(over: host.route)
+    try container.exchange(over: inside)
+    try carrier.exchange(over: host.route)
+  }
+
+  /// Makes of what was prepared a container's.
+  func handOver() throws {
+    if let records { try host.store?.update(records.handedOver) }
+    try check(floor_probe(hostPort))
+    try publish.exchange(over: host.netfilter)
+    try hairpin.exchange(over: host.route)
     if let records { try host.store?.update(records.made) }
   }
 

@@ -44,7 +44,7 @@ import Glibc
 
 /// What a container's attach and detach write down, in two transactions each.
 final class FloorRecords {
-  let planned, made, leaving, gone: FloorChanges
+  let planned, handedOver, made, leaving, gone: FloorChanges
 
   init(_ number: Int, like samples: [String: String]) {
     let (container, endpoint) = ("floor\(number)", "\(number)" + String(repeating: "0", count: 56))
@@ -53,6 +53,7 @@ final class FloorRecords {
     let event = { FloorChanges.Change("event", "", samples["event"]) }
     let pool = { FloorChanges.Change("pool", "floor/ipv4", samples["pool"]) }
     planned = FloorChanges([pool(), plugged(), sandbox()])
+    handedOver = FloorChanges([.init("sandbox", "~\(container)", nil), plugged(), sandbox()])
     made = FloorChanges([sandbox(), plugged(), event()])
     leaving = FloorChanges([plugged(), sandbox()])
     gone = FloorChanges([event(), .init("endpoint", endpoint, nil), pool(), .init("sandbox", container, nil)])

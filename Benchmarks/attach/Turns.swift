@@ -20,37 +20,57 @@ import Glibc
     self.samples = samples
   }
 
-  /// Once into namespaces that are there, and once with making them.
+  /// How a container is attached.
+  private enum Way: String, CaseIterable {
+    /// Into a namespace that is there.
+    case ready = "attach, ready"
+    /// With making the namespace.
+    case cold = "attach, cold"
+    /// As one that was kept ready.
+    case handOver = "hand-over"
+  }
+
+  /// Once in each way.
   func take() async throws {
-    for isCold in [false, true] {
+    for way in Way.allCases {
       number += 1
       let floor = try Floor(number, on: host)
       keptFloors.append(floor)
       if number & 2 == 0 {
-        try useFloor(floor, isCold)
-        try await useLibrary(isCold)
+        try useFloor(floor, way)
+        try await useLibrary(way)
       } else {
-        try await useLibrary(isCold)
-        try useFloor(floor, isCold)
+        try await useLibrary(way)
+        try useFloor(floor, way)
       }
     }
   }
 
-  private func useFloor(_ floor: Floor, _ isCold: Bool) throws {
-    if !isCold { try floor.makeNamespace() }
-    try samples.measure(floor: isCold ? "attach, cold" : "attach, ready") {
-      if isCold { try floor.makeNamespace() }
-      try floor.attach()
+  private func useFloor(_ floor: Floor, _ way: Way) throws {
+    switch way {
+    case .ready:
+      try floor.makeNamespace()
+      try samples.measure(floor: way.rawValue) { try floor.attach() }
+    case .cold:
+      try samples.measure(floor: way.rawValue) {
+        try floor.makeNamespace()
+        try floor.attach()
+      }
+    case .handOver:
+      try floor.prepare()
+      try samples.measure(floor: way.rawValue) { try floor.handOver() }
     }
     try samples.measure(floor: "detach") { try floor.detach() }
     usleep(Self.pause)
   }
 
-  private func useLibrary(_ isCold: Bool) async throws {
+  private func useLibrary(_ way: Way) async throws {
     let name = "c\(number)"
     let options = AttachOptions(ports: [try PortMapping("\(10_000 + number):80")])
-    let ready = isCold ? nil : try NetworkNamespace.create()
-    try await samples.measure(library: isCold ? "attach, cold" : "attach, ready") {
+    let ready = way == .ready ? try NetworkNamespace.create() : nil
+    // So slowly that none is made during a turn in the place of the one that was handed over.
+    if way == .handOver { try await controller.keepReady(1, refillsPerSecond: 0.000_1) }
+    try await samples.measure(library: way.rawValue) {
       kept.append(try await controller.attach(name, options: options, namespace: ready).namespace)
     }
     try await samples.measure(library: "detach") { try await controller.detach(name) }

@@ -47,9 +47,10 @@ do {
     microseconds: library / floor = ratio
 
                     median                    99th percentile           processor time
-    \(["attach, ready", "attach, cold", "detach"].map { samples.line($0) }.joined(separator: "\n"))
+    \(["attach, ready", "attach, cold", "hand-over", "detach"].map { samples.line($0) }.joined(separator: "\n"))
 
     """)
+  try await Bulk(controller).measure()
 } catch { print("failed: \(error)") }
 for file in ["library/state.db", "library/state.db-wal", "library/state.db-shm", "library/host.lock"] {
   unsafe unlink("\(directory)/\(file)")

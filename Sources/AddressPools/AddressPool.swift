@@ -149,6 +149,21 @@ extension AddressPool {
     return lease
   }
 
+  /// Has a leased address be another owner's.
+  ///
+  /// - Throws: `.notFound` if it is not leased; `.refused` if it is the gateway or an auxiliary address.
+  public mutating func transfer(_ address: IPAddress, to owner: String) throws(NetworkError) {
+    let operation = "transfer \(address) to \(quoted(owner))"
+    guard let lease = leasesByAddress[address] else {
+      throw NetworkError(.notFound, operation: operation, reason: "\(address) is not leased from \(subnet)")
+    }
+    guard lease.kind == .dynamic || lease.kind == .static else {
+      throw NetworkError(
+        .refused, operation: operation, reason: "\(address) is \(lease.holder) and stays taken; choose another")
+    }
+    leasesByAddress[address] = Lease(address: address, owner: owner, kind: lease.kind)
+  }
+
   private func nextFree() -> IPAddress? {
     let (first, last) = (allocationBlock.first.rawValue, allocationBlock.last.rawValue)
     var start = first

@@ -28,6 +28,8 @@ public struct ControllerSettings: Sendable {
   /// The files of the host that containers' own are made of.
   public var hostFiles = HostNameFiles()
 
+  /// How many sandboxes ``NetworkController/keepReady(_:on:refillsPerSecond:)`` may keep, on all networks together.
+  public var readyLimit = 1_000
   /// Whether the kernel is watched while the controller lives, and what others take away of ours is put back at once.
   public var heals: Bool
   /// Whether each published port is held by a socket of this process while its endpoint lives, so that no other program of the

@@ -63,6 +63,58 @@ public final class NetworkController: Sendable {
     }
   }
 
+  /// Puts many containers on the network at once: on bridge networks with two changes of the record, one nftables transaction
+  /// and a few sends to the host's kernel for all of them, where each alone has its own.
+  ///
+  /// Each is attached whole or not at all, whatever becomes of the others. Those that ask for a port of the host's choice, or
+  /// are not on a bridge network that is there, are attached one by one after the rest.
+  ///
+  /// - Parameter requests: The containers; each as ``attach(_:to:options:namespace:)`` takes it.
+  /// - Returns: What became of each, in the order of the requests; failures as that call throws them.
+  public func attach(_ requests: [AttachRequest]) async -> [Result<Sandbox, NetworkError>] {
+    do throws(NetworkError) {
+      return try await worker.run { [engine] () throws(NetworkError) in
+        try engine.gate.pass { () throws(NetworkError) in engine.attach(requests) }
+      }
+    } catch { return requests.map { _ in .failure(error) } }
+  }
+
+  /// Keeps sandboxes ready on a network: namespaces that are made, wired and addressed before anybody asks for them, so that
+  /// ``attach(_:to:options:namespace:)`` only hands one over. Returns when there are as many.
+  ///
+  /// An attach takes one when it asks for nothing that has to be made for it: ports, aliases and a gateway priority it can
+  /// have, a namespace, an address, a hardware address or an interface name of its own it is made anew for. In the place of
+  /// one that was handed over another is made, in the background.
+  ///
+  /// What is kept takes addresses of the network, and gives them up when nothing else is left for a container. It is on
+  /// record, and goes with this process: whoever opens the store next finds nothing left of it. ``removeAll(isFinal:)`` and
+  /// ``removeNetwork(_:)`` take it away and end it.
+  ///
+  /// - Parameters:
+  ///   - count: How many; 0 for none any more.
+  ///   - network: The network, by name, id or unique id prefix; the default one is made if need be.
+  ///   - refillsPerSecond: How fast they are made again at the most, so that this does not get in the way of what containers
+  ///     wait for; above 0, to 10,000.
+  /// - Throws: `.invalidValue`; `.exhausted` above ``ControllerSettings/readyLimit``, or when the network has fewer addresses:
+  ///   those that could be made are kept then; `.notFound`; as ``attach(_:to:options:namespace:)``.
+  public func keepReady(
+    _ count: Int, on network: String = "bridge", refillsPerSecond: Double = 50
+  ) async throws(NetworkError) {
+    try await worker.run { [engine] () throws(NetworkError) in
+      try engine.gate.pass { () throws(NetworkError) in
+        try engine.keepReady(count, on: network, refillsPerSecond: refillsPerSecond)
+      }
+    }
+  }
+
+  /// How many sandboxes are kept ready on a network by this controller.
+  ///
+  /// - Parameter network: The network, by name, id or unique id prefix.
+  /// - Throws: `.notFound`.
+  public func readySandboxes(on network: String = "bridge") async throws(NetworkError) -> ReadySandboxes {
+    try await worker.run { [engine] () throws(NetworkError) in try engine.readySandboxes(on: network) }
+  }
+
   /// Takes a container off the network: endpoint, published ports, address, all of it. A namespace that others share
   /// keeps its interfaces until the last of them is detached.
   ///

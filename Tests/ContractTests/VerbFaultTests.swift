@@ -46,6 +46,37 @@ import Testing
       act: { try await $0.attach("new", to: .network("a"), options: try staticEndpoint()) },
       takeBack: { try await $0.detach("new") }),
     Verb(
+      testDescription: "attach several", takesAway: false, prepare: { _ in },
+      act: { controller in
+        let names = ["several0", "several1", "several2"]
+        let options = AttachOptions(ports: [try PortMapping("8080:80")])
+        let results = await controller.attach(
+          [AttachRequest(names[0], to: .network("a"), options: options)]
+            + names.dropFirst().map { AttachRequest($0, to: .network("b")) })
+        let failure = results.compactMap { result in if case .failure(let error) = result { error } else { nil } }.first
+        guard let failure else { return }
+        // Of the others each is whole.
+        for (name, result) in zip(names, results) {
+          if (try? result.get()) != nil { try await controller.detach(name) }
+        }
+        throw failure
+      },
+      takeBack: { for number in 0..<3 { try await $0.detach("several\(number)") } }),
+    Verb(
+      testDescription: "attach from what is ready", takesAway: false, prepare: { _ in },
+      act: { controller in
+        do {
+          try await controller.keepReady(1, on: "a", refillsPerSecond: 0.000_1)
+          try await controller.attach(
+            "new", to: .network("a"), options: AttachOptions(ports: [try PortMapping("8080:80")]))
+        } catch {
+          try await controller.keepReady(0, on: "a")
+          throw error
+        }
+        try await controller.keepReady(0, on: "a")
+      },
+      takeBack: { try await $0.detach("new") }),
+    Verb(
       testDescription: "connect", takesAway: false, prepare: { _ in },
       act: { try await $0.connect("web", to: "b", options: EndpointOptions(gatewayPriority: 1)) },
       takeBack: { try await $0.disconnect("web", from: "b") }),

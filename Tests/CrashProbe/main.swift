@@ -50,6 +50,10 @@ do {
       options: names.count > 2 && names[2].hasPrefix("ip=")
         ? AttachOptions(address: try IPAddress(String(names[2].dropFirst(3))))
         : AttachOptions(ports: names.count > 2 ? [PortMapping(names[2])] : []))
+  case "ready-attach":
+    // So slowly that no other is made in the place of the one that is handed over.
+    try await controller.keepReady(2, refillsPerSecond: 0.000_1)
+    try await controller.attach(names[0], options: AttachOptions(ports: [try PortMapping(names[1])]))
   case "detach": try await controller.detach(names[0])
   case "stop": try await controller.stop(names[0])
   case "open": break

@@ -21,6 +21,8 @@ import Testing
     Scenario(setup: [["create", "blue", "10.7.0.0/24"]], verb: ["attach", "web", "blue"]),
     Scenario(setup: [["attach", "web", "bridge"]], verb: ["attach", "side", "container:web"]),
     Scenario(setup: [], verb: ["attach", "alone", "none"]),
+    // Two kept ready, one of them handed over; the other goes with the process, at the latest when this ends.
+    Scenario(setup: [["attach", "first", "bridge"]], verb: ["ready-attach", "web", "8080:80"]),
     Scenario(setup: [["attach", "web", "bridge", "8080:80"]], verb: ["detach", "web"]),
     Scenario(
       setup: [["attach", "web", "bridge"], ["attach", "side", "container:web"]], verb: ["detach", "web"]),

@@ -140,6 +140,8 @@ public func canary(_: Routes) {}
 public func canary(_: RulesetChange) {}
 public func canary(_: RulesetChange.Generation) {}
 public func canary(_: RulesetChange.Object) {}
+public func canary(_: AttachRequest) {}
+public func canary(_: ReadySandboxes) {}
 public func canary(_: Sandbox) {}
 public func canary(_: SandboxRecord) {}
 public func canary(_: any Store) {}

@@ -213,7 +213,7 @@ struct BridgeDriver: Driver {
     _ endpoint: Endpoint, to network: NetworkRecord, at index: Int32, in namespace: NetworkNamespace,
     routes: [AddressFamily]
   ) throws(NetworkError) -> Bool {
-    let outcomes = try makePair(endpoint, network, index, namespace)
+    let outcomes = try host.connection(.route).perform(try pairRequests(endpoint, network, index, namespace))
     if let error = outcomes[0].error {
       // No link has the index, or one that takes no ports: do_set_master in net/core/rtnetlink.c.
       let isOther = [Errno(rawValue: ENODEV), .invalidArgument, .notSupportedOnSocket]
@@ -255,15 +255,15 @@ struct BridgeDriver: Driver {
     try host.perform([LinkRequests.change(named: port, change)] + portSettings(port, endpoint))
   }
 
-  private func portSettings(_ port: InterfaceName, _ endpoint: Endpoint) -> [NetlinkRequest] {
+  func portSettings(_ port: InterfaceName, _ endpoint: Endpoint) -> [NetlinkRequest] {
     guard !endpoint.ports.isEmpty else { return [] }
     return [LinkRequests.setBridgePort(named: port, isHairpin: true)]
   }
 
-  /// Asks for the veth pair, on the bridge and up.
-  private func makePair(
+  /// Requests of the veth pair, on the bridge and up; the first makes it.
+  func pairRequests(
     _ endpoint: Endpoint, _ network: NetworkRecord, _ bridge: Int32, _ namespace: NetworkNamespace
-  ) throws(NetworkError) -> [NetlinkConnection.Outcome] {
+  ) throws(NetworkError) -> [NetlinkRequest] {
     let port = try endpoint.requirePort()
     var quiet = LinkChange()
     quiet.makesLinkLocalAddress = false
@@ -277,7 +277,7 @@ struct BridgeDriver: Driver {
       LinkRequests.change(named: port, LinkChange(isUp: true)),
     ]
     requests += portSettings(port, endpoint)
-    return try host.connection(.route).perform(requests)
+    return requests
   }
 
   func disconnect(
@@ -296,7 +296,7 @@ struct BridgeDriver: Driver {
   }
 
   /// Deletes the pair.
-  private func unplug(_ endpoint: Endpoint) -> [NetworkError] {
+  func unplug(_ endpoint: Endpoint) -> [NetworkError] {
     attempt { () throws(NetworkError) in
       try host.delete(LinkRequests.delete(named: endpoint.requirePort()))
     }

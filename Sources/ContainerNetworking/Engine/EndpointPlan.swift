@@ -41,13 +41,8 @@ extension Engine {
         .invalidValue, operation: operation,
         reason: "the MAC address \(mac) is multicast; the first byte must be even, as in 02:42:ac:11:00:02")
     }
-    for alias in options.aliases {
-      // `*.foo` is every name below foo (RFC 4592).
-      let name = alias.hasPrefix("*.") ? String(alias.dropFirst(2)) : alias
-      try Name.check(name, what: "alias", operation: operation)
-    }
     let places = places(of: network, transaction.state)
-    try checkFamilies(request, network, places, operation)
+    try check(request, on: network, places, operation)
     let taken = request.usedNames.union(
       transaction.state.endpoints(ofSandbox: sandboxID).filter { $0.phase != .stopped }.map(\.interface.description))
     let interface = try chooseInterface(options.interface, network.interfacePrefix, taken, operation)
@@ -79,6 +74,18 @@ extension Engine {
       owner: store.token)
     transaction.save(.endpoint(endpoint))
     return (endpoint, kept)
+  }
+
+  /// Checks what a container asks for, as far as that needs no look at others.
+  func check(
+    _ request: EndpointRequest, on network: NetworkRecord, _ places: PortPlaces, _ operation: String
+  ) throws(NetworkError) {
+    for alias in request.options.aliases {
+      // `*.foo` is every name below foo (RFC 4592).
+      let name = alias.hasPrefix("*.") ? String(alias.dropFirst(2)) : alias
+      try Name.check(name, what: "alias", operation: operation)
+    }
+    try checkFamilies(request, network, places, operation)
   }
 
   private func lease(

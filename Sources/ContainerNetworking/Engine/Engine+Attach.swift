@@ -64,6 +64,8 @@ extension Engine {
       container: container, options: options.endpoint, ports: options.ports, names: options.names)
     request.ephemeral = try ephemeralPorts(for: options.ports)
     do throws(NetworkError) { return try attach(request, mode, namespace, operation) } catch {
+      // What is kept ready is kept from nobody.
+      if error.code == .exhausted, giveWay(on: mode) { return try attach(request, mode, namespace, operation) }
       // Which links a given namespace has is asked only when one is in the way: most have but `lo`.
       guard let namespace, error.code == .alreadyExists, error.leftovers.isEmpty else { throw error }
       request.usedNames = try interfaceNames(in: namespace)
@@ -72,9 +74,12 @@ extension Engine {
     }
   }
 
-  private func attach(
+  func attach(
     _ request: EndpointRequest, _ mode: NetworkMode, _ namespace: NetworkNamespace?, _ operation: String
   ) throws(NetworkError) -> Sandbox {
+    if namespace == nil, let ready = try takeReady(for: request, mode) {
+      return try handOver(ready, to: request, mode, operation)
+    }
     // Before it is written down: what is recorded then tells its pin from another's. It goes with the process.
     let made: NetworkNamespace?
     do throws(NetworkError) {
@@ -88,16 +93,51 @@ extension Engine {
     }
     do throws(NetworkError) {
       if let endpoint = planned.endpoint, let network = planned.network {
-        planned.endpoint?.ports = try settlePorts(endpoint.ports, of: endpoint, on: network, request) {
-          transaction, next in
-          var endpoint = endpoint
-          endpoint.ports = next
-          transaction.save(.endpoint(endpoint))
-        }
+        try settlePorts(of: &planned, endpoint, on: network, request)
       }
       return try make(planned, given: namespace, made: made)
     } catch {
       throw undone(operation, error, leftovers: abandon(planned, error.leftovers))
+    }
+  }
+
+  /// Makes of a sandbox that is ready the container's.
+  private func handOver(
+    _ ready: ReadySandbox, to request: EndpointRequest, _ mode: NetworkMode, _ operation: String
+  ) throws(NetworkError) -> Sandbox {
+    var planned: PlannedSandbox
+    do throws(NetworkError) {
+      planned = try transaction { (transaction) throws(NetworkError) in
+        try plan(request, mode, given: nil, made: ready.namespace, ready: ready, operation, &transaction)
+      }
+    } catch {
+      giveBack(ready.name, to: ready.networkID)
+      throw error
+    }
+    defer { refill(ready.networkID) }
+    do throws(NetworkError) {
+      guard let endpoint = planned.endpoint, let network = planned.network else {
+        return try make(planned, given: nil, made: ready.namespace)
+      }
+      do throws(NetworkError) { try settlePorts(of: &planned, endpoint, on: network, request) } catch {
+        throw error.with(leftovers: disconnect(endpoint, from: network, in: ready.namespace))
+      }
+      return try make(planned, given: nil, made: ready.namespace)
+    } catch {
+      let leftovers = abandon(planned, error.leftovers)
+      if leftovers.isEmpty { namespaces.withLock { _ = $0.removeValue(forKey: planned.record.sandboxID) } }
+      throw undone(operation, error, leftovers: leftovers)
+    }
+  }
+
+  /// Has an endpoint that is written down have ports that nobody else holds.
+  func settlePorts(
+    of planned: inout PlannedSandbox, _ endpoint: Endpoint, on network: NetworkRecord, _ request: EndpointRequest
+  ) throws(NetworkError) {
+    planned.endpoint?.ports = try settlePorts(endpoint.ports, of: endpoint, on: network, request) { transaction, next in
+      var endpoint = endpoint
+      endpoint.ports = next
+      transaction.save(.endpoint(endpoint))
     }
   }
 
@@ -110,11 +150,13 @@ extension Engine {
     var stopped: SandboxRecord?
     /// What it had kept on the network.
     var kept: [Endpoint] = []
+    /// Whether it is there but for its published ports.
+    var isWired = false
   }
 
-  private func plan(
+  func plan(
     _ request: EndpointRequest, _ mode: NetworkMode, given: NetworkNamespace?, made: NetworkNamespace?,
-    _ operation: String, _ transaction: inout Transaction
+    ready: ReadySandbox? = nil, _ operation: String, _ transaction: inout Transaction
   ) throws(NetworkError) -> PlannedSandbox {
     let container = request.container
     try checkUnattached(container, operation, transaction.state)
@@ -127,7 +169,9 @@ extension Engine {
       owner: store.token)
     if stopped != nil { record.keepsAddresses = true }
     if request.names != NameOptions() { record.names = request.names }
-    record.filesDirectory = settings.filesDirectory?.appending(makeID()).string
+    // What is kept ready gets its name, its files and its pin from the container that gets it.
+    let isKeptReady = Name.isOfReady(container)
+    if !isKeptReady { record.filesDirectory = settings.filesDirectory?.appending(makeID()).string }
     var planned = PlannedSandbox(record: record, endpoint: nil, network: nil, stopped: stopped)
     switch mode {
     case .host:
@@ -159,10 +203,18 @@ extension Engine {
         request.ports = []
       }
       planned.network = network
-      let made = try planEndpoint(request, record.sandboxID, network, &transaction)
-      (planned.endpoint, planned.kept) = (made.endpoint, made.kept)
+      if let ready {
+        let places = places(of: network, transaction.state)
+        try check(request, on: network, places, operation)
+        planned.endpoint = try transaction.handOver(
+          ready, to: &record, request, on: network, places, owner: store.token, operation)
+        planned.isWired = true
+      } else {
+        let made = try planEndpoint(request, record.sandboxID, network, &transaction)
+        (planned.endpoint, planned.kept) = (made.endpoint, made.kept)
+      }
     }
-    if made != nil, let directory = settings.namespaceDirectory {
+    if made != nil, !isKeptReady, let directory = settings.namespaceDirectory {
       record.namespacePath = pin(of: record, in: directory, transaction.state).string
       record.ownsNamespace = true
     }
@@ -191,7 +243,7 @@ extension Engine {
     return state.isPin(path.string) ? directory.appending("\(record.container)-\(makeID().prefix(12))") : path
   }
 
-  private func checkUnattached(
+  func checkUnattached(
     _ container: String, _ operation: String, _ state: EngineState
   ) throws(NetworkError) {
     guard let known = state.sandboxes[container], known.phase != .stopped else { return }
@@ -207,13 +259,26 @@ extension Engine {
     _ planned: PlannedSandbox, given: NetworkNamespace?, made: NetworkNamespace?
   ) throws(NetworkError) -> Sandbox {
     var planned = planned
-    let namespace = try enter(planned.record, given: given, made: made)
     var connected: (Endpoint, NetworkRecord)?
+    if planned.isWired, let endpoint = planned.endpoint, let network = planned.network {
+      connected = (endpoint, network)
+    }
+    let namespace: NetworkNamespace
+    do throws(NetworkError) { namespace = try enter(planned.record, given: given, made: made) } catch {
+      guard let made, let (endpoint, network) = connected else { throw error }
+      throw error.with(leftovers: disconnect(endpoint, from: network, in: made))
+    }
     do throws(NetworkError) {
       if let endpoint = planned.endpoint, let network = planned.network {
-        try driver(of: network).connect(endpoint, to: network, in: namespace, routes: endpoint.gateways.map(\.family))
-        connected = (endpoint, network)
-        try serveNames(of: network, for: planned.record, in: namespace)
+        if planned.isWired {
+          var bare = endpoint
+          bare.ports = []
+          if !endpoint.ports.isEmpty { try driver(of: network).publish(endpoint.ports, of: bare, on: network) }
+        } else {
+          try driver(of: network).connect(endpoint, to: network, in: namespace, routes: endpoint.gateways.map(\.family))
+          connected = (endpoint, network)
+        }
+        if !planned.record.isKeptReady { try serveNames(of: network, for: planned.record, in: namespace) }
         try keeper?.begin(endpoint.ports, of: endpoint)
       }
       planned.record.warnings += try makeFiles(of: planned.record, planned.endpoint, on: planned.network)
@@ -234,32 +299,39 @@ extension Engine {
   private func finish(
     _ planned: PlannedSandbox, _ namespace: NetworkNamespace
   ) throws(NetworkError) -> (SandboxRecord, [Endpoint]) {
-    try transaction { (transaction) throws(NetworkError) in
-      var record = planned.record
-      record.phase = .ready
-      // Without a path it is there for as long as its holder.
-      record.owner = record.namespacePath == nil ? store.token : ""
-      record.namespaceInode = namespace.identity.inode
-      record.keepsAddresses = nil
-      transaction.save(.sandbox(record))
-      if let stopped = planned.stopped, stopped.sandboxID != record.sandboxID {
-        // As another's guest it has no addresses of its own.
-        for kept in transaction.state.endpoints(ofSandbox: stopped.sandboxID) { try transaction.release(kept) }
-      }
-      if var endpoint = planned.endpoint {
-        endpoint.phase = .ready
-        endpoint.owner = ""
-        transaction.save(.endpoint(endpoint))
+    try transaction { (transaction) throws(NetworkError) in try finish(planned, namespace, &transaction) }
+  }
+
+  /// Writes down that a sandbox is made.
+  func finish(
+    _ planned: PlannedSandbox, _ namespace: NetworkNamespace, _ transaction: inout Transaction
+  ) throws(NetworkError) -> (SandboxRecord, [Endpoint]) {
+    var record = planned.record
+    record.phase = .ready
+    // Without a path it is there for as long as its holder.
+    record.owner = record.namespacePath == nil ? store.token : ""
+    record.namespaceInode = namespace.identity.inode
+    record.keepsAddresses = nil
+    transaction.save(.sandbox(record))
+    if let stopped = planned.stopped, stopped.sandboxID != record.sandboxID {
+      // As another's guest it has no addresses of its own.
+      for kept in transaction.state.endpoints(ofSandbox: stopped.sandboxID) { try transaction.release(kept) }
+    }
+    if var endpoint = planned.endpoint {
+      endpoint.phase = .ready
+      endpoint.owner = ""
+      transaction.save(.endpoint(endpoint))
+      if !record.isKeptReady {
         transaction.note(
           NetworkEvent(
             .connect, networkID: endpoint.networkID, network: endpoint.networkName, container: record.container))
       }
-      return (record, transaction.state.endpoints(ofSandbox: record.sandboxID).filter { $0.phase == .ready })
     }
+    return (record, transaction.state.endpoints(ofSandbox: record.sandboxID).filter { $0.phase == .ready })
   }
 
   /// The container's namespace: the given, the donor's, the host's, or a new one, pinned where the record says so.
-  private func enter(
+  func enter(
     _ record: SandboxRecord, given: NetworkNamespace?, made: NetworkNamespace?
   ) throws(NetworkError) -> NetworkNamespace {
     if let given { return given }
@@ -295,7 +367,7 @@ extension Engine {
   }
 
   /// Takes out of the record what was not made; what could not be taken back stays there, for whoever tries again.
-  private func abandon(_ planned: PlannedSandbox, _ leftovers: [NetworkError]) -> [NetworkError] {
+  func abandon(_ planned: PlannedSandbox, _ leftovers: [NetworkError]) -> [NetworkError] {
     var failures = leftovers
     var isLeftAlone = false
     if let endpoint = planned.endpoint { keeper?.end(of: endpoint.id) }
@@ -400,7 +472,7 @@ extension Engine {
     let isGone = try transaction { (transaction) throws(NetworkError) in
       var isKept = false
       for endpoint in endpoints {
-        if endpoint.phase != .stopped {
+        if endpoint.phase != .stopped, !endpoint.isKeptReady {
           transaction.note(
             NetworkEvent(
               .disconnect, networkID: endpoint.networkID, network: endpoint.networkName,

@@ -65,6 +65,10 @@ extension Engine {
 
   func removeNetwork(id: String) throws(NetworkError) {
     let token = store.token
+    // What is kept ready on it is in nobody's use.
+    if try look({ state in state.endpoints(ofNetwork: id).allSatisfy(\.isKeptReady) }) {
+      try keepNoneReady(on: id).throwLeftovers("remove network \(id)")
+    }
     let (record, before) = try transaction { (transaction) throws(NetworkError) in
       var record = try transaction.state.network(id)
       let before = record
@@ -72,7 +76,10 @@ extension Engine {
       try checkIdle(record.phase, record.owner, "network \"\(record.name)\"", operation)
       let endpoints = transaction.state.endpoints(ofNetwork: record.id)
       guard endpoints.isEmpty else {
-        let containers = endpoints.map { $0.phase == .stopped ? "\($0.container) (stopped)" : $0.container }
+        let inUse = endpoints.filter { !$0.isKeptReady }
+        let containers = (inUse.isEmpty ? endpoints : inUse).map {
+          $0.phase == .stopped ? "\($0.container) (stopped)" : $0.container
+        }
         throw NetworkError(
           .inUse, operation: operation,
           reason: "it has active endpoints: \(containers.joined(separator: ", ")); detach them first")

@@ -141,6 +141,7 @@ extension Engine {
       return (unfinished.filter { !isAlive($0) }, isIdle)
     }
     if !dead.isEmpty { try takeAway(ownedBy: dead) }
+    try forgetReadyOfTheDead()
     try finishPortChanges()
     if isIdle { try releaseHost() }
   }

@@ -1,4 +1,5 @@
 import AddressPools
+import Dispatch
 import Glibc
 import Netlink
 import NetworkPrimitives
@@ -31,6 +32,9 @@ final class Engine: Sendable {
   let pruning = Mutex(false)
   /// Held while the kernel is made to be as the records say.
   let healing = Mutex(())
+  /// What is kept ready, by network; see `Engine+Ready.swift`.
+  let stocks = Mutex<[String: Stock]>([:])
+  let refills = DispatchQueue(label: "ContainerNetworking.refills")
   private let state = Mutex(EngineState())
   /// What is to be let go with the next change, see ``letGo(containers:endpoints:networks:)``.
   private let unfinished = Mutex<Set<StoreRecord.Key>>([])
@@ -161,6 +165,18 @@ final class Engine: Sendable {
       return value
     }
 
+    /// Has the addresses of an endpoint be another container's from now on.
+    mutating func transfer(
+      _ endpoint: Endpoint, to container: String, on network: NetworkRecord
+    ) throws(NetworkError) {
+      for address in endpoint.addresses {
+        guard let subnet = network.subnet(address.family) else { continue }
+        _ = try state.withPool(of: network, subnet) { (pool) throws(NetworkError) in
+          try pool.transfer(address.address, to: container)
+        }
+      }
+    }
+
     /// Forgets an endpoint and gives its addresses back.
     mutating func release(_ endpoint: Endpoint) throws(NetworkError) {
       // What was given back already may be somebody else's by now.
@@ -214,7 +230,7 @@ final class Engine: Sendable {
 
   func allSandboxes() throws(NetworkError) -> [SandboxRecord] {
     try look { state in
-      state.sandboxes.values.filter { $0.phase != .stopped }.sorted { $0.container < $1.container }
+      state.sandboxes.values.filter { $0.phase != .stopped && !$0.isKeptReady }.sorted { $0.container < $1.container }
     }
   }
 
@@ -256,7 +272,7 @@ final class Engine: Sendable {
   static let hostSandbox = "host"
 
   func removeAll() throws(NetworkError) {
-    var failures: [NetworkError] = []
+    var failures = keepNoneReady()
     // Sharers first: a namespace goes with its last container.
     for sandbox in try look({ state in state.sandboxes.values.sorted { $0.container < $1.container } }) {
       failures += attempt { () throws(NetworkError) in try detach(sandbox.container) }

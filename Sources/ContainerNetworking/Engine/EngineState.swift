@@ -61,7 +61,10 @@ struct EngineState {
     case .save(.pool(let record)): poolRecords[.pool(record.networkID, record.family)] = record
     case .save(.endpoint(let record)):
       let old = endpoints[record.id]
-      if let old { ports.release(old.allPorts, of: old.container) }
+      if let old {
+        ports.release(old.allPorts, of: old.container)
+        if old.container != record.container { leave(old) }
+      }
       endpoints[record.id] = record
       if let port = record.hostInterface { endpointsByPort[port.description] = record.id }
       endpointsByNetwork[record.networkID, default: []].insert(record.id)
@@ -88,10 +91,14 @@ struct EngineState {
       endpointsByNetwork[endpoint.networkID]?.remove(key.id)
       endpointsBySandbox[endpoint.sandboxID]?.remove(key.id)
       if endpointsBySandbox[endpoint.sandboxID]?.isEmpty == true { endpointsBySandbox[endpoint.sandboxID] = nil }
-      endpointsByContainer[endpoint.container]?.remove(key.id)
-      if endpointsByContainer[endpoint.container]?.isEmpty == true { endpointsByContainer[endpoint.container] = nil }
+      leave(endpoint)
       ports.release(endpoint.allPorts, of: endpoint.container)
     }
+  }
+
+  private mutating func leave(_ endpoint: Endpoint) {
+    endpointsByContainer[endpoint.container]?.remove(endpoint.id)
+    if endpointsByContainer[endpoint.container]?.isEmpty == true { endpointsByContainer[endpoint.container] = nil }
   }
 
   private mutating func leave(_ sandbox: SandboxRecord) {

@@ -94,7 +94,8 @@ extension Engine {
     try transaction { (transaction) throws(NetworkError) in
       let network = try transaction.state.network(name)
       return NetworkInspection(
-        network: network, endpoints: transaction.state.endpoints(ofNetwork: network.id),
+        network: network,
+        endpoints: transaction.state.endpoints(ofNetwork: network.id).filter { !$0.isKeptReady },
         usage: try transaction.usage(of: network))
     }
   }

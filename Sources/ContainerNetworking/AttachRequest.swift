@@ -1,0 +1,22 @@
+/// One of many containers that are attached at once; see ``NetworkController/attach(_:)``.
+public struct AttachRequest: Sendable {
+  /// The container's name.
+  public var container: String
+  /// How it is put on the network.
+  public var mode: NetworkMode
+  /// Ports, addresses.
+  public var options: AttachOptions
+  /// The container's namespace, when it exists already.
+  public var namespace: NetworkNamespace?
+
+  /// Makes a request; what is left out is as in ``NetworkController/attach(_:to:options:namespace:)``.
+  public init(
+    _ container: String, to mode: NetworkMode = .bridge, options: AttachOptions = AttachOptions(),
+    namespace: NetworkNamespace? = nil
+  ) {
+    self.container = container
+    self.mode = mode
+    self.options = options
+    self.namespace = namespace
+  }
+}

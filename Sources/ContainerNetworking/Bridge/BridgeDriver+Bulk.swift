@@ -1,0 +1,92 @@
+import Netlink
+import NetworkPrimitives
+
+extension BridgeDriver {
+  /// An endpoint that is to be made.
+  struct Plug {
+    var endpoint: Endpoint
+    var network: NetworkRecord
+    var namespace: NetworkNamespace
+  }
+
+  /// Makes many endpoints as ``connect(_:to:in:routes:)`` makes one: with one nftables transaction for all, and one send to
+  /// the host for as many as fit.
+  ///
+  /// - Returns: For each why it was not made, with what could then not be taken back; nil where it was.
+  func connect(_ plugs: [Plug]) -> [NetworkError?] {
+    var failures: [NetworkError?] = []
+    do throws(NetworkError) {
+      var elements = FirewallElements()
+      for plug in plugs { elements.add(FirewallElements(plug.endpoint, on: plug.network)) }
+      try firewall.add(elements)
+      failures = try makePairs(plugs)
+    } catch {
+      // Nothing of the elements was added, or the answers were lost; whose fault it was is seen by making each alone.
+      return plugs.map { plug in
+        let leftovers = takeBack(plug)
+        guard leftovers.isEmpty else { return error.withoutLeftovers.with(leftovers: leftovers) }
+        do throws(NetworkError) {
+          try connect(
+            plug.endpoint, to: plug.network, in: plug.namespace, routes: plug.endpoint.gateways.map(\.family))
+          return nil
+        } catch { return error }
+      }
+    }
+    for (index, plug) in plugs.enumerated() {
+      do throws(NetworkError) {
+        if let failure = failures[index] { throw failure }
+        try forgetFlows(of: plug.endpoint.ports, to: plug.endpoint, isReleased: false)
+      } catch { failures[index] = error.withoutLeftovers.with(leftovers: takeBack(plug)) }
+    }
+    return failures
+  }
+
+  /// Takes away what there is of an endpoint, a link of its name included: the name is random, and on record as its own.
+  private func takeBack(_ plug: Plug) -> [NetworkError] {
+    disconnect(plug.endpoint, from: plug.network) { () throws(NetworkError) in plug.namespace }
+  }
+
+  /// - Throws: When answers were lost: what was made is not known then.
+  private func makePairs(_ plugs: [Plug]) throws(NetworkError) -> [NetworkError?] {
+    var bridges: [InterfaceName: Int32] = [:]
+    var requests: [NetlinkRequest] = []
+    var starts: [Int] = []
+    for plug in plugs {
+      let name = try plug.network.requireBridge()
+      if bridges[name] == nil { bridges[name] = try host.links.get("\(name)").index }
+      starts.append(requests.count)
+      requests += try pairRequests(plug.endpoint, plug.network, bridges[name] ?? 0, plug.namespace)
+    }
+    let outcomes = try host.connection(.route).perform(requests)
+    var failures: [NetworkError?] = []
+    for (number, plug) in plugs.enumerated() {
+      let end = number + 1 < starts.count ? starts[number + 1] : outcomes.count
+      failures.append(settle(plug, outcomes[starts[number]..<end]))
+    }
+    // In the order that the carrier comes up, see `plug(_:to:in:routes:)`; and whether the bridges are still the same.
+    let names = bridges.keys.sorted { "\($0)" < "\($1)" }
+    let ports = try plugs.indices.filter { failures[$0] == nil }.map { (index) throws(NetworkError) in
+      LinkRequests.glance(at: try plugs[index].endpoint.requirePort())
+    }
+    let looks = try host.connection(.route).perform(ports + names.map { LinkRequests.glance(at: $0) }).suffix(
+      names.count)
+    for (name, look) in zip(names, looks) {
+      if let error = look.error { throw error }
+      guard let reply = look.replies.first, try Link.index(in: reply) != bridges[name] else { continue }
+      throw NetworkError(
+        .inUse, operation: "make veth pairs on \(name)", reason: "it was deleted and made again meanwhile; try again")
+    }
+    return failures
+  }
+
+  /// Configures the container's end of a pair that was asked for.
+  private func settle(_ plug: Plug, _ outcomes: ArraySlice<NetlinkConnection.Outcome>) -> NetworkError? {
+    do throws(NetworkError) {
+      for outcome in outcomes { if let error = outcome.error { throw error } }
+      let peer = if let echo = outcomes.first?.replies.first { try Link.peer(in: echo) } else { nil as Int32? }
+      let inside = if let peer { peer } else { try plug.namespace.links.get("\(plug.endpoint.interface)").index }
+      try configure(plug.endpoint, inside, in: plug.namespace, routes: plug.endpoint.gateways.map(\.family))
+      return nil
+    } catch { return error }
+  }
+}

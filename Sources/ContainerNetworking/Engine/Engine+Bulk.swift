@@ -1,0 +1,193 @@
+import Netlink
+import NetworkPrimitives
+import Synchronization
+
+/// Attaches of many at once, with one transaction before the kernel's work and one after it for all.
+extension Engine {
+  /// A container that is made together with others.
+  private struct Job {
+    /// Its place among the requests.
+    var place: Int
+    var request: EndpointRequest
+    var mode: NetworkMode
+    var operation: String
+    var given: NetworkNamespace?
+    var made: NetworkNamespace?
+  }
+
+  /// - Returns: What became of each, in the order of the requests.
+  func attach(_ requests: [AttachRequest]) -> [Result<Sandbox, NetworkError>] {
+    var results: [Int: Result<Sandbox, NetworkError>] = [:]
+    attachTogether(suited(requests), &results)
+    return requests.enumerated().map { place, request in
+      if let result = results[place] { return result }
+      // What needs more than that, perhaps one of those that are there by now; what is wrong with it is told here, too.
+      do throws(NetworkError) {
+        return .success(
+          try attach(request.container, to: request.mode, options: request.options, namespace: request.namespace))
+      } catch { return .failure(error) }
+    }
+  }
+
+  /// Those that can be made together: new containers, on bridge networks that are there, with options that are valid, of
+  /// which nothing is kept ready.
+  private func suited(_ requests: [AttachRequest]) -> [Job] {
+    var names: Set<String> = []
+    var jobs: [Job] = []
+    for (place, request) in requests.enumerated() {
+      let operation = "attach \"\(request.container)\" to \(request.mode)"
+      switch request.mode {
+      case .none, .host, .container: continue
+      case .bridge, .network: break
+      }
+      if let job = job(request, place, operation), names.insert(request.container).inserted { jobs.append(job) }
+    }
+    return jobs.count > 1 ? jobs : []
+  }
+
+  private func job(_ request: AttachRequest, _ place: Int, _ operation: String) -> Job? {
+    do throws(NetworkError) {
+      try Name.check(request.container, what: "container", operation: operation)
+      let options = request.options
+      let conflicts = request.mode.conflicts(
+        with: options, container: request.container, hasNamespace: request.namespace != nil)
+      guard conflicts.isEmpty, options.names.faults(operation).isEmpty,
+        options.ports.allSatisfy({ $0.hostPorts != nil })
+      else { return nil }
+      for port in options.ports {
+        _ = try PortMapping(
+          hostAddress: port.hostAddress, hostPorts: port.hostPorts, containerPorts: port.containerPorts,
+          transport: port.transport)
+      }
+      let name = request.mode == .bridge ? "bridge" : "\(request.mode)"
+      let isSuited = try look { (state) throws(NetworkError) in
+        guard state.sandboxes[request.container] == nil else { return false }
+        let network = try state.network(name)
+        return network.phase == .ready && network.driver == .bridge && stocks.withLock({ $0[network.id] == nil })
+      }
+      guard isSuited else { return nil }
+      return Job(
+        place: place,
+        request: EndpointRequest(
+          container: request.container, options: options.endpoint, ports: options.ports, names: options.names,
+          ephemeral: try ephemeralPorts(for: options.ports)),
+        mode: request.mode, operation: operation, given: request.namespace)
+    } catch { return nil }
+  }
+
+  private func attachTogether(_ suited: [Job], _ results: inout [Int: Result<Sandbox, NetworkError>]) {
+    var jobs: [Job] = []
+    for var job in suited {
+      do throws(NetworkError) {
+        if job.given == nil { job.made = try NetworkNamespace.create(on: host.kernel) }
+        jobs.append(job)
+      } catch { results[job.place] = .failure(undone(job.operation, error, leftovers: [])) }
+    }
+    var making: [(job: Job, planned: PlannedSandbox, namespace: NetworkNamespace)] = []
+    for (job, planned) in planTogether(jobs, &results) {
+      var planned = planned
+      do throws(NetworkError) {
+        if let endpoint = planned.endpoint, let network = planned.network {
+          try settlePorts(of: &planned, endpoint, on: network, job.request)
+        }
+        making.append((job, planned, try enter(planned.record, given: job.given, made: job.made)))
+      } catch {
+        results[job.place] = .failure(
+          undone(job.operation, error, leftovers: abandon(planned, error.leftovers + leave(planned.record))))
+      }
+    }
+    let plugs = making.compactMap { (_, planned, namespace) in
+      planned.endpoint.flatMap { endpoint in
+        planned.network.map { BridgeDriver.Plug(endpoint: endpoint, network: $0, namespace: namespace) }
+      }
+    }
+    let failures = bridges.connect(plugs)
+    var made: [(job: Job, planned: PlannedSandbox, namespace: NetworkNamespace)] = []
+    for (index, making) in making.enumerated() {
+      let (job, namespace) = (making.job, making.namespace)
+      var planned = making.planned
+      if let failure = failures[index] {
+        let leftovers = abandon(planned, failure.leftovers + leave(planned.record))
+        // A link of the given namespace may be in the way: alone, it is asked which it has.
+        if job.given != nil, failure.code == .alreadyExists, leftovers.isEmpty { continue }
+        results[job.place] = .failure(undone(job.operation, failure, leftovers: leftovers))
+        continue
+      }
+      do throws(NetworkError) {
+        if let network = planned.network { try serveNames(of: network, for: planned.record, in: namespace) }
+        if let endpoint = planned.endpoint { try keeper?.begin(endpoint.ports, of: endpoint) }
+        planned.record.warnings += try makeFiles(of: planned.record, planned.endpoint, on: planned.network)
+        made.append((job, planned, namespace))
+      } catch { results[job.place] = .failure(takeBack(planned, namespace, error, job.operation)) }
+    }
+    finishTogether(made, &results)
+  }
+
+  /// Chooses addresses, ports and names for all, and writes them down; one for which there are none is left out.
+  private func planTogether(
+    _ suited: [Job], _ results: inout [Int: Result<Sandbox, NetworkError>]
+  ) -> [(Job, PlannedSandbox)] {
+    var jobs = suited
+    while !jobs.isEmpty {
+      var refused: Int?
+      let attempt = jobs
+      do throws(NetworkError) {
+        let planned = try transaction { (transaction) throws(NetworkError) in
+          var planned: [PlannedSandbox] = []
+          for (index, job) in attempt.enumerated() {
+            do throws(NetworkError) {
+              planned.append(
+                try plan(job.request, job.mode, given: job.given, made: job.made, job.operation, &transaction))
+            } catch {
+              refused = index
+              throw error
+            }
+          }
+          return planned
+        }
+        return Array(zip(jobs, planned))
+      } catch {
+        // Without one that was refused the others are planned anew; when nothing can be written, none is.
+        for index in refused.map({ [$0] }) ?? Array(jobs.indices) { results[jobs[index].place] = .failure(error) }
+        if let refused { jobs.remove(at: refused) } else { jobs = [] }
+      }
+    }
+    return []
+  }
+
+  private func finishTogether(
+    _ made: [(job: Job, planned: PlannedSandbox, namespace: NetworkNamespace)],
+    _ results: inout [Int: Result<Sandbox, NetworkError>]
+  ) {
+    guard !made.isEmpty else { return }
+    let finishing = made.map { ($0.planned, $0.namespace) }
+    do throws(NetworkError) {
+      let finished = try transaction { (transaction) throws(NetworkError) in
+        var finished: [(SandboxRecord, [Endpoint])] = []
+        for (planned, namespace) in finishing { finished.append(try finish(planned, namespace, &transaction)) }
+        return finished
+      }
+      for ((job, _, namespace), (record, endpoints)) in zip(made, finished) {
+        namespaces.withLock { $0[record.sandboxID] = namespace }
+        results[job.place] = .success(Sandbox(record, endpoints, namespace))
+      }
+    } catch {
+      for (job, planned, namespace) in made {
+        results[job.place] = .failure(takeBack(planned, namespace, error, job.operation))
+      }
+    }
+  }
+
+  /// Takes away one that was made, after a failure.
+  private func takeBack(
+    _ planned: PlannedSandbox, _ namespace: NetworkNamespace, _ error: NetworkError, _ operation: String
+  ) -> NetworkError {
+    var leftovers = error.leftovers
+    if let endpoint = planned.endpoint, let network = planned.network {
+      withdrawNames(of: planned.record, leaving: [endpoint])
+      leftovers += disconnect(endpoint, from: network, in: namespace)
+    }
+    leftovers += leave(planned.record)
+    return undone(operation, error, leftovers: abandon(planned, leftovers))
+  }
+}

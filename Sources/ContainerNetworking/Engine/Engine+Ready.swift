@@ -1,0 +1,241 @@
+import Dispatch
+import Netlink
+import NetworkPrimitives
+import Synchronization
+
+/// Sandboxes that are made, wired and addressed before anybody asks for them, so that an attach is a hand-over.
+///
+/// Each is on record like any other, ready, under a name that no container can have, and belongs to whoever keeps it: its
+/// namespace is pinned nowhere and goes with this process, its links with the namespace, and whoever opens the store next
+/// takes it off the record (``Engine/forgetReadyOfTheDead()``).
+extension Engine {
+  /// What is kept ready on one network.
+  struct Stock {
+    var wanted: Int
+    var refillsPerSecond: Double
+    /// Names, the oldest first.
+    var names: [String] = []
+    /// How many are being made.
+    var beingMade = 0
+    var isRefilling = false
+    var failure: NetworkError?
+
+    var isShort: Bool { names.count + beingMade < wanted }
+  }
+
+  /// A sandbox that was taken out of a stock, to be handed over.
+  struct ReadySandbox {
+    var name: String
+    var networkID: String
+    var namespace: NetworkNamespace
+  }
+
+  // MARK: - The stock
+
+  /// Keeps so many on a network from now on, and makes or takes away what that takes.
+  func keepReady(_ count: Int, on name: String, refillsPerSecond: Double) throws(NetworkError) {
+    let operation = "keep sandboxes ready on \"\(name)\""
+    guard count >= 0, refillsPerSecond > 0, refillsPerSecond <= 10_000 else {
+      throw .invalid(
+        operation, "\(count) sandboxes, \(refillsPerSecond) refills a second; it takes 0 or more, and above 0 to 10000")
+    }
+    if count > 0, name == "bridge" { _ = try ensureDefaultNetwork() }
+    let network = try network(name)
+    let others = stocks.withLock { stocks in
+      stocks.filter { $0.key != network.id }.values.reduce(0) { $0 + $1.wanted }
+    }
+    guard others + count <= settings.readyLimit else {
+      throw NetworkError(
+        .exhausted, operation: operation,
+        reason: "\(others + count) would be kept on all networks; the setting readyLimit allows \(settings.readyLimit)")
+    }
+    let surplus = stocks.withLock { stocks in
+      var stock = stocks[network.id] ?? Stock(wanted: 0, refillsPerSecond: 1)
+      stock.wanted = count
+      stock.refillsPerSecond = refillsPerSecond
+      let surplus = stock.names.suffix(max(0, stock.names.count - count))
+      stock.names.removeLast(surplus.count)
+      stocks[network.id] = count > 0 ? stock : nil
+      return Array(surplus)
+    }
+    let failures = surplus.flatMap { name in attempt { () throws(NetworkError) in try detach(name) } }
+    while try makeReady(on: network.id) {}
+    try failures.throwLeftovers(operation)
+  }
+
+  /// How many there are.
+  func readySandboxes(on name: String) throws(NetworkError) -> ReadySandboxes {
+    let id = try network(name).id
+    let stock = stocks.withLock { $0[id] }
+    return ReadySandboxes(count: stock?.names.count ?? 0, wanted: stock?.wanted ?? 0, failure: stock?.failure)
+  }
+
+  /// Makes one if the stock is short of one.
+  ///
+  /// - Returns: Whether it was.
+  private func makeReady(on networkID: String) throws(NetworkError) -> Bool {
+    let isShort = stocks.withLock { stocks in
+      guard stocks[networkID]?.isShort == true else { return false }
+      stocks[networkID]?.beingMade += 1
+      return true
+    }
+    guard isShort else { return false }
+    let name = Name.ofReady()
+    let result: Result<Void, NetworkError>
+    do throws(NetworkError) {
+      let network = try network(networkID)
+      let mode = network.isPredefined ? NetworkMode.bridge : .network(network.id)
+      _ = try attach(EndpointRequest(container: name, options: EndpointOptions(), ports: []), mode, nil, "make \(name)")
+      result = .success(())
+    } catch { result = .failure(error) }
+    let isWanted = stocks.withLock { stocks in
+      guard var stock = stocks[networkID] else { return false }
+      stock.beingMade -= 1
+      let isWanted = stock.names.count < stock.wanted
+      switch result {
+      case .success:
+        if isWanted { stock.names.append(name) }
+        stock.failure = nil
+      case .failure(let error): stock.failure = error
+      }
+      stocks[networkID] = stock
+      return isWanted
+    }
+    try result.get()
+    // Fewer are to be kept by now.
+    if !isWanted { try detach(name) }
+    return isWanted
+  }
+
+  /// Has one made in the place of one that was handed over, in its time.
+  func refill(_ networkID: String) {
+    let rate = stocks.withLock { stocks -> Double? in
+      guard let stock = stocks[networkID], stock.isShort, !stock.isRefilling else { return nil }
+      stocks[networkID]?.isRefilling = true
+      return stock.refillsPerSecond
+    }
+    guard let rate else { return }
+    refills.asyncAfter(deadline: .now() + 1 / rate) { [weak self] in
+      guard let self else { return }
+      // What fails is told by `readySandboxes(on:)`.
+      let isMade = try? gate.pass { () throws(NetworkError) in try makeReady(on: networkID) }
+      stocks.withLock { $0[networkID]?.isRefilling = false }
+      if isMade == true { refill(networkID) }
+    }
+  }
+
+  /// Takes away what is kept on a network, or on all, and keeps nothing there any more.
+  func keepNoneReady(on networkID: String? = nil) -> [NetworkError] {
+    let names = stocks.withLock { stocks in
+      let ended = stocks.filter { networkID == nil || $0.key == networkID }
+      for id in ended.keys { stocks[id] = nil }
+      return ended.values.flatMap(\.names)
+    }
+    return names.flatMap { name in attempt { () throws(NetworkError) in try detach(name) } }
+  }
+
+  /// Takes away all that is kept ready on a network, whose addresses or ports others need now; the stock fills up again
+  /// after the next hand-over.
+  ///
+  /// - Returns: Whether there was anything.
+  func giveWay(on mode: NetworkMode) -> Bool {
+    guard let id = try? readyNetworkID(mode) else { return false }
+    let names = stocks.withLock { stocks in
+      defer { stocks[id]?.names = [] }
+      return stocks[id]?.names ?? []
+    }
+    for name in names { _ = attempt { () throws(NetworkError) in try detach(name) } }
+    return !names.isEmpty
+  }
+
+  private func readyNetworkID(_ mode: NetworkMode) throws(NetworkError) -> String? {
+    switch mode {
+    case .bridge: try look { state in state.readyDefaultNetwork }
+    case .network(let name): try network(name).id
+    case .none, .host, .container: nil
+    }
+  }
+
+  // MARK: - Handing over
+
+  /// Takes a ready sandbox for a container that it suits: of all that can be asked for, ports, aliases and a priority can be
+  /// had afterwards.
+  func takeReady(for request: EndpointRequest, _ mode: NetworkMode) throws(NetworkError) -> ReadySandbox? {
+    guard stocks.withLock({ !$0.isEmpty }), !Name.isOfReady(request.container) else { return nil }
+    var rest = request.options
+    rest.aliases = []
+    rest.gatewayPriority = 0
+    guard rest == EndpointOptions(), let id = try readyNetworkID(mode) else { return nil }
+    while true {
+      let name = stocks.withLock { stocks in
+        stocks[id]?.names.isEmpty == false ? stocks[id]?.names.removeFirst() : nil
+      }
+      guard let name else { return nil }
+      // One that was stopped has addresses of its own.
+      let found = try look { state in (state.sandboxes[name], state.sandboxes[request.container] == nil) }
+      guard found.1 else {
+        giveBack(name, to: id)
+        return nil
+      }
+      guard let record = found.0, record.phase == .ready,
+        let namespace = namespaces.withLock({ $0[record.sandboxID] })
+      else { continue }
+      return ReadySandbox(name: name, networkID: id, namespace: namespace)
+    }
+  }
+
+  /// Puts back what was not handed over after all.
+  func giveBack(_ name: String, to networkID: String) {
+    let isKept = stocks.withLock { stocks in
+      guard stocks[networkID] != nil else { return false }
+      stocks[networkID]?.names.insert(name, at: 0)
+      return true
+    }
+    if !isKept { _ = attempt { () throws(NetworkError) in try detach(name) } }
+  }
+
+  /// Takes off the record what users of the store kept ready that are gone.
+  func forgetReadyOfTheDead() throws(NetworkError) {
+    let names = try look { state in
+      state.sandboxes.values.filter { $0.isKeptReady && $0.phase == .ready && !isAlive($0.owner) }.map(\.container)
+    }
+    var failures: [NetworkError] = []
+    for name in names { failures += attempt { () throws(NetworkError) in try detach(name) } }
+    try failures.throwLeftovers("take away what was kept ready")
+  }
+}
+
+extension Engine.Transaction {
+  /// Writes down that a ready sandbox is the container's from now on.
+  ///
+  /// - Parameter record: The container's, as it is to be; it takes on what the sandbox is.
+  /// - Returns: The endpoint, which is about to get what it lacks.
+  mutating func handOver(
+    _ ready: Engine.ReadySandbox, to record: inout SandboxRecord, _ request: EndpointRequest,
+    on network: NetworkRecord, _ places: PortPlaces, owner: String, _ operation: String
+  ) throws(NetworkError) -> Endpoint {
+    guard let sandbox = state.sandboxes[ready.name], sandbox.phase == .ready, sandbox.owner == owner,
+      var endpoint = state.endpoints(ofSandbox: sandbox.sandboxID).first, endpoint.phase == .ready,
+      endpoint.networkID == network.id, state.sandboxes[record.container] == nil
+    else {
+      throw NetworkError(
+        .inUse, operation: operation,
+        reason: "the sandbox that was kept ready for it is taken away at this moment; try again")
+    }
+    if let ephemeral = request.ephemeral {
+      endpoint.ports = try state.ports.pick(
+        request.ports, for: request.container, bindingAddress: network.policy.hostBindingAddress, at: places,
+        ephemeral: ephemeral)
+    }
+    try transfer(endpoint, to: request.container, on: network)
+    record.sandboxID = sandbox.sandboxID
+    endpoint.container = request.container
+    endpoint.aliases = request.options.aliases
+    endpoint.gatewayPriority = request.options.gatewayPriority
+    endpoint.phase = .creating
+    endpoint.owner = owner
+    remove(.sandbox, ready.name)
+    save(.endpoint(endpoint))
+    return endpoint
+  }
+}
