@@ -135,13 +135,13 @@ extension AddressPool {
   ///   auxiliary address, which stay taken as long as the pool exists.
   @discardableResult
   public mutating func release(_ address: IPAddress) throws(NetworkError) -> Lease {
-    let operation = "release \(address)"
+    let operation = { "release \(address)" }
     guard let lease = leasesByAddress[address] else {
-      throw NetworkError(.notFound, operation: operation, reason: "\(address) is not leased from \(subnet)")
+      throw NetworkError(.notFound, operation: operation(), reason: "\(address) is not leased from \(subnet)")
     }
     guard lease.kind == .dynamic || lease.kind == .static else {
       let reason = "\(address) is \(lease.holder) and stays taken; remove the network to free it"
-      throw NetworkError(.refused, operation: operation, reason: reason)
+      throw NetworkError(.refused, operation: operation(), reason: reason)
     }
     leasesByAddress[address] = nil
     if allocationBlock.contains(address) { usedInBlock -= 1 }
@@ -153,13 +153,14 @@ extension AddressPool {
   ///
   /// - Throws: `.notFound` if it is not leased; `.refused` if it is the gateway or an auxiliary address.
   public mutating func transfer(_ address: IPAddress, to owner: String) throws(NetworkError) {
-    let operation = "transfer \(address) to \(quoted(owner))"
+    // Texts only for what fails: they take longer than the change.
+    let operation = { "transfer \(address) to \(quoted(owner))" }
     guard let lease = leasesByAddress[address] else {
-      throw NetworkError(.notFound, operation: operation, reason: "\(address) is not leased from \(subnet)")
+      throw NetworkError(.notFound, operation: operation(), reason: "\(address) is not leased from \(subnet)")
     }
     guard lease.kind == .dynamic || lease.kind == .static else {
       throw NetworkError(
-        .refused, operation: operation, reason: "\(address) is \(lease.holder) and stays taken; choose another")
+        .refused, operation: operation(), reason: "\(address) is \(lease.holder) and stays taken; choose another")
     }
     leasesByAddress[address] = Lease(address: address, owner: owner, kind: lease.kind)
   }
@@ -190,11 +191,11 @@ extension AddressPool {
     if let index = resting.firstIndex(of: address) { resting.remove(at: index) }
   }
 
-  private func checkFree(_ address: IPAddress, _ operation: String) throws(NetworkError) {
-    if let fault = configuration.placeFault(address) { throw .invalid(operation, fault) }
+  private func checkFree(_ address: IPAddress, _ operation: @autoclosure () -> String) throws(NetworkError) {
+    if let fault = configuration.placeFault(address) { throw .invalid(operation(), fault) }
     if let lease = leasesByAddress[address] {
       let reason = "\(address): address already in use by \(lease.holder)"
-      throw NetworkError(.inUse, operation: operation, reason: reason)
+      throw NetworkError(.inUse, operation: operation(), reason: reason)
     }
   }
 

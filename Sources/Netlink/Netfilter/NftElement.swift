@@ -37,28 +37,28 @@ public struct NftElement: Hashable, Sendable {
 
   /// Writes the element: one, or in a set of plain ranges its start and the end behind it.
   func encode(into list: inout PayloadWriter, of set: NftSet) throws(NetworkError) {
-    let operation = "encode element of \"\(set.name)\""
-    try set.key.check(key, operation)
-    if let last { try set.key.check(last, operation) }
+    let operation = { "encode element of \"\(set.name)\"" }
+    try set.key.check(key, operation())
+    if let last { try set.key.check(last, operation()) }
     switch (data, set.data) {
     case (.none, .none): break
-    case (.value(let value), .values(let types)): try types.check(value, operation)
+    case (.value(let value), .values(let types)): try types.check(value, operation())
     case (.verdict(let verdict), .verdict): try verdict.check()
     // A key alone is enough to delete an element.
     case (.none, _): break
     default:
-      throw NetworkError(.invalidValue, operation: operation, reason: "\(data) where \(set.data) belongs")
+      throw NetworkError(.invalidValue, operation: operation(), reason: "\(data) where \(set.data) belongs")
     }
     guard set.flags.contains(.interval) else {
       guard last == nil else {
-        throw NetworkError(.invalidValue, operation: operation, reason: "a range needs a set with flag interval")
+        throw NetworkError(.invalidValue, operation: operation(), reason: "a range needs a set with flag interval")
       }
       write(key.encoded, into: &list)
       return
     }
     let end = (last ?? key).encoded
     guard !end.lexicographicallyPrecedes(key.encoded) else {
-      throw NetworkError(.invalidValue, operation: operation, reason: "the range ends before it starts")
+      throw NetworkError(.invalidValue, operation: operation(), reason: "the range ends before it starts")
     }
     if set.key.count > 1 {
       write(key.encoded, end: end, into: &list)

@@ -125,7 +125,8 @@ extension [NftDataType] {
 
   /// Checks that a value has these fields.
   func check(_ value: NftValue, _ operation: @autoclosure () -> String) throws(NetworkError) {
-    guard value.fields.map(\.count) == map(\.length) else {
+    let fields = value.fields
+    guard fields.count == count, zip(fields, self).allSatisfy({ $0.count == $1.length }) else {
       throw NetworkError(
         .invalidValue, operation: operation(),
         reason: "the value has fields of \(value.fields.map(\.count)) bytes; \(map(\.length)) bytes belong there")
