@@ -96,7 +96,9 @@ let package = Package(
     example("host-mode"),
     example("none-mode"),
     example("container-mode"),
-    example("custom-network"),
+    .executableTarget(
+      name: "custom-network", dependencies: ["ContainerNetworking", "ContainerNetworkingDNS", "Playground"],
+      path: "Examples/custom-network", swiftSettings: settings),
     example("five-modes"),
     .executableTarget(
       name: "managing-networks", dependencies: ["cnet", "ContainerNetworking", "Playground", system],

@@ -15,7 +15,7 @@ let state = FilePath("/tmp/managing-networks-\(getpid())")
 func cnet(_ arguments: String...) throws {
   let common = ["--state-dir", state.string, "--host-namespace", world.host.path.string]
   print("$ cnet " + arguments.joined(separator: " "))
-  let command = Command(own.appending("cnet").string, arguments + common)
+  let command = Command(own.appending("cnet").string, common + arguments)
   print(try world.run(command, in: world.host, includesErrors: true).output, terminator: "")
 }
 
@@ -39,6 +39,9 @@ try cnet("network", "connect", "--gw-priority", "1", "blue", "so1")
 try cnet("network", "connect", "br1", "so1")
 try cnet("ps")
 try cnet("network", "inspect", "--format", "{{.Name}} is internal: {{.Internal}}", "br0", "br1")
+
+print("── and another finds it by name: a server is started for that")
+try cnet("run", "--net", "br0", "--", "busybox", "ping", "-c", "1", "so1")
 
 print("── somebody flushes the host's rules; the record knows what belongs there")
 _ = try world.output("nft", "flush", "ruleset", in: world.host)

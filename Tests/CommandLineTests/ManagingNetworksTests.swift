@@ -17,7 +17,7 @@ import Testing
     #expect(commands.joined().count > 20)
 
     // One shell for the page, as one person has; in the host's namespace, with nothing said about where.
-    var script = "exec 2>&1; unset CNET_HOST_NAMESPACE\n"
+    var script = "exec 2>&1; unset CNET_HOST_NAMESPACE CNET_NAME_SERVER\n"
     for command in commands.joined() {
       script += "echo '\(Self.mark)'; \(command)\n"
       // A person types slower than a container starts.

@@ -113,9 +113,9 @@ import Testing
     #expect(try eventually { server.text("output") == "serving\n" })
     let second = try tool.cnet("dns")
     #expect(second.code == 75 && second.error.contains("another name server serves this directory"))
-    let self_ = try tool.run(
+    let own = try tool.run(
       "cnet", ["run", "--name", "me", "--net", "one", "--", "busybox", "nslookup", "me.one"], extra: running)
-    #expect(self_.code == 0 && self_.output.contains("10.1.0."), "\(self_)")
+    #expect(own.code == 0 && own.output.contains("10.1.0."), "\(own)")
     try server.process.signal(SIGTERM)
     #expect(try server.end() == Tool.Outcome(code: 0, output: "serving\n"))
     #expect(!FileManager.default.fileExists(atPath: "\(tool.directory)/dns.sock"))
