@@ -9,23 +9,25 @@ extension BridgeDriver {
     do throws(NetworkError) {
       try setHairpin(true, endpoint)
       try firewall.add(FirewallElements(ports, of: endpoint, on: network))
+    } catch {
+      // What is there already is another's; of a change whose answer was lost it is not known whether it was made.
+      let isUntouched = error.code == .alreadyExists
+      let leftovers =
+        isUntouched
+        ? attempt { () throws(NetworkError) in try setHairpin(false, endpoint) }
+        : unpublish(ports, of: endpoint, on: network)
+      throw error.with(leftovers: leftovers)
+    }
+    do throws(NetworkError) {
       // Not before: a packet that came before the ports were in the map would have made its flow anew.
       try forgetFlows(of: ports, to: endpoint, isReleased: false)
-    } catch { throw error.with(leftovers: unpublish(ports, of: endpoint, on: network, notBegun: error)) }
+    } catch { throw error.with(leftovers: unpublish(ports, of: endpoint, on: network)) }
   }
 
   func unpublish(_ ports: [PublishedPort], of endpoint: Endpoint, on network: NetworkRecord) -> [NetworkError] {
     attempt { () throws(NetworkError) in try firewall.remove(FirewallElements(ports, of: endpoint, on: network)) }
       + attempt { () throws(NetworkError) in try forgetFlows(of: ports, to: endpoint, isReleased: true) }
       + attempt { () throws(NetworkError) in try setHairpin(false, endpoint) }
-  }
-
-  /// The same after a failure: what the kernel has under our names but not from here is another's.
-  private func unpublish(
-    _ ports: [PublishedPort], of endpoint: Endpoint, on network: NetworkRecord, notBegun error: NetworkError
-  ) -> [NetworkError] {
-    guard error.code == .alreadyExists else { return unpublish(ports, of: endpoint, on: network) }
-    return attempt { () throws(NetworkError) in try setHairpin(false, endpoint) }
   }
 
   /// Whether the port sends back where a packet came from: with ports alone, see ``plug(_:to:in:routes:)``.

@@ -2,12 +2,14 @@ public import NetworkPrimitives
 
 /// What one socket at a time can be bound to: an address of the host, or all of a family's, with a port of a protocol.
 public struct PortBinding: Hashable, Sendable, CustomStringConvertible {
-  /// The address; 0.0.0.0 or `::` for all of its family. `::` is IPv6 alone (`IPV6_V6ONLY`).
-  public var address: IPAddress
   /// The port.
   public var port: UInt16
   /// The protocol.
   public var transport: TransportProtocol
+  // Last: with the others in its padding Swift 6.3 passes it in registers, and without optimization copies it from there by
+  // an instruction that wants an alignment that it has not given it.
+  /// The address; 0.0.0.0 or `::` for all of its family. `::` is IPv6 alone (`IPV6_V6ONLY`).
+  public var address: IPAddress
 
   /// Makes one.
   public init(_ address: IPAddress, _ port: UInt16, _ transport: TransportProtocol) {

@@ -1,0 +1,132 @@
+import ContainerNetworking
+import Foundation
+import Glibc
+import Playground
+import Synchronization
+import SystemPackage
+
+/// Sockets of this process in namespaces of the playground, for both ends of what is forwarded.
+enum Sockets {
+  /// A connection from a namespace; blocking, ten seconds at the most for each call.
+  static func connect(_ transport: TransportProtocol, _ address: String, _ port: UInt16, from namespace: NetworkNamespace)
+    throws -> FileDescriptor
+  {
+    let place = PortBinding(try IPAddress(address), port, transport)
+    let descriptor = try namespace.kernel.connect(to: place, in: namespace.handle)
+    return prepare(descriptor)
+  }
+
+  static func prepare(_ descriptor: Int32, seconds: Int = 10) -> FileDescriptor {
+    _ = fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) & ~O_NONBLOCK)
+    var limit = timeval(tv_sec: seconds, tv_usec: 0)
+    for option in [SO_RCVTIMEO, SO_SNDTIMEO] {
+      _ = unsafe setsockopt(descriptor, SOL_SOCKET, option, &limit, socklen_t(MemoryLayout<timeval>.size))
+    }
+    return FileDescriptor(rawValue: descriptor)
+  }
+}
+
+extension FileDescriptor {
+  /// Up to so many bytes; none at the end.
+  func take(_ count: Int = 65_536) throws -> [UInt8] {
+    var bytes = [UInt8](repeating: 0, count: count)
+    let length = try unsafe bytes.withUnsafeMutableBytes { buffer in try unsafe read(into: buffer) }
+    return Array(bytes[..<length])
+  }
+
+  /// All until the end.
+  func takeAll() throws -> [UInt8] {
+    var all: [UInt8] = []
+    while true {
+      let bytes = try take()
+      if bytes.isEmpty { return all }
+      all += bytes
+    }
+  }
+
+  /// No more is sent by it.
+  func endOutput() { shutdown(rawValue, Int32(SHUT_WR)) }
+}
+
+/// A server in a container, of this process; each connection on a thread of its own.
+final class Service: Sendable {
+  private let listener: Int32
+  private let reservation: PortReservation
+  private let accepted = Atomic(0)
+
+  /// How many connections it has had.
+  var count: Int { accepted.load(ordering: .acquiring) }
+
+  /// By TCP.
+  init(
+    _ port: UInt16, in namespace: NetworkNamespace, family: AddressFamily,
+    _ serve: @escaping @Sendable (FileDescriptor) throws -> Void
+  ) throws {
+    let binding = PortBinding(.any(family), port, .tcp)
+    guard let reservation = try namespace.kernel.reservePorts([binding], in: namespace.handle).first,
+      let descriptor = try reservation.duplicate()
+    else { throw NetworkError(.inUse, operation: "serve \(port)", reason: "it is taken") }
+    self.reservation = reservation
+    listener = descriptor
+    _ = fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) & ~O_NONBLOCK)
+    listen(descriptor, 1_024)
+    Thread.detachNewThread { [self] in
+      while true {
+        let connection = accept(descriptor, nil, nil)
+        guard connection >= 0 else { return }
+        accepted.add(1, ordering: .releasing)
+        Thread.detachNewThread {
+          let file = Sockets.prepare(connection, seconds: 30)
+          try? serve(file)
+          try? file.close()
+        }
+      }
+    }
+  }
+
+  /// By UDP: answers each datagram with what is made of it.
+  init(
+    datagrams port: UInt16, in namespace: NetworkNamespace, family: AddressFamily,
+    _ answer: @escaping @Sendable ([UInt8]) -> [UInt8]
+  ) throws {
+    let binding = PortBinding(.any(family), port, .udp)
+    guard let reservation = try namespace.kernel.reservePorts([binding], in: namespace.handle).first,
+      let descriptor = try reservation.duplicate()
+    else { throw NetworkError(.inUse, operation: "serve \(port)", reason: "it is taken") }
+    self.reservation = reservation
+    listener = descriptor
+    _ = fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) & ~O_NONBLOCK)
+    Thread.detachNewThread { [self] in
+      var sources: Set<[UInt8]> = []
+      while true {
+        var bytes = [UInt8](repeating: 0, count: 65_536)
+        var from = [UInt8](repeating: 0, count: 28)
+        var size = socklen_t(from.count)
+        let length = unsafe from.withUnsafeMutableBytes { place in
+          unsafe recvfrom(
+            descriptor, &bytes, bytes.count, 0, place.assumingMemoryBound(to: sockaddr.self).baseAddress, &size)
+        }
+        guard length >= 0 else { return }
+        if length == 0, size == 0 { return }
+        if sources.insert(from).inserted { accepted.add(1, ordering: .releasing) }
+        let reply = answer(Array(bytes[..<length]))
+        _ = unsafe from.withUnsafeBytes { place in
+          unsafe sendto(
+            descriptor, reply, reply.count, 0, place.assumingMemoryBound(to: sockaddr.self).baseAddress, size)
+        }
+      }
+    }
+  }
+
+  /// Ends it.
+  func stop() { shutdown(listener, Int32(SHUT_RDWR)) }
+}
+
+/// Waits for something, ten seconds at the most.
+func eventually(_ isSo: () throws -> Bool) async throws -> Bool {
+  for _ in 0..<500 {
+    if try isSo() { return true }
+    try await Task.sleep(for: .milliseconds(20))
+  }
+  return false
+}
