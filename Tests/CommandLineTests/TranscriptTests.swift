@@ -6,7 +6,8 @@ import Testing
     let tool = try Tool()
     let verbs = [
       "", "network", "network create", "network ls", "network inspect", "network connect", "network disconnect",
-      "network rm", "network prune", "run", "attach", "detach", "ps", "events", "doctor", "dns",
+      "network rm", "network prune", "run", "attach", "detach", "ps", "publish", "unpublish", "port", "forward",
+      "events", "doctor", "dns",
     ]
     try expectGolden("Help.txt", tool.transcript(verbs.map { $0.isEmpty ? "cnet help" : "cnet \($0) --help" }))
   }
@@ -72,6 +73,13 @@ import Testing
       "cnet run --net one --ip fe80::1 --mac-address zz true",
       "cnet run --net one --ip 10.9.0.1 true",
       "cnet run -p 80x true",
+      "cnet publish nobody 80",
+      "cnet publish nobody",
+      "cnet unpublish nobody",
+      "cnet unpublish --all nobody 80",
+      "cnet port nobody",
+      "cnet port nobody 8080:80",
+      "cnet forward --connections 0",
       "cnet run --net host -p 80 true",
       "cnet run --hostname a_b --dns 300.1.1.1 --add-host db true",
       "cnet run --hostname a_b --dns-search a..b --dns-option 'x y' true",

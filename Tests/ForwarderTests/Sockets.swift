@@ -8,7 +8,9 @@ import SystemPackage
 /// Sockets of this process in namespaces of the playground, for both ends of what is forwarded.
 enum Sockets {
   /// A connection from a namespace; blocking, ten seconds at the most for each call.
-  static func connect(_ transport: TransportProtocol, _ address: String, _ port: UInt16, from namespace: NetworkNamespace)
+  static func connect(
+    _ transport: TransportProtocol, _ address: String, _ port: UInt16, from namespace: NetworkNamespace
+  )
     throws -> FileDescriptor
   {
     let place = PortBinding(try IPAddress(address), port, transport)

@@ -175,3 +175,7 @@ public func canary(_: ExtraHost) {}
 public func canary(_: HostNameFiles) {}
 public func canary(_: SandboxFiles) {}
 public func canary(_: FileBinding) {}
+public func canary(_: PortReservation) {}
+public func canary(_: PortChange) {}
+public func canary(_: ForwardedPort) {}
+public func canary(_: any PortForwarding) {}

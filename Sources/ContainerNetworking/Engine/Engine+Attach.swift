@@ -283,6 +283,7 @@ extension Engine {
       }
       planned.record.warnings += try makeFiles(of: planned.record, planned.endpoint, on: planned.network)
       let (record, endpoints) = try finish(planned, namespace)
+      if let endpoint = planned.endpoint { keeper?.settle(endpoint.id) }
       namespaces.withLock { $0[record.sandboxID] = namespace }
       return Sandbox(record, endpoints, namespace)
     } catch {

@@ -51,6 +51,7 @@ extension Engine {
         transaction.save(.endpoint(endpoint))
         transaction.note(NetworkEvent(.publish, endpoint, made))
       }
+      keeper?.settle(planned.id)
       return ports
     } catch {
       keeper?.end(ports, of: planned.id)

@@ -7,6 +7,8 @@ final class PortKeeper: Sendable {
   private struct Entry {
     var sockets: [PortBinding: PortReservation] = [:]
     var forwards: Set<ForwardedPort> = []
+    /// Those of a change that this process is making: what another's change names is not to be held before it is made.
+    var pending: Set<PortBinding> = []
   }
 
   private let host: NetworkNamespace
@@ -27,13 +29,19 @@ final class PortKeeper: Sendable {
   /// How many sockets are held.
   var count: Int { entries.withLock { entries in entries.values.reduce(0) { $0 + $1.sockets.count } } }
 
-  /// Keeps what was taken for an endpoint.
+  /// Keeps what was taken for a change of an endpoint, until ``settle(_:)`` even if the record does not tell of it.
   func hold(_ sockets: [PortReservation], for endpoint: String) {
     guard !sockets.isEmpty else { return }
     entries.withLock { entries in
-      for socket in sockets { entries[endpoint, default: Entry()].sockets[socket.binding] = socket }
+      for socket in sockets {
+        entries[endpoint, default: Entry()].sockets[socket.binding] = socket
+        entries[endpoint]?.pending.insert(socket.binding)
+      }
     }
   }
+
+  /// The change is made: from now on the record decides.
+  func settle(_ endpoint: String) { entries.withLock { $0[endpoint]?.pending = [] } }
 
   /// Begins to forward those of an endpoint's ports that need it and are held.
   ///
@@ -74,6 +82,7 @@ final class PortKeeper: Sendable {
       entry.forwards.remove(way)
     }
     let dropped = bindings.compactMap { entry.sockets.removeValue(forKey: $0) }
+    entry.pending.subtract(bindings)
     entries[endpoint] = entry.sockets.isEmpty ? nil : entry
     return dropped
   }
@@ -97,7 +106,7 @@ final class PortKeeper: Sendable {
     let sockets = entries[endpoint.id]?.sockets ?? [:]
     var dropped: [PortReservation] = []
     if !sockets.isEmpty {
-      let recorded = Set(endpoint.allPorts.flatMap(\.bindings))
+      let recorded = Set(endpoint.ports.flatMap(\.bindings)).union(entries[endpoint.id]?.pending ?? [])
       let gone = sockets.keys.filter { !recorded.contains($0) }
       if !gone.isEmpty {
         for way in entries[endpoint.id]?.forwards ?? [] where gone.contains(way.listening) {
