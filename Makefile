@@ -11,7 +11,8 @@ FUZZ_ENTRIES := messages attributes acknowledgement link address route neighbor 
   subnetConfiguration routeDatagram netfilterDatagram dnsMessage
 
 setup:
-	@Tools=; for package in libmnl-dev libsqlite3-dev sqlite3 pkg-config iproute2 nftables busybox-static strace python3; do \
+	@Tools=; for package in libmnl-dev libsqlite3-dev sqlite3 pkg-config iproute2 nftables busybox-static strace python3 \
+	  bind9-dnsutils ldnsutils musl-tools dnsmasq-base; do \
 	  dpkg-query -W -f='$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || Tools="$$Tools $$package"; done; \
 	if [ -n "$$Tools" ]; then \
 	  if [ "$$(id -u)" != 0 ]; then echo "missing:$$Tools; install them, or run this as root" >&2; exit 1; fi; \

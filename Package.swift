@@ -59,6 +59,13 @@ let package = Package(
     .testTarget(
       name: "ContainerNetworkingDNSTests", dependencies: ["ContainerNetworkingDNS", "NetworkPrimitives"],
       swiftSettings: settings),
+    // Others' clients, which ask the name server.
+    .testTarget(
+      name: "ResolverTests",
+      dependencies: [
+        "ContainerNetworking", "ContainerNetworkingDNS", "ContainerNetworkingStore", "Playground", system,
+      ],
+      swiftSettings: settings),
 
     // The record on disk. Who does without it links no SQLite.
     .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
