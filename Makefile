@@ -1,6 +1,6 @@
 # What a new user types: `make demo`, `make test`. Both install what is missing (Debian, Ubuntu) and need root for it
 # and for the real kernel.
-.PHONY: demo bench bench-peers docs fuzz test format setup clean
+.PHONY: demo bench bench-dns bench-peers docs fuzz test format setup clean
 
 Examples := bridge-mode host-mode none-mode container-mode custom-network
 Folders := Sources Tests Examples Benchmarks Fuzz/Entries Fuzz/Harness
@@ -33,6 +33,7 @@ bench: setup
 	swift build -c release --product store-benchmark
 	.build/release/store-benchmark
 	@$(MAKE) --no-print-directory bench-peers
+	@$(MAKE) --no-print-directory bench-dns
 
 # Against those who start programs for it; Docker, too, where its daemon is installed.
 bench-peers: setup
@@ -42,6 +43,15 @@ bench-peers: setup
 	swift build -c release --product peers-benchmark
 	@mkdir -p .build/bench
 	.build/release/peers-benchmark --json .build/bench/peers.json --svg .build/bench/peers.svg
+
+# The name server against those of others; about three minutes.
+bench-dns: setup
+	@Tools=; for package in aardvark-dns dnsmasq-base dnsperf; do \
+	  dpkg-query -W -f='$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || Tools="$$Tools $$package"; done; \
+	if [ -n "$$Tools" ]; then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$Tools >/dev/null; fi
+	swift build -c release --product dns-benchmark
+	@mkdir -p .build/bench
+	.build/release/dns-benchmark --json .build/bench/dns.json
 
 docs: setup
 	swift build

@@ -122,6 +122,12 @@ let package = Package(
       dependencies: ["ContainerNetworking", "ContainerNetworkingStore", "Playground", system],
       path: "Benchmarks/peers", swiftSettings: settings),
     .executableTarget(
+      name: "dns-benchmark",
+      dependencies: [
+        "ContainerNetworking", "ContainerNetworkingDNS", "ContainerNetworkingStore", "Playground", "StoreSamples",
+        system,
+      ], path: "Benchmarks/dns", swiftSettings: settings),
+    .executableTarget(
       name: "store-benchmark",
       dependencies: ["ContainerNetworking", "ContainerNetworkingStore", "StoreSamples", system],
       path: "Benchmarks/store", swiftSettings: settings),

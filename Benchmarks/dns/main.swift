@@ -1,0 +1,71 @@
+import ContainerNetworking
+import FoundationEssentials
+import SystemPackage
+
+// What names cost: this library's name server, aardvark-dns and dnsmasq in one run, in turns, each with a host of its own.
+// The load is dnsperf's, from a container's place; what is asked outside, another dnsmasq knows.
+//
+//     dns-benchmark [--counts 10,1000,10000] [--rounds N] [--seconds N] [--only NAME] [--json FILE]
+//     dns-benchmark serve DIRECTORY       what is measured of this library: a name server in the namespace that it is in
+
+if CommandLine.arguments.dropFirst().first == "serve", let directory = CommandLine.arguments.dropFirst(2).first {
+  try await Library.serve(FilePath(directory))
+}
+
+func option(_ name: String) -> String? {
+  let arguments = CommandLine.arguments
+  return arguments.firstIndex(of: name).flatMap { $0 + 1 < arguments.count ? arguments[$0 + 1] : nil }
+}
+
+let counts = (option("--counts") ?? "10,1000,10000").split(separator: ",").compactMap { Int($0) }
+let rounds = option("--rounds").flatMap { Int($0) } ?? 3
+let seconds = option("--seconds").flatMap { Int($0) } ?? 2
+let contenders: [any Contender] = ([Library(), Aardvark(), Dnsmasq()] as [any Contender]).filter { contender in
+  contender.isInstalled && option("--only").map { $0 == contender.name } ?? true
+}
+
+var report = Report(contenders: contenders.map { "\($0.name) \($0.version)" })
+for count in counts {
+  let labs = try contenders.map { try Lab($0, names: count) }
+  defer { for lab in labs { lab.end() } }
+  let held = labs.map { lab in lab.memory() }
+  report.add("start, \(count) names, ms", labs.map(\.startTime), lessIsBetter: true)
+  try report.compare(labs, "local, \(count) names", file: \.localNames)
+  // After all that was asked.
+  report.add("memory before the first query, \(count) names, MiB", held.map { $0?.resident }, lessIsBetter: true)
+  report.add("memory after all queries, \(count) names, MiB", labs.map { $0.memory()?.resident }, lessIsBetter: true)
+  report.add("  of it the process's own, MiB", labs.map { $0.memory()?.own }, lessIsBetter: true)
+  guard count == counts.first else { continue }
+  for lab in labs { try lab.warmUp() }
+  try report.compare(labs, "names outside, asked before", file: \.outerNames)
+}
+
+print()
+print(report.table)
+if let path = option("--json") { try report.json.write(toFile: path, atomically: true, encoding: .utf8) }
+
+extension Report {
+  /// Loads the labs in turns: as much as each of them can take, and with a rate that each of them can.
+  mutating func compare(_ labs: [Lab], _ what: String, file: KeyPath<Lab, FilePath>) throws {
+    var rates: [[Double]] = labs.map { _ in [] }
+    var latencies: [[Double]] = labs.map { _ in [] }
+    var lost = 0
+    for _ in 0..<rounds {
+      for (index, lab) in labs.enumerated() {
+        let outcome = try lab.load(lab[keyPath: file], seconds: seconds)
+        rates[index].append(outcome.rate)
+        lost += outcome.lost
+      }
+      for (index, lab) in labs.enumerated() {
+        latencies[index] += try lab.load(lab[keyPath: file], seconds: seconds, rate: Lab.steadyRate).latencies
+      }
+    }
+    add("\(what): queries/s", rates.map { $0.sorted()[$0.count / 2] }, lessIsBetter: false)
+    for (name, share) in [("median", 0.5), ("99th percentile", 0.99)] {
+      let values = latencies.map { list in list.isEmpty ? nil : list.sorted()[Int(Double(list.count - 1) * share)] * 1e6
+      }
+      add("\(what): \(name) at \(Lab.steadyRate)/s, µs", values, lessIsBetter: true)
+    }
+    if lost > 0 { remarks.append("\(lost) queries of \(what) were not answered.") }
+  }
+}
