@@ -7,7 +7,7 @@ Folders := Sources Tests Examples Benchmarks Fuzz/Entries Fuzz/Harness
 
 # All of the fuzzing, seconds, shared by its entries; and which entries (Fuzz/Entries/FuzzEntry.swift).
 FUZZ_SECONDS := 60
-FUZZ_ENTRIES := messages attributes acknowledgement link address route neighbor table chain set rule elements texts \
+FUZZ_ENTRIES := messages attributes acknowledgement link address route neighbor table chain set rule trace elements texts \
   subnetConfiguration routeDatagram netfilterDatagram dnsMessage
 
 setup:

@@ -25,6 +25,8 @@ public enum FuzzEntry: String, CaseIterable, Sendable {
   case set
   /// `NftRuleRecord`.
   case rule
+  /// `NftTrace`, and the headers in it.
+  case trace
   /// `NftElement.list`, for a set whose shape the first byte chooses.
   case elements
   /// Everything that is read from text: addresses, subnets, ports, modes, names.
@@ -55,6 +57,8 @@ public enum FuzzEntry: String, CaseIterable, Sendable {
       case .chain: try WireEntries.read(bytes, 0xa03) { (message) throws(NetworkError) in _ = try NftChain(message) }
       case .rule:
         try WireEntries.read(bytes, 0xa06) { (message) throws(NetworkError) in _ = try NftRuleRecord(message) }
+      case .trace:
+        try WireEntries.read(bytes, 0xa11) { (message) throws(NetworkError) in _ = try NftTrace(message) }
       case .set: try WireEntries.read(bytes, 0xa09) { (message) throws(NetworkError) in _ = try NftSet(message) }
       case .elements: try WireEntries.elements(bytes)
       case .texts: try TextEntries.texts(String(decoding: bytes, as: UTF8.self))

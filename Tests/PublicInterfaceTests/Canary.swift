@@ -179,3 +179,9 @@ public func canary(_: PortReservation) {}
 public func canary(_: PortChange) {}
 public func canary(_: ForwardedPort) {}
 public func canary(_: any PortForwarding) {}
+public func canary(_: NftTrace) {}
+public func canary(_: NftTrace.Kind) {}
+public func canary(_: NftTrace.Decision) {}
+public func canary(_: NftTraceReader) {}
+public func canary(_: NftTraceReader.Steps) {}
+public func canary(_: TracedPacket) {}

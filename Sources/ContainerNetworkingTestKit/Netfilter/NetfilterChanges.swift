@@ -55,6 +55,9 @@ extension SimulatedNamespace {
   private mutating func newTable(_ message: NetfilterMessage) throws(NetworkError) {
     guard let name = message.name(number(NFTA_TABLE_NAME)) else { throw refusal(.invalidArgument) }
     guard [1, 2, 3, 5, 7, 10].contains(message.family) else { throw refusal(.notSupportedOnSocket) }
+    // Tables here do not go with a socket, nor can they be put to sleep.
+    let flags: UInt32 = try message.attributes[type: number(NFTA_TABLE_FLAGS)]?.bigEndian() ?? 0
+    guard flags == 0 else { throw refusal(.notSupportedOnSocket) }
     if tables.contains(where: { $0.family == message.family && $0.name == name }) {
       if message.flags.contains(.exclusive) { throw refusal(.fileExists) }
       return

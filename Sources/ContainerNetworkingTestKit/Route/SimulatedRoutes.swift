@@ -176,6 +176,10 @@ extension SimulatedState {
       return content.allRoutes.filter { isWanted($0) && (table == 0 || $0.table == table) }
         .map { Self.describe($0, type: Int32(RTM_NEWROUTE)) }
     }
+    // Packets do not come in here, so what is asked of one that did has no answer.
+    var rest = PayloadReader(request.payload)
+    try rest.skip(12)
+    guard try Attributes(rest.rest)[type: Int(RTA_IIF.rawValue)] == nil else { throw refusal(.notSupportedOnSocket) }
     return [Self.describe(try content.lookUp(try Self.route(request.payload)), type: Int32(RTM_NEWROUTE))]
   }
 

@@ -72,6 +72,8 @@ public enum NftStatement: Hashable, Sendable {
   case setMark(UInt32)
   /// Set the connection's mark.
   case setConnectionMark(UInt32)
+  /// Have every chain that the packet comes to from here on tell of it; see ``NftTrace``.
+  case trace
 
   /// Go on only if the field fulfils the condition.
   public static func match(_ field: NftSelector, _ condition: NftCondition) -> NftStatement {

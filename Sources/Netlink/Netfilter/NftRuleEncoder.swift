@@ -31,6 +31,9 @@ struct NftRuleEncoder {
     case .setConnectionMark(let mark):
       expressions.append(.immediate(NftValue.host(mark).encoded, into: NftRegister(slot: 0)))
       expressions.append(.setConntrack(NFT_CT_MARK.rawValue, from: NftRegister(slot: 0)))
+    case .trace:
+      expressions.append(.immediate([1], into: NftRegister(slot: 0)))
+      expressions.append(.setMeta(NFT_META_NFTRACE.rawValue, from: NftRegister(slot: 0)))
     }
   }
 

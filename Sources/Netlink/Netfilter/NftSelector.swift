@@ -82,12 +82,16 @@ public struct NftSelector: Hashable, Sendable {
   public static let arpSenderMAC = network(8, .macAddress, .arp)
   /// `arp saddr ip` (RFC 826); bridge and arp families.
   public static let arpSenderIPv4 = network(14, .ipv4Address, .arp)
+  /// `arp daddr ip` (RFC 826): whom a request asks for; bridge and arp families.
+  public static let arpTargetIPv4 = network(24, .ipv4Address, .arp)
   /// `th sport`.
   public static let sourcePort = transport(0, .port)
   /// `th dport`.
   public static let destinationPort = transport(2, .port)
   /// `icmp type` or `icmpv6 type`, by the protocol that was matched before.
   public static let icmpType = transport(0, .bytes(1))
+  /// `icmp id` or `icmpv6 id`: what an echo and its answer share; match ``icmpType`` before.
+  public static let icmpIdentifier = transport(4, .bytes(2))
   /// `icmpv6 taddr`: the address that a neighbour advertisement or solicitation is about (RFC 4861, 4.3 and 4.4); match
   /// ``icmpType`` before.
   public static let advertisedIPv6 = transport(8, .ipv6Address)
@@ -106,6 +110,12 @@ public struct NftSelector: Hashable, Sendable {
   public static let originalDestinationIPv6 = conntrack(NFT_CT_DST_IP6, .ipv6Address, direction: 0)
   /// `ct original proto-dst`: the port before any rewriting.
   public static let originalDestinationPort = conntrack(NFT_CT_PROTO_DST, .port, direction: 0)
+  /// `ct original ip saddr`: before any rewriting.
+  public static let originalSourceIPv4 = conntrack(NFT_CT_SRC_IP, .ipv4Address, direction: 0)
+  /// `ct original ip6 saddr`: before any rewriting.
+  public static let originalSourceIPv6 = conntrack(NFT_CT_SRC_IP6, .ipv6Address, direction: 0)
+  /// `ct original proto-src`: the port before any rewriting; of an echo its identifier.
+  public static let originalSourcePort = conntrack(NFT_CT_PROTO_SRC, .port, direction: 0)
 
   /// `fib daddr type`: `RTN_*` of `linux/rtnetlink.h` in the host's byte order; 2 is one of this host's addresses.
   public static let destinationAddressType = NftSelector(.fib(NFTA_FIB_F_DADDR.rawValue), .mark)

@@ -26,11 +26,11 @@ public struct NftTable: Hashable, Sendable {
     handle = try attributes.be64(NFTA_TABLE_HANDLE)
   }
 
-  func create() throws(NetworkError) -> PayloadWriter {
+  func create(isOwned: Bool = false) throws(NetworkError) -> PayloadWriter {
     try NftMessage.check(name: name, of: "table")
     var body = NftMessage.body(family: family.rawValue)
     body.attribute(NFTA_TABLE_NAME, string: name)
-    body.attribute(NFTA_TABLE_FLAGS, be32: 0)
+    body.attribute(NFTA_TABLE_FLAGS, be32: isOwned ? NFT_TABLE_F_OWNER.rawValue : 0)
     return body
   }
 

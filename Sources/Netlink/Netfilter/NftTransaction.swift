@@ -14,8 +14,18 @@ public struct NftTransaction: Sendable, Hashable {
   public init() {}
 
   /// Makes a table; with `exclusive`, one that exists is refused with `EEXIST`.
-  public mutating func add(_ table: NftTable, exclusive: Bool = false) throws(NetworkError) {
-    append(NFT_MSG_NEWTABLE, "NFT_MSG_NEWTABLE", make(exclusive), try table.create(), "create \(describe(table))")
+  ///
+  /// - Parameters:
+  ///   - table: The table.
+  ///   - exclusive: Whether it must not be there.
+  ///   - isOwned: Whether it belongs to the socket that makes it: nobody else can change it, and it goes when the socket
+  ///     does, however that comes to be (`NFT_TABLE_F_OWNER`, Linux 5.12).
+  public mutating func add(
+    _ table: NftTable, exclusive: Bool = false, isOwned: Bool = false
+  ) throws(NetworkError) {
+    append(
+      NFT_MSG_NEWTABLE, "NFT_MSG_NEWTABLE", make(exclusive), try table.create(isOwned: isOwned),
+      "create \(describe(table))")
   }
 
   /// Deletes a table with all that is in it.

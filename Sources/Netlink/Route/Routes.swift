@@ -132,6 +132,33 @@ public enum RouteRequests {
       type: UInt16(RTM_GETROUTE), body: body.bytes, name: "RTM_GETROUTE", purpose: "get route to \(address)")
   }
 
+  /// Gets the way that a packet takes that came in by a link, as the kernel decides on it (`RTM_GETROUTE` with `RTA_IIF`);
+  /// refused as the packet would be: `EINVAL` for an address that cannot be (a martian) and by the check of its source
+  /// (`rp_filter`; before Linux 6.14 `EXDEV`), `EHOSTUNREACH` where the link does not forward.
+  ///
+  /// - Parameters:
+  ///   - address: Where the packet is sent to.
+  ///   - source: Where it is from; of the same family.
+  ///   - link: Index of the link that it came in by.
+  ///   - mark: Its mark.
+  public static func get(to address: IPAddress, from source: IPAddress, by link: Int32, mark: UInt32 = 0)
+    -> NetlinkRequest
+  {
+    var body = PayloadWriter()
+    body.append(address.family.rawValue)
+    body.append(UInt8(address.bytes.count * 8))
+    body.append(UInt8(source.bytes.count * 8))
+    body.appendZeros(5)
+    body.append(address.family == .ipv4 ? UInt32(RTM_F_LOOKUP_TABLE) : 0)
+    body.attribute(Int(RTA_DST.rawValue), bytes: address.bytes)
+    body.attribute(Int(RTA_SRC.rawValue), bytes: source.bytes)
+    body.attribute(Int(RTA_IIF.rawValue), link)
+    if mark != 0 { body.attribute(Int(RTA_MARK.rawValue), mark) }
+    return NetlinkRequest(
+      type: UInt16(RTM_GETROUTE), body: body.bytes, name: "RTM_GETROUTE",
+      purpose: "get route from \(source) to \(address)")
+  }
+
   /// Deletes a route, whoever made it: no protocol and `RT_SCOPE_NOWHERE` match any.
   public static func delete(_ route: Route) -> NetlinkRequest {
     request(
