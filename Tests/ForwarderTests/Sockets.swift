@@ -13,8 +13,8 @@ enum Sockets {
   )
     throws -> FileDescriptor
   {
-    let place = PortBinding(try IPAddress(address), port, transport)
-    let descriptor = try namespace.kernel.connect(to: place, in: namespace.handle)
+    let place = TransportAddress(try IPAddress(address), port, transport)
+    let descriptor = try namespace.kernel.connectSocket(to: place, in: namespace.handle).rawValue
     return prepare(descriptor)
   }
 
