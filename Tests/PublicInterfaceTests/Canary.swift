@@ -185,3 +185,7 @@ public func canary(_: NftTrace.Decision) {}
 public func canary(_: NftTraceReader) {}
 public func canary(_: NftTraceReader.Steps) {}
 public func canary(_: TracedPacket) {}
+public func canary(_: ProbePacket) {}
+public func canary(_: ProbePacket.Kind) {}
+public func canary(_: ProbeAnswer) {}
+public func canary(_: any PacketProbe) {}

@@ -117,6 +117,23 @@ int cn_queue_percent(int fd);
 #define CN_SHUT_OUT_LIMIT 16
 int cn_shut_out(int fd, const cn_peer *_Nullable senders, size_t count);
 
+// Opens a socket inside the namespace, not blocking, bound to `source` unless its address is all zeros (probes.c).
+// `source->port` is then its port, or the identifier of its echoes.
+int cn_namespace_open_probe(int namespace_fd, cn_port *source);
+// Sends one packet: starts to connect, or sends an empty datagram or an echo request.
+int cn_probe_send(int fd, const cn_port *source, const cn_port *destination);
+
+// What came back to a probe.
+typedef struct {
+  int error;           // 0 for an answer, else errno
+  uint8_t has_address; // whether `address` is who sent an ICMP error
+  uint8_t is_ipv6;
+  uint8_t address[16];
+} cn_answer;
+
+// Waits for what comes back: 1 when `answer` is it, 0 for nothing in that time.
+int cn_probe_wait(int fd, const cn_port *source, int timeout_ms, cn_answer *answer);
+
 // Bind-mounts the namespace at `path`, so that it outlives every descriptor. `directory` is made a shared mount first,
 // as ip-netns(8) does, when `share` is not 0.
 int cn_namespace_pin(int namespace_fd, const char *path, const char *directory, int share);

@@ -65,6 +65,12 @@ public protocol Kernel: Sendable {
   ///   files.
   func reservePorts(_ bindings: [PortBinding], in namespace: NamespaceHandle) throws(NetworkError) -> [PortReservation]
 
+  /// A socket in the namespace that is to send one packet; it goes with the last reference.
+  ///
+  /// - Throws: `EADDRNOTAVAIL` for a source that the namespace does not have; `.permissionDenied` for an echo without
+  ///   `CAP_NET_RAW`, unless `net/ipv4/ping_group_range` lets anybody; `.unsupported` by kernels without packets.
+  func openProbe(_ packet: ProbePacket, in namespace: NamespaceHandle) throws(NetworkError) -> any PacketProbe
+
   /// Starts a program in the namespace.
   func spawn(_ command: Command, in namespace: NamespaceHandle) throws(NetworkError) -> ChildProcess
 }
