@@ -279,6 +279,13 @@ public final class NetworkController: Sendable {
     }
   }
 
+  /// Looks at what there is, on a thread of the controller's.
+  func looking<Value: Sendable>(
+    _ body: @escaping @Sendable (Engine) throws(NetworkError) -> Value
+  ) async throws(NetworkError) -> Value {
+    try await worker.run { [engine] () throws(NetworkError) in try body(engine) }
+  }
+
   /// Detaches every container and removes every network of this controller, and its firewall table.
   ///
   /// Waits for calls that are under way; those that come while it removes are refused with `.closed`.

@@ -179,6 +179,15 @@ public func canary(_: PortReservation) {}
 public func canary(_: PortChange) {}
 public func canary(_: ForwardedPort) {}
 public func canary(_: any PortForwarding) {}
+public func canary(_: NetworkGraph) {}
+public func canary(_: NetworkGraph.Uplink) {}
+public func canary(_: NetworkGraph.Subnetwork) {}
+public func canary(_: NetworkGraph.Network) {}
+public func canary(_: NetworkGraph.Container) {}
+public func canary(_: NetworkGraph.Interface) {}
+public func canary(_: NetworkGraph.Place) {}
+public func canary(_: NetworkGraph.Path) {}
+public func canary(_: NetworkGraph.Path.Stop) {}
 public func canary(_: NftTrace) {}
 public func canary(_: NftTrace.Kind) {}
 public func canary(_: NftTrace.Decision) {}

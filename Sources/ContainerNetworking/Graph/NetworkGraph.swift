@@ -1,0 +1,195 @@
+public import NetworkPrimitives
+
+/// The networks of a host, who is on them, and how they are joined to the outside: a value to draw or to read.
+///
+///     let graph = try await controller.graph()
+///     try graph.svg().write(toFile: "networks.svg", atomically: true, encoding: .utf8)
+public struct NetworkGraph: Hashable, Sendable, Codable {
+  /// The links of the host that lead outside, those with a default route first.
+  public var uplinks: [Uplink]
+  /// The networks, the default one first, then in the natural order of their names.
+  public var networks: [Network]
+  /// The containers that have a namespace of their own or the host's, in the natural order of their names. Who shares
+  /// another's is told of there.
+  public var containers: [Container]
+
+  /// Makes a graph.
+  public init(uplinks: [Uplink] = [], networks: [Network] = [], containers: [Container] = []) {
+    self.uplinks = uplinks
+    self.networks = networks
+    self.containers = containers
+  }
+
+  /// A link of the host that is none of ours.
+  public struct Uplink: Hashable, Sendable, Codable {
+    /// Its name.
+    public var name: String
+    /// Its hardware address.
+    public var macAddress: MACAddress?
+    /// Its addresses, without those of the link alone.
+    public var addresses: [InterfaceAddress]
+    /// The next hops of default routes by it.
+    public var gateways: [IPAddress]
+
+    /// Makes one.
+    public init(name: String, macAddress: MACAddress? = nil, addresses: [InterfaceAddress], gateways: [IPAddress] = [])
+    {
+      self.name = name
+      self.macAddress = macAddress
+      self.addresses = addresses
+      self.gateways = gateways
+    }
+  }
+
+  /// A subnet of a network.
+  public struct Subnetwork: Hashable, Sendable, Codable {
+    /// The addresses of the containers.
+    public var subnet: Subnet
+    /// The next hop of their default route; nil for none.
+    public var gateway: IPAddress?
+
+    /// Makes one.
+    public init(_ subnet: Subnet, gateway: IPAddress? = nil) {
+      self.subnet = subnet
+      self.gateway = gateway
+    }
+  }
+
+  /// A network.
+  public struct Network: Hashable, Sendable, Codable {
+    /// Its name.
+    public var name: String
+    /// What its endpoints are made of.
+    public var driver: NetworkDriver
+    /// The bridge on the host.
+    public var bridge: InterfaceName?
+    /// The link of the host that its endpoints are made on.
+    public var parent: InterfaceName?
+    /// Its subnets and their gateways, IPv4 first.
+    public var subnets: [Subnetwork]
+    /// Whether nothing passes in or out.
+    public var isInternal: Bool
+    /// What passes.
+    public var policy: NetworkPolicy
+
+    /// Makes one.
+    public init(
+      name: String, driver: NetworkDriver = .bridge, bridge: InterfaceName? = nil, parent: InterfaceName? = nil,
+      subnets: [Subnetwork], isInternal: Bool = false, policy: NetworkPolicy = NetworkPolicy()
+    ) {
+      self.name = name
+      self.driver = driver
+      self.bridge = bridge
+      self.parent = parent
+      self.subnets = subnets
+      self.isInternal = isInternal
+      self.policy = policy
+    }
+
+    /// What is particular about it, each in a word or two: `internal`, `icc off`, `routed`.
+    public var marks: [String] {
+      var marks: [String] = []
+      if isInternal { marks.append("internal") }
+      if !policy.allowsContainerTraffic { marks.append("icc off") }
+      let modes = Set(subnets.map { policy.gatewayMode($0.subnet.family) })
+      marks += NetworkPolicy.GatewayMode.allCases.filter { $0 != .nat && modes.contains($0) }.map(\.rawValue)
+      if driver == .bridge, !isInternal, !policy.masquerades { marks.append("no masquerade") }
+      if driver != .bridge { marks.append(driver.rawValue) }
+      return marks
+    }
+  }
+
+  /// A container, or several that share a namespace.
+  public struct Container: Hashable, Sendable, Codable {
+    /// Its name.
+    public var name: String
+    /// How it is on the network.
+    public var mode: NetworkMode
+    /// Its interfaces, by name; none in host and none mode.
+    public var interfaces: [Interface]
+    /// The containers that share its namespace.
+    public var sharers: [String]
+
+    /// Makes one.
+    public init(name: String, mode: NetworkMode, interfaces: [Interface] = [], sharers: [String] = []) {
+      self.name = name
+      self.mode = mode
+      self.interfaces = interfaces
+      self.sharers = sharers
+    }
+  }
+
+  /// An interface of a container.
+  public struct Interface: Hashable, Sendable, Codable {
+    /// Its name in the container.
+    public var name: InterfaceName
+    /// The network's name.
+    public var network: String
+    /// The bridge's port on the host; nil for a driver without a bridge.
+    public var hostInterface: InterfaceName?
+    /// Its hardware address.
+    public var macAddress: MACAddress
+    /// Its addresses, IPv4 first.
+    public var addresses: [InterfaceAddress]
+    /// The families whose default route goes by it.
+    public var defaultRoutes: [AddressFamily]
+    /// The ports of the host that lead to it.
+    public var ports: [PublishedPort]
+
+    /// Makes one.
+    public init(
+      name: InterfaceName, network: String, hostInterface: InterfaceName? = nil, macAddress: MACAddress,
+      addresses: [InterfaceAddress], defaultRoutes: [AddressFamily] = [], ports: [PublishedPort] = []
+    ) {
+      self.name = name
+      self.network = network
+      self.hostInterface = hostInterface
+      self.macAddress = macAddress
+      self.addresses = addresses
+      self.defaultRoutes = defaultRoutes
+      self.ports = ports
+    }
+  }
+
+  /// Something in the graph that a packet comes by.
+  public enum Place: Hashable, Sendable, Codable {
+    /// Whatever is beyond the uplinks.
+    case outside
+    /// A link of the host that leads outside.
+    case uplink(String)
+    /// The host's routing, firewall and own programs.
+    case host
+    /// A network's bridge, by the network's name.
+    case network(String)
+    /// A container, by its name.
+    case container(String)
+  }
+
+  /// A way through the graph, to be marked in a picture: a trace's, for one.
+  public struct Path: Hashable, Sendable, Codable {
+    /// What it is the way of.
+    public var title: String
+    /// The places, in order, and what happens at each.
+    public var stops: [Stop]
+
+    /// Makes one.
+    public init(_ title: String, _ stops: [Stop]) {
+      self.title = title
+      self.stops = stops
+    }
+
+    /// A place and what happens there.
+    public struct Stop: Hashable, Sendable, Codable {
+      /// Where.
+      public var place: Place
+      /// What, in a line.
+      public var text: String
+
+      /// Makes one.
+      public init(_ place: Place, _ text: String) {
+        self.place = place
+        self.text = text
+      }
+    }
+  }
+}
