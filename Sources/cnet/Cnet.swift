@@ -25,7 +25,7 @@ struct Cnet: AsyncParsableCommand {
     version: "0.1.0",
     subcommands: [
       NetworkCommands.self, Run.self, Attach.self, Detach.self, ListContainers.self, Publish.self,
-      Unpublish.self, ListPorts.self, Forward.self, ServeNames.self, Graph.self, Events.self, Doctor.self,
+      Unpublish.self, ListPorts.self, Forward.self, ServeNames.self, Graph.self, Trace.self, Events.self, Doctor.self,
     ])
 }
 

@@ -7,7 +7,7 @@ import Testing
     let verbs = [
       "", "network", "network create", "network ls", "network inspect", "network connect", "network disconnect",
       "network rm", "network prune", "run", "attach", "detach", "ps", "publish", "unpublish", "port", "forward",
-      "events", "doctor", "dns",
+      "graph", "trace", "events", "doctor", "dns",
     ]
     try expectGolden("Help.txt", tool.transcript(verbs.map { $0.isEmpty ? "cnet help" : "cnet \($0) --help" }))
   }
@@ -91,6 +91,13 @@ import Testing
       "cnet --host-namespace /proc/self/ns/net ps",
       "cnet --state-dir /nonexistent/state ps",
       "cnet --color=often ps",
+      "cnet graph --format png",
+      "cnet graph --output /nonexistent/graph.svg",
+      "cnet trace nobody",
+      "cnet trace nobody host",
+      "cnet trace host web:80x",
+      "cnet trace --timeout 0 host host",
+      "cnet trace host nobody:80",
     ])
     try expectGolden("Errors.txt", text)
     #expect(try tool.close() == [])

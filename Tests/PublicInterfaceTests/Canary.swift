@@ -188,6 +188,16 @@ public func canary(_: NetworkGraph.Interface) {}
 public func canary(_: NetworkGraph.Place) {}
 public func canary(_: NetworkGraph.Path) {}
 public func canary(_: NetworkGraph.Path.Stop) {}
+public func canary(_: TraceRequest) {}
+public func canary(_: TraceRequest.End) {}
+public func canary(_: TraceRequest.Kind) {}
+public func canary(_: PacketTrace) {}
+public func canary(_: PacketTrace.Flow) {}
+public func canary(_: PacketTrace.Hop) {}
+public func canary(_: PacketTrace.Rule) {}
+public func canary(_: PacketTrace.Outcome) {}
+public func canary(_: PacketTrace.Outcome.Kind) {}
+public func canary(_: PacketTrace.Style) {}
 public func canary(_: NftTrace) {}
 public func canary(_: NftTrace.Kind) {}
 public func canary(_: NftTrace.Decision) {}

@@ -1,0 +1,115 @@
+public import NetworkPrimitives
+
+/// Which packet to follow: from whom, to whom, of what kind.
+public struct TraceRequest: Hashable, Sendable {
+  /// One end of the way.
+  public enum End: Hashable, Sendable, CustomStringConvertible {
+    /// The host itself.
+    case host
+    /// An address; a container's or the host's own are the same as their owners.
+    case address(IPAddress)
+    /// A container or, of a sender, a link of the host by which its packets come in.
+    case name(String)
+
+    /// As it is written.
+    public var description: String {
+      switch self {
+      case .host: "host"
+      case .address(let address): "\(address)"
+      case .name(let name): name
+      }
+    }
+  }
+
+  /// What kind of packet.
+  public enum Kind: Hashable, Sendable, CustomStringConvertible {
+    /// The first of a TCP connection, to this port.
+    case tcp(UInt16)
+    /// A UDP datagram, to this port.
+    case udp(UInt16)
+    /// An ICMP or ICMPv6 echo request.
+    case echo
+
+    /// As it is written behind a receiver: `:80/tcp`, `/icmp`.
+    public var description: String {
+      switch self {
+      case .tcp(let port): ":\(port)/tcp"
+      case .udp(let port): ":\(port)/udp"
+      case .echo: "/icmp"
+      }
+    }
+  }
+
+  /// The sender. A container or the host is had to send a packet; of anybody else one is waited for.
+  public var from: End
+  /// The receiver.
+  public var to: End
+  /// What kind of packet.
+  public var kind: Kind
+  /// How long an answer is waited for, or a packet of somebody else's; milliseconds, 1 to 3,600,000.
+  public var timeoutMilliseconds: Int
+
+  /// Makes a request; without a time, an answer has three seconds.
+  public init(from: End, to: End, kind: Kind, timeoutMilliseconds: Int = 3_000) {
+    self.from = from
+    self.to = to
+    self.kind = kind
+    self.timeoutMilliseconds = timeoutMilliseconds
+  }
+
+  /// Reads both ends: `web`, `host`, `203.0.113.9`, `eth0` and `web:80/tcp`, `[fd00::2]:53/udp`, `192.0.2.1/icmp`. With a
+  /// port and no protocol it is TCP, without a port an echo.
+  ///
+  /// - Parameters:
+  ///   - from: The sender.
+  ///   - to: The receiver, port and protocol.
+  ///   - timeoutMilliseconds: How long to wait.
+  /// - Throws: `.invalidValue` naming the part that is wrong.
+  public init(from: String, to: String, timeoutMilliseconds: Int = 3_000) throws(NetworkError) {
+    let operation = "read the packet to trace"
+    guard (1...3_600_000).contains(timeoutMilliseconds) else {
+      throw .invalid(operation, "a time of \(timeoutMilliseconds) ms; 1 to 3600000 are possible")
+    }
+    func fault(_ text: String, _ why: String) -> NetworkError {
+      .invalid(
+        operation, "\(quoted(text)) \(why); right are web:80/tcp, [fd00::2]:53/udp, 192.0.2.1/icmp and host:8080")
+    }
+    func end(_ text: String) throws(NetworkError) -> End {
+      if text == "host" { return .host }
+      if let address = try? IPAddress(text) { return .address(address) }
+      do throws(NetworkError) { try Name.check(text, what: "container", operation: operation) } catch {
+        throw fault(text, "is no container, no address and no link")
+      }
+      return .name(text)
+    }
+    var rest = to[...]
+    var transport: Substring?
+    if let slash = rest.lastIndex(of: "/") {
+      transport = rest[rest.index(after: slash)...]
+      rest = rest[..<slash]
+    }
+    var port: Substring?
+    if rest.hasPrefix("["), let close = rest.firstIndex(of: "]") {
+      let behind = rest[rest.index(after: close)...]
+      guard behind.isEmpty || behind.hasPrefix(":") else { throw fault(to, "has something behind its bracket") }
+      port = behind.isEmpty ? nil : behind.dropFirst()
+      rest = rest[rest.index(after: rest.startIndex)..<close]
+    } else if rest.count(where: { $0 == ":" }) == 1, let colon = rest.firstIndex(of: ":") {
+      port = rest[rest.index(after: colon)...]
+      rest = rest[..<colon]
+    }
+    let number = port.flatMap { UInt16($0) }
+    if let port, number == nil || number == 0 { throw fault(to, "has the port \(quoted(String(port)))") }
+    switch (transport?.lowercased(), number) {
+    case (nil, let port?), ("tcp", let port?): kind = .tcp(port)
+    case ("udp", let port?): kind = .udp(port)
+    case (nil, nil), ("icmp", nil), ("icmpv6", nil): kind = .echo
+    case ("tcp", nil), ("udp", nil): throw fault(to, "has no port")
+    case ("icmp", _), ("icmpv6", _): throw fault(to, "has a port, and echoes have none")
+    case (let other?, _): throw fault(to, "has the protocol \(quoted(other)), and there are tcp, udp and icmp")
+    }
+    self.from = try end(from)
+    self.to = try end(String(rest))
+    self.timeoutMilliseconds = timeoutMilliseconds
+  }
+}

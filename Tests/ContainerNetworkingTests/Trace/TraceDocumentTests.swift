@@ -1,0 +1,127 @@
+import ContainerNetworking
+import Foundation
+import Playground
+import Testing
+
+/// The page on traces shows what a trace prints, and its pictures what it draws.
+@Suite(.timeLimit(.minutes(5))) struct TraceDocumentTests {
+  @Test func pageIsWhatIsTraced() async throws {
+    let world = try Playground()
+    try world.setBridgeNetfilter(false)
+    try world.host.routes.add(
+      Route(
+        to: .all(.ipv4), via: try IPAddress(Playground.outsideAddress), link: try world.host.links.get("eth0").index))
+    let controller = try await NetworkController(host: world.host)
+    let web = try await controller.attach("web", options: AttachOptions(ports: [try PortMapping("8080:80")]))
+    try await controller.createNetwork(
+      "br1",
+      options: NetworkOptions(subnet: try Subnet("192.168.51.0/24"), isInternal: true, bridge: try InterfaceName("br1"))
+    )
+    try await controller.attach("db", to: .network("br1"))
+    let servers = [
+      try world.serve("hello", port: 80, in: world.outside), try world.serve("hello", port: 80, in: web.namespace),
+    ]
+    defer { for server in servers { server.stop() } }
+
+    let out = try await controller.trace(
+      TraceRequest(from: "web", to: "203.0.113.2:80/tcp", timeoutMilliseconds: 20_000))
+    async let waiting = controller.trace(
+      TraceRequest(from: "203.0.113.2", to: "web:80/tcp", timeoutMilliseconds: 60_000))
+    for _ in 0..<1_000 {
+      let tables = try world.output("nft", "list", "tables", in: world.host) ?? ""
+      if tables.contains("bridge containernetworking-trace-") { break }
+      try await Task.sleep(for: .milliseconds(20))
+    }
+    _ = try world.fetch("203.0.113.1", 8080, from: world.outside)
+    let incoming = try await waiting
+    let dropped = try await controller.trace(TraceRequest(from: "web", to: "db", timeoutMilliseconds: 20_000))
+    let graph = try await controller.graph()
+    try await controller.removeAll()
+
+    try expectDocument(
+      "Pictures/WayOut.svg",
+      Self.stable(graph.svg(marking: out.path("The way out: web reaches port 80 of 203.0.113.2"))))
+    try expectDocument(
+      "Pictures/WayIn.svg",
+      Self.stable(graph.svg(marking: incoming.path("The way in: 203.0.113.2 reaches web by port 8080 of the host"))))
+    try expectDocument(
+      "Trace.md",
+      """
+      # A packet's way
+
+      `cnet trace FROM TO[:PORT][/PROTOCOL]` follows a packet that really goes: out of the container, through its veth and
+      the bridge, every chain that decides on it, routing and address translation, out of the uplink, and back. `cnet graph`
+      draws the host's networks; `cnet trace … --svg FILE` draws them with the way marked. By the API these are
+      `controller.trace(TraceRequest(from: "web", to: "203.0.113.2:80/tcp"))` and `controller.graph()`. A test makes this
+      page and its pictures, and compares them.
+
+      ## The way out
+
+      A container is had to send the packet itself, from a socket in its own namespace: the first of a TCP connection, an
+      empty UDP datagram, or an echo request.
+
+      ![A container's packet to the outside](Pictures/WayOut.svg)
+
+      ```console
+      $ cnet trace web 203.0.113.2:80/tcp
+      \(Self.stable("\(out)"))
+      ```
+
+      ## The way in
+
+      A packet from outside is waited for: the first one of that flow that comes. What is said to be for `web:80` may come
+      to the container's own address, or to a port of the host that is published for it.
+
+      ![A packet from outside to a published port](Pictures/WayIn.svg)
+
+      ```console
+      $ cnet trace 203.0.113.2 web:80/tcp
+      \(Self.stable("\(incoming)"))
+      ```
+
+      ## A packet that is dropped
+
+      The trace ends with the rule that dropped it, and with why that rule is there.
+
+      ```console
+      $ cnet trace web db
+      \(Self.stable("\(dropped)"))
+      ```
+
+      ## How it is known
+
+      What is told comes from the kernel, not from a model of it:
+
+      - rules: nftables' own trace (`NFT_MSG_TRACE`). While a trace is under way, two tables,
+        `containernetworking-trace-…` of the families `inet` and `bridge`, choose the packets of that flow alone, by their
+        addresses, protocol and ports, and what answers them by its tracked connection. Their chains at every hook, the first and
+        the last there, see where the packet comes by and how it looks. The tables belong to a socket of the process
+        (`NFT_TABLE_F_OWNER`, Linux 5.12): the kernel takes them away when the trace ends, after ^C, and after `kill -9`;
+      - rules of others are shown with the table, chain and handle by which `nft -a list ruleset` shows them, and with their
+        comment if they have one;
+      - routes: the kernel is asked as it asks itself (`RTM_GETROUTE` with the incoming link and mark), which also tells
+        `rp_filter`, martians and missing routes apart;
+      - what came back: the socket that sent the packet is told of ICMP errors, and of who sent them;
+      - neighbours: a packet that was sent and that nobody took is told from one that was not answered.
+
+      What cannot be seen is not told: what becomes of a packet beyond the uplink or inside a container's namespace; ICMP errors
+      on their way back, which are told of at the end; packets of a macvlan, which go by the wire of its parent, past the
+      host's rules; why a program does not answer. With br_netfilter, which runs the rules of packets amid those of frames, the
+      order of the lines is the kernel's. Following a flow makes the kernel track its connections, if nothing had
+      it do so before.
+
+      The exit code of `cnet trace` is 1 when the packet was dropped or lost, or when none was seen in time; with `--json` the
+      same is printed as an object.
+
+      """)
+  }
+
+  /// Without what differs from run to run: names of ports, handles, ports that the kernel chose.
+  static func stable(_ text: String) -> String {
+    var text = GraphTests.stable(text)
+    text.replace(#/ rule \d+/#, with: " rule N")
+    text.replace(#/\b(203\.0\.113\.[12]|172\.17\.0\.2):([2-6]\d{4})\b/#) { "\($0.output.1):40000" }
+    text.replace(#/ id \d+/#, with: " id 1")
+    return text
+  }
+}
