@@ -66,6 +66,15 @@ import Testing
     let again = try tool.run(
       "cnet", ["run", "--net", "one", "--", "busybox", "ping", "-c", "1", "-W", "4", "web"], extra: auto)
     #expect(again.code == 0, "\(again)")
+
+    // Or by who looks whether all is well.
+    for id in try servers() { kill(id, SIGKILL) }
+    #expect(try eventually { try servers().isEmpty })
+    let sick = try tool.run("cnet", ["doctor"], extra: auto)
+    #expect(sick.code == 1 && sick.output.hasPrefix("found: nobody answers for the names of network \"one\"\n"))
+    #expect(try tool.run("cnet", ["doctor", "--fix"], extra: auto).code == 0)
+    let own = try tool.run("cnet", ["run", "--net", "container:web", "--", "busybox", "nslookup", "web.one"])
+    #expect(own.code == 0, "\(own)")
     try end([web])
     #expect(try eventually { try servers().isEmpty })
     #expect(try tool.close() == [])

@@ -75,4 +75,20 @@ import Testing
     #expect(names.take() == ["serve blue in web"])
     #expect(try await world.close() == [])
   }
+
+  @Test func aServiceThatIsGoneIsADifference() async throws {
+    try await controller.attach("other", to: .network("plain"))
+    names.setDown(true)
+    #expect(try await controller.differences() == [])
+    try await controller.attach("web", to: .network("blue"))
+    #expect(try await controller.differences() == [])
+    names.setDown(true)
+    _ = names.take()
+    let found = try await controller.differences()
+    #expect(found.map(\.kind) == [.namesUnserved] && found.map(\.network) == ["blue"])
+    let report = try await controller.reconcile()
+    #expect(report.found == found && report.remaining == [] && report.failures.isEmpty)
+    #expect(names.take() == ["serve blue in web"])
+    #expect(try await world.close() == [])
+  }
 }

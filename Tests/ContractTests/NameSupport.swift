@@ -8,6 +8,7 @@ import Testing
 /// A service that notes what it is asked, and refuses when it is told to.
 final class NotedNames: NameService {
   private let calls = Mutex<[String]>([])
+  private let isDown = Mutex(false)
   private let refusal = Mutex<NetworkError?>(nil)
 
   /// What was asked since the last look.
@@ -24,9 +25,14 @@ final class NotedNames: NameService {
     let texts = sandboxes.map { "\($0.container)\($0.namespacePath == nil ? " nowhere" : "")" }
     calls.withLock { $0.append("serve \(network.name) in \(texts.joined(separator: " "))") }
     if let error = refusal.withLock({ $0 }) { throw error }
+    isDown.withLock { $0 = false }
   }
 
   func withdraw(_ network: NetworkRecord) { calls.withLock { $0.append("withdraw network \(network.name)") } }
+  func check() throws(NetworkError) { if isDown.withLock({ $0 }) { throw NetworkError(.closed, operation: "check") } }
+
+  func setDown(_ value: Bool) { isDown.withLock { $0 = value } }
+
   func withdraw(_ sandbox: SandboxRecord) { calls.withLock { $0.append("withdraw sandbox \(sandbox.container)") } }
 }
 

@@ -33,6 +33,22 @@ extension Engine {
     if !reachable.isEmpty { try names.serve(network, in: reachable) }
   }
 
+  /// Whether nobody answers for names that containers ask for.
+  func nameDifference(_ survey: Survey) -> [Difference] {
+    guard let names = settings.names else { return [] }
+    let used = Set(survey.endpoints.filter { $0.phase == .ready }.map(\.networkID))
+    let networks = survey.networks.filter { $0.phase == .ready && $0.servesNamesAt != .off && used.contains($0.id) }
+    guard !networks.isEmpty else { return [] }
+    do throws(NetworkError) {
+      try names.check()
+      return []
+    } catch {
+      return networks.map {
+        Difference(.namesUnserved, network: $0.name, "nobody answers for the names of network \"\($0.name)\"")
+      }
+    }
+  }
+
   /// Ends what is served of a network that is about to be taken away.
   func withdrawNames(of network: NetworkRecord) {
     if network.servesNamesAt != .off { settings.names?.withdraw(network) }

@@ -56,7 +56,7 @@ extension Engine {
       list += driver(of: network).differences(of: endpoint, on: network, survey)
     }
     list += strays(survey)
-    if looksInside { list += try strayDirectories() }
+    if looksInside { list += try strayDirectories() + nameDifference(survey) }
     for sandbox in survey.sandboxes where sandbox.phase == .ready {
       list += try container(sandbox, survey, looksInside: looksInside)
       if looksInside { list += try fileDifference(sandbox) }

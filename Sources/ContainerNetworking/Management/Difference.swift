@@ -28,6 +28,8 @@ public struct Difference: Hashable, Sendable, CustomStringConvertible {
     case filesMissing
     /// A directory of ours has files of a container that no record tells of.
     case strayFiles
+    /// Nobody answers for the names of a network.
+    case namesUnserved
     /// Somebody who is gone began a change and did not end it.
     case unfinished
   }
@@ -67,6 +69,7 @@ public struct Difference: Hashable, Sendable, CustomStringConvertible {
     case .strayPort: "delete it"
     case .filesMissing: "write them again; who has bound the old ones goes on reading those"
     case .strayFiles: "remove it"
+    case .namesUnserved: "have the name service answer for it"
     case .unfinished: "undo or finish it"
     }
   }

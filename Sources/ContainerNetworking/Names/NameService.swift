@@ -22,6 +22,16 @@ public protocol NameService: Sendable {
 
   /// Nothing is to be served inside the sandbox any more: it goes, or it has left the last network that wants it there.
   func withdraw(_ sandbox: SandboxRecord)
+
+  /// Returns if there is somebody who answers, for those who compare the record with what there is.
+  ///
+  /// - Throws: What keeps names from being answered.
+  func check() throws(NetworkError)
+}
+
+extension NameService {
+  /// For services that are there as long as the process is.
+  public func check() throws(NetworkError) {}
 }
 
 /// Where the containers of a network ask for names.

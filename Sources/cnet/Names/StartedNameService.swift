@@ -45,6 +45,8 @@ struct StartedNameService: NameService {
   func withdraw(_ network: NetworkRecord) { remote.withdraw(network) }
   func withdraw(_ sandbox: SandboxRecord) { remote.withdraw(sandbox) }
 
+  func check() throws(NetworkError) { try remote.check() }
+
   private func start() throws(NetworkError) {
     let operation = "start a name server"
     var command = server
