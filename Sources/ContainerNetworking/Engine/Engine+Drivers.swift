@@ -69,6 +69,7 @@ extension Engine {
     attempt { () throws(NetworkError) in
       let others = try look { state in
         state.endpoints(ofSandbox: endpoint.sandboxID).filter { $0.id != endpoint.id && $0.phase == .ready }
+          .map { (endpoint: $0, bridge: state.networks[$0.networkID]?.bridge) }
       }
       let elements = FirewallElements(of: endpoint, beside: others)
       if !elements.list.isEmpty { try firewall.remove(elements) }

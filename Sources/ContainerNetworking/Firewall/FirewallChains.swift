@@ -159,11 +159,17 @@ extension Firewall {
   private static var translationRules: [[NftStatement]] {
     var rules: [[NftStatement]] = []
     for family in AddressFamily.allCases {
-      let source = family == .ipv4 ? NftSelector.sourceIPv4 : .sourceIPv6
+      let (source, destination) =
+        family == .ipv4
+        ? (NftSelector.sourceIPv4, NftSelector.destinationIPv4) : (.sourceIPv6, .destinationIPv6)
+      let isPublished = NftStatement.match(.connectionStatus, .status(.destinationNAT))
       // Hairpin: a container that reaches another of its bridge by the host's address must get the answer from there.
       rules.append([
-        .match(.connectionStatus, .status(.destinationNAT)),
-        match(source, .outgoingInterface, in: FirewallSets.endpoints.of(family)), .masquerade([]),
+        isPublished, match(source, .outgoingInterface, in: FirewallSets.endpoints.of(family)), .masquerade([]),
+      ])
+      // And so must whoever shares another network with the one that is reached; itself, for one.
+      rules.append([
+        isPublished, match(destination, .incomingInterface, in: FirewallSets.besides.of(family)), .masquerade([]),
       ])
     }
     // The host by 127.0.0.1: a container cannot answer to that.

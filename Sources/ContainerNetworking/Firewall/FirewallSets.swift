@@ -34,6 +34,8 @@ enum FirewallSets {
   static let uplinks = familySets("uplinks") { _ in [.interfaceName] }
   /// Address and bridge of each endpoint.
   static let endpoints = familySets("endpoints") { [address($0), .interfaceName] }
+  /// Address of a container, and a bridge that it is on too by another address: it answers that network directly.
+  static let besides = familySets("besides") { [address($0), .interfaceName] }
   /// Address, protocol and port of containers that are reached without translation.
   static let routedPorts = familySets("routed_ports") { [address($0), .transportProtocol, .port] }
   /// The same of those that are reached so from trusted links alone.
@@ -55,7 +57,7 @@ enum FirewallSets {
   static let all =
     [bridges, internalBridges, sameBridge, trustedLinks, ports, apartPorts, portMACs]
     + [
-      internalGateways, uplinks, openBridges, pingBridges, natBridges, sourceAddresses, endpoints, routedPorts,
+      internalGateways, uplinks, openBridges, pingBridges, natBridges, sourceAddresses, endpoints, besides, routedPorts,
       directPorts, published, publishedAt, portAddresses,
     ].flatMap { sets in
       AddressFamily.allCases.compactMap { sets[$0] }
@@ -150,6 +152,7 @@ struct FirewallElements {
   init(_ endpoint: Endpoint, on network: NetworkRecord) {
     guard let bridge = network.bridge else { return }
     addPort(of: endpoint, on: network)
+    for other in endpoint.otherAddresses ?? [] { add(other, besides: bridge) }
     for own in endpoint.addresses {
       let family = own.family
       let address = NftValue.address(own.address)
@@ -219,13 +222,17 @@ struct FirewallElements {
       to: FirewallSets.portAddresses.of(address.family))
   }
 
-  /// What endpoints of the same container that were made later have because of this one.
-  init(of endpoint: Endpoint, beside others: [Endpoint]) {
-    for other in others {
-      if let port = other.hostInterface {
-        for address in endpoint.addresses.map(\.address) where other.otherAddresses?.contains(address) == true {
-          add(address, behind: port)
-        }
+  private mutating func add(_ address: IPAddress, besides bridge: InterfaceName) {
+    add(
+      NftElement(.concatenation(.address(address), .interface(bridge))), to: FirewallSets.besides.of(address.family))
+  }
+
+  /// What endpoints of the same container that were made later, and their bridges, have because of this one.
+  init(of endpoint: Endpoint, beside others: [(endpoint: Endpoint, bridge: InterfaceName?)]) {
+    for (other, bridge) in others {
+      for address in endpoint.addresses.map(\.address) where other.otherAddresses?.contains(address) == true {
+        if let port = other.hostInterface { add(address, behind: port) }
+        if let bridge { add(address, besides: bridge) }
       }
       if let port = endpoint.hostInterface, other.otherPorts?.contains(port) == true {
         for address in other.addresses { add(address.address, behind: port) }
