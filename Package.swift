@@ -190,7 +190,7 @@ let package = Package(
     .target(name: "Lab", dependencies: ["ContainerNetworking", system], path: "Tests/Lab", swiftSettings: settings),
     // Who reaches whom, as it is written in Documentation/Reach.md.
     .testTarget(
-      name: "ReachTests", dependencies: ["ContainerNetworking", "Lab", "lab-agent", system],
+      name: "ReachTests", dependencies: ["ContainerNetworking", "Lab", "Playground", "lab-agent", system],
       swiftSettings: settings),
     // They start the examples that are built beside them.
     .testTarget(

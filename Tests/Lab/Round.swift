@@ -6,18 +6,24 @@ import Synchronization
 extension World {
   /// Sends many probes at the same time and waits until it is known what became of each.
   ///
-  /// "Dropped" is certain: by then every place was running and had taken in all that had arrived, twice, after a grace in
-  /// which everything was sent anew; the controls were answered; and no place heard the probe.
+  /// "Dropped" is certain: the controls were answered before, and again beside the probes; by the end every place was
+  /// running and had taken in all that had arrived, twice, after a grace in which everything was sent anew twice; and no place
+  /// heard the probe.
   ///
   /// - Parameters:
   ///   - probes: What to send; at most 800.
-  ///   - controls: Probes that must be answered before anything else counts as dropped.
+  ///   - controls: Probes that must be answered before anything else is sent, and again: one for each link that has just
+  ///     come up.
   /// - Throws: `.replyLost` when a control is not answered within 20 s, or an agent ended.
   public func send(_ probes: [Probe], controls: [Probe] = []) async throws -> [Outcome] {
     try await withCheckedThrowingContinuation { continuation in
       // Pipes block: not on a thread of Swift's own.
       DispatchQueue(label: "lab").async {
-        continuation.resume(with: Result { try self.run(probes, controls) })
+        continuation.resume(
+          with: Result {
+            _ = try self.run([], controls)
+            return try self.run(probes, controls)
+          })
       }
     }
   }
@@ -47,10 +53,10 @@ extension World {
       let open = numbers.filter { round.results[$0] == nil }
       if open.isEmpty { break }
       let isControlled = !numbers.suffix(controls.count).contains { !round.isAnswered($0) }
-      // The grace is for neighbours to be found; the machine's load does not count, since every place is waited for.
-      let grace: Duration = sendings == 1 ? .milliseconds(150) : .milliseconds(250)
-      if clock.now - lastSent > grace {
-        if sendings > 1, isControlled { break }
+      // The grace is for neighbours to be found, which the kernel asks for once a second; the machine's load does not count,
+      // since every place is waited for.
+      if clock.now - lastSent > .milliseconds(200 * min(sendings, 3)) {
+        if sendings > 2, isControlled { break }
         guard clock.now - start < .seconds(20) else {
           let failed = zip(controls, numbers.suffix(controls.count)).filter { !round.isAnswered($0.1) }.map(\.0)
           throw NetworkError(.replyLost, operation: "send probes", reason: "no answer to the controls \(failed)")

@@ -5,10 +5,11 @@ import Testing
 /// Containers of several networks, and those of the modes that have none, against Documentation/Reach.md.
 @Suite struct ContainerReachTests {
   private func check(
-    _ rows: [ReachTable.Row], _ more: [IPAddress: String], in world: PolicyWorld, under heading: String
+    _ rows: [ReachTable.Row], _ more: [IPAddress: String], controls: [(String, [IPAddress])], in world: PolicyWorld,
+    under heading: String
   ) async throws {
     let table = ReachTable(rows: rows, names: PolicyWorld.names.merging(more) { $1 })
-    let seen = try await table.seen(in: world.world, controls: world.controls)
+    let seen = try await table.seen(in: world.world, controls: world.controls(controls))
     let differences = try ReachDocument("Reach.md").differences(from: seen, under: heading)
     print("\(heading): \(seen.totals.text)")
     #expect(differences == [])
@@ -41,6 +42,7 @@ import Testing
     let insideOnNet = PolicyWorld.both("10.60.0.4", "fd00:60::4")
     let insideOnInner = PolicyWorld.both("10.62.0.2", "fd00:62::2")
     let inner = PolicyWorld.both("10.62.0.3", "fd00:62::3")
+    let (far, within) = (PolicyWorld.both("10.61.0.1", "fd00:61::1"), PolicyWorld.both("10.62.0.1", "fd00:62::1"))
     let (outside, host) = (PolicyWorld.outside, PolicyWorld.host)
     let rows: [ReachTable.Row] = [
       .init("both", "outside", at: "outside", outside, port: 7000, pings: true),
@@ -70,9 +72,13 @@ import Testing
     ]
     let more = names([
       "both on net": bothOnNet, "both on far": bothOnFar, "inside on net": insideOnNet,
-      "inside on inner": insideOnInner, "inner": inner, "far's gateway": PolicyWorld.both("10.61.0.1", "fd00:61::1"),
+      "inside on inner": insideOnInner, "inner": inner, "far's gateway": far,
     ])
-    try await check(rows, more, in: world, under: "Containers of several networks")
+    let controls = [
+      ("web", PolicyWorld.gateway), ("both", PolicyWorld.gateway), ("both", far), ("inside", PolicyWorld.gateway),
+      ("inside", within), ("inner", within),
+    ]
+    try await check(rows, more, controls: controls, in: world, under: "Containers of several networks")
   }
 
   @Test(.timeLimit(.minutes(5))) func modes() async throws {
@@ -106,6 +112,7 @@ import Testing
       .init("outside", "sharer, by the port that web published", at: "sharer", host, port: 8090),
       .init("sharer", "itself, by the port that web published", at: "sharer", host, port: 8090),
     ]
-    try await check(rows, [:], in: world, under: "Host, none and container mode")
+    try await check(
+      rows, [:], controls: [("web", PolicyWorld.gateway)], in: world, under: "Host, none and container mode")
   }
 }

@@ -19,12 +19,18 @@ import Testing
     let open = NetworkPolicy(gatewayModeIPv4: .natUnprotected, gatewayModeIPv6: .natUnprotected)
     let routed = NetworkPolicy(gatewayModeIPv4: .routed, gatewayModeIPv6: .routed)
     let isolated = NetworkPolicy(gatewayModeIPv4: .isolated, gatewayModeIPv6: .isolated)
+    var fixed = NetworkPolicy()
+    (fixed.sourceAddressIPv4, fixed.sourceAddressIPv6) = (PolicyWorld.hostForOffice[0], PolicyWorld.hostForOffice[1])
+    var trusting = NetworkPolicy()
+    trusting.trustedInterfaces = (try? InterfaceName("eth1")).map { [$0] }
     return [
       Case(heading: "nat", policy: NetworkPolicy()),
       Case(heading: "nat", policy: NetworkPolicy(), callsRules: true),
       Case(heading: "nat, without masquerade", policy: NetworkPolicy(masquerades: false)),
       Case(heading: "nat, containers kept apart", policy: closed),
       Case(heading: "nat, containers kept apart", policy: closed, callsRules: true),
+      Case(heading: "nat, with a source address", policy: fixed),
+      Case(heading: "nat, with a trusted interface", policy: trusting),
       Case(heading: "nat-unprotected", policy: open),
       Case(heading: "routed", policy: routed),
       Case(heading: "routed", policy: routed, callsRules: true),
@@ -40,7 +46,13 @@ import Testing
     let world = try await PolicyWorld()
     try world.setBridgeNetfilter(policy.callsRules)
     try await world.populate(policy.policy, isInternal: policy.isInternal)
-    let seen = try await PolicyWorld.table.seen(in: world.world, controls: world.controls)
+    // On an isolated network only the other container can answer.
+    let isIsolated = policy.policy.gatewayModeIPv4 == .isolated
+    let controls = world.controls([
+      ("web", isIsolated ? PolicyWorld.peer : PolicyWorld.gateway),
+      ("peer", isIsolated ? PolicyWorld.web : PolicyWorld.gateway),
+    ])
+    let seen = try await PolicyWorld.table.seen(in: world.world, controls: controls)
     let differences = try ReachDocument("Reach.md").differences(from: seen, under: policy.heading)
     print("\(policy.testDescription): \(seen.totals.text)")
     #expect(differences == [])

@@ -13,6 +13,8 @@ struct PolicyWorld {
   /// Both families of an address.
   static let outside = both("203.0.113.2", "2001:db8::2")
   static let office = both("198.51.100.2", "2001:db8:2::2")
+  /// The host's second address on the cable to `outside`, in worlds where it is given one.
+  static let second = both("203.0.113.5", "2001:db8::5")
   static let host = both("203.0.113.1", "2001:db8::1")
   static let hostForOffice = both("198.51.100.1", "2001:db8:2::1")
   static let localhost = both("127.0.0.1", "::1")
@@ -83,22 +85,24 @@ struct PolicyWorld {
     try await container("other", on: "far", ports: ["9090:80", "9090:80/udp"])
   }
 
-  /// What must be answered before anything counts as dropped: whatever the policy of the network that is looked at, these
-  /// ways are open.
-  var controls: [Probe] {
-    var probes: [Probe] = []
-    for (from, addresses) in [
+  /// What must be answered before anything counts as dropped: what is open whatever the policy of the network that is looked
+  /// at.
+  ///
+  /// - Parameter links: A container, and what it surely reaches by a link of its own.
+  func controls(_ links: [(String, [IPAddress])]) -> [Probe] {
+    let always = [
       ("outside", Self.host), ("office", Self.hostForOffice), ("other", Self.host), ("host", Self.other),
-    ] {
-      for address in addresses { probes.append(Probe(from: from, to: address, port: 7000, by: .icmp)) }
+    ]
+    return (always + links).flatMap { from, addresses in
+      addresses.map { Probe(from: from, to: $0, port: 7000, by: .icmp) }
     }
-    return probes
   }
 
   static let names: [IPAddress: String] = {
     var names: [IPAddress: String] = [:]
     for (name, addresses) in [
-      ("outside", outside), ("office", office), ("host", host), ("host for the office", hostForOffice),
+      ("outside", outside), ("office", office), ("host", host), ("the second address", second),
+      ("host for the office", hostForOffice),
       ("localhost", localhost), ("gateway", gateway), ("web", web), ("peer", peer), ("other", other),
     ] {
       for address in addresses { names[address] = name }

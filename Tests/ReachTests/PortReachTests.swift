@@ -4,10 +4,6 @@ import Testing
 
 /// Each way to publish a port, against the tables in Documentation/Reach.md.
 @Suite struct PortReachTests {
-  /// The host's second address on the cable to `outside`.
-  private static let second = PolicyWorld.both("203.0.113.5", "2001:db8::5")
-  private static let names = PolicyWorld.names.merging(second.map { ($0, "the second address") }) { $1 }
-
   private func makeWorld(_ policy: NetworkPolicy = NetworkPolicy()) async throws -> PolicyWorld {
     let world = try await PolicyWorld()
     let eth0 = try world.host.namespace.links.get("eth0").index
@@ -20,8 +16,9 @@ import Testing
   }
 
   private func check(_ rows: [ReachTable.Row], in world: PolicyWorld, under heading: String) async throws {
-    let table = ReachTable(rows: rows, names: Self.names)
-    let seen = try await table.seen(in: world.world, controls: world.controls)
+    let table = ReachTable(rows: rows, names: PolicyWorld.names)
+    let links = [("web", PolicyWorld.gateway), ("peer", PolicyWorld.gateway)]
+    let seen = try await table.seen(in: world.world, controls: world.controls(links))
     let differences = try ReachDocument("Reach.md").differences(from: seen, under: heading)
     print("\(heading): \(seen.totals.text)")
     #expect(differences == [])
@@ -42,7 +39,7 @@ import Testing
     try await world.container("other", on: "far")
     try peer.routeLoopback(via: "10.60.0.1")
     try world.world.find("outside")?.routeLoopback(via: "203.0.113.1")
-    let (host, second, localhost) = (PolicyWorld.host, Self.second, PolicyWorld.localhost)
+    let (host, second, localhost) = (PolicyWorld.host, PolicyWorld.second, PolicyWorld.localhost)
     let fourLoopback = [PolicyWorld.localhost[0]]
     let rows: [ReachTable.Row] = [
       .init("outside", "8081:80", at: "web", host, port: 8081),
@@ -76,11 +73,11 @@ import Testing
   }
 
   @Test(.timeLimit(.minutes(5))) func hostBindingAddress() async throws {
-    let world = try await makeWorld(NetworkPolicy(hostBindingAddress: Self.second[0]))
+    let world = try await makeWorld(NetworkPolicy(hostBindingAddress: PolicyWorld.second[0]))
     try await world.container("web", on: "net", ports: both("8080:80") + both("203.0.113.1:8081:80"))
     try await world.container("peer", on: "net")
     try await world.container("other", on: "far")
-    let (host, second) = (PolicyWorld.host, Self.second)
+    let (host, second) = (PolicyWorld.host, PolicyWorld.second)
     let rows: [ReachTable.Row] = [
       .init("outside", "8080:80, by the second address", at: "web", second, port: 8080),
       .init("outside", "8080:80, by the first", at: "web", host, port: 8080),

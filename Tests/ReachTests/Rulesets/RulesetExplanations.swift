@@ -1,0 +1,155 @@
+/// What each table, chain, rule and set of ours is for. The page fails without one, and with one too many.
+enum Explanations {
+  static let tables = [
+    "inet containernetworking":
+      "What packets go through, of IPv4 and IPv6, those that a bridge hands to the host and those that the host routes.",
+    "bridge containernetworking":
+      "What frames between a bridge's ports go through, and from a port to the host; before any packet is looked at.",
+  ]
+
+  static let chains = [
+    "inet guard": "What must not get as far as to be routed or tracked.",
+    "inet forward":
+      "What the host routes. Whatever does not come from or go to one of our bridges or uplinks passes it untouched.",
+    "inet publish": "Where a published port leads. The port of one address comes before that of all.",
+    "inet prerouting": "Connections that come to the host.",
+    "inet output": "Connections of the host itself.",
+    "inet postrouting": "The source address of connections that leave the host, for outside or for a bridge.",
+    "bridge source":
+      "What a container may send: nothing that is not its own. Everything else of its frames is dropped.",
+    "bridge control":
+      "Frames to the bridge itself, to the sixteen addresses that no bridge forwards and that do not come by `source`.",
+    "bridge apart": "From one container to another of the same bridge.",
+  ]
+
+  private static let masqueradeHairpin =
+    "Hairpin: a container asks for a published port of one on its own bridge, or for its own. The answer must come back by the "
+    + "host, so the host is who asks."
+  private static let masqueradeBesides =
+    "The same for a container that is on the asker's network too, by another address than the one that has the port; and for "
+    + "itself."
+  private static let fixedSource = "Out of the host: the address of the user's choice, if there is one for this bridge."
+  private static let masquerade = "Out of the host: the address of the link that it leaves by."
+  private static let uplink =
+    "Forwarding is on at this link for our networks alone: what it brings goes to one of our bridges, or nowhere."
+  private static let open =
+    "Gateway mode `nat-unprotected`: from outside, though not from another of our networks, every port."
+  private static let ping = "Gateway mode `routed`: pings, from outside and from our other networks."
+  private static let routed = "Gateway mode `routed`: published container ports."
+  private static let trusted = "From a link that the network trusts: published container ports."
+  private static let publishedAt = "Published on one address of the host."
+  private static let published = "Published on all addresses."
+  private static let others = "What no rule above has let pass was not from its own address."
+
+  static let rules = [
+    "iifname @bridges ip daddr 127.0.0.0/8 counter drop":
+      "Bridges route 127.0.0.0/8, so that the host reaches published ports by 127.0.0.1. Containers must not reach the host's.",
+    "iifname @internal_bridges ip daddr . iifname != @internal_gateways4 fib daddr type local counter drop":
+      "An internal network reaches the host by its gateway's address, and by no other that the host has.",
+    "iifname @internal_bridges ip6 daddr != fe80::/10 ip6 daddr . iifname != @internal_gateways6 fib daddr type local counter drop":
+      "The same by IPv6. By addresses of the link neighbours find each other.",
+    "meta mark 0x636e6574 accept": "A rule of the user's, before ours, has marked it: `NetworkController.acceptMark`.",
+    "meta nfproto ipv4 iifname @uplinks4 oifname != @bridges counter drop": uplink,
+    "meta nfproto ipv6 iifname @uplinks6 oifname != @bridges counter drop": uplink,
+    "iifname . oifname @same_bridge accept":
+      "Within one bridge, where br_netfilter shows it here or a packet is sent back by a published port; not with `icc` off.",
+    "iifname @internal_bridges counter drop": "Out of an internal network.",
+    "oifname @internal_bridges counter drop": "Into an internal network.",
+    "oifname @bridges ct state established,related accept": "Answers, and errors about what was sent, to a container.",
+    "iifname @bridges ct state established,related accept": "The same from a container.",
+    "oifname @bridges ct status dnat accept": "To a container by a port that is published: `publish` has been there.",
+    "meta nfproto ipv4 iifname != @bridges oifname @open_bridges4 accept": open,
+    "meta nfproto ipv6 iifname != @bridges oifname @open_bridges6 accept": open,
+    "oifname @ping_bridges4 icmp type echo-request accept": ping,
+    "oifname @ping_bridges6 icmpv6 type echo-request accept": ping,
+    "oifname @bridges ip daddr . meta l4proto . th dport @routed_ports4 accept": routed,
+    "oifname @bridges ip6 daddr . meta l4proto . th dport @routed_ports6 accept": routed,
+    "iifname != @bridges iifname . oifname @trusted_links ip daddr . meta l4proto . th dport @direct_ports4 accept":
+      trusted,
+    "iifname != @bridges iifname . oifname @trusted_links ip6 daddr . meta l4proto . th dport @direct_ports6 accept":
+      trusted,
+    "oifname @bridges counter drop": "Nothing else gets to a container: from outside, or from another network.",
+    "iifname @bridges accept": "From a container out.",
+    "dnat ip to ip daddr . meta l4proto . th dport map @published_at4": publishedAt,
+    "dnat ip6 to ip6 daddr . meta l4proto . th dport map @published_at6": publishedAt,
+    "meta nfproto ipv4 dnat ip to meta l4proto . th dport map @published4": published,
+    "meta nfproto ipv6 dnat ip6 to meta l4proto . th dport map @published6": published,
+    "ip daddr 127.0.0.0/8 accept":
+      "What a wire brings for 127.0.0.0/8 is dropped by the kernel, unless it is translated before; so it is not.",
+    "fib daddr type local jump publish": "For an address of the host: it may be for a published port.",
+    "ct status dnat ip saddr . oifname @endpoints4 masquerade": masqueradeHairpin,
+    "ct status dnat ip6 saddr . oifname @endpoints6 masquerade": masqueradeHairpin,
+    "ct status dnat ip daddr . iifname @besides4 masquerade": masqueradeBesides,
+    "ct status dnat ip6 daddr . iifname @besides6 masquerade": masqueradeBesides,
+    "oifname @bridges ip saddr 127.0.0.0/8 masquerade":
+      "The host by 127.0.0.1: no container could answer to that.",
+    "meta nfproto ipv4 oifname != @bridges snat ip to iifname map @source_addresses4": fixedSource,
+    "meta nfproto ipv6 oifname != @bridges snat ip6 to iifname map @source_addresses6": fixedSource,
+    "meta nfproto ipv4 iifname @nat_bridges4 oifname != @bridges masquerade": masquerade,
+    "meta nfproto ipv6 iifname @nat_bridges6 oifname != @bridges masquerade": masquerade,
+    "iifname != @ports accept": "Not from a container of ours: a port that somebody else has put on the bridge.",
+    "iifname . ether saddr != @port_macs counter drop": "Not from its own hardware address.",
+    "iifname . ip saddr @port_addresses4 accept": "IPv4 from its own address.",
+    "icmpv6 type nd-neighbor-advert iifname . @th,64,128 != @port_addresses6 counter drop":
+      "A neighbour advertisement tells of an address that is not its own (RFC 4861, 4.4).",
+    "icmpv6 type nd-router-advert counter drop":
+      "A router advertisement: the others would take it for their gateway (RFC 4861, 4.2).",
+    "iifname . ip6 saddr @port_addresses6 accept": "IPv6 from its own address, or its link-local one.",
+    "ip6 saddr :: meta l4proto ipv6-icmp accept":
+      "Who has no IPv6 address yet: is one taken (RFC 4862, 5.4), and reports of groups.",
+    "iifname . arp saddr ether != @port_macs counter drop": "ARP that tells of another's hardware address.",
+    "iifname . arp saddr ip @port_addresses4 accept": "ARP that tells of its own address.",
+    "arp saddr ip 0.0.0.0 accept": "Who has no IPv4 address yet: is one taken (RFC 5227).",
+    "meta protocol ip counter drop": others,
+    "meta protocol ip6 counter drop": others,
+    "meta protocol arp counter drop": others,
+    "meta protocol 8021q counter drop":
+      "A VLAN tag behind another: the receiver would take both off and find a packet that no rule has seen.",
+    "meta protocol 8021ad counter drop": "The same, by 802.1ad.",
+    "ether daddr & ff:ff:ff:ff:ff:f0 == 01:80:c2:00:00:00 iifname @ports iifname . ether saddr != @port_macs counter drop":
+      "Not from its own hardware address. Of our own bridges it is learned from no such frame.",
+    "iifname @apart_ports oifname @apart_ports meta pkttype != host meta mark != 0x636e6574 counter drop":
+      "`icc` off. What was sent to the bridge itself comes here only by a published port, with br_netfilter; and a user's rule may "
+      + "have marked it.",
+  ]
+
+  /// By the name without the family's number. What an element of it says.
+  static let sets = [
+    "bridges": "A bridge of ours.",
+    "internal_bridges": "Its network is internal: nothing passes in or out.",
+    "same_bridge": "Containers of this bridge may reach each other.",
+    "trusted_links": "By this link published container ports of this bridge are reached directly.",
+    "internal_gateways": "The address that this internal network reaches the host by.",
+    "uplinks": "Forwarding of this family is on at this link for our networks alone.",
+    "open_bridges": "From outside, its containers are reached by their own addresses, on every port.",
+    "ping_bridges": "From outside and from other networks, its containers answer pings.",
+    "nat_bridges": "What goes out from it gets the address of the link that it leaves by.",
+    "source_addresses": "What goes out from it gets this address.",
+    "endpoints": "A container has this address, on this bridge.",
+    "besides": "The container that has this address is on this bridge too, by another.",
+    "routed_ports": "This port of this container's is reached without translation.",
+    "direct_ports": "So is this one, from trusted links.",
+    "published": "On all addresses of the host this port is the container's.",
+    "published_at": "On this address of the host this port is the container's.",
+    "ports": "The host's end of a container's cable.",
+    "apart_ports": "It exchanges no frames with others that are in here.",
+    "port_macs": "From it frames come with this hardware address.",
+    "port_addresses": "From it packets and ARP come with this address.",
+  ]
+
+  /// A set's name without the number of its family.
+  static func stem(_ name: String) -> String {
+    name.hasSuffix("4") || name.hasSuffix("6") ? String(name.dropLast()) : name
+  }
+
+  /// What is explained and is not there.
+  static func unused(by ruleset: Ruleset) -> [String] {
+    var used = Set(ruleset.tables.map(\.name))
+    for table in ruleset.tables {
+      let family = table.name.prefix { $0 != " " }
+      used.formUnion(table.chains.map { "\(family) \($0.name)" } + table.chains.flatMap(\.rules))
+      used.formUnion(table.sets.map { stem($0.name) })
+    }
+    return (Array(tables.keys) + chains.keys + rules.keys + sets.keys).filter { !used.contains($0) }.sorted()
+  }
+}
