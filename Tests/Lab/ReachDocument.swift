@@ -24,6 +24,36 @@ public struct ReachDocument: Sendable {
     return found
   }
 
+  /// What the cells of all tables expect, together.
+  public func totals() throws -> SeenTable.Totals {
+    var totals = SeenTable.Totals()
+    for line in try lines() where line.hasPrefix("| ") {
+      let cells = Self.cells(line)
+      guard cells.count == ReachTable.columns.count + 2, cells[0] != "from" else { continue }
+      for cell in cells.dropFirst(2) where !cell.isEmpty {
+        if cell.hasPrefix("as ") {
+          totals.answered += 1
+        } else if cell == "—" {
+          totals.dropped += 1
+        } else {
+          totals.refused += 1
+        }
+      }
+    }
+    return totals
+  }
+
+  /// Whether a line of the page is this text; with `UPDATE_DOCUMENTS` it becomes it, in the place of one that begins alike.
+  public func has(_ text: String, beginning: String) throws -> Bool {
+    if ProcessInfo.processInfo.environment["UPDATE_DOCUMENTS"] != nil {
+      try Self.writing.withLock { _ in
+        let lines = try lines().map { $0.hasPrefix(beginning) ? text : $0 }
+        try Data(lines.joined(separator: "\n").utf8).write(to: path)
+      }
+    }
+    return try lines().contains(text)
+  }
+
   /// What of the table under a heading is otherwise than seen, a line for each cell.
   public func differences(from seen: SeenTable, under heading: String) throws -> [String] {
     if ProcessInfo.processInfo.environment["UPDATE_DOCUMENTS"] != nil { try write(seen, under: heading) }

@@ -2,24 +2,13 @@ import ContainerNetworking
 import Lab
 import Testing
 
+/// Addresses with what they are called in cells, added to those of every world.
+func names(_ more: [String: [IPAddress]]) -> [IPAddress: String] {
+  PolicyWorld.names.merging(more.flatMap { name, addresses in addresses.map { ($0, name) } }) { $1 }
+}
+
 /// Containers of several networks, and those of the modes that have none, against Documentation/Reach.md.
 @Suite struct ContainerReachTests {
-  private func check(
-    _ rows: [ReachTable.Row], _ more: [IPAddress: String], controls: [(String, [IPAddress])], in world: PolicyWorld,
-    under heading: String
-  ) async throws {
-    let table = ReachTable(rows: rows, names: PolicyWorld.names.merging(more) { $1 })
-    let seen = try await table.seen(in: world.world, controls: world.controls(controls))
-    let differences = try ReachDocument("Reach.md").differences(from: seen, under: heading)
-    print("\(heading): \(seen.totals.text)")
-    #expect(differences == [])
-    try await world.controller.removeAll()
-  }
-
-  private func names(_ all: [String: [IPAddress]]) -> [IPAddress: String] {
-    Dictionary(all.flatMap { name, addresses in addresses.map { ($0, name) } }, uniquingKeysWith: { $1 })
-  }
-
   /// `both` is on `net` and `far` and has its default route by `far`; `inside` is on the internal network `inner` and on
   /// `net`.
   @Test(.timeLimit(.minutes(5)), arguments: [false, true]) func severalNetworks(callsRules: Bool) async throws {
@@ -70,15 +59,16 @@ import Testing
       .init("web", "inside, on net", at: "inside", insideOnNet, port: 80, pings: true),
       .init("web", "inside, on inner", at: "inside", insideOnInner, port: 80, pings: true),
     ]
-    let more = names([
+    let names = names([
       "both on net": bothOnNet, "both on far": bothOnFar, "inside on net": insideOnNet,
       "inside on inner": insideOnInner, "inner": inner, "far's gateway": far,
     ])
-    let controls = [
+    let links = [
       ("web", PolicyWorld.gateway), ("both", PolicyWorld.gateway), ("both", far), ("inside", PolicyWorld.gateway),
       ("inside", within), ("inner", within),
     ]
-    try await check(rows, more, controls: controls, in: world, under: "Containers of several networks")
+    try await world.check(
+      ReachTable(rows: rows, names: names), under: "Containers of several networks", links: links)
   }
 
   @Test(.timeLimit(.minutes(5))) func modes() async throws {
@@ -112,7 +102,8 @@ import Testing
       .init("outside", "sharer, by the port that web published", at: "sharer", host, port: 8090),
       .init("sharer", "itself, by the port that web published", at: "sharer", host, port: 8090),
     ]
-    try await check(
-      rows, [:], controls: [("web", PolicyWorld.gateway)], in: world, under: "Host, none and container mode")
+    try await world.check(
+      ReachTable(rows: rows, names: PolicyWorld.names), under: "Host, none and container mode",
+      links: [("web", PolicyWorld.gateway)])
   }
 }

@@ -1,5 +1,6 @@
 import ContainerNetworking
 import Lab
+import Testing
 
 /// A host of ours with two cables, to machines called `outside` and `office` that send everything to it; on it a network to look at, with the containers `web` and `peer`, and another one, with the container `other`.
 ///
@@ -109,6 +110,23 @@ struct PolicyWorld {
     }
     return names
   }()
+
+  /// Tries a table against the one in Documentation/Reach.md, and takes everything away.
+  ///
+  /// - Parameters:
+  ///   - table: What to try.
+  ///   - heading: Where it is written.
+  ///   - links: See ``controls(_:)``.
+  func check(
+    _ table: ReachTable, under heading: String, links: [(String, [IPAddress])],
+    sourceLocation: SourceLocation = #_sourceLocation
+  ) async throws {
+    let seen = try await table.seen(in: world, controls: controls(links))
+    let differences = try ReachDocument("Reach.md").differences(from: seen, under: heading)
+    print("\(heading): \(seen.totals.text)")
+    #expect(differences == [], sourceLocation: sourceLocation)
+    try await controller.removeAll()
+  }
 
   /// Every direction that a policy is about.
   static let table: ReachTable = {

@@ -16,13 +16,9 @@ import Testing
   }
 
   private func check(_ rows: [ReachTable.Row], in world: PolicyWorld, under heading: String) async throws {
-    let table = ReachTable(rows: rows, names: PolicyWorld.names)
-    let links = [("web", PolicyWorld.gateway), ("peer", PolicyWorld.gateway)]
-    let seen = try await table.seen(in: world.world, controls: world.controls(links))
-    let differences = try ReachDocument("Reach.md").differences(from: seen, under: heading)
-    print("\(heading): \(seen.totals.text)")
-    #expect(differences == [])
-    try await world.controller.removeAll()
+    try await world.check(
+      ReachTable(rows: rows, names: PolicyWorld.names), under: heading,
+      links: [("web", PolicyWorld.gateway), ("peer", PolicyWorld.gateway)])
   }
 
   /// Both protocols of a port of the container.
