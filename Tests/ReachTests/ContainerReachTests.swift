@@ -8,10 +8,10 @@ func names(_ more: [String: [IPAddress]]) -> [IPAddress: String] {
 }
 
 /// Containers of several networks, and those of the modes that have none, against Documentation/Reach.md.
-@Suite struct ContainerReachTests {
+@Suite(.fewWorlds) struct ContainerReachTests {
   /// `both` is on `net` and `far` and has its default route by `far`; `inside` is on the internal network `inner` and on
   /// `net`.
-  @Test(.timeLimit(.minutes(5)), arguments: [false, true]) func severalNetworks(callsRules: Bool) async throws {
+  @Test(.timeLimit(.minutes(10)), arguments: [false, true]) func severalNetworks(callsRules: Bool) async throws {
     let world = try await PolicyWorld()
     try world.setBridgeNetfilter(callsRules)
     try await world.network("net", 60)
@@ -71,7 +71,7 @@ func names(_ more: [String: [IPAddress]]) -> [IPAddress: String] {
       ReachTable(rows: rows, names: names), under: "Containers of several networks", links: links)
   }
 
-  @Test(.timeLimit(.minutes(5))) func modes() async throws {
+  @Test(.timeLimit(.minutes(10))) func modes() async throws {
     let world = try await PolicyWorld()
     try await world.network("net", 60)
     try await world.network("far", 61)

@@ -3,9 +3,9 @@ import Lab
 import Testing
 
 /// Networks of one family alone, and containers that give themselves routes, against Documentation/Reach.md.
-@Suite struct FamilyReachTests {
+@Suite(.fewWorlds) struct FamilyReachTests {
   /// `four` has IPv4 alone and published 8084:80, `six` IPv6 alone and 8086:80.
-  @Test(.timeLimit(.minutes(5))) func oneFamilyAlone() async throws {
+  @Test(.timeLimit(.minutes(10))) func oneFamilyAlone() async throws {
     let world = try await PolicyWorld()
     try await world.network("far", 61)
     try await world.container("other", on: "far")
@@ -36,7 +36,7 @@ import Testing
 
   /// `web` is on an internal network and makes its gateway the way to everything; `one` and `two` are kept apart, and `one`
   /// makes the gateway its way to `two`.
-  @Test(.timeLimit(.minutes(5)), arguments: [false, true]) func routesOfTheirOwn(callsRules: Bool) async throws {
+  @Test(.timeLimit(.minutes(10)), arguments: [false, true]) func routesOfTheirOwn(callsRules: Bool) async throws {
     let world = try await PolicyWorld()
     try world.setBridgeNetfilter(callsRules)
     try await world.network("inner", 60, isInternal: true)

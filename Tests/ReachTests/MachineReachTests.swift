@@ -3,7 +3,7 @@ import Lab
 import Testing
 
 /// Two machines of ours with a router between them, which knows the way to their networks, against Documentation/Reach.md.
-@Suite struct MachineReachTests {
+@Suite(.fewWorlds) struct MachineReachTests {
   /// A host with its controller: its address towards the router, a routed network with `web`, one of the default policy
   /// with `db`.
   private func addHost(
@@ -32,7 +32,7 @@ import Testing
     return (controller, host)
   }
 
-  @Test(.timeLimit(.minutes(5))) func twoMachinesAndARouter() async throws {
+  @Test(.timeLimit(.minutes(10))) func twoMachinesAndARouter() async throws {
     let world = World()
     let router = try world.machine("router", forwards: true)
     let client = try world.machine("client")

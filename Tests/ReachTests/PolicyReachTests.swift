@@ -3,7 +3,7 @@ import Lab
 import Testing
 
 /// Each policy of a network, against the table in Documentation/Reach.md.
-@Suite struct PolicyReachTests {
+@Suite(.fewWorlds) struct PolicyReachTests {
   struct Case: Sendable, CustomTestStringConvertible {
     var heading: String
     var policy: NetworkPolicy
@@ -42,7 +42,7 @@ import Testing
     ]
   }()
 
-  @Test(.timeLimit(.minutes(5)), arguments: cases) func reach(_ policy: Case) async throws {
+  @Test(.timeLimit(.minutes(10)), arguments: cases) func reach(_ policy: Case) async throws {
     let world = try await PolicyWorld()
     try world.setBridgeNetfilter(policy.callsRules)
     try await world.populate(policy.policy, isInternal: policy.isInternal)

@@ -3,7 +3,7 @@ import Lab
 import Testing
 
 /// Each way to publish a port, against the tables in Documentation/Reach.md.
-@Suite struct PortReachTests {
+@Suite(.fewWorlds) struct PortReachTests {
   private func makeWorld(_ policy: NetworkPolicy = NetworkPolicy()) async throws -> PolicyWorld {
     let world = try await PolicyWorld()
     let eth0 = try world.host.namespace.links.get("eth0").index
@@ -24,7 +24,7 @@ import Testing
   /// Both protocols of a port of the container.
   private func both(_ port: String) -> [String] { [port, port + "/udp"] }
 
-  @Test(.timeLimit(.minutes(5)), arguments: [false, true]) func ports(callsRules: Bool) async throws {
+  @Test(.timeLimit(.minutes(10)), arguments: [false, true]) func ports(callsRules: Bool) async throws {
     let world = try await makeWorld()
     try world.setBridgeNetfilter(callsRules)
     var ports = ["8081:80", "8082:80/udp"] + both("8090-8092:90-92") + both("203.0.113.5:8083:80")
@@ -68,7 +68,7 @@ import Testing
     try await check(rows, in: world, under: "Published ports")
   }
 
-  @Test(.timeLimit(.minutes(5))) func hostBindingAddress() async throws {
+  @Test(.timeLimit(.minutes(10))) func hostBindingAddress() async throws {
     let world = try await makeWorld(NetworkPolicy(hostBindingAddress: PolicyWorld.second[0]))
     try await world.container("web", on: "net", ports: both("8080:80") + both("203.0.113.1:8081:80"))
     try await world.container("peer", on: "net")

@@ -5,7 +5,7 @@ import Testing
 
 /// Documentation/Rulesets.md: every rule explained, and what each kind of network, endpoint and port is in the sets; made
 /// of what the kernel has.
-@Suite struct RulesetsDocumentTests {
+@Suite(.fewWorlds) struct RulesetsDocumentTests {
   /// What the host has, ports by the names of their networks in the place of those that differ from run to run.
   private func ruleset(_ controller: NetworkController, _ world: Playground) async throws -> Ruleset {
     var text = try #require(try world.output("nft", "-s", "list", "ruleset", in: world.host))
@@ -24,7 +24,7 @@ import Testing
     return ruleset
   }
 
-  @Test(.timeLimit(.minutes(5))) func pageIsWhatTheKernelHas() async throws {
+  @Test(.timeLimit(.minutes(10))) func pageIsWhatTheKernelHas() async throws {
     var found: [String: Ruleset] = [:]
     for item in RulesetCase.all { found[item.title] = try await ruleset(item) }
     let rules = try #require(found[RulesetCase.all[0].title]?.rules)
@@ -54,7 +54,7 @@ import Testing
   }
 
   /// A macvlan network's containers are on a wire of their own.
-  @Test(.timeLimit(.minutes(5))) func macvlanHasNoRules() async throws {
+  @Test(.timeLimit(.minutes(10))) func macvlanHasNoRules() async throws {
     let world = try Playground()
     let controller = try await NetworkController(host: world.host)
     let options = NetworkOptions(
