@@ -268,6 +268,11 @@ public final class NetworkController: Sendable {
     try await worker.run { [engine] () throws(NetworkError) in try engine.differences() }
   }
 
+  /// Rules of other owners that drop our networks' packets, and what would allow them. Nothing is sent, and nothing changed.
+  public func obstacles() async throws(NetworkError) -> [Obstacle] {
+    try await worker.run { [engine] () throws(NetworkError) in try engine.obstacles() }
+  }
+
   /// Repairs every difference between what is recorded and what is in the kernel, and undoes or finishes what others left
   /// unfinished. Only what the records name is touched.
   ///

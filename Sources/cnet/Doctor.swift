@@ -3,8 +3,12 @@ import ContainerNetworking
 
 struct Doctor: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "doctor", abstract: "Compare the record with the kernel, and repair the differences.",
-    discussion: "The exit code is 1 when there is a difference that is not repaired.")
+    commandName: "doctor",
+    abstract: "Compare the record with the kernel, repair the differences, and find what rules of others block.",
+    discussion: """
+      The exit code is 1 when there is a difference that is not repaired, or rules of others drop our packets: those are \
+      their owners' to change.
+      """)
 
   @Flag(help: "Repair.")
   var fix = false
@@ -18,13 +22,30 @@ struct Doctor: AsyncParsableCommand {
     if !fix {
       let found = try await controller.differences()
       try show(found, remaining: found)
-      if !found.isEmpty { throw ExitCode.failure }
+      let isBlocked = try await showObstacles(controller)
+      if !found.isEmpty || isBlocked { throw ExitCode.failure }
       return
     }
     let report = try await controller.reconcile()
     try show(report.found, remaining: report.remaining)
     for failure in report.failures { Failure.report(failure) }
-    if !report.remaining.isEmpty || !report.failures.isEmpty { throw ExitCode.failure }
+    let isBlocked = try await showObstacles(controller)
+    if !report.remaining.isEmpty || !report.failures.isEmpty || isBlocked { throw ExitCode.failure }
+  }
+
+  /// - Returns: Whether there are any.
+  private func showObstacles(_ controller: NetworkController) async throws -> Bool {
+    let terminal = Terminal(global.color)
+    let obstacles = try await controller.obstacles()
+    for obstacle in obstacles {
+      if json {
+        print(try JSON.line(ObstacleRow(obstacle)))
+        continue
+      }
+      print(terminal.yellow("blocked:"), obstacle)
+      for line in obstacle.remedies { print("  to allow it:", line) }
+    }
+    return !obstacles.isEmpty
   }
 
   private func show(_ found: [Difference], remaining: [Difference]) throws {
@@ -39,6 +60,35 @@ struct Doctor: AsyncParsableCommand {
       }
     }
     if found.isEmpty, !json { print("The record and the kernel agree.") }
+  }
+
+  private struct ObstacleRow: Encodable {
+    let kind = "obstacle"
+    let network, table, chain: String
+    let rule: String?
+    let traffic, families: [String]
+    let certain, bridgeNetfilter: Bool
+    let detail: String
+    let remedies: [String]
+
+    private enum CodingKeys: String, CodingKey {
+      case kind = "Kind", network = "Network", table = "Table", chain = "Chain", rule = "Rule", traffic = "Traffic",
+        families = "Families", certain = "Certain", bridgeNetfilter = "BridgeNetfilter", detail = "Detail",
+        remedies = "Remedies"
+    }
+
+    init(_ obstacle: Obstacle) {
+      network = obstacle.network
+      table = obstacle.table
+      chain = obstacle.chain
+      rule = obstacle.rule
+      traffic = obstacle.traffic.map(\.rawValue)
+      families = obstacle.families.map(\.description)
+      certain = obstacle.isCertain
+      bridgeNetfilter = obstacle.isByBridgeNetfilter
+      detail = obstacle.description
+      remedies = obstacle.remedies
+    }
   }
 
   private struct Row: Encodable {

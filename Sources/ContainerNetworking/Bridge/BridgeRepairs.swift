@@ -18,7 +18,7 @@ extension BridgeDriver {
         Difference(.bridgeMissing, network: network.name, "the bridge \(name) of network \"\(network.name)\" is gone")
       ]
     }
-    var list: [Difference] = []
+    var list = try sourceAddressDifferences(of: network)
     let differ = { (what: String) in
       list.append(
         Difference(.bridgeSettings, network: network.name, "the bridge \(name) of network \"\(network.name)\" \(what)"))

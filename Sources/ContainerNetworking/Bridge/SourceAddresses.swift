@@ -18,6 +18,19 @@ extension BridgeDriver {
     return faults
   }
 
+  /// One that was taken off the host since.
+  func sourceAddressDifferences(of network: NetworkRecord) throws(NetworkError) -> [Difference] {
+    var list: [Difference] = []
+    for family in network.families {
+      guard let source = network.policy.sourceAddress(family), try !isOfHost(source) else { continue }
+      list.append(
+        Difference(
+          .sourceAddress, network: network.name,
+          "packets of network \"\(network.name)\" leave with the address \(source), which the host has not"))
+    }
+    return list
+  }
+
   /// Whether packets to an address are for the host: it has it, or a route that says so. Where programs may bind to what
   /// the host does not have (ip_nonlocal_bind, ip-sysctl.rst), it may come and go.
   func isOfHost(_ address: IPAddress) throws(NetworkError) -> Bool {

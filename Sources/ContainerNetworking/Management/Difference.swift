@@ -14,6 +14,8 @@ public struct Difference: Hashable, Sendable, CustomStringConvertible {
     case uplinks
     /// A firewall table of ours is gone, or rules or elements of it are missing or strange.
     case rules
+    /// The address that a network's packets leave with is not the host's any more.
+    case sourceAddress
     /// An endpoint's veth pair or macvlan is gone.
     case linkMissing
     /// A veth is no port of its bridge, or down.
@@ -62,6 +64,7 @@ public struct Difference: Hashable, Sendable, CustomStringConvertible {
     case .forwarding: "switch it on again"
     case .uplinks: "let them forward for others too"
     case .rules: "put our tables back whole, in one transaction"
+    case .sourceAddress: "nothing: it is not ours; add it to a link again"
     case .linkMissing: "make it again, with the same addresses"
     case .portSettings: "put it back on its bridge, and up"
     case .containerSettings: "add it again"
