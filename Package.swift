@@ -207,7 +207,7 @@ let package = Package(
         "Playground", system,
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),
-        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+        .product(name: "ServiceLifecycleTestKit", package: "swift-service-lifecycle"),
       ], swiftSettings: settings),
     .testTarget(
       name: "AddressPoolsTests", dependencies: ["AddressPools", "NetworkPrimitives"], swiftSettings: settings),

@@ -95,6 +95,11 @@ final class NameWorld: Sendable {
   }
 }
 
+extension Sandbox {
+  /// Its IPv4 address on its first network, as ``Message/addresses`` shows answers.
+  var shownAddresses: [String] { endpoints[0].address(.ipv4).map { ["\($0.address)"] } ?? [] }
+}
+
 struct Missing: Error { var what: String }
 
 /// What a server complained of.

@@ -1,0 +1,186 @@
+import ContainerNetworking
+import ContainerNetworkingDNS
+import ContainerNetworkingStore
+import Foundation
+import Netlink
+import Playground
+import ServiceLifecycleTestKit
+import Synchronization
+import SystemPackage
+import Testing
+
+/// How the server starts, ends, and bears with those who misuse it.
+@Suite(.timeLimit(.minutes(5))) struct ServerTests {
+  @Test func aPortThatIsTakenIsSaidAndNothingIsLeft() async throws {
+    let it = try await NameWorld()
+    let gateway = try IPAddress("10.81.0.1")
+    for transport in [TransportProtocol.udp, .tcp] {
+      let holder = try it.world.host.bindSocket(to: TransportAddress(.any(.ipv4), 53, transport))
+      try await it.create("blue", "10.81.0.0/24")
+      let error = await #expect(throws: NetworkError.self) { try await it.attach("web", to: "blue") }
+      #expect(error?.code == .inUse)
+      let text = error?.description ?? ""
+      for part in ["53/\(transport)", "10.81.0.1", "(process \(getpid()))"] { #expect(text.contains(part), "\(text)") }
+      #expect(try await it.controller.sandboxes().isEmpty)
+      try holder.close()
+      let web = try await it.attach("web", to: "blue")
+      let asker = try it.resolver(web)
+      #expect(asker.server == gateway)
+      #expect(try asker.addresses("web") == web.shownAddresses)
+      try await it.controller.detach("web")
+      try await it.controller.removeNetwork("blue")
+    }
+    try await it.end()
+  }
+
+  @Test func aNetworkThatGoesLetsGoOfItsPort() async throws {
+    let it = try await NameWorld()
+    for round in 0..<3 {
+      try await it.create("blue", "10.81.0.0/24", "fd00:81::/64")
+      let asker = try await it.resolver(it.attach("web", to: "blue"))
+      #expect(try asker.addresses("web") == ["10.81.0.2"], "\(round)")
+      let open = try Wire(asker.namespace, asker.server, .tcp)
+      try await it.controller.detach("web")
+      try await it.controller.removeNetwork("blue")
+      open.close()
+      for address in ["10.81.0.1", "fd00:81::1"] {
+        for transport in [TransportProtocol.udp, .tcp] {
+          try it.world.host.bindSocket(to: TransportAddress(try IPAddress(address), 53, transport)).close()
+        }
+      }
+    }
+    try await it.end()
+  }
+
+  @Test func aRestartFindsEveryNetworkAgain() async throws {
+    let it = try await NameWorld(pins: true)
+    let outside = try PlayedServer.answering(.nameError, in: it.world.outside)
+    try await it.create("blue", "10.81.0.0/24")
+    try await it.create("inner", "10.82.0.0/24") { $0.nameServing = .container }
+    let web = try await it.attach("web", to: "blue", aliases: ["www"])
+    let db = try await it.attach("db", to: "inner")
+    let blue = try it.resolver(web)
+    let inner = Resolver(namespace: db.namespace, server: try IPAddress("127.0.0.11"))
+    await it.server.stop()
+    #expect(throws: (any Error).self) { try blue.ask("web") }
+    // Another cannot be attached meanwhile; what is there stays.
+    let error = await #expect(throws: NetworkError.self) { try await it.attach("late", to: "blue") }
+    #expect(error?.code == .closed)
+    try await it.server.start()
+    #expect(try blue.addresses("www") == ["10.81.0.2"])
+    #expect(try inner.addresses("db") == ["10.82.0.2"])
+    #expect(try await it.resolver(it.attach("late", to: "blue")).addresses("web") == ["10.81.0.2"])
+    #expect(it.failures.all.isEmpty)
+    outside.stop()
+    try await it.end()
+  }
+
+  @Test func aNetworkThatCannotBeServedIsNoReasonNotToServeOthers() async throws {
+    let it = try await NameWorld()
+    try await it.create("blue", "10.81.0.0/24")
+    try await it.create("red", "10.82.0.0/24")
+    let web = try it.resolver(try await it.attach("web", to: "blue"))
+    let db = try it.resolver(try await it.attach("db", to: "red"))
+    await it.server.stop()
+    let holder = try it.world.host.bindSocket(to: TransportAddress(web.server, 53, .udp))
+    try await it.server.start()
+    #expect(try db.addresses("db") == ["10.82.0.2"])
+    #expect(it.failures.all.map(\.code) == [.inUse])
+    try holder.close()
+    // The next that is put on it has it served.
+    try await it.attach("other", to: "blue")
+    #expect(try web.addresses("other") == ["10.81.0.3"])
+    try await it.end()
+  }
+
+  @Test func oneServerServesADirectory() async throws {
+    let it = try await NameWorld()
+    let state = it.directory.appending("state")
+    var settings = NameServerSettings()
+    settings.directory = state
+    let second = NameServer(host: it.world.host, store: try SQLiteStore(at: state), settings: settings)
+    let error = await #expect(throws: NetworkError.self) { try await second.start() }
+    #expect(error?.code == .inUse)
+    let again = await #expect(throws: NetworkError.self) { try await it.server.start() }
+    #expect(again?.code == .refused)
+    await it.server.stop()
+    try await second.start()
+    await second.stop()
+    try await it.end()
+  }
+
+  @Test func otherProcessesReachItByItsDirectory() async throws {
+    let it = try await NameWorld(pins: true)
+    let state = it.directory.appending("state")
+    let remote = RemoteNameService(directory: state)
+    try remote.check()
+    var settings = ControllerSettings()
+    settings.names = remote
+    settings.namespaceDirectory = it.directory.appending("pins")
+    let other = try await NetworkController(
+      host: it.world.host, store: try SQLiteStore(at: state), settings: settings)
+    var options = NetworkOptions(subnet: try Subnet("10.81.0.0/24"))
+    try await other.createNetwork("blue", options: options)
+    let holder = try it.world.host.bindSocket(to: TransportAddress(try IPAddress("10.81.0.1"), 53, .tcp))
+    let taken = await #expect(throws: NetworkError.self) { try await other.attach("web", to: .network("blue")) }
+    #expect(taken?.code == .inUse)
+    #expect(taken?.description.contains("(process \(getpid()))") == true)
+    try holder.close()
+    let web = try await other.attach("web", to: .network("blue"))
+    #expect(try it.resolver(web).addresses("web") == web.shownAddresses)
+    options.subnets = [try Subnet("10.82.0.0/24")]
+    options.nameServing = .container
+    try await other.createNetwork("inner", options: options)
+    let db = try await other.attach("db", to: .network("inner"))
+    let inside = Resolver(namespace: db.namespace, server: try IPAddress("127.0.0.11"))
+    #expect(try inside.addresses("db") == ["10.82.0.2"])
+    try await other.detach("web")
+    try await other.detach("db")
+    try await other.removeNetwork("blue")
+    try await other.removeNetwork("inner")
+    try it.world.host.bindSocket(to: TransportAddress(try IPAddress("10.81.0.1"), 53, .udp)).close()
+
+    await it.server.stop()
+    let gone = #expect(throws: NetworkError.self) { try remote.check() }
+    #expect(gone?.code == .closed)
+    try await it.end()
+  }
+
+  @Test func aServerThatDoesNotAnswerIsNotWaitedForLong() async throws {
+    let directory = FilePath(NSTemporaryDirectory()).appending("silent-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(atPath: directory.string, withIntermediateDirectories: true)
+    let socket = try UnixSocket.listen(in: directory, "dns.sock")
+    let error = #expect(throws: NetworkError.self) {
+      try RemoteNameService(directory: directory, timeoutMilliseconds: 100).check()
+    }
+    #expect(error?.code == .replyLost)
+    try socket.close()
+    let gone = #expect(throws: NetworkError.self) { try RemoteNameService(directory: directory).check() }
+    #expect(gone?.code == .closed)
+    try FileManager.default.removeItem(atPath: directory.string)
+  }
+
+  @Test func itRunsAsAServiceUntilItIsShutDown() async throws {
+    let it = try await NameWorld()
+    await it.server.stop()
+    try await it.create("blue", "10.81.0.0/24")
+    let server = it.server
+    let asker = try await testGracefulShutdown { trigger in
+      async let running: Void = server.run()
+      // Ready when it takes what a verb asks.
+      var web: Sandbox?
+      for _ in 0..<2_000 where web == nil {
+        web = try? await it.attach("web", to: "blue")
+        if web == nil { try await Task.sleep(for: .milliseconds(10)) }
+      }
+      let asker = try it.resolver(#require(web))
+      #expect(try asker.addresses("web") == web?.shownAddresses)
+      trigger.triggerGracefulShutdown()
+      try await running
+      return asker
+    }
+    #expect(throws: (any Error).self) { try asker.ask("web") }
+    try await it.server.start()
+    try await it.end()
+  }
+}
