@@ -184,6 +184,8 @@ int cn_wait(pid_t pid, int timeout_ms, int *status);
 int cn_identity(int fd, uint64_t *device, uint64_t *inode);
 // The file system's magic number (statfs(2)).
 int64_t cn_filesystem_type(const char *path);
+// Gives memory that was freed back to the kernel (malloc_trim(3)).
+void cn_memory_trim(void);
 
 #pragma clang assume_nonnull end
 #endif

@@ -21,6 +21,7 @@ struct DirectoryIndex: Sendable {
     if delta.isComplete {
       former = (Set(networks.keys), Set(sandboxes.keys))
       self = DirectoryIndex()
+      reserveCapacity(delta.changes.count / 2)
     }
     for change in delta.changes {
       switch change {
@@ -49,20 +50,29 @@ struct DirectoryIndex: Sendable {
     )
   }
 
+  /// Makes room at once for so many containers.
+  private mutating func reserveCapacity(_ count: Int) {
+    endpoints.reserveCapacity(count)
+    places.reserveCapacity(count)
+    sandboxes.reserveCapacity(count)
+    sandboxIDs.reserveCapacity(count)
+  }
+
   private mutating func save(_ record: NetworkRecord) {
     networks[record.id, default: NetworkNames()].record = record
     networks[record.id]?.suffix = DomainName(record.name)
   }
 
   private mutating func save(_ record: SandboxRecord) {
-    sandboxIDs[record.container] = record.sandboxID
-    sandboxes[record.sandboxID, default: SandboxNames()].members[record.container] = record
-    rename(record.sandboxID)
+    let id = known(sandbox: record.sandboxID)
+    sandboxIDs[record.container] = id
+    sandboxes[id, default: SandboxNames()].save(SandboxNames.Member(record))
+    rename(id)
   }
 
   private mutating func leave(_ container: String, _ sandboxID: String) {
     sandboxIDs[container] = nil
-    sandboxes[sandboxID]?.members[container] = nil
+    sandboxes[sandboxID]?.remove(container)
     rename(sandboxID)
     forgetIfEmpty(sandbox: sandboxID)
   }
@@ -83,11 +93,13 @@ struct DirectoryIndex: Sendable {
   private mutating func save(_ record: Endpoint) {
     removeEndpoint(record.id)
     guard record.phase == .ready else { return }
-    let hostnames = sandboxes[record.sandboxID]?.hostnames ?? []
+    let sandboxID = known(sandbox: record.sandboxID)
+    let networkID = networks[record.networkID]?.record?.id ?? record.networkID
+    let hostnames = sandboxes[sandboxID]?.hostnames ?? []
     let container = DomainName(record.container)
-    let own = [container, DomainName(String(record.sandboxID.prefix(12)))] + record.aliases.map { DomainName($0) }
+    let own = [container, DomainName(String(sandboxID.prefix(12)))] + record.aliases.map { DomainName($0) }
     let endpoint = EndpointNames(
-      id: record.id, networkID: record.networkID, sandboxID: record.sandboxID, container: container,
+      id: record.id, networkID: networkID, sandboxID: sandboxID, container: container,
       own: own.compactMap { $0 }, hostnames: hostnames, addresses: record.addresses.map(\.address))
     let place: Int32
     if let last = free.popLast() {
@@ -99,9 +111,9 @@ struct DirectoryIndex: Sendable {
     }
     places[record.id] = place
     if record.gatewayPriority != 0 { priorities[record.id] = record.gatewayPriority }
-    networks[record.networkID, default: NetworkNames()].add(endpoint, at: place)
-    sandboxes[record.sandboxID, default: SandboxNames()].places.append(place)
-    order(record.sandboxID)
+    networks[networkID, default: NetworkNames()].add(endpoint, at: place)
+    sandboxes[sandboxID, default: SandboxNames()].places.append(place)
+    order(sandboxID)
   }
 
   private mutating func remove(_ key: StoreRecord.Key) {
@@ -132,8 +144,15 @@ struct DirectoryIndex: Sendable {
     if let sandbox = sandboxes[id], sandbox.members.isEmpty, sandbox.places.isEmpty { sandboxes[id] = nil }
   }
 
+  /// The id as it is kept already, if it is: each record brings a copy of it, of 64 digits.
+  private func known(sandbox id: String) -> String { sandboxes.index(forKey: id).map { sandboxes.keys[$0] } ?? id }
+
   private mutating func order(_ sandboxID: String) {
     guard let sandbox = sandboxes[sandboxID] else { return }
+    if sandbox.places.count == 1, let own = endpoints[Int(sandbox.places[0])] {
+      sandboxes[sandboxID]?.networks = [own.networkID]
+      return
+    }
     let own = sandbox.places.compactMap { endpoints[Int($0)] }.sorted {
       let ranks = (priorities[$0.id] ?? 0, priorities[$1.id] ?? 0)
       return ranks.0 == ranks.1 ? $0.networkID < $1.networkID : ranks.0 > ranks.1

@@ -1,4 +1,5 @@
 import ContainerNetworking
+import Netlink
 import NetworkPrimitives
 import Synchronization
 
@@ -25,14 +26,19 @@ final class NameDirectory: Sendable {
     self.onFailure = onFailure
   }
 
+  /// How many changes at once are worth giving their memory back, which takes a millisecond.
+  private static let manyChanges = 1_000
+
   /// Takes in what changed; a few microseconds when nothing did. While the store cannot be read, what is known stays true.
   func refresh() {
     do throws(NetworkError) {
-      let gone = try index.withLock { (index) throws(NetworkError) in
+      let (gone, count) = try index.withLock { (index) throws(NetworkError) in
         let delta = try store.read(since: index.revision)
-        guard delta.isComplete || delta.revision != index.revision else { return ([String](), [String]()) }
-        return index.take(delta)
+        guard delta.isComplete || delta.revision != index.revision else { return (([String](), [String]()), 0) }
+        return (index.take(delta), delta.changes.count)
       }
+      // What so many records took while they were read is many times what is kept of them.
+      if count > Self.manyChanges { Memory.returnFreed() }
       isFailing.withLock { $0 = false }
       if !gone.0.isEmpty || !gone.1.isEmpty { onGone(gone.0, gone.1) }
     } catch {
@@ -55,14 +61,17 @@ final class NameDirectory: Sendable {
   func knows(_ source: IPAddress, at place: ListeningPlace) -> Bool { index.withLock { $0.knows(source, at: place) } }
 
   /// The networks that are ready, and for each one the containers whose namespaces want a server of their own.
-  func networks() -> [(network: NetworkRecord, sandboxes: [SandboxRecord])] {
+  func networks() -> [(network: NetworkRecord, sandboxes: [ServedSandbox])] {
     index.withLock { index in
       let records = index.networks.values.compactMap(\.record).filter { $0.phase == .ready }
       let inside = Set(records.filter { $0.servesNamesAt == .container }.map(\.id))
-      var sandboxes: [String: [SandboxRecord]] = [:]
-      for sandbox in inside.isEmpty ? [] : Array(index.sandboxes.values) {
-        guard let member = sandbox.members.values.first(where: { $0.phase == .ready }) else { continue }
-        for id in sandbox.networks where inside.contains(id) { sandboxes[id, default: []].append(member) }
+      var sandboxes: [String: [ServedSandbox]] = [:]
+      for (id, sandbox) in inside.isEmpty ? [:] : index.sandboxes {
+        guard let member = sandbox.members.first(where: \.isReady) else { continue }
+        let served = ServedSandbox(id: id, container: member.container, namespacePath: member.namespacePath)
+        for network in sandbox.networks where inside.contains(network) {
+          sandboxes[network, default: []].append(served)
+        }
       }
       return records.map { ($0, sandboxes[$0.id] ?? []) }
     }

@@ -33,7 +33,9 @@ final class RunningServer: Sendable {
   /// Serves every network that is on record.
   func serveAll() {
     for (network, sandboxes) in context.directory.networks() {
-      do throws(NetworkError) { try serve(network, in: sandboxes) } catch { context.settings.onFailure(error) }
+      do throws(NetworkError) { try listeners.serve(network, in: sandboxes) } catch {
+        context.settings.onFailure(error)
+      }
     }
   }
 
