@@ -22,10 +22,11 @@ extension Contender {
   /// The version of a Debian package.
   fileprivate func packageVersion(_ package: String) -> String {
     let text = (try? String(contentsOfFile: "/var/lib/dpkg/status", encoding: .utf8)) ?? ""
-    guard let place = text.firstRange(of: "\nPackage: \(package)\n") ?? text.firstRange(of: "Package: \(package)\n"),
-      let line = text[place.upperBound...].firstRange(of: "Version: ")
+    let lines = text.utf8.split(separator: UInt8(ascii: "\n"))
+    guard let first = lines.firstIndex(where: { $0.elementsEqual("Package: \(package)".utf8) }),
+      let line = lines[first...].first(where: { $0.starts(with: "Version: ".utf8) })
     else { return "" }
-    return String(text[line.upperBound...].prefix { $0 != "-" && $0 != "\n" })
+    return String(decoding: line.dropFirst(9).prefix { $0 != UInt8(ascii: "-") }, as: UTF8.self)
   }
 }
 
