@@ -25,6 +25,8 @@ func names(_ more: [String: [IPAddress]]) -> [IPAddress: String] {
     try await world.container("inner", on: "inner")
     try await world.controller.connect("both", to: "far", options: EndpointOptions(gatewayPriority: 1))
     try await world.controller.connect("inside", to: "net")
+    try await world.controller.publish(
+      [PortMapping("8089:80"), PortMapping("8089:80/udp")], of: "both", on: "far")
 
     let bothOnNet = PolicyWorld.both("10.60.0.3", "fd00:60::3")
     let bothOnFar = PolicyWorld.both("10.61.0.3", "fd00:61::3")
@@ -50,6 +52,10 @@ func names(_ more: [String: [IPAddress]]) -> [IPAddress: String] {
       .init("web", "both's published port", at: "both", host, port: 8080),
       .init("other", "both's published port", at: "both", host, port: 8080),
       .init("both", "its own published port", at: "both", host, port: 8080),
+      .init("outside", "both's port that is published on far", at: "both", host, port: 8089),
+      .init("web", "both's port that is published on far", at: "both", host, port: 8089),
+      .init("other", "both's port that is published on far", at: "both", host, port: 8089),
+      .init("both", "its own port that is published on far", at: "both", host, port: 8089),
       .init("inside", "outside", at: "outside", outside, port: 7000, pings: true),
       .init("inside", "inner", at: "inner", inner, port: 80, pings: true),
       .init("inside", "web", at: "web", PolicyWorld.web, port: 80, pings: true),

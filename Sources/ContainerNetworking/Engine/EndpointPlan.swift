@@ -62,6 +62,8 @@ extension Engine {
     let mac = shared ?? options.macAddress ?? v4.map { MACAddress(ipv4: $0) } ?? .random(using: &generator)
     let others = transaction.state.endpoints(ofSandbox: sandboxID).filter { $0.phase != .stopped }
     let otherPorts = network.bridge == nil ? [] : others.compactMap(\.hostInterface)
+    let otherBridges =
+      network.bridge == nil ? [] : others.compactMap { transaction.state.networks[$0.networkID]?.bridge }
     let endpoint = Endpoint(
       id: id, networkID: network.id, networkName: network.name, container: request.container, sandboxID: sandboxID,
       interface: interface, hostInterface: network.bridge == nil ? nil : try InterfaceName("veth\(id.prefix(8))"),
@@ -69,6 +71,7 @@ extension Engine {
       addresses: addresses, staticAddresses: wanted,
       otherAddresses: others.isEmpty ? nil : others.flatMap { $0.addresses.map(\.address) },
       otherPorts: otherPorts.isEmpty ? nil : otherPorts,
+      otherBridges: otherBridges.isEmpty ? nil : otherBridges,
       gateways: network.isInternal ? [] : network.subnets.compactMap(\.gateway),
       gatewayPriority: options.gatewayPriority, aliases: options.aliases, ports: ports, phase: .creating,
       owner: store.token)

@@ -67,11 +67,14 @@ extension Engine {
   /// from theirs. Those that go too take that along.
   private func forgetAddresses(of endpoint: Endpoint) -> [NetworkError] {
     attempt { () throws(NetworkError) in
-      let others = try look { state in
-        state.endpoints(ofSandbox: endpoint.sandboxID).filter { $0.id != endpoint.id && $0.phase == .ready }
-          .map { (endpoint: $0, bridge: state.networks[$0.networkID]?.bridge) }
+      let (others, bridge) = try look { state in
+        let others = state.endpoints(ofSandbox: endpoint.sandboxID).filter {
+          $0.id != endpoint.id && $0.phase == .ready
+        }
+        .map { (endpoint: $0, bridge: state.networks[$0.networkID]?.bridge) }
+        return (others, state.networks[endpoint.networkID]?.bridge)
       }
-      let elements = FirewallElements(of: endpoint, beside: others)
+      let elements = FirewallElements(of: endpoint, on: bridge, beside: others)
       if !elements.list.isEmpty { try firewall.remove(elements) }
     }
   }

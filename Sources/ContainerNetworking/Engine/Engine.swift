@@ -182,7 +182,8 @@ final class Engine: Sendable {
       // What was given back already may be somebody else's by now.
       guard state.endpoints[endpoint.id] != nil else { return }
       remove(.endpoint, endpoint.id)
-      for var other in state.endpoints(ofSandbox: endpoint.sandboxID) where other.forget(endpoint) {
+      let bridge = state.networks[endpoint.networkID]?.bridge
+      for var other in state.endpoints(ofSandbox: endpoint.sandboxID) where other.forget(endpoint, on: bridge) {
         save(.endpoint(other))
       }
       guard let network = state.networks[endpoint.networkID] else { return }

@@ -153,6 +153,9 @@ struct FirewallElements {
     guard let bridge = network.bridge else { return }
     addPort(of: endpoint, on: network)
     for other in endpoint.otherAddresses ?? [] { add(other, besides: bridge) }
+    for other in endpoint.otherBridges ?? [] {
+      for own in endpoint.addresses { add(own.address, besides: other) }
+    }
     for own in endpoint.addresses {
       let family = own.family
       let address = NftValue.address(own.address)
@@ -228,7 +231,9 @@ struct FirewallElements {
   }
 
   /// What endpoints of the same container that were made later, and their bridges, have because of this one.
-  init(of endpoint: Endpoint, beside others: [(endpoint: Endpoint, bridge: InterfaceName?)]) {
+  init(
+    of endpoint: Endpoint, on ownBridge: InterfaceName?, beside others: [(endpoint: Endpoint, bridge: InterfaceName?)]
+  ) {
     for (other, bridge) in others {
       for address in endpoint.addresses.map(\.address) where other.otherAddresses?.contains(address) == true {
         if let port = other.hostInterface { add(address, behind: port) }
@@ -236,6 +241,9 @@ struct FirewallElements {
       }
       if let port = endpoint.hostInterface, other.otherPorts?.contains(port) == true {
         for address in other.addresses { add(address.address, behind: port) }
+      }
+      if let ownBridge, other.otherBridges?.contains(ownBridge) == true {
+        for address in other.addresses { add(address.address, besides: ownBridge) }
       }
     }
   }

@@ -135,6 +135,9 @@ public struct Endpoint: Hashable, Sendable, Codable {
   /// The host's ends of those, by one of which its answers from this endpoint's addresses leave when that has the default
   /// route. Nil for none.
   public var otherPorts: [InterfaceName]?
+  /// The bridges that those are ports of: what came in by one of them, for a port published here, it would answer directly.
+  /// Nil for none.
+  public var otherBridges: [InterfaceName]?
   /// The next hops of a default route by this endpoint, one of a family; none on an internal network.
   public var gateways: [IPAddress]
   /// The highest of a container's endpoints has the default route.
@@ -159,14 +162,19 @@ public struct Endpoint: Hashable, Sendable, Codable {
 
   /// Strikes out what is known of another endpoint of the container that is gone.
   ///
+  /// - Parameters:
+  ///   - other: The endpoint.
+  ///   - bridge: The bridge that it was on.
   /// - Returns: Whether there was anything.
-  mutating func forget(_ other: Endpoint) -> Bool {
-    let before = (otherAddresses, otherPorts)
+  mutating func forget(_ other: Endpoint, on bridge: InterfaceName?) -> Bool {
+    let before = self
     otherAddresses?.removeAll { address in other.addresses.contains { $0.address == address } }
     otherPorts?.removeAll { $0 == other.hostInterface }
     if otherAddresses?.isEmpty == true { otherAddresses = nil }
+    otherBridges?.removeAll { $0 == bridge }
     if otherPorts?.isEmpty == true { otherPorts = nil }
-    return before != (otherAddresses, otherPorts)
+    if otherBridges?.isEmpty == true { otherBridges = nil }
+    return before != self
   }
 }
 

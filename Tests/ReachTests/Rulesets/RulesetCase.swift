@@ -87,7 +87,7 @@ struct RulesetCase: Sendable {
       ("0.0.0.0:8080:80", "On all addresses, by IPv4 alone."),
       (
         "127.0.0.1:8080:80",
-        "For the host itself: the chain `output` finds it there. A packet from a wire does not get so far, `prerouting`."
+        "For the host itself: the chain `output` finds it there. A packet from a wire does not get so far: `guard`."
       ),
     ]
     return mappings.map { mapping, text in

@@ -42,8 +42,10 @@ enum Explanations {
   private static let others = "What no rule above has let pass was not from its own address."
 
   static let rules = [
-    "iifname @bridges ip daddr 127.0.0.0/8 counter drop":
-      "Bridges route 127.0.0.0/8, so that the host reaches published ports by 127.0.0.1. Containers must not reach the host's.",
+    "iifname != \"lo\" ip daddr 127.0.0.0/8 counter drop":
+      "What is published on 127.0.0.1 is translated before the kernel would drop it as a wire's; and bridges route 127.0.0.0/8. Only "
+      + "the host reaches its own.",
+    "iifname @bridges ip saddr 127.0.0.0/8 counter drop": "Nor does a container send as 127.0.0.1.",
     "iifname @internal_bridges ip daddr . iifname != @internal_gateways4 fib daddr type local counter drop":
       "An internal network reaches the host by its gateway's address, and by no other that the host has.",
     "iifname @internal_bridges ip6 daddr != fe80::/10 ip6 daddr . iifname != @internal_gateways6 fib daddr type local counter drop":
@@ -74,8 +76,7 @@ enum Explanations {
     "dnat ip6 to ip6 daddr . meta l4proto . th dport map @published_at6": publishedAt,
     "meta nfproto ipv4 dnat ip to meta l4proto . th dport map @published4": published,
     "meta nfproto ipv6 dnat ip6 to meta l4proto . th dport map @published6": published,
-    "ip daddr 127.0.0.0/8 accept":
-      "What a wire brings for 127.0.0.0/8 is dropped by the kernel, unless it is translated before; so it is not.",
+    "ip6 daddr ::1 return": "No packet to or from `::1` is routed: it is left to a forwarder, or refused.",
     "fib daddr type local jump publish": "For an address of the host: it may be for a published port.",
     "ct status dnat ip saddr . oifname @endpoints4 masquerade": masqueradeHairpin,
     "ct status dnat ip6 saddr . oifname @endpoints6 masquerade": masqueradeHairpin,
