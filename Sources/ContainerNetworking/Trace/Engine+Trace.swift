@@ -72,11 +72,11 @@ extension Engine {
 
   /// Tells of a packet that was never sent, since nobody answered the question for the hardware address of its receiver.
   private func ask(_ trace: inout PacketTrace, _ seen: Observation, _ destination: IPAddress) {
-    guard !seen.flow.question.isEmpty else { return }
     let story = TraceStory(seen.flow.question, seen.context)
+    guard var first = story.hops.first else { return }
     let question = destination.family == .ipv4 ? "ARP" : "neighbour discovery"
-    trace.there += story.hops
-    trace.there[trace.there.count - story.hops.count].text += ", as a question (\(question)): who has \(destination)?"
+    first.text += ", as a question (\(question)): who has \(destination)?"
+    trace.there += [first] + story.hops.dropFirst()
     trace.outcome =
       story.drop.map {
         PacketTrace.Outcome(.dropped, "the question for its receiver's hardware address, \($0.text)", $0.rule)
@@ -113,14 +113,16 @@ extension Engine {
       family: family, transport: request.kind == .echo && family == .ipv6 ? 58 : request.kind.transport,
       source: .init(address: address, port: nil), link: link, destinations: destinations,
       answerers: plan.answerers(destinations, request.kind))
-    var rounds = 0
+    var (rounds, quietRounds, seenVisits) = (0, 0, 0)
     let pause = DispatchSemaphore(value: 0)
     let seen = try observe(match, plan, for: request.timeoutMilliseconds, until: stop) { (_, flow) in
       _ = pause.wait(timeout: .now() + .milliseconds(20))
       guard !flow.there.isEmpty else { return false }
-      // It is here; an answer that comes has a second, or what is left.
+      // It is here; an answer has a second to come, or what is left of the time, and may be on its way yet.
       rounds += 1
-      return flow.isDropped || !flow.back.isEmpty || rounds > 50
+      quietRounds = flow.back.count == seenVisits ? quietRounds + 1 : 0
+      seenVisits = flow.back.count
+      return flow.isDropped || (!flow.back.isEmpty && quietRounds >= 3) || rounds > 50
     }
     var trace = tell(seen)
     trace.packet = seen.flow.there.first.flatMap { PacketTrace.Flow($0.packet) }
