@@ -41,15 +41,26 @@ struct Run: AsyncParsableCommand {
     do throws(NetworkError) {
       code = try await Self.run(words[0], Array(words.dropFirst()), in: sandbox)
     } catch {
-      try await controller.detach(name)
+      try await Self.detach(name, controller)
       throw error
     }
-    do throws(NetworkError) { try await controller.detach(name) } catch {
+    do throws(NetworkError) { try await Self.detach(name, controller) } catch {
       // The command's own code is told first.
       Failure.report(error)
       throw ExitCode(code == 0 ? Failure.runCode : code)
     }
     throw ExitCode(code)
+  }
+
+  /// Waits for those who are putting the container on a network, or taking it off one, at this moment.
+  private static func detach(_ name: String, _ controller: NetworkController) async throws(NetworkError) {
+    for _ in 0..<100 {
+      do throws(NetworkError) { return try await controller.detach(name) } catch {
+        guard error.code == .inUse else { throw error }
+        try? await Task.sleep(for: .milliseconds(100))
+      }
+    }
+    try await controller.detach(name)
   }
 
   private static func run(
