@@ -172,7 +172,7 @@ import Testing
     print("a client was stopped after \(sent) bytes; pages: \(resident)")
     #expect(received.load(ordering: .relaxed) == 0)
     mayRead.signal()
-    try file.close()
+    file.endOutput()
     #expect(try await eventually { received.load(ordering: .relaxed) == sent })
     try await controller.removeAll()
   }

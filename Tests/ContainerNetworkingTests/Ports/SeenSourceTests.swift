@@ -109,7 +109,7 @@ import Testing
     // They were dropped by the rule that is there for them.
     let rules = try world.output("nft", "list", "chain", "inet", "containernetworking", "guard", in: world.host) ?? ""
     let counts = rules.matches(of: #/packets (\d+)/#).map { String($0.output.1) }
-    #expect(counts == ["6", "1"], "\(rules)")
+    #expect(Array(counts.prefix(2)) == ["6", "1"], "\(rules)")
     try world.host.links.delete(index: cable.index)
     try await controller.removeAll()
   }
