@@ -30,6 +30,8 @@ bench: setup
 	swift build -c release --product attach-benchmark
 	@for store in memory sqlite; do for others in 0 1000; do \
 	  .build/release/attach-benchmark $$store 150 $$others || exit 1; done; done
+	swift build -c release --product ports-benchmark
+	.build/release/ports-benchmark
 	swift build -c release --product store-benchmark
 	.build/release/store-benchmark
 	@$(MAKE) --no-print-directory bench-peers

@@ -128,6 +128,9 @@ let package = Package(
         system,
       ], path: "Benchmarks/dns", swiftSettings: settings),
     .executableTarget(
+      name: "ports-benchmark", dependencies: ["CBenchmarkFloor", "ContainerNetworking", "Playground"],
+      path: "Benchmarks/ports", swiftSettings: settings),
+    .executableTarget(
       name: "store-benchmark",
       dependencies: ["ContainerNetworking", "ContainerNetworkingStore", "StoreSamples", system],
       path: "Benchmarks/store", swiftSettings: settings),

@@ -38,5 +38,11 @@ int floor_store_open(const char *path, floor_store *_Nullable *_Nonnull store);
 int floor_store_update(floor_store *store, const floor_change *changes, size_t count);
 void floor_store_close(floor_store *store);
 
+// A TCP socket of the namespace that listens on every IPv4 address.
+int floor_listen(int home, int namespace_fd, uint16_t port);
+// Connects `count` times from the namespace to an IPv4 address, both in network byte order, where `listener` takes it, and
+// writes how long each took, nanoseconds.
+int floor_connect(int home, int namespace_fd, uint32_t address, uint16_t port, int listener, int count, int64_t *times);
+
 #pragma clang assume_nonnull end
 #endif

@@ -115,6 +115,8 @@ struct NftRegisters {
   mutating func store(_ value: [UInt8?], in register: UInt32) {
     guard let place = Self.place(register) else { return }
     for (index, byte) in value.enumerated() where place + index < bytes.count { bytes[place + index] = byte }
+    // The kernel fills up the last four bytes, so that keys of several fields compare.
+    for index in value.count..<(value.count + 3) & ~3 where place + index < bytes.count { bytes[place + index] = 0 }
   }
 
   /// Forgets what was in a register.
