@@ -100,9 +100,13 @@ func connect(
   return median(times.map { Double($0) / 1_000 })
 }
 
+extension NetworkNamespace {
+  /// A descriptor of it that stays open.
+  func duplicate() throws -> Int32 { try check(fcntl(handle.descriptor, F_DUPFD_CLOEXEC, 0), "keep the namespace") }
+}
+
 await Playground.run([]) { world, controller in
-  let home = try check(
-    fcntl(try NetworkNamespace.current().handle.descriptor, F_DUPFD_CLOEXEC, 0), "keep the namespace")
+  let home = try NetworkNamespace.current().duplicate()
   // Open, so that the same container is reached by its own address as well.
   let policy = NetworkPolicy(gatewayModeIPv4: .natUnprotected)
   try await controller.createNetwork("net", options: NetworkOptions(subnet: try Subnet("10.60.0.0/16"), policy: policy))
