@@ -10,17 +10,25 @@ final class DatagramHandler: ChannelInboundHandler {
 
   private let responder: Responder
   private var floodGuard: FloodGuard
-  private var socket: SocketDescriptor?
+  private let socket: SocketDescriptor
+  private var channel: (any Channel)?
   private var isFresh = false
   private var responses = ByteBuffer()
   private var parts: [DatagramSocket.Part] = []
 
-  /// - Parameter socket: The channel's own; it is used while the channel is active.
+  /// - Parameter socket: The channel's own. The number is another's once the channel has closed it, which it does on this
+  ///   loop: it is used while the channel is active.
   init(_ responder: Responder, socket: SocketDescriptor) {
     self.responder = responder
     self.socket = socket
     floodGuard = FloodGuard(socket)
   }
+
+  private var isOpen: Bool { channel?.isActive == true }
+
+  func handlerAdded(context: ChannelHandlerContext) { channel = context.channel }
+
+  func handlerRemoved(context: ChannelHandlerContext) { channel = nil }
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
     let envelope = unwrapInboundIn(data)
@@ -39,7 +47,7 @@ final class DatagramHandler: ChannelInboundHandler {
     case .answered: parts.append(DatagramSocket.Part(start..<responses.writerIndex, to: client))
     case .unknown(let query, let key):
       responder.forwarder.ask(query, key, for: Client(client.address, at: responder.place)) { [self] answer in
-        guard socket != nil else { return }
+        guard isOpen else { return }
         let start = responses.writerIndex
         responder.write(answer, to: query, isDatagram: true, into: &responses)
         parts.append(DatagramSocket.Part(start..<responses.writerIndex, to: client))
@@ -52,20 +60,20 @@ final class DatagramHandler: ChannelInboundHandler {
   func channelReadComplete(context: ChannelHandlerContext) {
     isFresh = false
     flush()
-    guard floodGuard.shutsOut() else { return }
+    guard isOpen, floodGuard.shutsOut() else { return }
     context.eventLoop.assumeIsolated().scheduleTask(in: FloodGuard.pause) { [self] in
-      if socket != nil { floodGuard.letIn() }
+      if isOpen { floodGuard.letIn() }
     }
   }
-
-  func channelInactive(context: ChannelHandlerContext) { socket = nil }
 
   /// What goes wrong with one datagram is no reason to close the others' socket.
   func errorCaught(context: ChannelHandlerContext, error: any Error) {}
 
   private func flush() {
-    guard let socket, !parts.isEmpty else { return }
-    unsafe responses.withUnsafeReadableBytes { unsafe DatagramSocket.send(parts, of: $0, through: socket) }
+    guard !parts.isEmpty else { return }
+    if isOpen {
+      unsafe responses.withUnsafeReadableBytes { unsafe DatagramSocket.send(parts, of: $0, through: socket) }
+    }
     parts.removeAll(keepingCapacity: true)
     responses.clear()
   }

@@ -24,7 +24,10 @@ final class RunningServer: Sendable {
     holder.set(listeners)
     directory.refresh()
     if let lock, let path = settings.directory {
-      control = try ControlServer(path, lock, context, listeners, loops)
+      do throws(NetworkError) { control = try ControlServer(path, lock, context, listeners, loops) } catch {
+        loops.abandon()
+        throw error
+      }
     } else {
       control = nil
     }

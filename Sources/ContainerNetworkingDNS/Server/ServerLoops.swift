@@ -39,6 +39,9 @@ final class ServerLoops: Sendable {
     loop.execute { parts.value.connections.close(at: place) }
   }
 
+  /// Ends the threads of loops on which nothing was done yet. Blocks.
+  func abandon() { try? group.syncShutdownGracefully() }
+
   /// Ends everything, and the threads.
   func close() async {
     for (loop, parts) in loops {

@@ -85,8 +85,15 @@ final class StreamHandler: ChannelInboundHandler {
     }
     received.discardReadBytes()
     if output.readableBytes > 0 { context.writeAndFlush(wrapOutboundOut(output), promise: nil) }
-    if hasEnded, underWay == 0 { return context.close(promise: nil) }
+    if hasEnded, underWay == 0, context.channel.isWritable { return closeBehindAnswers(context) }
     read(context)
+  }
+
+  /// Ends the connection when everything is on its way; to close it at once would throw away what waits.
+  private func closeBehindAnswers(_ context: ChannelHandlerContext) {
+    let last = context.eventLoop.makePromise(of: Void.self)
+    last.futureResult.assumeIsolated().whenComplete { _ in context.close(promise: nil) }
+    context.writeAndFlush(wrapOutboundOut(ByteBuffer()), promise: last)
   }
 
   /// - Returns: Whether the client is one that is answered.
