@@ -46,8 +46,8 @@ import Testing
     var index = DirectoryIndex()
     var records: [StoreRecord.Key: StoreRecord] = [:]
     let aliases = ["a", "b", "*.w", "*.x.w", "c3"]
-    let names =
-      aliases.map { $0.hasPrefix("*") ? "q" + $0.dropFirst() : $0 } + (0..<8).map { "c\($0)" } + ["c1.net1", "h1", "4ffffffffff"]
+    var names = aliases.map { $0.hasPrefix("*") ? "q" + $0.dropFirst() : $0 } + (0..<8).map { "c\($0)" }
+    names += ["c1.net1", "h1", "4ffffffffff"]
     for step in 1...400 {
       var changes: [StoreChange] = []
       for _ in 0..<Int.random(in: 1...4, using: &random) {

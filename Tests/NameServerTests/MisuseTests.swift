@@ -39,6 +39,26 @@ import Testing
     try await it.end()
   }
 
+  @Test func aClientThatSaysNoMoreGetsAllAnswers() async throws {
+    let it = try await NameWorld { $0.queriesPerConnection = 4 }
+    let outside = try PlayedServer.answering("192.0.2.1", in: it.world.outside)
+    try await it.create("blue", "10.81.0.0/24")
+    for number in 1...30 { try await it.attach("db\(number)", to: "blue", aliases: ["db"]) }
+    let asker = try await it.resolver(it.attach("web", to: "blue"))
+    let link = try Wire(asker.namespace, asker.server, .tcp)
+    // More than the way holds, and others' names among them.
+    for number in 0..<1_000 {
+      try link.send(try query(number % 9 == 0 ? "n\(number).example" : "db", id: UInt16(number)))
+    }
+    link.endSending()
+    var answers: Set<UInt16> = []
+    while let bytes = try link.receive(within: 20_000) { answers.insert(try Message(parsing: bytes).id) }
+    #expect(answers.count == 1_000)
+    link.close()
+    outside.stop()
+    try await it.end()
+  }
+
   @Test func whatIsNoMessageEndsAConnection() async throws {
     let it = try await NameWorld { $0.idleTimeout = 1_000 }
     try await it.create("blue", "10.81.0.0/24")
@@ -208,6 +228,9 @@ private final class Flag: Sendable {
 }
 
 extension Wire {
+  /// Says that nothing more is sent.
+  func endSending() { shutdown(socket.rawValue, Int32(SHUT_WR)) }
+
   /// Whether nothing can be sent in that time.
   func isFull(for milliseconds: Int) -> Bool {
     var descriptor = pollfd(fd: socket.rawValue, events: Int16(POLLOUT), revents: 0)
