@@ -50,7 +50,8 @@ do {
     \(["attach, ready", "attach, cold", "hand-over", "detach"].map { samples.line($0) }.joined(separator: "\n"))
 
     """)
-  try await Bulk(controller).measure()
+  // A bridge takes 1,023 ports.
+  if others < 900 { try await Bulk(controller).measure() }
 } catch { print("failed: \(error)") }
 for file in ["library/state.db", "library/state.db-wal", "library/state.db-shm", "library/host.lock"] {
   unsafe unlink("\(directory)/\(file)")
