@@ -104,6 +104,9 @@ enum RuleReasons {
       all["publish: published_at\(family) dnat"] = published
       all["publish: published\(family) dnat"] = published
       all["postrouting: status oif endpoints\(family) masquerade"] = hairpin
+      all["postrouting: status iif besides\(family) masquerade"] = { facts in
+        "\(facts.receiver?.container ?? "the container that it is sent to") is on \(facts.from), too, and would answer by that"
+      }
       all["postrouting: iif nat_bridges\(family) oif !bridges masquerade"] = leaving
     }
     return all
