@@ -49,10 +49,6 @@ extension Engine {
       guard let record = survey.sandboxes.first(where: { $0.container == difference.container }) else { continue }
       failures += attempt { () throws(NetworkError) in try restoreFiles(of: record) }
     }
-    for network in survey.networks
-    where found.contains(where: { $0.kind == .namesUnserved && $0.network == network.name }) {
-      failures += attempt { () throws(NetworkError) in try serveNamesAgain(of: network) }
-    }
     if kinds.contains(.strayFiles) {
       for path in try strayFiles() {
         failures += attempt { () throws(NetworkError) in try ContainerFiles(directory: path).remove() }
