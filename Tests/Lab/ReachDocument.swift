@@ -33,7 +33,7 @@ public struct ReachDocument: Sendable {
       for cell in cells.dropFirst(2) where !cell.isEmpty {
         if cell.hasPrefix("as ") {
           totals.answered += 1
-        } else if cell == "—" {
+        } else if cell == "—" || cell.hasPrefix("arrives") {
           totals.dropped += 1
         } else {
           totals.refused += 1

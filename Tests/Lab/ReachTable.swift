@@ -90,7 +90,7 @@ public struct ReachTable: Sendable {
     case .unreachable(3, 1, let from) where isOwn(from, row), .unreachable(1, 3, let from) where isOwn(from, row): "—"
     case .unreachable(let type, let code, let from): "ICMP \(type)/\(code) from \(from)"
     case .dropped: "—"
-    case .unanswered(let by, let seeing): "one way, to \(by) as \(name(seeing))"
+    case .unanswered: "arrives, unanswered"
     case .unsent(101): "no route"
     case .unsent(let number): "errno \(number)"
     }
