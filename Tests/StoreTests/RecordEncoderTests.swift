@@ -1,5 +1,6 @@
 import ContainerNetworking
 import FoundationEssentials
+import NetworkPrimitives
 import StoreSamples
 import Testing
 
@@ -30,6 +31,19 @@ import Testing
     guest.keepsAddresses = true
     guest.namespacePath = nil
     try expectSame(guest)
+  }
+
+  /// What rests was an array once.
+  @Test func poolsOfBothForms() throws {
+    var pool = try Samples.pool()
+    #expect(pool.resting == [try IPAddress("fd00::5")])
+    pool.resting = [try IPAddress("fd00::5"), try IPAddress("fd00::1:9")]
+    #expect(try RecordEncoder.text(pool).contains("\"resting\":\"fd00::5 fd00::1:9\""))
+    try expectSame(pool)
+    pool.resting = []
+    try expectSame(pool)
+    let damaged = #"{"networkID": "a", "family": 2, "resting": "10.0.0.1 x"}"#
+    #expect(throws: (any Error).self) { try JSONDecoder().decode(PoolRecord.self, from: Data(damaged.utf8)) }
   }
 
   @Test func textsOfEveryCharacter() throws {

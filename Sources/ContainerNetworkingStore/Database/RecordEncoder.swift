@@ -51,6 +51,11 @@ struct RecordEncoder {
 
     func write(text: String) {
       bytes.append(UInt8(ascii: "\""))
+      defer { bytes.append(UInt8(ascii: "\"")) }
+      // At once where nothing is to be escaped: each access of its own to `bytes` is checked to be the only one.
+      if text.utf8.allSatisfy({ $0 >= 0x20 && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") }) {
+        return bytes.append(contentsOf: text.utf8)
+      }
       for byte in text.utf8 {
         switch byte {
         case UInt8(ascii: "\""), UInt8(ascii: "\\"): bytes += [UInt8(ascii: "\\"), byte]
@@ -61,7 +66,6 @@ struct RecordEncoder {
         default: bytes.append(byte)
         }
       }
-      bytes.append(UInt8(ascii: "\""))
     }
 
     func write(raw: String) { bytes.append(contentsOf: raw.utf8) }
