@@ -3,6 +3,8 @@
 .PHONY: demo bench bench-dns bench-peers docs fuzz test format setup clean
 
 Examples := bridge-mode host-mode none-mode container-mode custom-network
+# Tests that start programs by the dozen.
+Starters := CrashTests|StoreTests|CommandLineTests|ExampleTests|MachineStateTests|PublicInterfaceTests
 Folders := Sources Tests Examples Benchmarks Fuzz/Entries Fuzz/Harness
 
 # All of the fuzzing, seconds, shared by its entries; and which entries (Fuzz/Entries/FuzzEntry.swift).
@@ -78,7 +80,10 @@ test: setup
 	swift format lint --strict --recursive --parallel $(Folders) Package.swift Fuzz/Package.swift
 	swift build --build-tests
 	@.ci/machine-state >.build/machine-state
-	swift test --skip-build --parallel; status=$$?; .ci/machine-state compare .build/machine-state && exit $$status
+	@# Apart: Foundation's Process cannot start programs where a thousand descriptors are open, as beside the others.
+	swift test --skip-build --parallel --filter '^($(Starters))\.'; first=$$?; \
+	swift test --skip-build --parallel --skip '^($(Starters))\.'; second=$$?; \
+	.ci/machine-state compare .build/machine-state && exit $$((first + second))
 
 format:
 	swift format --in-place --recursive --parallel $(Folders) Package.swift Fuzz/Package.swift
