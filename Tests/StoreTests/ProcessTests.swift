@@ -99,6 +99,23 @@ import Testing
     #expect(try directory.names("owners") == [store.token])
   }
 
+  /// Another store of the same process that comes and goes takes no lock of the first along (fcntl(2)): a process that
+  /// ends meanwhile is not the last, and leaves the journal to it.
+  @Test func ofTwoUsersInAProcessTheSecondLeavesTheFirstItsLocks() throws {
+    let store = try SQLiteStore(at: directory.store)
+    for number in 0..<3 {
+      do { try SQLiteStore(at: directory.store).write(.save(.endpoint(Samples.endpoint(number)))) }
+      let probe = try Probe("write", directory.store.string, "\(10 * (number + 1))")
+      #expect(probe.finish().status == 0)
+      #expect(Bytes.exists(FilePath(directory.database.string + "-wal")))
+      try store.write(.save(.endpoint(Samples.endpoint(100 + number))))
+    }
+    let records = try store.records()
+    #expect(records.count == 33)
+    let anew = try SQLiteStore(at: directory.store).records()
+    #expect(anew == records)
+  }
+
   @Test(arguments: ["", ".", "..", "../state.db", "memory", "0123456789ABCDEF0123456789ABCDEF", "a\u{0}b"])
   func whatIsNoTokenIsNotAlive(text: String) throws {
     let store = try SQLiteStore(at: directory.store)

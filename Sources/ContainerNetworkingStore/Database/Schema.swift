@@ -57,12 +57,13 @@ struct Schema {
         + "or a newer one")
   }
 
-  /// Looks at a file before SQLite does, which might write to it.
+  /// Looks at a file that was opened before SQLite reads it, which might write to it.
   ///
   /// - Throws: `.refused` for the database of another application, `.damagedRecord` for what is no database.
-  static func checkHeader(_ file: FilePath) throws(NetworkError) {
+  static func checkHeader(_ connection: borrowing SQLiteConnection) throws(NetworkError) {
+    let file = connection.file
     // The database header, https://sqlite.org/fileformat2.html#the_database_header.
-    let header = try Files.read(file, atMost: 100)
+    let header = try connection.header(100)
     guard header.count == 100, header.starts(with: Array("SQLite format 3\u{0}".utf8)) else {
       throw Damage.error(file, "it does not begin as an SQLite database does, in its first 100 bytes")
     }

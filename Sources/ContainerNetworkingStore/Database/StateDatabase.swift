@@ -17,12 +17,9 @@ struct StateDatabase: ~Copyable {
   /// Opens the database, made or brought up to date as need be. The caller holds the opening lock: with several at it,
   /// some would find the database locked, whatever they wait.
   static func open(_ directory: StateDirectory, _ schema: Schema) throws(NetworkError) -> StateDatabase {
-    if Files.exists(directory.database) {
-      try Schema.checkHeader(directory.database)
-    } else {
-      try make(directory.database, schema)
-    }
+    if !Files.exists(directory.database) { try make(directory.database, schema) }
     var connection = try SQLiteConnection(directory.database)
+    try Schema.checkHeader(connection)
     try schema.check(&connection)
     try connection.execute("PRAGMA journal_mode = WAL")
     try schema.migrate(&connection)

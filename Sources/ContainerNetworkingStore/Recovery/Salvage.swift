@@ -16,8 +16,8 @@ struct Salvage {
   /// - Throws: `.refused` for the database of another application, `.unsupported` for a newer schema.
   init(copy: FilePath, schema: Schema = .current) throws(NetworkError) {
     do throws(NetworkError) {
-      try Schema.checkHeader(copy)
       var connection = try SQLiteConnection(copy)
+      try Schema.checkHeader(connection)
       try schema.check(&connection)
       try readRecords(&connection, copy)
       try readEvents(&connection, copy)

@@ -70,6 +70,31 @@ import SystemPackage
     }
   }
 
+  /// The first bytes of the file, by SQLite's own descriptor: with any other of this process that is closed, the kernel lets
+  /// go of the locks that its connections have (fcntl(2)), and a process that ends then takes itself for the last and
+  /// deletes the journal of those that go on.
+  func header(_ count: Int) throws(NetworkError) -> [UInt8] {
+    var bytes = [UInt8](repeating: 0, count: count)
+    var size: sqlite3_int64 = 0
+    let result = unsafe bytes.withUnsafeMutableBytes { buffer -> CInt in
+      var pointer: UnsafeMutablePointer<sqlite3_file>?
+      let found = unsafe sqlite3_file_control(handle, "main", SQLITE_FCNTL_FILE_POINTER, &pointer)
+      guard found == SQLITE_OK, let file = unsafe pointer, let methods = unsafe file.pointee.pMethods else {
+        return found == SQLITE_OK ? SQLITE_MISUSE : found
+      }
+      let sized = unsafe methods.pointee.xFileSize(file, &size)
+      guard sized == SQLITE_OK else { return sized }
+      let read = unsafe methods.pointee.xRead(file, buffer.baseAddress, CInt(count), 0)
+      // A shorter file is filled up with zeros.
+      return read == Self.shortRead ? SQLITE_OK : read
+    }
+    guard result == SQLITE_OK else { throw failure(result, "read the header").error(file) }
+    return Array(bytes.prefix(Int(size)))
+  }
+
+  /// `SQLITE_IOERR_SHORT_READ`, a macro that Swift does not import.
+  private static var shortRead: CInt { SQLITE_IOERR | (2 << 8) }
+
   /// Whether a transaction is open.
   var isInTransaction: Bool { unsafe sqlite3_get_autocommit(handle) == 0 }
 
