@@ -12,7 +12,7 @@ public protocol PortForwarding: Sendable {
   ///
   /// - Parameters:
   ///   - port: From where and to where.
-  ///   - socket: What is bound to ``ForwardedPort/listening``: to be listened on, see ``PortReservation/duplicate()``.
+  ///   - socket: What is bound to ``ForwardedPort/listening``: to be listened on, see `PortReservation.duplicate()`.
   ///   - host: The namespace to connect to the container from: the host's.
   /// - Throws: When it cannot; nothing is carried then.
   func forward(

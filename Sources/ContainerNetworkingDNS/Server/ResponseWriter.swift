@@ -91,22 +91,33 @@ struct ResponseWriter {
     writeOption(code, to: &buffer, start)
   }
 
-  /// What another server answered, `age` seconds ago.
+  /// What another server answered, `age` seconds ago; as much of it as there is room for, for those who do not ask by TCP.
   func write(relayed answer: UpstreamAnswer, age: UInt32, to buffer: inout ByteBuffer) {
+    guard Message.Header.size + questionSize + answer.records.count + optionSize > limit else {
+      return write(allOf: answer, age: age, to: &buffer)
+    }
+    var whole = ByteBuffer()
+    write(allOf: answer, age: age, to: &whole)
+    if let message = try? Message(parsing: Array(whole.readableBytesView)) {
+      buffer.writeBytes(message.encoded(limit: limit))
+    } else {
+      let start = writeStart(answer.code, [], to: &buffer)
+      truncate(&buffer, start)
+      writeOption(answer.code, to: &buffer, start)
+    }
+  }
+
+  private func write(allOf answer: UpstreamAnswer, age: UInt32, to buffer: inout ByteBuffer) {
     var flags: Message.Flags = []
     let wantsProof = query.flags.contains(.authenticData) || query.edns?.acceptsDNSSEC == true
     if answer.isAuthentic, wantsProof { flags.insert(.authenticData) }
     let start = writeStart(answer.code, flags, to: &buffer)
-    if Message.Header.size + questionSize + answer.records.count + optionSize > limit {
-      truncate(&buffer, start)
-    } else {
-      let base = buffer.writerIndex
-      buffer.writeBytes(answer.records)
-      for (offset, time) in answer.times { buffer.setInteger(time > age ? time - age : 0, at: base + offset) }
-      buffer.setInteger(answer.answerCount, at: start + 6)
-      buffer.setInteger(answer.authorityCount, at: start + 8)
-      buffer.setInteger(answer.additionalCount, at: start + 10)
-    }
+    let base = buffer.writerIndex
+    buffer.writeBytes(answer.records)
+    for (offset, time) in answer.times { buffer.setInteger(time > age ? time - age : 0, at: base + offset) }
+    buffer.setInteger(answer.answerCount, at: start + 6)
+    buffer.setInteger(answer.authorityCount, at: start + 8)
+    buffer.setInteger(answer.additionalCount, at: start + 10)
     writeOption(answer.code, to: &buffer, start)
   }
 
