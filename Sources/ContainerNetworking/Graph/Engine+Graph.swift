@@ -6,8 +6,9 @@ extension Engine {
   func graph() throws(NetworkError) -> NetworkGraph {
     let (networks, sandboxes, endpoints) = try look { state in
       (
-        state.networks.values.filter { $0.phase == .ready }, state.sandboxes.values.filter { $0.phase == .ready },
-        state.endpoints.values.filter { $0.phase == .ready }
+        state.networks.values.filter { $0.phase == .ready },
+        state.sandboxes.values.filter { $0.phase == .ready && !$0.isKeptReady },
+        state.endpoints.values.filter { $0.phase == .ready && !$0.isKeptReady }
       )
     }
     let byID = Dictionary(uniqueKeysWithValues: networks.map { ($0.id, $0) })

@@ -92,7 +92,8 @@ struct DirectoryIndex: Sendable {
 
   private mutating func save(_ record: Endpoint) {
     removeEndpoint(record.id)
-    guard record.phase == .ready else { return }
+    // What is kept ready is nobody's yet.
+    guard record.phase == .ready, !record.isKeptReady else { return }
     let sandboxID = known(sandbox: record.sandboxID)
     let networkID = networks[record.networkID]?.record?.id ?? record.networkID
     let hostnames = sandboxes[sandboxID]?.hostnames ?? []
