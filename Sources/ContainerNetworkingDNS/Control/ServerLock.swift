@@ -21,7 +21,7 @@ final class ServerLock: Sendable {
     }
     guard flock(file.rawValue, LOCK_EX | LOCK_NB) == 0 else {
       let errno = Errno(rawValue: errno)
-      try? file.close()
+      // Closed by `deinit`, which runs for an object whose properties all have values.
       throw NetworkError(
         errno == .wouldBlock ? .inUse : NetworkError.Code(errno), operation: operation,
         reason: "another name server serves this directory; stop it first, or use it",

@@ -1,0 +1,120 @@
+import NetworkPrimitives
+import Synchronization
+
+/// Taking containers off their networks.
+extension Engine {
+  /// Takes a container off the network.
+  ///
+  /// - Parameter keepsAddresses: Whether its static addresses stay its own.
+  func detach(_ container: String, keepsAddresses: Bool = false) throws(NetworkError) {
+    let operation = "detach \"\(container)\""
+    let token = store.token
+    let (record, endpoints, networks) = try transaction { (transaction) throws(NetworkError) in
+      guard var record = transaction.state.sandboxes[container], !(keepsAddresses && record.phase == .stopped) else {
+        throw NetworkError(.notFound, operation: operation, reason: "\"\(container)\" is not attached")
+      }
+      try checkIdle(record.phase, record.owner, "\"\(container)\"", operation)
+      // Those that are about to leave it as well leave it to the last to begin.
+      let isLast = transaction.state.members(of: record.sandboxID).allSatisfy {
+        $0.container == container || $0.phase == .removing
+      }
+      let isStopped = record.phase == .stopped
+      var endpoints: [Endpoint] = []
+      if isLast || isStopped {
+        endpoints = transaction.state.endpoints(ofSandbox: record.sandboxID)
+        for endpoint in endpoints {
+          try checkIdle(
+            endpoint, "the endpoint of \"\(container)\" on \"\(endpoint.networkName)\"", operation)
+        }
+        for index in endpoints.indices where endpoints[index].phase != .stopped {
+          endpoints[index].beginRemoval(by: token)
+          transaction.save(.endpoint(endpoints[index]))
+        }
+      }
+      if !isLast { record.ownsNamespace = false }
+      if transaction.state.sharesFiles(record) { record.filesDirectory = nil }
+      record.phase = .removing
+      record.owner = token
+      record.keepsAddresses = keepsAddresses ? true : nil
+      transaction.save(.sandbox(record))
+      return (record, endpoints, transaction.state.networks)
+    }
+    withdrawNames(of: record, leaving: endpoints)
+    var failures: [NetworkError] = []
+    for endpoint in endpoints.reversed() where endpoint.phase != .stopped {
+      if let network = networks[endpoint.networkID] { failures += disconnect(endpoint, from: network, of: record) }
+    }
+    failures += leave(record)
+    if failures.isEmpty {
+      failures += attempt { () throws(NetworkError) in
+        try forget(record, endpoints)
+      }
+    }
+    guard failures.isEmpty else {
+      failures += letGo(containers: [container], endpoints: endpoints.map(\.id))
+      throw failures.leftovers(operation)
+    }
+  }
+
+  /// Takes a container and its endpoints out of the record, but for static addresses that it keeps.
+  func forget(_ record: SandboxRecord, _ endpoints: [Endpoint]) throws(NetworkError) {
+    let isGone = try transaction { (transaction) throws(NetworkError) in
+      var isKept = false
+      for endpoint in endpoints {
+        if endpoint.phase != .stopped, !endpoint.isKeptReady {
+          transaction.note(
+            NetworkEvent(
+              .disconnect, networkID: endpoint.networkID, network: endpoint.networkName,
+              container: endpoint.container))
+        }
+        if record.keepsAddresses == true, !endpoint.staticAddresses.isEmpty {
+          try transaction.keepStaticAddresses(of: endpoint)
+          isKept = true
+        } else {
+          try transaction.release(endpoint)
+        }
+      }
+      // On other networks it keeps what it kept.
+      let others =
+        record.keepsAddresses == true
+        ? transaction.state.endpoints(ofContainer: record.container).filter { $0.phase == .stopped } : []
+      if isKept || !others.isEmpty {
+        var stopped = record
+        if let other = others.first, other.sandboxID != record.sandboxID {
+          // It was on its way into another's namespace.
+          stopped.sandboxID = other.sandboxID
+          stopped.mode = .network(other.networkName)
+        }
+        stopped.phase = .stopped
+        stopped.owner = ""
+        stopped.namespacePath = nil
+        stopped.namespaceInode = nil
+        stopped.ownsNamespace = false
+        stopped.keepsAddresses = nil
+        stopped.names = nil
+        stopped.filesDirectory = nil
+        transaction.save(.sandbox(stopped))
+      } else {
+        transaction.remove(.sandbox, record.container)
+      }
+      return transaction.state.members(of: record.sandboxID).isEmpty
+    }
+    if isGone { namespaces.withLock { _ = $0.removeValue(forKey: record.sandboxID) } }
+  }
+}
+
+extension Engine.Transaction {
+  /// Leaves of an endpoint what its container has asked for by name.
+  mutating func keepStaticAddresses(of endpoint: Endpoint) throws(NetworkError) {
+    var stopped = endpoint
+    stopped.addresses = endpoint.addresses.filter { endpoint.staticAddresses.contains($0.address) }
+    stopped.ports = []
+    stopped.gateways = []
+    stopped.phase = .stopped
+    stopped.owner = ""
+    var dynamic = endpoint
+    dynamic.addresses.removeAll { endpoint.staticAddresses.contains($0.address) }
+    try release(dynamic)
+    save(.endpoint(stopped))
+  }
+}
