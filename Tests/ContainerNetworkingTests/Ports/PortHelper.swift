@@ -1,5 +1,6 @@
 import ContainerNetworking
 import Foundation
+import Synchronization
 import SystemPackage
 
 /// The program `port-helper`, started in a namespace: something foreign that holds a port, or a client that keeps its own.
@@ -7,6 +8,7 @@ final class PortHelper: Sendable {
   private let process: ChildProcess
   private let input: FileDescriptor
   private let output: FileDescriptor
+  private let isStopped = Atomic(false)
 
   private init(_ arguments: [String], in namespace: NetworkNamespace) throws {
     let (input, output) = (try FileDescriptor.pipe(), try FileDescriptor.pipe())
@@ -58,8 +60,9 @@ final class PortHelper: Sendable {
     return String(decoding: bytes, as: UTF8.self)
   }
 
-  /// Ends it and waits for that.
+  /// Ends it and waits for that; once, since a descriptor's number may be another's by the second time.
   func stop() {
+    guard !isStopped.exchange(true, ordering: .relaxed) else { return }
     try? process.signal(9)
     _ = try? process.wait(timeoutMilliseconds: 5_000)
     try? input.close()
