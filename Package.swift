@@ -131,8 +131,12 @@ let package = Package(
       name: "ports-benchmark", dependencies: ["CBenchmarkFloor", "ContainerNetworking", "Playground"],
       path: "Benchmarks/ports", swiftSettings: settings),
     .executableTarget(
+      name: "rules-benchmark",
+      dependencies: ["CBenchmarkFloor", "ContainerNetworking", "NetworkPrimitives", "StoreSamples"],
+      path: "Benchmarks/rules", swiftSettings: settings),
+    .executableTarget(
       name: "store-benchmark",
-      dependencies: ["ContainerNetworking", "ContainerNetworkingStore", "StoreSamples", system],
+      dependencies: ["CBenchmarkFloor", "ContainerNetworking", "ContainerNetworkingStore", "StoreSamples", system],
       path: "Benchmarks/store", swiftSettings: settings),
 
     // Records to fill stores with, and a process that can be killed while it uses one.

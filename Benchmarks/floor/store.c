@@ -105,3 +105,23 @@ int floor_store_update(floor_store *store, const floor_change *changes, size_t c
   sqlite3_bind_int64(store->statements[COUNT], 1, revision);
   return error != 0 ? error : run(store, COUNT) | run(store, COMMIT);
 }
+
+int floor_store_read(const char *path) {
+  sqlite3 *database = NULL;
+  sqlite3_stmt *statement = NULL;
+  int count = 0, result = sqlite3_open_v2(path, &database, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+  if (result == SQLITE_OK)
+    result = sqlite3_prepare_v2(database, "SELECT kind, id, value FROM records ORDER BY rowid", -1, &statement, NULL);
+  while (result == SQLITE_OK || result == SQLITE_ROW) {
+    result = sqlite3_step(statement);
+    if (result != SQLITE_ROW)
+      break;
+    for (int column = 0; column < 3; column++)
+      if (sqlite3_column_text(statement, column) == NULL || sqlite3_column_bytes(statement, column) == 0)
+        result = SQLITE_CORRUPT;
+    count++;
+  }
+  sqlite3_finalize(statement);
+  sqlite3_close(database);
+  return result == SQLITE_DONE ? count : -EIO;
+}

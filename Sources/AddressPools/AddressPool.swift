@@ -165,6 +165,40 @@ extension AddressPool {
     leasesByAddress[address] = Lease(address: address, owner: owner, kind: lease.kind)
   }
 
+  /// Leases an address as it was leased elsewhere, in the place of whatever lease of it there was.
+  ///
+  /// - Throws: `.inUse` for the gateway or an auxiliary address; `.invalidValue` if it lies outside the subnet or no host can
+  ///   have it. Nothing is changed then.
+  package mutating func adopt(_ lease: Lease) throws(NetworkError) {
+    if let known = leasesByAddress[lease.address], known.kind == .dynamic || known.kind == .static {
+      leasesByAddress[lease.address] = lease
+      return
+    }
+    try checkFree(lease.address, "lease \(lease.address) to \(quoted(lease.owner))")
+    unrest(lease.address)
+    record(lease)
+  }
+
+  /// Forgets the lease of an address that was given back elsewhere, unless it is another's by now. It does not rest before
+  /// ``settle(cursor:resting:)`` says so.
+  package mutating func forget(_ address: IPAddress, of owner: String) {
+    guard let lease = leasesByAddress[address], lease.owner == owner, lease.kind == .dynamic || lease.kind == .static else {
+      return
+    }
+    leasesByAddress[address] = nil
+    if allocationBlock.contains(address) { usedInBlock -= 1 }
+    passedOver.remove(address.rawValue)
+  }
+
+  /// Goes on where the search stood elsewhere.
+  ///
+  /// - Throws: `.invalidValue` if an address lies outside the subnet.
+  package mutating func settle(cursor: IPAddress?, resting: [IPAddress]) throws(NetworkError) {
+    for address in self.resting { passedOver.remove(address.rawValue) }
+    self.resting = []
+    try restore([], cursor: cursor, resting: resting)
+  }
+
   private func nextFree() -> IPAddress? {
     let (first, last) = (allocationBlock.first.rawValue, allocationBlock.last.rawValue)
     var start = first

@@ -221,11 +221,13 @@ public final class NetworkController: Sendable {
   /// The networks that a filter means, in the natural order of their names; the default one only once it was used.
   public func networks(matching filter: NetworkFilter) async throws(NetworkError) -> [NetworkRecord] {
     try await worker.run { [engine] () throws(NetworkError) in
-      try engine.look { state in
+      let matching = { (state: EngineState) in
         state.networks.values.filter { network in
-          filter.matches(network, isUsed: !state.endpoints(ofNetwork: network.id).isEmpty)
+          filter.matches(network, isUsed: state.isUsed(network.id))
         }.sorted { NaturalOrder.precedes($0.name, $1.name) }
       }
+      // Who is on them is read for those alone who ask.
+      return filter.isDangling == nil ? try engine.lookAtUnsettled(matching) : try engine.look(matching)
     }
   }
 
@@ -282,6 +284,22 @@ public final class NetworkController: Sendable {
     try await worker.run { [engine] () throws(NetworkError) in
       try engine.gate.pass { () throws(NetworkError) in try engine.reconcile() }
     }
+  }
+
+  /// Puts our firewall tables back if they are not as the records say, and looks at nothing else: for whoever has flushed the
+  /// host's ruleset, and reads so of ours in ``ReconcileReport/found`` alone. It takes one transaction.
+  ///
+  /// - Throws: As ``reconcile()``.
+  @discardableResult
+  public func reconcileRules() async throws(NetworkError) -> ReconcileReport {
+    try await worker.run { [engine] () throws(NetworkError) in
+      try engine.gate.pass { () throws(NetworkError) in try engine.reconcile(.rules) }
+    }
+  }
+
+  /// The changes that ``reconcileRules()`` makes where our tables are gone, for whoever measures what the kernel takes for them.
+  package func rulesRestoration() async throws(NetworkError) -> NftTransaction {
+    try await looking { (engine) throws(NetworkError) in try engine.rulesRestoration() }
   }
 
   /// Looks at what there is, on a thread of the controller's.

@@ -42,6 +42,11 @@ public final class SQLiteStore: Store {
     try database.withLock { (database) throws(NetworkError) in try database.read(since: revision) }
   }
 
+  /// What of the records is read before anything is done. It takes no longer with thousands of others.
+  public func readUnsettled(since revision: UInt64) throws(NetworkError) -> StoreDelta {
+    try database.withLock { (database) throws(NetworkError) in try database.readUnsettled(since: revision) }
+  }
+
   /// Exclusive access. `body` must not use the store; others wait for it, ten seconds at the most.
   ///
   /// - Throws: What `body` throws; `.inUse` when another process held the database for too long; `.kernelRefused`;

@@ -102,6 +102,50 @@ private struct PlainPool {
     }
   }
 
+  /// A pool that is told of each lease and each release that another makes is what that other is.
+  @Test(arguments: ["10.0.0.0/27", "10.0.0.0/24", "fd00::/122"])
+  func followsAnother(subnet: String) throws {
+    for seed in 0..<8 {
+      var generator = SeededGenerator(state: UInt64(seed))
+      var first = try AddressPool(SubnetConfiguration(parsing: subnet))
+      var second = first
+      for step in 0..<600 {
+        // One of the two changes, the other follows; in turns of some length.
+        let isFirst = step / 50 % 2 == 0
+        var (leader, follower) = isFirst ? (first, second) : (second, first)
+        let owned = leader.leases.filter { $0.kind == .dynamic || $0.kind == .static }
+        let roll = Int.random(in: 0..<100, using: &generator)
+        if roll < 45, let lease = owned.randomElement(using: &generator) {
+          try leader.release(lease.address)
+          follower.forget(lease.address, of: lease.owner)
+        } else if roll < 55, let lease = owned.randomElement(using: &generator) {
+          try leader.transfer(lease.address, to: "other")
+          // Told of in this order when the new one's record was written first.
+          try follower.adopt(try #require(leader.leases.first { $0.address == lease.address }))
+          follower.forget(lease.address, of: lease.owner == "other" ? "" : lease.owner)
+        } else {
+          guard let address = try? leader.allocate(for: "c\(step)") else { continue }
+          try follower.adopt(Lease(address: address, owner: "c\(step)", kind: .dynamic))
+        }
+        try follower.settle(cursor: leader.cursor, resting: leader.resting)
+        #expect(follower == leader)
+        (first, second) = isFirst ? (leader, follower) : (follower, leader)
+      }
+    }
+  }
+
+  @Test func followsNothingThatCannotBe() throws {
+    var pool = try AddressPool(SubnetConfiguration(parsing: "10.0.0.0/24"))
+    let before = pool
+    for address in ["10.0.0.1", "10.0.0.0", "10.0.0.255", "10.0.1.7"] {
+      let lease = Lease(address: try IPAddress(address), owner: "web", kind: .dynamic)
+      #expect(throws: NetworkError.self) { try pool.adopt(lease) }
+      pool.forget(try IPAddress(address), of: "gateway")
+    }
+    #expect(pool == before)
+    #expect(throws: NetworkError.self) { try pool.settle(cursor: try IPAddress("10.0.1.7"), resting: []) }
+  }
+
   @Test(arguments: ["10.0.0.0/8", "fd00::/64", "fd00::/8"])
   func aLargePoolHoldsItsLeasesAlone(subnet: String) throws {
     var pool = try AddressPool(SubnetConfiguration(parsing: subnet))

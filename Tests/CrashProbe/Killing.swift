@@ -36,6 +36,9 @@ final class KillingStore: Store {
   var token: String { real.token }
   func isAlive(_ token: String) -> Bool { real.isAlive(token) }
   func read(since revision: UInt64) throws(NetworkError) -> StoreDelta { try real.read(since: revision) }
+  func readUnsettled(since revision: UInt64) throws(NetworkError) -> StoreDelta {
+    try real.readUnsettled(since: revision)
+  }
   func update<Value: Sendable>(
     since revision: UInt64, _ durability: StoreDurability,
     _ body: (StoreDelta) throws(NetworkError) -> (Value, [StoreChange])

@@ -18,6 +18,12 @@ public enum Samples {
     return try JSONDecoder().decode(Endpoint.self, from: Data(text.utf8))
   }
 
+  /// A change of an endpoint's ports that is under way.
+  public static func portChange() throws -> PortChange {
+    let text = #"{"ports": [], "phase": "creating", "owner": "0123456789abcdef0123456789abcdef"}"#
+    return try JSONDecoder().decode(PortChange.self, from: Data(text.utf8))
+  }
+
   /// The host's record, with a number in it.
   public static func host(_ number: Int) throws -> HostRecord {
     let text = #"{"stamp": "sample", "sysctls": {"number": "\#(number)"}, "uplinks": []}"#

@@ -92,7 +92,7 @@ import Testing
       """)
     expectDamage(open(), "the row of the endpoint \"\(first.id)\" holds the endpoint \"\(second.id)\"")
     try Database(directory.database).run(
-      "DELETE FROM records WHERE id = '\(first.id)'; INSERT INTO records VALUES ('ghost', 'x', 1, '{}')")
+      "DELETE FROM records WHERE id = '\(first.id)'; INSERT INTO records VALUES ('ghost', 'x', 1, '{}', 0)")
     expectDamage(open(), "\"ghost\"")
     #expect(try SQLiteStore.recover(at: directory.store).records == Self.count)
     #expect(open() == nil)

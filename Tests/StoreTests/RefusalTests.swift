@@ -53,10 +53,50 @@ import Testing
     let store = try SQLiteStore(StateDirectory(path: directory.store), schema: newer)
     #expect(try store.records() == [.endpoint(endpoint)])
     #expect(try Database(directory.database).number("SELECT a FROM future") == 5)
-    #expect(try Database(directory.database).number("PRAGMA user_version") == 3)
+    #expect(try Database(directory.database).number("PRAGMA user_version") == Int(Schema.current.version) + 2)
     // Who has it open with the older schema stops there.
     let error = refusal { () throws(NetworkError) in try older.write(.save(.endpoint(endpoint))) }
     #expect(error?.code == .unsupported)
+  }
+
+  /// The first schema had no column for what is unsettled.
+  @Test func findsWhatIsUnsettledInAFileOfTheFirstSchema() throws {
+    let (ready, begun, stopped) = try (
+      Samples.endpoint(1), Samples.endpoint(2, phase: .creating), Samples.endpoint(3, phase: .stopped)
+    )
+    var publishing = try Samples.endpoint(4)
+    publishing.portChange = try Samples.portChange()
+    let network = try Samples.network("blue")
+    var (kept, web, gone) = try (Samples.sandbox("~0123456789ab"), Samples.sandbox("web"), Samples.sandbox("gone"))
+    kept.phase = .ready
+    web.phase = .ready
+    gone.phase = .removing
+    let records: [StoreRecord] = [
+      .endpoint(ready), .endpoint(begun), .endpoint(stopped), .endpoint(publishing), .network(network),
+      .sandbox(kept), .sandbox(web), .sandbox(gone),
+    ]
+    try StateDirectory(path: directory.store).make()
+    let coder = RecordCoder()
+    do {
+      let older = Database(directory.database)
+      try older.run(Schema.current.migrations[0])
+      try older.run("PRAGMA application_id = \(Schema.applicationID); PRAGMA user_version = 1")
+      for record in records {
+        let value = try coder.text(record).replacing("'", with: "''")
+        try older.run("INSERT INTO records VALUES ('\(record.key.kind.rawValue)', '\(record.key.id)', 1, '\(value)')")
+      }
+      // No JSON: it is found when the store is opened.
+      try older.run("INSERT INTO records VALUES ('endpoint', 'odd', 1, '{')")
+    }
+    let store = try SQLiteStore(at: directory.store)
+    #expect(refusal { () throws(NetworkError) in _ = try store.readUnsettled(since: 0) }?.code == .damagedRecord)
+    try Database(directory.database).run("DELETE FROM records WHERE id = 'odd'")
+    #expect(try store.records() == Set(records))
+    let unsettled = records.filter(\.isUnsettled)
+    #expect(unsettled.count == 5)
+    #expect(try Set(store.readUnsettled(since: 0).changes) == Set(unsettled.map { .save($0) }))
+    let count = try Database(directory.database).number("SELECT count(*) FROM records WHERE unsettled = 1")
+    #expect(count == 5)
   }
 
   @Test func aMigrationThatFailsLeavesTheOlderFile() throws {

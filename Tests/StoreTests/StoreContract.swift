@@ -97,6 +97,97 @@ enum StoreKind: String, CaseIterable, Sendable, CustomTestStringConvertible {
     #expect(seen.changes == [.save(.endpoint(endpoint))])
   }
 
+  @Test(arguments: StoreKind.allCases) func tellsOthersOfChangesInTheirOrder(kind: StoreKind) throws {
+    let store = try make(kind)
+    let endpoints = try (0..<300).map { try Samples.endpoint($0) }
+    _ = try store.update(since: 0, .process) { _ in ((), endpoints.map { .save(.endpoint($0)) }) }
+    let known = try store.read(since: 0).revision
+    let changed = try Samples.endpoint(2, phase: .removing)
+    let new = try Samples.endpoint(1_000)
+    let gone = StoreRecord.endpoint(endpoints[1]).key
+    try store.write(.save(.endpoint(changed)))
+    try store.write(.remove(gone), .save(.endpoint(new)))
+    let delta = try store.read(since: known)
+    #expect(!delta.isComplete)
+    #expect(delta.changes == [.save(.endpoint(changed)), .remove(gone), .save(.endpoint(new))])
+    #expect(delta.revision == known + 2)
+    #expect(try store.read(since: known + 1).changes == [.remove(gone), .save(.endpoint(new))])
+  }
+
+  /// However much changes, what is told leads to what there is.
+  @Test(arguments: StoreKind.allCases) func changesLeadToWhatThereIs(kind: StoreKind) throws {
+    let store = try make(kind)
+    var known: [StoreRecord.Key: StoreRecord] = [:]
+    var revision: UInt64 = 0
+    var generator = SystemRandomNumberGenerator()
+    var complete = 0
+    for round in 0..<60 {
+      // Once in a while more than is remembered.
+      let count = round % 20 == 19 ? 11_000 : Int.random(in: 1...5, using: &generator)
+      var changes: [StoreChange] = []
+      for _ in 0..<count {
+        let host = try Samples.host(round)
+        let endpoint = try Samples.endpoint(Int.random(in: 0..<20, using: &generator))
+        changes.append(
+          [.save(.endpoint(endpoint)), .remove(StoreRecord.endpoint(endpoint).key), .save(.host(host))].randomElement(
+            using: &generator) ?? .save(.host(host)))
+      }
+      let all = changes
+      _ = try store.update(since: 0, .process) { _ in ((), all) }
+      if round % 3 == 0 { continue }
+      let delta = try store.read(since: revision)
+      if delta.isComplete {
+        known = [:]
+        complete += 1
+      }
+      for change in delta.changes {
+        switch change {
+        case .save(let record): known[record.key] = record
+        case .remove(let key): known[key] = nil
+        case .event: Issue.record("a delta has no events")
+        }
+      }
+      revision = delta.revision
+      let records = try store.records()
+      #expect(Set(known.values) == records)
+    }
+    #expect(complete < 10)
+  }
+
+  @Test(arguments: StoreKind.allCases) func readsWhatIsUnsettledAlone(kind: StoreKind) throws {
+    let store = try make(kind)
+    let network = try Samples.network("blue")
+    let host = try Samples.host(1)
+    let pool = try Samples.pool()
+    let begun = try Samples.endpoint(1, phase: .creating)
+    var publishing = try Samples.endpoint(2)
+    publishing.portChange = try Samples.portChange()
+    var kept = try Samples.sandbox("~0123456789ab")
+    kept.phase = .ready
+    let settled = try (3..<40).map { StoreChange.save(.endpoint(try Samples.endpoint($0, phase: $0 % 2 == 0 ? .ready : .stopped))) }
+    let stopped = try Samples.sandbox("web")
+    let few: [StoreRecord] = [
+      .network(network), .host(host), .pool(pool), .endpoint(begun), .endpoint(publishing), .sandbox(kept),
+    ]
+    let all = few.map { .save($0) } + settled + [.save(.sandbox(stopped))]
+    _ = try store.update(since: 0, .process) { _ in ((), all) }
+    let delta = try store.readUnsettled(since: 0)
+    #expect(delta.isComplete)
+    #expect(Set(delta.changes) == Set(few.map { .save($0) }))
+    #expect(delta.revision == (try store.read(since: 0).revision))
+    let nothing = try store.readUnsettled(since: delta.revision)
+    #expect(!nothing.isComplete && nothing.changes.isEmpty && nothing.revision == delta.revision)
+    // One that becomes ready is no more among them, one that begins to go is.
+    let ready = try Samples.endpoint(1)
+    let going = try Samples.endpoint(3, phase: .removing)
+    try store.write(.save(.endpoint(ready)), .save(.endpoint(going)), .remove(StoreRecord.sandbox(kept).key))
+    let after = try store.readUnsettled(since: delta.revision)
+    #expect(after.isComplete)
+    #expect(
+      Set(after.changes)
+        == Set([.network(network), .host(host), .pool(pool), .endpoint(publishing), .endpoint(going)].map { .save($0) }))
+  }
+
   @Test(arguments: StoreKind.allCases) func isCompleteForARevisionThatItNeverHad(kind: StoreKind) throws {
     let store = try make(kind)
     let endpoint = try Samples.endpoint(1)

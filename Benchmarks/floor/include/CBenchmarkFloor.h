@@ -37,6 +37,8 @@ int floor_store_open(const char *path, floor_store *_Nullable *_Nonnull store);
 // One transaction: the revision is read and counted up, and the changes are made.
 int floor_store_update(floor_store *store, const floor_change *changes, size_t count);
 void floor_store_close(floor_store *store);
+// Opens the library's own database, steps over all records and looks at each column, and closes it; gives how many there are.
+int floor_store_read(const char *path);
 
 // A TCP socket of the namespace that listens on every IPv4 address.
 int floor_listen(int home, int namespace_fd, uint16_t port);

@@ -140,7 +140,7 @@ extension Engine {
       guard let change = endpoint.portChange, endpoint.phase == .ready else { return false }
       return (container == nil || endpoint.container == container) && !self.isAlive(change.owner)
     }
-    guard try look({ state in state.endpoints.values.contains(where: isLeft) }) else { return }
+    guard try lookAtUnsettled({ state in state.endpoints.values.contains(where: isLeft) }) else { return }
     let token = store.token
     let (endpoints, networks) = try transaction { transaction in
       var endpoints: [Endpoint] = []

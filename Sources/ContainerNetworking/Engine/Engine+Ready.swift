@@ -196,7 +196,7 @@ extension Engine {
 
   /// Takes off the record what users of the store kept ready that are gone.
   func forgetReadyOfTheDead() throws(NetworkError) {
-    let names = try look { state in
+    let names = try lookAtUnsettled { state in
       state.sandboxes.values.filter { $0.isKeptReady && $0.phase == .ready && !isAlive($0.owner) }.map(\.container)
     }
     var failures: [NetworkError] = []

@@ -5,17 +5,15 @@ import SystemPackage
 
 /// The way back from a difference: the kernel is made to be as the records say.
 extension Engine {
-  /// Repairs every difference that it finds, and looks again.
-  ///
-  /// - Parameter looksInside: Whether containers' namespaces are looked into and repaired.
-  func reconcile(looksInside: Bool = true) throws(NetworkError) -> ReconcileReport {
+  /// Repairs every difference that it finds, and looks again at what it found.
+  func reconcile(_ scope: LookScope = LookScope()) throws(NetworkError) -> ReconcileReport {
     // One at a time; another process's repairs of the same are harmless: each looks before it makes.
     try healing.withLock { (_) throws(NetworkError) in
       var report = ReconcileReport()
-      report.found = try differences(looksInside: looksInside)
+      report.found = try differences(scope)
       guard !report.found.isEmpty else { return report }
       report.failures = try repair(report.found)
-      report.remaining = try differences(looksInside: looksInside)
+      report.remaining = try differences(scope.narrowed(to: report.found))
       return report
     }
   }
@@ -23,6 +21,8 @@ extension Engine {
   private func repair(_ found: [Difference]) throws(NetworkError) -> [NetworkError] {
     let kinds = Set(found.map(\.kind))
     var failures: [NetworkError] = []
+    // Nothing else of the kernel is asked for.
+    if kinds == [.rules] { return attempt { () throws(NetworkError) in try restoreRules() } }
     if kinds.contains(.unfinished) { failures += attempt { () throws(NetworkError) in try recover() } }
     for difference in found where difference.kind == .namespaceGone {
       guard let container = difference.container else { continue }
@@ -41,8 +41,9 @@ extension Engine {
     where network.phase == .ready && found.contains(where: { $0.network == network.name }) {
       failures += attempt { () throws(NetworkError) in try repair(network, survey) }
     }
+    let concerns = found.ofEndpoints
     for endpoint in survey.endpoints
-    where endpoint.phase == .ready && found.contains(where: { $0.concerns(endpoint) }) {
+    where endpoint.phase == .ready && concerns(endpoint) {
       failures += attempt { () throws(NetworkError) in try repairLink(of: endpoint, survey) }
     }
     for difference in found where difference.kind == .filesMissing {
@@ -55,8 +56,8 @@ extension Engine {
       }
     }
     if kinds.contains(.strayPort) {
-      for (link, _, _) in strayPorts(survey) {
-        failures += attempt { () throws(NetworkError) in try host.links.delete(index: link.index) }
+      for (index, difference) in strayPorts(survey) where found.contains(difference) {
+        failures += attempt { () throws(NetworkError) in try host.links.delete(index: index) }
       }
     }
     // Last: the tables name bridges and addresses that are there by now.
@@ -98,30 +99,26 @@ extension Engine {
   // MARK: - Rules
 
   /// What the records say that is in our sets, and what of the kernel's is there for a change that is under way.
-  private func wantedElements(_ survey: Survey, present: [String: Set<NftElement>]) -> FirewallElements {
-    var wanted = FirewallElements(survey.host?.uplinks ?? [])
+  private func wantedElements(
+    _ records: RecordSurvey, present: [String: Set<NftElement>]
+  ) -> (wanted: FirewallElements, open: FirewallElements) {
+    var wanted = FirewallElements(records.host?.uplinks ?? [])
     var open = FirewallElements()
-    for network in survey.networks {
+    for network in records.networks {
       let own = FirewallElements(network)
       if network.phase == .ready { wanted.add(own) } else { open.add(own) }
     }
-    for endpoint in survey.endpoints {
-      guard endpoint.phase != .stopped, let network = survey.network(endpoint.networkID) else { continue }
+    for endpoint in records.endpoints {
+      guard endpoint.phase != .stopped, let network = records.network(endpoint.networkID) else { continue }
       let own = FirewallElements(endpoint, on: network)
       if endpoint.phase == .ready { wanted.add(own) } else { open.add(own) }
       if let change = endpoint.portChange { open.add(FirewallElements(change.ports, of: endpoint, on: network)) }
     }
-    wanted.add(open.filtered { set, element in present[set.name]?.contains(element) == true })
-    return wanted
+    return (wanted, open.filtered { set, element in present[set.name]?.contains(element) == true })
   }
 
-  /// What the records say that is in our sets for sure.
-  private func steadyElements(_ survey: Survey) -> [String: Set<NftElement>] {
-    wantedElements(survey, present: [:]).bySet
-  }
-
-  func ruleDifference(_ survey: Survey) throws(NetworkError) -> Difference? {
-    guard survey.networks.contains(where: \.passesHost) else { return nil }
+  func ruleDifference(_ records: RecordSurvey) throws(NetworkError) -> Difference? {
+    guard records.networks.contains(where: \.passesHost) else { return nil }
     let present: [String: Set<NftElement>]
     let ruleCount: Int
     do throws(NetworkError) {
@@ -129,22 +126,16 @@ extension Engine {
       ruleCount = try firewall.ruleCount()
     } catch {
       guard error.code == .notFound else { throw error }
-      let isReady = { (survey: Survey) in survey.networks.contains { $0.phase == .ready && $0.passesHost } }
-      let after = try self.survey()
-      return isReady(survey) && isReady(after) ? Difference(.rules, "our firewall tables are gone") : nil
+      let isReady = { (network: NetworkRecord) in network.phase == .ready && network.passesHost }
+      let isStillReady = try lookAtUnsettled { state in state.networks.values.contains(where: isReady) }
+      return records.networks.contains(where: isReady) && isStillReady
+        ? Difference(.rules, "our firewall tables are gone") : nil
     }
-    // Others go on meanwhile: what was to be there before and after is missing, what was neither is strange.
-    let after = try self.survey()
-    let (steady, steadyAfter) = (steadyElements(survey), steadyElements(after))
-    let (allowed, allowedAfter) = (
-      wantedElements(survey, present: present).bySet, wantedElements(after, present: present).bySet
-    )
-    var missing = 0
-    var strange = 0
-    for set in FirewallSets.all {
-      let has = present[set.name] ?? []
-      missing += (steady[set.name] ?? []).intersection(steadyAfter[set.name] ?? []).subtracting(has).count
-      strange += has.subtracting(allowed[set.name] ?? []).subtracting(allowedAfter[set.name] ?? []).count
+    let before = wantedElements(records, present: present)
+    var (missing, strange) = Self.compare(present, [before])
+    if missing > 0 || strange > 0 {
+      // Others go on meanwhile: what was to be there before and after is missing, what was neither is strange.
+      (missing, strange) = Self.compare(present, [before, wantedElements(try recordSurvey(), present: present)])
     }
     var parts: [String] = []
     if ruleCount != Firewall.staticRuleCount {
@@ -156,6 +147,27 @@ extension Engine {
     return Difference(.rules, "our firewall tables have \(parts.joined(separator: ", "))")
   }
 
+  /// How many elements are not there that were to be at each of several moments, and how many are that were not at any.
+  private static func compare(
+    _ present: [String: Set<NftElement>], _ moments: [(wanted: FirewallElements, open: FirewallElements)]
+  ) -> (missing: Int, strange: Int) {
+    let steady = moments.map { $0.wanted.bySet }
+    let allowed = steady + moments.map { $0.open.bySet }
+    var (missing, strange) = (0, 0)
+    for set in FirewallSets.all {
+      let has = present[set.name] ?? []
+      let wanted = steady.dropFirst().reduce(steady[0][set.name] ?? []) { $0.intersection($1[set.name] ?? []) }
+      missing += wanted.count { !has.contains($0) }
+      strange += has.count { element in !allowed.contains { $0[set.name]?.contains(element) == true } }
+    }
+    return (missing, strange)
+  }
+
+  /// What putting our tables back whole is, where none of them is there.
+  func rulesRestoration() throws(NetworkError) -> NftTransaction {
+    try Firewall.restoration(wantedElements(try recordSurvey(), present: [:]).wanted)
+  }
+
   /// Puts our tables back whole, unless somebody changed the rules between the look and the change: then it looks again.
   func restoreRules() throws(NetworkError) {
     for attempt in 1...20 {
@@ -164,10 +176,12 @@ extension Engine {
       do throws(NetworkError) { present = try firewall.elements() } catch {
         if error.code != .notFound { throw error }
       }
-      let survey = try survey()
-      guard survey.networks.contains(where: \.passesHost) else { return }
+      let records = try recordSurvey()
+      guard records.networks.contains(where: \.passesHost) else { return }
+      var (wanted, open) = wantedElements(records, present: present)
+      wanted.add(open)
       do throws(NetworkError) {
-        try firewall.restore(wantedElements(survey, present: present), generation: generation)
+        try firewall.restore(wanted, generation: generation)
         return
       } catch {
         guard error.kernel?.errno.rawValue == 85, attempt < 20 else { throw error }  // ERESTART
@@ -176,9 +190,21 @@ extension Engine {
   }
 }
 
-extension Difference {
-  fileprivate func concerns(_ endpoint: Endpoint) -> Bool {
-    [.linkMissing, .portSettings, .containerSettings, .bridgeMissing].contains(kind) && network == endpoint.networkName
-      && (container == nil || container == endpoint.container)
+extension [Difference] {
+  /// Whether one of them is about an endpoint's link, or about its network's bridge.
+  fileprivate var ofEndpoints: (Endpoint) -> Bool {
+    var networks: Set<String> = []
+    var containers: [String: Set<String>] = [:]
+    for difference in self {
+      guard [.linkMissing, .portSettings, .containerSettings, .bridgeMissing].contains(difference.kind) else { continue }
+      if let container = difference.container {
+        containers[difference.network, default: []].insert(container)
+      } else {
+        networks.insert(difference.network)
+      }
+    }
+    return { endpoint in
+      networks.contains(endpoint.networkName) || containers[endpoint.networkName]?.contains(endpoint.container) == true
+    }
   }
 }

@@ -14,12 +14,12 @@ extension Engine {
     return "\(boot.filter { !$0.isWhitespace }) \(host.identity)"
   }
 
-  /// Opens the store: nothing of the kernel is touched unless something was left unfinished or the machine was started
-  /// anew.
+  /// Opens the store: nothing of the kernel is touched, and no record read but those that are unsettled, unless something was
+  /// left unfinished or the machine was started anew.
   func open() throws(NetworkError) {
     _ = try InterfaceName(settings.defaultBridge)
     let stamp = self.stamp
-    if try look({ state in state.host == nil }) {
+    if try lookAtUnsettled({ state in state.host == nil }) {
       try transaction { transaction in
         guard transaction.state.host == nil else { return }
         transaction.save(.host(HostRecord(stamp: stamp, sysctls: [:], uplinks: [])))
@@ -52,7 +52,7 @@ extension Engine {
   /// their containers'; networks are made again. Waits while another does that, and goes on where one has died.
   private func startAnew(_ stamp: String) throws(NetworkError) {
     for _ in 0..<3_000 {
-      guard let record = try look({ $0.host }), record.stamp != stamp || record.owner != nil else { return }
+      guard let record = try lookAtUnsettled({ $0.host }), record.stamp != stamp || record.owner != nil else { return }
       if record.stamp == stamp, let owner = record.owner, owner != store.token, isAlive(owner) {
         usleep(10_000)
         continue
@@ -132,7 +132,7 @@ extension Engine {
 
   /// Undoes what users of the store that are gone had begun, and finishes what they were taking away.
   func recover() throws(NetworkError) {
-    let (dead, isIdle) = try look { state in
+    let (dead, isIdle) = try lookAtUnsettled { state in
       let owners =
         state.networks.values.map { ($0.phase, $0.owner) }
         + state.sandboxes.values.map { ($0.phase, $0.owner) } + state.endpoints.values.map { ($0.phase, $0.owner) }

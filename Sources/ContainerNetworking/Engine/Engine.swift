@@ -36,6 +36,8 @@ final class Engine: Sendable {
   let stocks = Mutex<[String: Stock]>([:])
   let refills = DispatchQueue(label: "ContainerNetworking.refills")
   private let state = Mutex(EngineState())
+  /// What of the records is unsettled, until all of them are read.
+  private let unsettled = Mutex(EngineState())
   /// What is to be let go with the next change, see ``letGo(containers:endpoints:networks:)``.
   private let unfinished = Mutex<Set<StoreRecord.Key>>([])
 
@@ -87,6 +89,19 @@ final class Engine: Sendable {
     if !unfinished.withLock(\.isEmpty) { _ = attempt { () throws(NetworkError) in try transaction { _ in } } }
     return try state.withLock { (state) throws(NetworkError) in
       take(try store.read(since: state.revision), into: &state)
+      return try body(state)
+    }
+  }
+
+  /// A look at what of the records is unsettled (``StoreRecord/isUnsettled``): all networks, the host, and those containers and
+  /// endpoints that somebody is at work on. A process that has not asked for the others yet does not read them for it.
+  func lookAtUnsettled<Value: Sendable>(
+    _ body: (EngineState) throws(NetworkError) -> Value
+  ) throws(NetworkError) -> Value {
+    guard unfinished.withLock(\.isEmpty), state.withLock({ $0.revision == 0 }) else { return try look(body) }
+    return try unsettled.withLock { (state) throws(NetworkError) in
+      let delta = try store.readUnsettled(since: state.revision)
+      if delta.isComplete { _ = state.take(delta) }
       return try body(state)
     }
   }
@@ -236,11 +251,11 @@ final class Engine: Sendable {
   }
 
   func allNetworks() throws(NetworkError) -> [NetworkRecord] {
-    try look { state in state.networks.values.sorted { $0.name < $1.name } }
+    try lookAtUnsettled { state in state.networks.values.sorted { $0.name < $1.name } }
   }
 
   func network(_ name: String) throws(NetworkError) -> NetworkRecord {
-    try look { (state) throws(NetworkError) in try state.network(name) }
+    try lookAtUnsettled { (state) throws(NetworkError) in try state.network(name) }
   }
 
   /// The namespace of a sandbox: the one that this process holds, or the one that the record's path opens.

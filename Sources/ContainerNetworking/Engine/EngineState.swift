@@ -11,16 +11,21 @@ struct EngineState {
   private(set) var ports = PortTable()
   var revision: UInt64 = 0
 
-  private var containersBySandbox: [String: Set<String>] = [:]
+  private var containersBySandbox: [String: IDs] = [:]
   /// How many containers are in the namespace that is pinned at a path.
   private var containersByPin: [String: Int] = [:]
   private var endpointsByPort: [String: String] = [:]
-  private var poolRecords: [StoreRecord.Key: PoolRecord] = [:]
-  private var endpointsByNetwork: [String: Set<String>] = [:]
-  private var endpointsBySandbox: [String: Set<String>] = [:]
-  private var endpointsByContainer: [String: Set<String>] = [:]
-  /// Built when first asked for, and forgotten when others change the network's leases.
-  private var pools: [StoreRecord.Key: AddressPool] = [:]
+  private var poolRecords: [PoolKey: PoolRecord] = [:]
+  private var endpointsByNetwork: [String: IDs] = [:]
+  private var endpointsBySandbox: [String: IDs] = [:]
+  private var endpointsByContainer: [String: IDs] = [:]
+  /// Built when first asked for, and then kept up with what others change.
+  private(set) var pools: [PoolKey: AddressPool] = [:]
+
+  struct PoolKey: Hashable {
+    var networkID: String
+    var family: AddressFamily
+  }
 
   /// Takes in what others changed.
   ///
@@ -28,14 +33,20 @@ struct EngineState {
   mutating func take(_ delta: StoreDelta) -> [String] {
     let nextPort = ports.nextEphemeral
     var touched: Set<String> = delta.isComplete ? Set(containersBySandbox.keys) : []
-    if delta.isComplete { self = EngineState() }
+    if delta.isComplete {
+      self = EngineState()
+      // Endpoints and sandboxes are most of it, as many of these as of those.
+      reserveCapacity(delta.changes.count / 2)
+    }
+    var poolKeys: Set<PoolKey> = []
     for change in delta.changes {
       switch change {
-      case .save(.endpoint(let endpoint)): forgetPools(of: endpoint.networkID)
-      case .remove(let key) where key.kind == .endpoint:
-        if let endpoint = endpoints[key.id] { forgetPools(of: endpoint.networkID) }
-      case .save(.pool(let pool)): forgetPools(of: pool.networkID)
-      case .save(.sandbox(let sandbox)):
+      case .save(.endpoint(let endpoint)) where !pools.isEmpty: follow(from: endpoints[endpoint.id], to: endpoint)
+      case .remove(let key) where key.kind == .endpoint && !pools.isEmpty: follow(from: endpoints[key.id], to: nil)
+      case .save(.pool(let pool)): poolKeys.insert(PoolKey(networkID: pool.networkID, family: pool.family))
+      case .save(.network(let network)):
+        if let old = networks[network.id], old.subnets != network.subnets { forgetPools(of: network.id) }
+      case .save(.sandbox(let sandbox)) where !delta.isComplete:
         touched.insert(sandbox.sandboxID)
         if let old = sandboxes[sandbox.container] { touched.insert(old.sandboxID) }
       case .remove(let key) where key.kind == .sandbox:
@@ -44,9 +55,21 @@ struct EngineState {
       }
       apply(change)
     }
+    // After the leases: what rests is what is not leased.
+    for key in poolKeys { settlePool(key) }
     if delta.isComplete { ports.goOn(from: nextPort) }
     revision = delta.revision
     return touched.filter { members(of: $0).isEmpty }
+  }
+
+  private mutating func reserveCapacity(_ count: Int) {
+    guard count > 64 else { return }
+    endpoints.reserveCapacity(count)
+    sandboxes.reserveCapacity(count)
+    containersBySandbox.reserveCapacity(count)
+    endpointsBySandbox.reserveCapacity(count)
+    endpointsByContainer.reserveCapacity(count)
+    endpointsByPort.reserveCapacity(count)
   }
 
   mutating func apply(_ change: StoreChange) {
@@ -55,21 +78,21 @@ struct EngineState {
     case .save(.sandbox(let record)):
       if let old = sandboxes[record.container] { leave(old) }
       sandboxes[record.container] = record
-      containersBySandbox[record.sandboxID, default: []].insert(record.container)
+      containersBySandbox[record.sandboxID, default: IDs()].insert(record.container)
       if let path = record.namespacePath { containersByPin[path, default: 0] += 1 }
     case .save(.host(let record)): host = record
-    case .save(.pool(let record)): poolRecords[.pool(record.networkID, record.family)] = record
+    case .save(.pool(let record)):
+      poolRecords[PoolKey(networkID: record.networkID, family: record.family)] = record
     case .save(.endpoint(let record)):
-      let old = endpoints[record.id]
+      let old = endpoints.updateValue(record, forKey: record.id)
       if let old {
         ports.release(old.allPorts, of: old.container)
         if old.container != record.container { leave(old) }
       }
-      endpoints[record.id] = record
       if let port = record.hostInterface { endpointsByPort[port.description] = record.id }
-      endpointsByNetwork[record.networkID, default: []].insert(record.id)
-      endpointsBySandbox[record.sandboxID, default: []].insert(record.id)
-      endpointsByContainer[record.container, default: []].insert(record.id)
+      endpointsByNetwork[record.networkID, default: IDs()].insert(record.id)
+      endpointsBySandbox[record.sandboxID, default: IDs()].insert(record.id)
+      endpointsByContainer[record.container, default: IDs()].insert(record.id)
       ports.take(record.allPorts, for: record.container, after: old?.allPorts ?? [])
     case .remove(let key): remove(key)
     case .event: break
@@ -84,7 +107,11 @@ struct EngineState {
       forgetPools(of: key.id)
     case .sandbox: if let old = sandboxes.removeValue(forKey: key.id) { leave(old) }
     case .host: host = nil
-    case .pool: poolRecords[key] = nil
+    case .pool:
+      for family in AddressFamily.allCases {
+        let id = String(key.id.prefix { $0 != "/" })
+        if key == .pool(id, family) { poolRecords[PoolKey(networkID: id, family: family)] = nil }
+      }
     case .endpoint:
       guard let endpoint = endpoints.removeValue(forKey: key.id) else { return }
       if let port = endpoint.hostInterface { endpointsByPort[port.description] = nil }
@@ -111,7 +138,32 @@ struct EngineState {
   }
 
   private mutating func forgetPools(of networkID: String) {
-    for family in AddressFamily.allCases { pools[.pool(networkID, family)] = nil }
+    for family in AddressFamily.allCases { pools[PoolKey(networkID: networkID, family: family)] = nil }
+  }
+
+  // MARK: - Pools of others' making
+
+  /// Has the pools that are built lease what another has leased or given back. One that cannot is forgotten, and built anew
+  /// when it is next asked for, which says why.
+  private mutating func follow(from old: Endpoint?, to new: Endpoint?) {
+    guard let networkID = new?.networkID ?? old?.networkID else { return }
+    for address in old?.addresses ?? [] where new?.container != old?.container || new?.addresses.contains(address) != true {
+      pools[PoolKey(networkID: networkID, family: address.family)]?.forget(address.address, of: old?.container ?? "")
+    }
+    guard let new else { return }
+    for address in new.addresses {
+      let key = PoolKey(networkID: networkID, family: address.family)
+      guard pools[key] != nil else { continue }
+      do throws(NetworkError) { try pools[key]?.adopt(new.lease(of: address.address)) } catch { pools[key] = nil }
+    }
+  }
+
+  /// Has a pool that is built go on where its record says.
+  private mutating func settlePool(_ key: PoolKey) {
+    guard pools[key] != nil, let record = poolRecords[key] else { return }
+    do throws(NetworkError) { try pools[key]?.settle(cursor: record.cursor, resting: record.resting) } catch {
+      pools[key] = nil
+    }
   }
 
   // MARK: - Look-ups
@@ -121,14 +173,17 @@ struct EngineState {
 
   /// The endpoints on a network, by container.
   func endpoints(ofNetwork id: String) -> [Endpoint] {
-    (endpointsByNetwork[id] ?? []).compactMap { endpoints[$0] }.sorted {
+    (endpointsByNetwork[id]?.all ?? []).compactMap { endpoints[$0] }.sorted {
       ($0.container, $0.id) < ($1.container, $1.id)
     }
   }
 
+  /// Whether an endpoint is on a network.
+  func isUsed(_ networkID: String) -> Bool { endpointsByNetwork[networkID]?.isEmpty == false }
+
   /// The endpoints that were made for a container, by network.
   func endpoints(ofContainer name: String) -> [Endpoint] {
-    (endpointsByContainer[name] ?? []).compactMap { endpoints[$0] }.sorted { $0.networkID < $1.networkID }
+    (endpointsByContainer[name]?.all ?? []).compactMap { endpoints[$0] }.sorted { $0.networkID < $1.networkID }
   }
 
   /// Whether a link of the host is the port of an endpoint that is made.
@@ -148,7 +203,7 @@ struct EngineState {
 
   /// The endpoints of a sandbox, in the order of their interfaces.
   func endpoints(ofSandbox id: String) -> [Endpoint] {
-    (endpointsBySandbox[id] ?? []).compactMap { endpoints[$0] }.sorted {
+    (endpointsBySandbox[id]?.all ?? []).compactMap { endpoints[$0] }.sorted {
       let names = ($0.interface.description, $1.interface.description)
       return names.0.utf8.count == names.1.utf8.count ? names.0 < names.1 : names.0.utf8.count < names.1.utf8.count
     }
@@ -156,7 +211,7 @@ struct EngineState {
 
   /// The containers that share a namespace, by name; not those that are stopped.
   func members(of sandboxID: String) -> [SandboxRecord] {
-    (containersBySandbox[sandboxID] ?? []).compactMap { sandboxes[$0] }.filter { $0.phase != .stopped }
+    (containersBySandbox[sandboxID]?.all ?? []).compactMap { sandboxes[$0] }.filter { $0.phase != .stopped }
       .sorted { $0.container < $1.container }
   }
 
@@ -194,13 +249,12 @@ struct EngineState {
 
   /// The pool of a network's family, with every endpoint's address leased.
   mutating func pool(of network: NetworkRecord, _ subnet: SubnetRecord) throws(NetworkError) -> AddressPool {
-    let key = StoreRecord.Key.pool(network.id, subnet.subnet.family)
+    let key = PoolKey(networkID: network.id, family: subnet.subnet.family)
     if let pool = pools[key] { return pool }
     var leases: [Lease] = []
-    for endpoint in endpoints(ofNetwork: network.id) {
-      guard let address = endpoint.address(subnet.subnet.family)?.address else { continue }
-      let isStatic = endpoint.staticAddresses.contains(address)
-      leases.append(Lease(address: address, owner: endpoint.container, kind: isStatic ? .static : .dynamic))
+    for id in endpointsByNetwork[network.id]?.all ?? [] {
+      guard let endpoint = endpoints[id], let address = endpoint.address(subnet.subnet.family)?.address else { continue }
+      leases.append(endpoint.lease(of: address))
     }
     let record = poolRecords[key]
     let pool = try AddressPool(
@@ -217,7 +271,7 @@ struct EngineState {
     of network: NetworkRecord, _ subnet: SubnetRecord, _ body: (inout AddressPool) throws(NetworkError) -> Value
   ) throws(NetworkError) -> (Value, PoolRecord) {
     var pool = try pool(of: network, subnet)
-    let key = StoreRecord.Key.pool(network.id, subnet.subnet.family)
+    let key = PoolKey(networkID: network.id, family: subnet.subnet.family)
     pools[key] = nil
     let result: Result<Value, NetworkError>
     do { result = .success(try body(&pool)) } catch { result = .failure(error) }
@@ -225,5 +279,11 @@ struct EngineState {
     let record = PoolRecord(
       networkID: network.id, family: subnet.subnet.family, cursor: pool.cursor, resting: pool.resting)
     return (try result.get(), record)
+  }
+}
+
+extension Endpoint {
+  fileprivate func lease(of address: IPAddress) -> Lease {
+    Lease(address: address, owner: container, kind: staticAddresses.contains(address) ? .static : .dynamic)
   }
 }

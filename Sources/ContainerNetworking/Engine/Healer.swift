@@ -14,10 +14,24 @@ final class Healer: Sendable {
   init(_ engine: Engine, _ worker: Worker, log: @escaping @Sendable (ReconcileReport) -> Void) throws(NetworkError) {
     // However much happens while it heals, it looks once more.
     let (calls, caller) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
+    // At everything, unless nothing but our tables was touched.
+    let scope = Mutex(LookScope.rules)
+    let call = { @Sendable (isOfRulesAlone: Bool) in
+      if !isOfRulesAlone { scope.withLock { $0 = LookScope(looksInside: false) } }
+      caller.yield()
+    }
     let links = try engine.host.changes(of: [.links, .addresses])
     let rules = try engine.host.rulesetChanges()
     tasks = [
-      Task { for await _ in calls { await Self.heal(engine, worker, log: log) } },
+      Task {
+        for await _ in calls {
+          let scope = scope.withLock { scope in
+            defer { scope = .rules }
+            return scope
+          }
+          await Self.heal(scope, engine, worker, log: log)
+        }
+      },
       Task {
         await Self.watch(
           links, again: { () throws(NetworkError) in try engine.host.changes(of: [.links, .addresses]) }
@@ -26,9 +40,9 @@ final class Healer: Sendable {
           guard Self.isOfInterest(change) else { return }
           // The records are looked at away from Swift's pool: another process may be at them.
           let isSuspicious = try? await worker.run { () throws(NetworkError) in Self.isSuspicious(change, engine) }
-          if isSuspicious ?? true { caller.yield() }
+          if isSuspicious ?? true { call(false) }
         } missed: {
-          caller.yield()
+          call(false)
         }
       },
       Task {
@@ -47,12 +61,12 @@ final class Healer: Sendable {
             guard !Self.isOwnThread(generation.processID) else { return }
             // Who lets a host forward writes rules of their own, too: Docker, libvirt, Podman.
             let isTheirs = try? await worker.run { () throws(NetworkError) in Self.keepsUplinksOfOthers(engine) }
-            if wasSuspicious || isTheirs ?? false { caller.yield() }
-          case .lost: caller.yield()
+            if wasSuspicious || isTheirs ?? false { call(!(isTheirs ?? true)) }
+          case .lost: call(false)
           case .added: break
           }
         } missed: {
-          caller.yield()
+          call(false)
         }
       },
     ]
@@ -62,7 +76,7 @@ final class Healer: Sendable {
 
   /// Heals until nothing remains to be healed, or the task is cancelled. Each result that differs from the last is told.
   private static func heal(
-    _ engine: Engine, _ worker: Worker, log: @Sendable (ReconcileReport) -> Void
+    _ scope: LookScope, _ engine: Engine, _ worker: Worker, log: @Sendable (ReconcileReport) -> Void
   ) async {
     var last: ReconcileReport?
     for attempt in 0... {
@@ -70,7 +84,7 @@ final class Healer: Sendable {
       let report: ReconcileReport
       do throws(NetworkError) {
         report = try await worker.run { () throws(NetworkError) in
-          try engine.gate.pass { () throws(NetworkError) in try engine.reconcile(looksInside: false) }
+          try engine.gate.pass { () throws(NetworkError) in try engine.reconcile(scope) }
         }
       } catch {
         // Everything is being removed.

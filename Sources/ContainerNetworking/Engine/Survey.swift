@@ -3,49 +3,84 @@ import NetworkPrimitives
 import Synchronization
 import SystemPackage
 
-/// The records and the kernel side by side.
-struct Survey {
+/// The records, as they are at one moment.
+struct RecordSurvey {
   var networks: [NetworkRecord]
   var endpoints: [Endpoint]
   var sandboxes: [SandboxRecord]
   var host: HostRecord?
-  /// The host's links that were there before the records were read and are there since, by name.
-  var steady: [String: Link]
-  /// The host's links after that.
-  var links: [String: Link]
-  var addresses: [AssignedAddress]
 
   func network(_ id: String) -> NetworkRecord? { networks.first { $0.id == id } }
 }
 
+/// The records and the kernel side by side.
+struct Survey {
+  var records: RecordSurvey
+  /// The host's links after the records were read, by name.
+  var links: [String: LinkGlance]
+  var addresses: [AssignedAddress]
+  /// The endpoints by their sandbox.
+  var endpointsBySandbox: [String: [Endpoint]]
+
+  var networks: [NetworkRecord] { records.networks }
+  var endpoints: [Endpoint] { records.endpoints }
+  var sandboxes: [SandboxRecord] { records.sandboxes }
+  var host: HostRecord? { records.host }
+
+  func network(_ id: String) -> NetworkRecord? { records.network(id) }
+}
+
+/// What is looked at.
+struct LookScope {
+  /// Whether containers' namespaces are looked into and their files for; that takes a socket and two requests for each.
+  var looksInside = true
+  /// The containers that this is done with; nil for all.
+  var containers: Set<String>?
+  /// Whether nothing but our firewall tables is looked at.
+  var isOfRulesAlone = false
+
+  static let rules = LookScope(looksInside: false, isOfRulesAlone: true)
+
+  /// Where what was found in this is looked for again.
+  func narrowed(to found: some Sequence<Difference>) -> LookScope {
+    if isOfRulesAlone || found.allSatisfy({ $0.kind == .rules }) { return .rules }
+    return LookScope(looksInside: looksInside, containers: Set(found.compactMap(\.container)))
+  }
+
+  func looks(inside container: String) -> Bool { looksInside && containers?.contains(container) ?? true }
+}
+
 extension Engine {
-  /// Takes stock. Links are listed before and after the records are read: one that no record tells of in between is a
-  /// stray, one that a record tells of and that is not there after is missing.
-  func survey() throws(NetworkError) -> Survey {
-    let before = Set(try host.links.list().map(\.index))
-    let (networks, endpoints, sandboxes, record) = try look { state in
+  /// The records, in the order of their names and ids.
+  func recordSurvey() throws(NetworkError) -> RecordSurvey {
+    let (networks, endpoints, sandboxes, host) = try look { state in
       (Array(state.networks.values), Array(state.endpoints.values), Array(state.sandboxes.values), state.host)
     }
-    var links: [String: Link] = [:]
-    for link in try host.links.list() { links[link.name] = link }
-    return Survey(
+    return RecordSurvey(
       networks: networks.sorted { $0.name < $1.name }, endpoints: endpoints.sorted { $0.id < $1.id },
-      sandboxes: sandboxes.sorted { $0.container < $1.container }, host: record,
-      steady: links.filter { before.contains($0.value.index) }, links: links,
-      addresses: try host.addresses.list())
+      sandboxes: sandboxes.sorted { $0.container < $1.container }, host: host)
+  }
+
+  /// Takes stock. Links are listed after the records are read: one that a record tells of and that is not there is missing.
+  func survey() throws(NetworkError) -> Survey {
+    let records = try recordSurvey()
+    var links: [String: LinkGlance] = [:]
+    for link in try host.links.glances() { links[link.name] = link }
+    return Survey(
+      records: records, links: links, addresses: try host.addresses.list(),
+      endpointsBySandbox: Dictionary(grouping: records.endpoints, by: \.sandboxID))
   }
 
   /// Every difference between the records and the kernel that is there at two looks: what is only under way is not there,
-  /// or is another one, at the second.
-  ///
-  /// - Parameter looksInside: Whether containers' namespaces are looked into; that takes a socket for each.
-  func differences(looksInside: Bool = true) throws(NetworkError) -> [Difference] {
-    let first = Set(try differencesAtOneLook(looksInside: looksInside))
+  /// or is another one, at the second. That is at what the first found something about, and at nothing else.
+  func differences(_ scope: LookScope = LookScope()) throws(NetworkError) -> [Difference] {
+    let first = Set(try differencesAtOneLook(scope))
     guard !first.isEmpty else { return [] }
-    return try differencesAtOneLook(looksInside: looksInside).filter { first.contains($0) }
+    return try differencesAtOneLook(scope.narrowed(to: first)).filter { first.contains($0) }
   }
 
-  private func differencesAtOneLook(looksInside: Bool) throws(NetworkError) -> [Difference] {
+  private func differencesAtOneLook(_ scope: LookScope) throws(NetworkError) -> [Difference] {
+    if scope.isOfRulesAlone { return try ruleDifference(recordSurvey()).map { [$0] } ?? [] }
     let survey = try survey()
     var list = unfinished(survey) + forwarding(survey)
     for network in survey.networks where network.phase == .ready {
@@ -55,13 +90,14 @@ extension Engine {
       guard let network = survey.network(endpoint.networkID), network.phase == .ready else { continue }
       list += driver(of: network).differences(of: endpoint, on: network, survey)
     }
-    list += strays(survey)
-    if looksInside { list += try strayDirectories() + nameDifference(survey) }
+    list += strayPorts(survey).map { $0.difference }
+    if scope.looksInside { list += try strayDirectories() + nameDifference(survey) }
     for sandbox in survey.sandboxes where sandbox.phase == .ready {
+      let looksInside = scope.looks(inside: sandbox.container)
       list += try container(sandbox, survey, looksInside: looksInside)
       if looksInside { list += try fileDifference(sandbox) }
     }
-    if let rules = try ruleDifference(survey) { list.append(rules) }
+    if let rules = try ruleDifference(survey.records) { list.append(rules) }
     return list
   }
 
@@ -105,26 +141,27 @@ extension Engine {
       }
   }
 
-  private func strays(_ survey: Survey) -> [Difference] {
-    strayPorts(survey).map { link, network, bridge in
-      Difference(.strayPort, network: network.name, "\(link.name) is on bridge \(bridge), and is nobody's")
-    }
-  }
-
   /// Ports of our own bridges that are named as ours are and that no record tells of. What is on a bridge that was adopted
   /// is its owner's.
-  func strayPorts(_ survey: Survey) -> [(link: Link, network: NetworkRecord, bridge: String)] {
+  ///
+  /// One that was made after the records were read is among them; it is not at a second look, of records that were read
+  /// after the links were listed here: who makes a port writes that down before.
+  func strayPorts(_ survey: Survey) -> [(index: Int32, difference: Difference)] {
     let known = Set(survey.endpoints.compactMap(\.hostInterface?.description))
     var bridges: [Int32: (NetworkRecord, String)] = [:]
     for network in survey.networks where !network.adoptsBridge {
       guard let name = network.bridge?.description, let link = survey.links[name] else { continue }
       bridges[link.index] = (network, name)
     }
-    return survey.steady.values.sorted { $0.name < $1.name }.compactMap { link in
-      guard link.kind == "veth", Self.isPortName(link.name), !known.contains(link.name),
-        let (network, bridge) = link.master.flatMap({ bridges[$0] })
-      else { return nil }
-      return (link, network, bridge)
+    let strays = survey.links.values.filter { link in
+      link.kind == "veth" && Self.isPortName(link.name) && !known.contains(link.name)
+    }
+    return strays.sorted { $0.name < $1.name }.compactMap { link in
+      guard let (network, bridge) = link.master.flatMap({ bridges[$0] }) else { return nil }
+      return (
+        link.index,
+        Difference(.strayPort, network: network.name, "\(link.name) is on bridge \(bridge), and is nobody's")
+      )
     }
   }
 
@@ -137,7 +174,7 @@ extension Engine {
     _ sandbox: SandboxRecord, _ survey: Survey, looksInside: Bool
   ) throws(NetworkError) -> [Difference] {
     guard sandbox.sandboxID != Self.hostSandbox else { return [] }
-    let own = survey.endpoints.filter { $0.sandboxID == sandbox.sandboxID && $0.phase == .ready }
+    let own = (survey.endpointsBySandbox[sandbox.sandboxID] ?? []).filter { $0.phase == .ready }
     if sandbox.namespacePath == nil, namespaces.withLock({ $0[sandbox.sandboxID] }) == nil {
       // One that another holds open is that one's to see to while it lives; links tell of a holder that the record does
       // not know.
@@ -174,7 +211,7 @@ extension Engine {
   func missing(
     inside namespace: NetworkNamespace, _ endpoints: [Endpoint]
   ) throws(NetworkError) -> [(Endpoint, Difference.Kind, String)] {
-    let links = try namespace.links.list()
+    let links = try namespace.links.glances()
     let addresses = try namespace.addresses.list()
     var list: [(Endpoint, Difference.Kind, String)] = []
     for endpoint in endpoints {

@@ -45,15 +45,20 @@ struct Firewall: Sendable {
   /// - Parameter generation: Of the rules that this is based on; the kernel refuses with `ERESTART` if they were changed
   ///   since.
   func restore(_ elements: FirewallElements, generation: UInt32) throws(NetworkError) {
+    try Self.restoration(elements).commit(over: try host.connection(.netfilter), generation: generation)
+  }
+
+  /// What ``restore(_:generation:)`` changes.
+  static func restoration(_ elements: FirewallElements) throws(NetworkError) -> NftTransaction {
     var changes = NftTransaction()
     for table in FirewallSets.tables {
       // An add that finds it changes nothing, and lets the deletion find one.
       try changes.add(table)
       changes.delete(table)
-      try Self.add(table, to: &changes)
+      try add(table, to: &changes)
     }
     for (set, elements) in elements.list { try changes.add(elements, to: set, exclusive: true) }
-    try changes.commit(over: try host.connection(.netfilter), generation: generation)
+    return changes
   }
 
   /// The generation of the host's rules.

@@ -14,6 +14,13 @@ public struct Links: Sendable {
     return links.sorted { $0.index < $1.index }
   }
 
+  /// Of every link what tells whether it is where it should be.
+  package func glances() throws(NetworkError) -> [LinkGlance] {
+    var links: [LinkGlance] = []
+    for message in try connection().dump(LinkRequests.glances()) { links.append(try LinkGlance(message)) }
+    return links
+  }
+
   /// A link by name.
   ///
   /// - Throws: `.notFound` (`ENODEV`); `.invalidValue` for what is no interface name.

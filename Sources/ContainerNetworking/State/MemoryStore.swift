@@ -3,13 +3,19 @@ import Synchronization
 
 /// A store that is gone with the process: for tests, and for those who want nothing on disk.
 public final class MemoryStore: Store {
-  private struct Contents {
+  fileprivate struct Contents {
     var records: [StoreRecord.Key: (record: StoreRecord, revision: UInt64)] = [:]
     var revision: UInt64 = 1
+    /// The keys that were written or removed last, with the revision that did it, in order.
+    var journal: [(revision: UInt64, key: StoreRecord.Key)] = []
+    /// The revision that ``journal`` goes back to.
+    var knownSince: UInt64 = 1
     var events: [(number: UInt64, event: NetworkEvent)] = []
     var lastEvent: UInt64 = 0
   }
 
+  /// How many changes are remembered, for those who ask what changed; twice as many for a while.
+  static let journalLimit = 10_000
   /// How many events are kept.
   public static let eventLimit = 1_000
 
@@ -25,7 +31,7 @@ public final class MemoryStore: Store {
   /// Always: it is gone with its users.
   public func isAlive(_ token: String) -> Bool { true }
 
-  /// Everything, unless nothing changed.
+  /// What changed since a revision.
   public func read(since revision: UInt64) -> StoreDelta { contents.withLock { Self.delta($0, revision) } }
 
   /// Exclusive access.
@@ -38,14 +44,20 @@ public final class MemoryStore: Store {
       if !changes.isEmpty { contents.revision += 1 }
       for change in changes {
         switch change {
-        case .save(let record): contents.records[record.key] = (record, contents.revision)
-        case .remove(let key): contents.records[key] = nil
+        case .save(let record):
+          let key = record.key
+          contents.records[key] = (record, contents.revision)
+          contents.journal.append((contents.revision, key))
+        case .remove(let key):
+          contents.records[key] = nil
+          contents.journal.append((contents.revision, key))
         case .event(let event):
           contents.lastEvent += 1
           contents.events.append((contents.lastEvent, event))
           if contents.events.count > Self.eventLimit { contents.events.removeFirst() }
         }
       }
+      contents.forgetOldChanges()
       return (value, contents.revision)
     }
   }
@@ -64,7 +76,27 @@ public final class MemoryStore: Store {
     guard revision != contents.revision else {
       return StoreDelta(isComplete: false, changes: [], revision: revision)
     }
-    let records = contents.records.values.sorted { $0.revision < $1.revision }.map { StoreChange.save($0.record) }
-    return StoreDelta(isComplete: true, changes: records, revision: contents.revision)
+    guard revision < contents.revision, revision >= contents.knownSince else {
+      let records = contents.records.values.sorted { $0.revision < $1.revision }.map { StoreChange.save($0.record) }
+      return StoreDelta(isComplete: true, changes: records, revision: contents.revision)
+    }
+    // Of each key the last change, and in their order.
+    var known: Set<StoreRecord.Key> = []
+    var changes: [StoreChange] = []
+    for (changed, key) in contents.journal.reversed() {
+      guard changed > revision else { break }
+      guard known.insert(key).inserted else { continue }
+      changes.append(contents.records[key].map { .save($0.record) } ?? .remove(key))
+    }
+    return StoreDelta(isComplete: false, changes: changes.reversed(), revision: contents.revision)
+  }
+}
+
+extension MemoryStore.Contents {
+  fileprivate mutating func forgetOldChanges() {
+    guard journal.count > 2 * MemoryStore.journalLimit else { return }
+    let kept = journal.count - MemoryStore.journalLimit
+    knownSince = journal[kept - 1].revision
+    journal.removeFirst(kept)
   }
 }

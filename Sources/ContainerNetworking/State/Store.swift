@@ -15,6 +15,10 @@ public protocol Store: Sendable {
   /// What changed since a revision; everything for 0, or when the store no longer knows.
   func read(since revision: UInt64) throws(NetworkError) -> StoreDelta
 
+  /// What of the records is read before anything is done: those that are unsettled (``StoreRecord/isUnsettled``), in whatever
+  /// order; nothing when nothing changed since a revision. A store that can finds them without reading the others.
+  func readUnsettled(since revision: UInt64) throws(NetworkError) -> StoreDelta
+
   /// Exclusive access: `body` is given what changed since `revision`, and what it returns is saved, all or nothing.
   ///
   /// - Returns: What `body` gave, and the revision that includes its changes.
@@ -31,6 +35,17 @@ public protocol Store: Sendable {
 
   /// The events after a number, oldest first, each with its own; the oldest may have been dropped.
   func events(after number: UInt64) throws(NetworkError) -> [(number: UInt64, event: NetworkEvent)]
+}
+
+extension Store {
+  /// The unsettled ones of all.
+  public func readUnsettled(since revision: UInt64) throws(NetworkError) -> StoreDelta {
+    var delta = try read(since: revision)
+    guard delta.isComplete || delta.revision != revision else { return delta }
+    if !delta.isComplete { delta = try read(since: 0) }
+    delta.changes.removeAll { change in if case .save(let record) = change { !record.isUnsettled } else { true } }
+    return delta
+  }
 }
 
 /// What a change must survive.
@@ -107,6 +122,18 @@ public enum StoreRecord: Hashable, Sendable, Codable {
     public init(_ kind: Kind, _ id: String) {
       self.kind = kind
       self.id = id
+    }
+  }
+
+  /// Whether whoever opens a store has to know of it: a network, its search for addresses, the host; a container or an
+  /// endpoint that somebody is at work on, whose ports are changing, or that is kept ready for nobody yet. All others may
+  /// be thousands, and are as they should be.
+  public var isUnsettled: Bool {
+    switch self {
+    case .network, .pool, .host: true
+    case .sandbox(let record): record.phase != .ready && record.phase != .stopped || record.isKeptReady
+    case .endpoint(let record):
+      record.phase != .ready && record.phase != .stopped || record.portChange != nil || record.isKeptReady
     }
   }
 

@@ -3,9 +3,10 @@ import FoundationEssentials
 import NetworkPrimitives
 import SystemPackage
 
-/// Records and events as the JSON texts that the database has.
-struct RecordCoder {
+/// Records and events as the JSON texts that the database has. One thread at a time may use it.
+final class RecordCoder {
   private let decoder = JSONDecoder()
+  private var scanner = RecordScanner()
 
   /// The text of a record, without its kind.
   func text(_ record: StoreRecord) throws(NetworkError) -> String {
@@ -22,20 +23,42 @@ struct RecordCoder {
 
   /// Reads a record back.
   ///
+  /// - Parameters:
+  ///   - key: What its row says that it is.
+  ///   - row: The row.
+  ///   - column: The row's column that has its text.
+  ///   - file: The file, for errors.
   /// - Throws: `.damagedRecord`, also for a record that has another key than its row.
-  func record(_ key: StoreRecord.Key, _ text: String, _ file: FilePath) throws(NetworkError) -> StoreRecord {
-    let record: StoreRecord =
-      switch key.kind {
-      case .network: .network(try decode(text, key.title, file))
-      case .pool: .pool(try decode(text, key.title, file))
-      case .sandbox: .sandbox(try decode(text, key.title, file))
-      case .endpoint: .endpoint(try decode(text, key.title, file))
-      case .host: .host(try decode(text, key.title, file))
-      }
+  func record(
+    _ key: StoreRecord.Key, _ row: SQLiteStatement, _ column: CInt, _ file: FilePath
+  ) throws(NetworkError) -> StoreRecord {
+    let record: StoreRecord
+    if let scanned = scan(key.kind, row, column) { record = scanned } else {
+      record = try decode(key, row.text(column), file)
+    }
     guard record.key == key else {
       throw Damage.error(file, "the row of the \(key.title) holds the \(record.key.title)")
     }
     return record
+  }
+
+  /// Of the kinds that there may be thousands of: what is as this library writes it.
+  private func scan(_ kind: StoreRecord.Key.Kind, _ row: SQLiteStatement, _ column: CInt) -> StoreRecord? {
+    guard kind == .endpoint || kind == .sandbox else { return nil }
+    scanner.begin { row.copy(column, into: &$0) }
+    return kind == .endpoint ? Endpoint(&scanner).map { .endpoint($0) } : SandboxRecord(&scanner).map { .sandbox($0) }
+  }
+
+  private func decode(
+    _ key: StoreRecord.Key, _ text: String, _ file: FilePath
+  ) throws(NetworkError) -> StoreRecord {
+    switch key.kind {
+    case .network: .network(try decode(text, key.title, file))
+    case .pool: .pool(try decode(text, key.title, file))
+    case .sandbox: .sandbox(try decode(text, key.title, file))
+    case .endpoint: .endpoint(try decode(text, key.title, file))
+    case .host: .host(try decode(text, key.title, file))
+    }
   }
 
   func event(_ number: Int64, _ text: String, _ file: FilePath) throws(NetworkError) -> NetworkEvent {

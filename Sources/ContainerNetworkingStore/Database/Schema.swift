@@ -24,7 +24,16 @@ struct Schema {
     CREATE TABLE events (number INTEGER PRIMARY KEY, value TEXT NOT NULL);
     CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
     INSERT INTO meta VALUES ('revision', 1), ('removals_known_since', 0), ('checked_in_boot', '');
+    """,
+    // Whoever opens the file reads what is unsettled (`StoreRecord.isUnsettled`), by an index that has nothing else in it.
+    // A text that is no JSON stays unsettled: so it is found at once.
     """
+    ALTER TABLE records ADD COLUMN unsettled INTEGER NOT NULL DEFAULT 1;
+    UPDATE records SET unsettled = 0 WHERE kind IN ('sandbox', 'endpoint') AND CASE WHEN json_valid(value) THEN
+      json_extract(value, '$.phase') IN ('ready', 'stopped') AND json_extract(value, '$.portChange') IS NULL
+      AND substr(json_extract(value, '$.container'), 1, 1) IS NOT '~' ELSE 0 END;
+    CREATE INDEX records_unsettled ON records (kind, id) WHERE unsettled = 1;
+    """,
   ])
 
   /// Brings an open file up to date.

@@ -122,6 +122,17 @@ struct StateDatabase: ~Copyable {
     return try delta(since: revision)
   }
 
+  /// The records that are unsettled, unless nothing changed since a revision.
+  mutating func readUnsettled(since revision: UInt64) throws(NetworkError) -> StoreDelta {
+    if try self.revision() == revision { return StoreDelta(isComplete: false, changes: [], revision: revision) }
+    try connection.run("BEGIN")
+    defer { rollBack() }
+    let current = try self.revision()
+    try schema.check(&connection)
+    let changes = try changes("SELECT kind, id, value FROM records WHERE unsettled = 1")
+    return StoreDelta(isComplete: true, changes: changes, revision: current)
+  }
+
   /// The same, within a transaction.
   private mutating func delta(since revision: UInt64) throws(NetworkError) -> StoreDelta {
     let current = try self.revision()
@@ -137,14 +148,20 @@ struct StateDatabase: ~Copyable {
       SELECT kind, id, NULL, revision AS revision, 0 AS step FROM removed WHERE revision > ?1
       UNION ALL SELECT kind, id, value, revision, 1 FROM records WHERE revision > ?1 ORDER BY revision, step
       """
+    let changes = try changes(sql, isComplete ? [] : [.number(Int64(revision))])
+    return StoreDelta(isComplete: isComplete, changes: changes, revision: current)
+  }
+
+  /// Reads rows of kind, id and value, without a value for a removal.
+  private mutating func changes(_ sql: String, _ values: [SQLiteValue] = []) throws(NetworkError) -> [StoreChange] {
     var changes: [StoreChange] = []
     let file = connection.file
     let coder = coder
-    try connection.each(sql, isComplete ? [] : [.number(Int64(revision))]) { (row) throws(NetworkError) in
+    try connection.each(sql, values) { (row) throws(NetworkError) in
       let key = try RecordCoder.key(kind: row.text(0), id: row.text(1), file)
-      changes.append(row.isNull(2) ? .remove(key) : .save(try coder.record(key, row.text(2), file)))
+      changes.append(row.isNull(2) ? .remove(key) : .save(try coder.record(key, row, 2, file)))
     }
-    return StoreDelta(isComplete: isComplete, changes: changes, revision: current)
+    return changes
   }
 
   /// The events after a number.
@@ -209,9 +226,10 @@ struct StateDatabase: ~Copyable {
       case .save(let record):
         try connection.run(
           """
-          INSERT INTO records (kind, id, revision, value) VALUES (?, ?, ?, ?)
-          ON CONFLICT (kind, id) DO UPDATE SET revision = excluded.revision, value = excluded.value
-          """, .text(record.key.kind.rawValue), .text(record.key.id), number, .text(coder.text(record)))
+          INSERT INTO records (kind, id, revision, value, unsettled) VALUES (?, ?, ?, ?, ?) ON CONFLICT (kind, id)
+          DO UPDATE SET revision = excluded.revision, value = excluded.value, unsettled = excluded.unsettled
+          """, .text(record.key.kind.rawValue), .text(record.key.id), number, .text(coder.text(record)),
+          .number(record.isUnsettled ? 1 : 0))
       case .remove(let key):
         let (kind, id) = (SQLiteValue.text(key.kind.rawValue), SQLiteValue.text(key.id))
         try connection.run("DELETE FROM records WHERE kind = ? AND id = ?", kind, id)

@@ -46,7 +46,7 @@ struct Salvage {
       do throws(NetworkError) {
         let named = try RecordCoder.key(kind: row.text(1), id: row.text(2), file)
         key = named
-        let record = try coder.record(named, row.text(3), file)
+        let record = try coder.record(named, row, 3, file)
         if found.insert(named).inserted { records.append(record) }
       } catch {
         if let key { faults[key] = Self.sentence(error) } else { strangers.append(Self.sentence(error)) }

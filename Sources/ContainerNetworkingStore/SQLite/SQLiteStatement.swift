@@ -62,4 +62,11 @@ enum SQLiteValue {
     let count = unsafe Int(sqlite3_column_bytes(handle, column))
     return unsafe String(decoding: UnsafeBufferPointer(start: bytes, count: count), as: UTF8.self)
   }
+
+  /// Appends a column's text to an array, as bytes.
+  func copy(_ column: CInt, into bytes: inout [UInt8]) {
+    guard let text = unsafe sqlite3_column_text(handle, column) else { return }
+    let count = unsafe Int(sqlite3_column_bytes(handle, column))
+    unsafe bytes.append(contentsOf: UnsafeBufferPointer(start: text, count: count))
+  }
 }
