@@ -70,7 +70,8 @@ let package = Package(
     // The record on disk. Who does without it links no SQLite.
     .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
     .target(
-      name: "ContainerNetworkingStore", dependencies: ["ContainerNetworking", "CSQLite", "NetworkPrimitives", system],
+      name: "ContainerNetworkingStore",
+      dependencies: ["ContainerNetworking", "CSQLite", "Netlink", "NetworkPrimitives", system],
       swiftSettings: settings),
 
     // Published ports where translation does not reach. Who does without it links no SwiftNIO.
@@ -87,7 +88,7 @@ let package = Package(
       name: "cnet",
       dependencies: [
         "ContainerNetworking", "ContainerNetworkingDNS", "ContainerNetworkingForwarder", "ContainerNetworkingStore",
-        system,
+        "Netlink", system,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
         .product(name: "UnixSignals", package: "swift-service-lifecycle"),
@@ -158,7 +159,8 @@ let package = Package(
     // Verbs that die at each of their steps.
     .executableTarget(
       name: "crash-probe",
-      dependencies: ["ContainerNetworking", "ContainerNetworkingStore", system], path: "Tests/CrashProbe",
+      dependencies: ["ContainerNetworking", "ContainerNetworkingStore", "ContainerNetworkingTestKit", system],
+      path: "Tests/CrashProbe",
       swiftSettings: settings),
     .testTarget(
       name: "CrashTests",
@@ -185,6 +187,7 @@ let package = Package(
       name: "ForwarderTests",
       dependencies: [
         "ContainerNetworking", "ContainerNetworkingForwarder", "ContainerNetworkingStore", "Playground", system,
+        .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
         .product(name: "ServiceLifecycleTestKit", package: "swift-service-lifecycle"),
       ], swiftSettings: settings),

@@ -38,7 +38,9 @@ final class DatagramWay: Way {
       defer { channel = nil }
       return channel
     }
-    try? channel?.close().wait()
+    // An event loop that has ended has closed it with its clients' sockets, and would not answer.
+    guard let channel, channel.isActive else { return }
+    try? channel.close().wait()
     try? loop.submit { [relay] in relay.value.end() }.wait()
   }
 }
@@ -61,6 +63,8 @@ final class DatagramRelay: ChannelInboundHandler {
 
   /// How many datagrams wait for the socket to the container.
   private static let waitingLimit = 16
+  /// How many clients' sockets are made at a time: senders whose addresses are made up come faster than that.
+  private static let connectingLimit = 64
 
   private final class Session {
     var channel: (any Channel)?
@@ -74,7 +78,7 @@ final class DatagramRelay: ChannelInboundHandler {
   private let counter: CounterBox
   private var sessions: [Client: Session] = [:]
   private var sweep: RepeatedTask?
-  private var isOver = false
+  private var connecting = 0
 
   init(_ connector: Connector, _ limits: ForwarderLimits, _ socket: PortReservation, _ counter: CounterBox) {
     self.connector = connector
@@ -94,7 +98,6 @@ final class DatagramRelay: ChannelInboundHandler {
   func channelInactive(context: ChannelHandlerContext) { end() }
 
   func end() {
-    isOver = true
     sweep?.cancel()
     sweep = nil
     for client in sessions.keys { forget(client) }
@@ -103,8 +106,10 @@ final class DatagramRelay: ChannelInboundHandler {
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
     let envelope = unwrapInboundIn(data)
     let client = Client(address: envelope.remoteAddress, called: envelope.metadata?.packetInfo?.destinationAddress)
-    let session =
-      sessions[client] ?? begin(client, envelope.metadata?.packetInfo?.interfaceIndex ?? 0, context.eventLoop)
+    guard
+      let session = sessions[client]
+        ?? begin(client, envelope.metadata?.packetInfo?.interfaceIndex ?? 0, context.eventLoop)
+    else { return }
     session.lastUse = .now()
     guard let channel = session.channel else {
       if session.waiting.count < Self.waitingLimit { session.waiting.append(envelope.data) }
@@ -116,13 +121,16 @@ final class DatagramRelay: ChannelInboundHandler {
   /// What the container refused, or a link that is gone: no reason to end.
   func errorCaught(context: ChannelHandlerContext, error: any Error) {}
 
-  private func begin(_ client: Client, _ link: Int, _ loop: any EventLoop) -> Session {
+  /// - Returns: Nil while there are too many to begin at once: the datagram is lost.
+  private func begin(_ client: Client, _ link: Int, _ loop: any EventLoop) -> Session? {
+    guard connecting < Self.connectingLimit else { return nil }
     if sessions.count >= limits.clientsPerPort, let idlest = sessions.min(by: { $0.value.lastUse < $1.value.lastUse }) {
       forget(idlest.key)
     }
     let session = Session()
     sessions[client] = session
     counter.add(1)
+    connecting += 1
     let answers = AnswerHandler(socket, client.address, client.called, link) { session.lastUse = .now() }
     let bound = NIOLoopBound((relay: self, session: session, answers: answers), eventLoop: loop)
     connector.connect(on: loop).flatMap { descriptor in
@@ -136,16 +144,30 @@ final class DatagramRelay: ChannelInboundHandler {
         .withBoundSocket(descriptor)
     }.whenComplete { result in
       let (relay, session, _) = bound.value
-      guard case .success(let channel) = result, relay.sessions[client] === session else {
-        if case .success(let channel) = result { channel.close(promise: nil) }
-        if relay.sessions[client] === session { relay.forget(client) }
-        return
+      relay.connecting -= 1
+      switch result {
+      case .success(let channel) where relay.sessions[client] === session:
+        relay.join(session, of: client, channel, bound)
+      case .success(let channel): channel.close(promise: nil)
+      case .failure: relay.forget(client, session)
       }
-      session.channel = channel
-      for datagram in session.waiting { relay.send(datagram, by: channel) }
-      session.waiting = []
     }
     return session
+  }
+
+  private func join(
+    _ session: Session, of client: Client, _ channel: any Channel,
+    _ bound: NIOLoopBound<(relay: DatagramRelay, session: Session, answers: AnswerHandler)>
+  ) {
+    session.channel = channel
+    // SwiftNIO closes it for most errors, as when the container was not there for a moment (EHOSTUNREACH).
+    channel.closeFuture.whenComplete { _ in bound.value.relay.forget(client, bound.value.session) }
+    for datagram in session.waiting { send(datagram, by: channel) }
+    session.waiting = []
+  }
+
+  private func forget(_ client: Client, _ session: Session) {
+    if sessions[client] === session { forget(client) }
   }
 
   private func send(_ datagram: ByteBuffer, by channel: any Channel) {

@@ -53,9 +53,6 @@ public final class PortForwarder: PortForwarding {
     _ port: ForwardedPort, from socket: PortReservation, in host: NetworkNamespace
   ) throws(NetworkError) {
     let operation = "forward \(port)"
-    guard ways.withLock({ $0[port] == nil }) else {
-      throw NetworkError(.alreadyExists, operation: operation, reason: "it is forwarded already; stop that first")
-    }
     guard port.listening.transport != .sctp else {
       throw NetworkError(.unsupported, operation: operation, reason: "SCTP cannot be carried on; publish TCP or UDP")
     }
@@ -64,6 +61,23 @@ public final class PortForwarder: PortForwarding {
     let way: any Way =
       port.listening.transport == .tcp
       ? StreamWay(connect, limits, group.next(), group) : DatagramWay(connect, limits, socket, group.next())
+    let isNew = ways.withLock { ways in
+      guard ways[port] == nil else { return false }
+      ways[port] = (way, socket)
+      return true
+    }
+    guard isNew else {
+      throw NetworkError(.alreadyExists, operation: operation, reason: "it is forwarded already; stop that first")
+    }
+    do throws(NetworkError) { try start(way, at: socket, operation) } catch {
+      ways.withLock { if $0[port]?.way === way { $0[port] = nil } }
+      throw error
+    }
+    // Whoever has stopped it meanwhile found nothing to stop.
+    if ways.withLock({ $0[port]?.way !== way }) { Self.end([(way, socket)]) }
+  }
+
+  private func start(_ way: any Way, at socket: PortReservation, _ operation: String) throws(NetworkError) {
     guard let descriptor = try socket.duplicate() else {
       throw NetworkError(
         .unsupported, operation: operation, reason: "this kernel has no sockets; forward on LinuxKernel")
@@ -74,28 +88,33 @@ public final class PortForwarder: PortForwarding {
       throw NetworkError(
         errno == nil ? .closed : .kernelRefused, operation: operation, reason: "it cannot be listened there: \(error)")
     }
-    ways.withLock { $0[port] = (way, socket) }
   }
 
-  /// Ends what is carried from a port, and every connection of it. Not to be called on an event loop.
+  /// Ends what is carried from a port, and every connection of it. On an event loop it returns before that is done, for a
+  /// loop cannot wait for itself.
   ///
   /// - Parameter port: As it was given to ``forward(_:from:in:)``.
   public func stop(_ port: ForwardedPort) {
-    guard let (way, socket) = ways.withLock({ $0.removeValue(forKey: port) }) else { return }
-    way.stop()
-    socket.fallSilent()
+    if let entry = ways.withLock({ $0.removeValue(forKey: port) }) { Self.end([entry]) }
   }
 
-  /// Ends all that is carried. What is forwarded afterwards is carried again.
+  /// Ends all that is carried, as ``stop(_:)`` does. What is forwarded afterwards is carried again.
   public func stopAll() {
     let all = ways.withLock { ways in
       defer { ways = [:] }
       return Array(ways.values)
     }
-    for (way, socket) in all {
-      way.stop()
-      socket.fallSilent()
+    Self.end(all)
+  }
+
+  private static func end(_ entries: [(way: any Way, socket: PortReservation)]) {
+    let end: @Sendable () -> Void = {
+      for (way, socket) in entries {
+        way.stop()
+        socket.fallSilent()
+      }
     }
+    if MultiThreadedEventLoopGroup.currentEventLoop == nil { end() } else { DispatchQueue.global().async(execute: end) }
   }
 }
 
@@ -123,7 +142,7 @@ public struct ForwarderLimits: Hashable, Sendable {
 }
 
 /// One port that is listened at.
-protocol Way: Sendable {
+protocol Way: AnyObject, Sendable {
   /// Takes over a socket that is bound, and listens on it.
   func start(_ descriptor: Int32) throws
   /// Ends it, and returns when its sockets are closed.

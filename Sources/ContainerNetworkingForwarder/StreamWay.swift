@@ -11,7 +11,13 @@ final class StreamWay: Way {
   private let loop: any EventLoop
   private let group: any EventLoopGroup
   private let listener = Mutex<(any Channel)?>(nil)
-  private let open = Mutex<[ObjectIdentifier: any Channel]>([:])
+  private let open = Mutex<[ObjectIdentifier: Connection]>([:])
+
+  /// Two channels that are joined, on the event loop of both.
+  private struct Connection: Sendable {
+    var loop: any EventLoop
+    var ends: NIOLoopBound<(near: Tube, far: Tube)>
+  }
 
   init(_ connector: Connector, _ limits: ForwarderLimits, _ loop: any EventLoop, _ group: any EventLoopGroup) {
     self.connector = connector
@@ -45,44 +51,48 @@ final class StreamWay: Way {
       defer { listener = nil }
       return listener
     }
-    try? channel?.close().wait()
-    let all = open.withLock { Array($0.values) }
-    for channel in all { try? channel.close().wait() }
-    // One that was being accepted meanwhile has been put there before the listener was closed.
+    // Event loops that have ended have closed it with all the others, and would not answer.
+    guard let channel, channel.isActive else { return }
+    try? channel.close().wait()
+    for connection in open.withLock({ Array($0.values) }) {
+      try? connection.loop.submit {
+        connection.ends.value.near.reset()
+        connection.ends.value.far.reset()
+      }.wait()
+    }
+    // One that is not there yet is closed by SwiftNIO, whose listener is gone.
   }
 
   private func accept(_ channel: any Channel, _ gate: NIOLoopBoundBox<AcceptGate>) -> EventLoopFuture<Void> {
+    let loop = channel.eventLoop
+    let ends = NIOLoopBound(Tube.pair(), eventLoop: loop)
     let id = ObjectIdentifier(channel)
-    open.withLock { $0[id] = channel }
-    channel.closeFuture.whenComplete { [self] _ in
-      _ = open.withLock { $0.removeValue(forKey: id) }
-      loop.execute { gate.value.release() }
-    }
-    return channel.eventLoop.makeCompletedFuture {
-      let (near, far) = Tube.pair()
-      try channel.pipeline.syncOperations.addHandler(near)
-      let remote = NIOLoopBound(far, eventLoop: channel.eventLoop)
-      let local = NIOLoopBound(near, eventLoop: channel.eventLoop)
-      join(channel, remote).whenFailure { _ in local.value.abort() }
+    return loop.makeCompletedFuture {
+      try channel.pipeline.syncOperations.addHandler(ends.value.near)
+    }.map { [self] in
+      open.withLock { $0[id] = Connection(loop: loop, ends: ends) }
+      let farEnd = join(loop, ends).flatMap(\.closeFuture).flatMapErrorThrowing { _ in ends.value.near.abort() }
+      farEnd.and(channel.closeFuture).whenComplete { [self] _ in
+        _ = open.withLock { $0.removeValue(forKey: id) }
+        self.loop.execute { gate.value.release() }
+      }
     }
   }
 
   /// Connects to the container. What comes before that is done waits in the sockets.
-  private func join(_ channel: any Channel, _ far: NIOLoopBound<Tube>) -> EventLoopFuture<Void> {
-    connector.connect(on: channel.eventLoop).flatMap { [limits] descriptor in
-      guard channel.isActive || channel.isWritable else {
-        close(descriptor)
-        return channel.eventLoop.makeFailedFuture(ChannelError.ioOnClosedChannel)
-      }
-      return ClientBootstrap(group: channel.eventLoop)
+  private func join(
+    _ loop: any EventLoop, _ ends: NIOLoopBound<(near: Tube, far: Tube)>
+  ) -> EventLoopFuture<any Channel> {
+    connector.connect(on: loop).flatMap { [limits] descriptor in
+      ClientBootstrap(group: loop)
         .channelOption(ChannelOptions.allowRemoteHalfClosure, value: true)
         .channelOption(ChannelOptions.maxMessagesPerRead, value: 1)
         .channelOption(ChannelOptions.writeBufferWaterMark, value: limits.waterMark)
         .channelOption(ChannelOptions.recvAllocator, value: limits.allocator)
         .channelInitializer { channel in
-          channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(far.value) }
+          channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(ends.value.far) }
         }
-        .withConnectedSocket(descriptor).map { _ in }
+        .withConnectedSocket(descriptor)
     }
   }
 }

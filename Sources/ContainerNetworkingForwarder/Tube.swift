@@ -13,6 +13,9 @@ final class Tube: ChannelDuplexHandler {
   private var context: ChannelHandlerContext?
   private var isReadPending = false
   private var isOver = false
+  /// What came for a channel that is not there yet. SwiftNIO reads without being asked when the sender has ended: all that
+  /// the kernel has of it.
+  private var early: [ByteBuffer] = []
   /// What is left to be done on a channel that is not there yet.
   private var isEndPending = false
 
@@ -37,6 +40,9 @@ final class Tube: ChannelDuplexHandler {
 
   func channelActive(context: ChannelHandlerContext) {
     context.fireChannelActive()
+    for bytes in early { context.write(wrapOutboundOut(bytes), promise: nil) }
+    early = []
+    context.flush()
     partner?.resume()
     if isEndPending { endOutput() }
   }
@@ -49,9 +55,7 @@ final class Tube: ChannelDuplexHandler {
     context.read()
   }
 
-  func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-    partner?.context?.write(NIOAny(unwrapInboundIn(data)), promise: nil)
-  }
+  func channelRead(context: ChannelHandlerContext, data: NIOAny) { partner?.take(unwrapInboundIn(data)) }
 
   func channelReadComplete(context: ChannelHandlerContext) { partner?.context?.flush() }
 
@@ -73,7 +77,17 @@ final class Tube: ChannelDuplexHandler {
     partner?.finish()
   }
 
-  private var canTake: Bool { context?.channel.isActive == true && context?.channel.isWritable == true }
+  private var isActive: Bool { context?.channel.isActive == true }
+  private var canTake: Bool { isActive && context?.channel.isWritable == true }
+
+  private func take(_ bytes: ByteBuffer) {
+    guard !isOver else { return }
+    guard let context, isActive else {
+      early.append(bytes)
+      return
+    }
+    context.write(wrapOutboundOut(bytes), promise: nil)
+  }
 
   private func resume() {
     guard isReadPending, let context else { return }
@@ -84,14 +98,12 @@ final class Tube: ChannelDuplexHandler {
   /// Nothing more comes: said when all that came before is sent. A channel whose input is over too would be closed with
   /// what is not sent yet.
   private func endOutput() {
-    guard let context, context.channel.isActive else {
+    guard let context, isActive else {
       isEndPending = true
       return
     }
-    let sent = context.eventLoop.makePromise(of: Void.self)
-    context.writeAndFlush(NIOAny(ByteBuffer()), promise: sent)
     let channel = context.channel
-    sent.futureResult.whenComplete { _ in channel.close(mode: .output, promise: nil) }
+    whenSent(context) { channel.close(mode: .output, promise: nil) }
   }
 
   /// The other is over: so is this one, once it has sent what it has.
@@ -99,16 +111,26 @@ final class Tube: ChannelDuplexHandler {
     guard !isOver else { return }
     isOver = true
     guard let context else { return }
-    let sent = context.eventLoop.makePromise(of: Void.self)
-    context.writeAndFlush(NIOAny(ByteBuffer()), promise: sent)
     let channel = context.channel
-    sent.futureResult.whenComplete { _ in channel.close(promise: nil) }
+    whenSent(context) { channel.close(promise: nil) }
+  }
+
+  private func whenSent(_ context: ChannelHandlerContext, _ body: @escaping @Sendable () -> Void) {
+    let sent = context.eventLoop.makePromise(of: Void.self)
+    context.writeAndFlush(wrapOutboundOut(ByteBuffer()), promise: sent)
+    sent.futureResult.whenComplete { _ in body() }
   }
 
   /// The other has failed: whoever is at this end is told by a reset, and does not take it for the end of the data.
   func abort() {
     guard !isOver else { return }
+    reset()
+  }
+
+  /// Ends it at once, whatever has not been sent.
+  func reset() {
     isOver = true
+    early = []
     guard let context else { return }
     let channel = context.channel
     guard let options = channel as? any SocketOptionProvider else { return context.close(promise: nil) }

@@ -115,6 +115,57 @@ import Testing
     try await controller.removeAll()
   }
 
+  /// Who sends all that it has to say at once, and ends, is heard: the container is not connected to yet by then.
+  @Test func whoEndsAtOnceIsHeard() async throws {
+    let sandbox = try await attach("four", "8080:80")
+    let server = try Service(80, in: sandbox.namespace, family: .ipv4) { file in _ = try file.writeAll(file.takeAll()) }
+    defer { server.stop() }
+    for round in 0..<20 {
+      let file = try Sockets.connect(.tcp, "::1", 8080, from: world.host)
+      defer { try? file.close() }
+      let request = [UInt8](repeating: UInt8(round), count: 1 + round * 5_000)
+      _ = try file.writeAll(request)
+      file.endOutput()
+      #expect(try file.takeAll() == request)
+    }
+    #expect(try await eventually { forwarder.connectionCount == 0 })
+    try await controller.removeAll()
+  }
+
+  /// What a container does not read is no reason for its connection to outlive the port.
+  @Test func nothingOutlivesThePort() async throws {
+    let sandbox = try await attach("four", "8080:80")
+    let mayEnd = DispatchSemaphore(value: 0)
+    let wasReset = Atomic(false)
+    let server = try Service(80, in: sandbox.namespace, family: .ipv4) { file in
+      mayEnd.wait()
+      do { _ = try file.takeAll() } catch { wasReset.store(error as? Errno == .connectionReset, ordering: .releasing) }
+    }
+    defer { server.stop() }
+    let file = try Sockets.connect(.tcp, "::1", 8080, from: world.host)
+    defer { try? file.close() }
+    #expect(try await eventually { server.count == 1 })
+    _ = fcntl(file.rawValue, F_SETFL, O_NONBLOCK)
+    let block = [UInt8](repeating: 7, count: 65_536)
+    var refusals = 0
+    while refusals < 10 {
+      do {
+        _ = try unsafe block.withUnsafeBytes { bytes in try unsafe file.write(bytes) }
+        refusals = 0
+      } catch {
+        refusals += 1
+        try await Task.sleep(for: .milliseconds(20))
+      }
+    }
+    let port = try PortMapping("8080:80")
+    try await controller.unpublish([port], of: "four")
+    #expect(forwarder.connectionCount == 0)
+    mayEnd.signal()
+    let isTold = try await eventually { wasReset.load(ordering: .acquiring) }
+    #expect(isTold)
+    try await controller.removeAll()
+  }
+
   /// The other way round: the server ends first, and goes on reading.
   @Test func theServersEndMayComeFirst() async throws {
     let sandbox = try await attach("four", "8080:80")
@@ -246,6 +297,34 @@ import Testing
     _ = try clients[0].writeAll("again".utf8)
     #expect(String(decoding: try clients[0].take(), as: UTF8.self) == "re again")
     for client in clients + more { try client.close() }
+    try await controller.removeAll()
+  }
+
+  /// A container that cannot be reached for a while is reached again by those who asked it meanwhile.
+  @Test func datagramsComeThroughAgain() async throws {
+    let sandbox = try await attach("four", "5353:53/udp")
+    let server = try Service(datagrams: 53, in: sandbox.namespace, family: .ipv4) { Array("re ".utf8) + $0 }
+    defer { server.stop() }
+    let client = try Sockets.connect(.udp, "::1", 5353, from: world.host)
+    defer { try? client.close() }
+    _ = try client.writeAll("a".utf8)
+    #expect(String(decoding: try client.take(), as: UTF8.self) == "re a")
+    // As when the bridge is made anew: for a moment there is no way, which the socket to the container is told.
+    let bridge = try #require(try await controller.inspect("four").network.bridge)
+    let link = try world.host.links.get("\(bridge)").index
+    try world.host.links.change(link, LinkChange(isUp: false))
+    for _ in 0..<3 {
+      _ = try client.writeAll("lost".utf8)
+      try await Task.sleep(for: .milliseconds(20))
+    }
+    try world.host.links.change(link, LinkChange(isUp: true))
+    // So often that it is never forgotten as idle.
+    _ = fcntl(client.rawValue, F_SETFL, O_NONBLOCK)
+    #expect(
+      try await eventually {
+        _ = try? client.writeAll("b".utf8)
+        return (try? client.take()).map { String(decoding: $0, as: UTF8.self) } == "re b"
+      })
     try await controller.removeAll()
   }
 

@@ -52,76 +52,84 @@ extension FileDescriptor {
 
 /// A server in a container, of this process; each connection on a thread of its own.
 final class Service: Sendable {
-  private let listener: Int32
+  /// Nil once its thread has closed it, which nobody else does.
+  private let listener: Mutex<Int32?>
   private let reservation: PortReservation
   private let accepted = Atomic(0)
 
-  /// How many connections it has had.
+  /// How many connections it has had; by UDP, how many senders.
   var count: Int { accepted.load(ordering: .acquiring) }
 
   /// By TCP.
-  init(
+  convenience init(
     _ port: UInt16, in namespace: NetworkNamespace, family: AddressFamily,
     _ serve: @escaping @Sendable (FileDescriptor) throws -> Void
   ) throws {
-    let binding = PortBinding(.any(family), port, .tcp)
-    guard let reservation = try namespace.kernel.reservePorts([binding], in: namespace.handle).first,
-      let descriptor = try reservation.duplicate()
-    else { throw NetworkError(.inUse, operation: "serve \(port)", reason: "it is taken") }
-    self.reservation = reservation
-    listener = descriptor
-    _ = fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) & ~O_NONBLOCK)
-    listen(descriptor, 1_024)
-    Thread.detachNewThread { [self] in
-      while true {
-        let connection = accept(descriptor, nil, nil)
-        guard connection >= 0 else { return }
-        accepted.add(1, ordering: .releasing)
-        Thread.detachNewThread {
-          let file = Sockets.prepare(connection, seconds: 30)
-          try? serve(file)
-          try? file.close()
-        }
+    try self.init(PortBinding(.any(family), port, .tcp), in: namespace)
+    run { [self] listener in
+      let connection = accept(listener, nil, nil)
+      guard connection >= 0 else { return false }
+      accepted.add(1, ordering: .releasing)
+      Thread.detachNewThread {
+        let file = Sockets.prepare(connection, seconds: 30)
+        try? serve(file)
+        try? file.close()
       }
+      return true
     }
   }
 
   /// By UDP: answers each datagram with what is made of it.
-  init(
+  convenience init(
     datagrams port: UInt16, in namespace: NetworkNamespace, family: AddressFamily,
     _ answer: @escaping @Sendable ([UInt8]) -> [UInt8]
   ) throws {
-    let binding = PortBinding(.any(family), port, .udp)
+    try self.init(PortBinding(.any(family), port, .udp), in: namespace)
+    let sources = Mutex<Set<[UInt8]>>([])
+    run { [self] listener in
+      var bytes = [UInt8](repeating: 0, count: 65_536)
+      var from = [UInt8](repeating: 0, count: 28)
+      var size = socklen_t(from.count)
+      let length = unsafe from.withUnsafeMutableBytes { place in
+        unsafe recvfrom(
+          listener, &bytes, bytes.count, 0, place.assumingMemoryBound(to: sockaddr.self).baseAddress, &size)
+      }
+      // Nothing from nobody: it was shut down.
+      guard length > 0 || length == 0 && size > 0 else { return false }
+      if sources.withLock({ $0.insert(from).inserted }) { accepted.add(1, ordering: .releasing) }
+      let reply = answer(Array(bytes[..<length]))
+      _ = unsafe from.withUnsafeBytes { place in
+        unsafe sendto(
+          listener, reply, reply.count, 0, place.assumingMemoryBound(to: sockaddr.self).baseAddress, size)
+      }
+      return true
+    }
+  }
+
+  private init(_ binding: PortBinding, in namespace: NetworkNamespace) throws {
     guard let reservation = try namespace.kernel.reservePorts([binding], in: namespace.handle).first,
       let descriptor = try reservation.duplicate()
-    else { throw NetworkError(.inUse, operation: "serve \(port)", reason: "it is taken") }
+    else { throw NetworkError(.inUse, operation: "serve \(binding)", reason: "it is taken") }
     self.reservation = reservation
-    listener = descriptor
+    listener = Mutex(descriptor)
     _ = fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) & ~O_NONBLOCK)
+    if binding.transport == .tcp { listen(descriptor, 1_024) }
+  }
+
+  /// Serves on a thread of its own for as long as one says that it goes on.
+  private func run(_ serveOne: @escaping @Sendable (Int32) -> Bool) {
+    guard let descriptor = listener.withLock({ $0 }) else { return }
     Thread.detachNewThread { [self] in
-      var sources: Set<[UInt8]> = []
-      while true {
-        var bytes = [UInt8](repeating: 0, count: 65_536)
-        var from = [UInt8](repeating: 0, count: 28)
-        var size = socklen_t(from.count)
-        let length = unsafe from.withUnsafeMutableBytes { place in
-          unsafe recvfrom(
-            descriptor, &bytes, bytes.count, 0, place.assumingMemoryBound(to: sockaddr.self).baseAddress, &size)
-        }
-        guard length >= 0 else { return }
-        if length == 0, size == 0 { return }
-        if sources.insert(from).inserted { accepted.add(1, ordering: .releasing) }
-        let reply = answer(Array(bytes[..<length]))
-        _ = unsafe from.withUnsafeBytes { place in
-          unsafe sendto(
-            descriptor, reply, reply.count, 0, place.assumingMemoryBound(to: sockaddr.self).baseAddress, size)
-        }
+      while serveOne(descriptor) {}
+      listener.withLock { listener in
+        close(descriptor)
+        listener = nil
       }
     }
   }
 
-  /// Ends it.
-  func stop() { shutdown(listener, Int32(SHUT_RDWR)) }
+  /// Ends it: its thread closes the socket. What has ended already stays so.
+  func stop() { listener.withLock { if let listener = $0 { _ = shutdown(listener, Int32(SHUT_RDWR)) } } }
 }
 
 /// Waits for something, ten seconds at the most.
