@@ -41,7 +41,9 @@ struct FloodGuard {
     }
     guard DatagramSocket.queuePercent(of: socket) > Self.longQueue else { return false }
     let before = shutOut.count
-    for (sender, count) in counts where count * Self.share > datagrams && shutOut.count < DatagramSocket.shutOutLimit {
+    // Of who is shut out already there may be more in the queue: that is no reason to shut it out for longer.
+    for (sender, count) in counts
+    where shutOut[sender] == nil && count * Self.share > datagrams && shutOut.count < DatagramSocket.shutOutLimit {
       shutOut[sender] = .now() + Self.pause
     }
     guard shutOut.count > before else { return false }

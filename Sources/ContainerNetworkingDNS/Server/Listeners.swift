@@ -111,8 +111,9 @@ final class Listeners: Sendable {
   private func close(_ place: ListeningPlace, isAwaited: Bool) {
     guard let listener = state.withLock({ $0.open.removeValue(forKey: place) }) else { return }
     if case .gateway = place { context.remove(own: listener.addresses) }
-    loops.closeConnections(at: place)
     let futures = listener.close()
+    // After the listener, which would let others in.
+    loops.closeConnections(at: place)
     if isAwaited { for future in futures { try? future.wait() } }
   }
 
@@ -132,8 +133,8 @@ final class Listeners: Sendable {
       return state.open
     }
     for (place, listener) in open {
-      loops.closeConnections(at: place)
       for future in listener.close() { try? await future.get() }
+      loops.closeConnections(at: place)
     }
   }
 }
