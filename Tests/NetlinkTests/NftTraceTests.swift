@@ -1,5 +1,6 @@
 import Netlink
 import NetworkPrimitives
+import SystemPackage
 import Testing
 
 /// The kernel's trace. The messages are those of Linux 6.18 to nft(8) 1.0.6, for the first packet of
@@ -140,5 +141,34 @@ import Testing
       hex(ipv6.body)
         == "0a808000000000000000000014000100fd000000000000000000000000000001"
         + "14000200fd0000000000000000000000000000070800030003000000")
+  }
+
+  /// On the real kernel: where there were more steps than it had room for, the others come, and the next are whole again.
+  @Test(.timeLimit(.minutes(5))) func moreStepsThanThereIsRoomFor() throws {
+    let kernel = LinuxKernel()
+    let namespace = try kernel.makeNamespace()
+    let route = try NetlinkConnection(.route, in: namespace, of: kernel)
+    try route.execute(LinkRequests.change(1, LinkChange(isUp: true)))
+    let chain = NftChain(
+      table: NftTable(family: .inet, name: "t"), name: "out",
+      base: NftChain.Base(.filter, hook: .output, priority: 0))
+    var changes = NftTransaction()
+    try changes.add(chain.table)
+    try changes.add(chain)
+    try changes.add(NftRule(chain, [.match(.transportProtocol, .equal(.udp)), .trace]))
+    try changes.commit(over: NetlinkConnection(.netfilter, in: namespace, of: kernel))
+    let reader = try NftTraceReader(kernel.openSocket(.netfilter, in: namespace))
+    let socket = try kernel.connectSocket(to: TransportAddress(IPAddress("127.0.0.1"), 9, .udp), in: namespace)
+    defer { try? socket.close() }
+    // Every other is refused by what the one before it came to.
+    func send(_ count: Int) { for _ in 0..<count { _ = try? socket.writeAll([1]) } }
+    send(200_000)
+    let many = try reader.take()
+    #expect(many.isLossy)
+    #expect(many.steps.count > 1_000)
+    send(2)
+    let few = try reader.take()
+    #expect(!few.isLossy)
+    #expect((1...10).contains(few.steps.count))
   }
 }

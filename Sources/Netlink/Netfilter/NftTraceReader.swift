@@ -23,9 +23,14 @@ public final class NftTraceReader: Sendable {
     public var steps: [NftTrace] = []
     /// Whether the kernel had no room for some of them.
     public var isLossy = false
+
+    /// None.
+    package init() {}
   }
 
   /// The steps that were taken before this call: every one, since the answer to a request that is made here comes behind them.
+  ///
+  /// Where the kernel had no room for some, those that it had room for are given all the same.
   ///
   /// - Throws: `.malformedMessage`; `.replyLost` when the kernel does not answer.
   public func take() throws(NetworkError) -> Steps {
@@ -49,6 +54,9 @@ public final class NftTraceReader: Sendable {
           if message.portID == socket.portID, message.sequence == last { return result }
           if message.type == NftMessage.type(NFT_MSG_TRACE) { result.steps.append(try NftTrace(message)) }
         }
+        // Until the queue is empty the kernel drops all that is for this socket (NETLINK_S_CONGESTED in
+        // net/netlink/af_netlink.c), the answer too.
+        if result.isLossy { try socket.send(datagram.bytes) }
       }
     }
   }
