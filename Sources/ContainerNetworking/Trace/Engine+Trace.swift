@@ -9,6 +9,7 @@ extension Engine {
   ///
   /// - Parameter stop: Ends it, when it is set, as if the time were over.
   func trace(_ request: TraceRequest, until stop: TraceStop) throws(NetworkError) -> PacketTrace {
+    try TraceRequest.check(timeoutMilliseconds: request.timeoutMilliseconds, "trace a packet")
     let plan = try plan(request)
     switch plan.sender {
     case .container(let name, let namespace): return try send(request, plan, from: name, in: namespace, until: stop)
@@ -157,24 +158,17 @@ extension Engine {
     defer { try? table.remove() }
     let context = try TraceContext(host, networks: plan.networks, endpoints: plan.endpoints, tracer: table.name)
     let deadline = ContinuousClock.now + .milliseconds(milliseconds)
-    var steps: [NftTrace] = []
-    var isLossy = false
-    func look() throws(NetworkError) -> TracedFlow {
-      let more = try reader.take()
-      steps += more.steps
-      isLossy = isLossy || more.isLossy
-      let visits = TraceVisit.list(steps) { table, chain in context.hook(of: table, chain) }
-      return TracedFlow(visits) { match.begins($0) }
-    }
-    var flow = try look()
+    var record = TraceRecord(
+      begins: { match.begins($0) }, hook: { table, chain in context.hook(of: table, chain) })
+    record.add(try reader.take())
     var isFirst = true
     while true {
-      let isDone = try isEnough(isFirst, flow)
+      let isDone = try isEnough(isFirst, record.flow)
       isFirst = false
-      flow = try look()
-      if isDone || stop.isSet || ContinuousClock.now >= deadline { break }
+      record.add(try reader.take())
+      if isDone || record.isFull || stop.isSet || ContinuousClock.now >= deadline { break }
     }
-    return Observation(flow: flow, context: context, isLossy: isLossy)
+    return Observation(flow: record.flow, context: context, isLossy: record.isLossy)
   }
 
   /// Both ways, without how it ended.
@@ -319,13 +313,16 @@ extension NetworkController {
   /// task is cancelled, it ends as if the time were over.
   ///
   /// - Throws: `.notFound` for a name that is neither a container nor a link; `.conflictingOptions` for a container that is
-  ///   on no network; `.unsupported` by a kernel without packets, or without tables that belong to a socket.
+  ///   on no network; `.invalidValue` for a time that is none; `.unsupported` by a kernel without packets, or without tables that belong to a socket.
   public func trace(_ request: TraceRequest) async throws(NetworkError) -> PacketTrace {
     let stop = TraceStop()
     let result: Result<PacketTrace, NetworkError> = await withTaskCancellationHandler {
       do throws(NetworkError) {
         return .success(
-          try await looking { (engine) throws(NetworkError) in try engine.trace(request, until: stop) })
+          // It may wait for an hour: not in the place of another verb.
+          try await Worker.apart("ContainerNetworking.trace") { [engine] () throws(NetworkError) in
+            try engine.trace(request, until: stop)
+          })
       } catch { return .failure(error) }
     } onCancel: {
       stop.set()

@@ -67,9 +67,7 @@ public struct TraceRequest: Hashable, Sendable {
   /// - Throws: `.invalidValue` naming the part that is wrong.
   public init(from: String, to: String, timeoutMilliseconds: Int = 3_000) throws(NetworkError) {
     let operation = "read the packet to trace"
-    guard (1...3_600_000).contains(timeoutMilliseconds) else {
-      throw .invalid(operation, "a time of \(timeoutMilliseconds) ms; 1 to 3600000 are possible")
-    }
+    try Self.check(timeoutMilliseconds: timeoutMilliseconds, operation)
     func fault(_ text: String, _ why: String) -> NetworkError {
       .invalid(
         operation, "\(quoted(text)) \(why); right are web:80/tcp, [fd00::2]:53/udp, 192.0.2.1/icmp and host:8080")
@@ -111,5 +109,11 @@ public struct TraceRequest: Hashable, Sendable {
     self.from = try end(from)
     self.to = try end(String(rest))
     self.timeoutMilliseconds = timeoutMilliseconds
+  }
+
+  static func check(timeoutMilliseconds: Int, _ operation: String) throws(NetworkError) {
+    guard (1...3_600_000).contains(timeoutMilliseconds) else {
+      throw .invalid(operation, "a time of \(timeoutMilliseconds) ms; 1 to 3600000 are possible")
+    }
   }
 }

@@ -2,6 +2,7 @@ import ContainerNetworking
 import ContainerNetworkingTestKit
 import Foundation
 import Playground
+import Synchronization
 import Testing
 
 /// What a trace tells of real packets.
@@ -382,8 +383,48 @@ import Testing
     try await removeAll()
   }
 
+  /// However many wait for a packet, the other verbs have their threads.
+  @Test func manyThatWait() async throws {
+    let controller = controller
+    try await controller.attach("web")
+    let isOver = Flag()
+    let waiting = (0..<24).map { number in
+      Task {
+        let trace = try await controller.trace(
+          TraceRequest(from: "203.0.113.\(100 + number)", to: "web:80", timeoutMilliseconds: 600_000))
+        return (trace.outcome.kind, isOver.value.load(ordering: .acquiring))
+      }
+    }
+    #expect(
+      try await eventually {
+        let tables = try world.output("nft", "list", "tables", in: world.host) ?? ""
+        return tables.split(separator: "\n").count { $0.contains("-trace-") } == 48
+      })
+    try await controller.attach("db")
+    #expect(try await controller.sandboxes().count == 2)
+    isOver.value.store(true, ordering: .releasing)
+    for task in waiting {
+      task.cancel()
+      let (kind, mayEnd) = try await task.value
+      #expect(kind == .unseen)
+      #expect(mayEnd)
+    }
+    try expectNothingLeft()
+    try await removeAll()
+  }
+
+  private func eventually(_ isSo: () throws -> Bool) async throws -> Bool {
+    for _ in 0..<3_000 {
+      if try isSo() { return true }
+      try await Task.sleep(for: .milliseconds(20))
+    }
+    return false
+  }
+
   @Test func refusals() async throws {
     try await controller.attach("web")
+    let endless = TraceRequest(from: .host, to: .name("web"), kind: .echo, timeoutMilliseconds: 0)
+    #expect(await refusal { try await controller.trace(endless) }?.code == .invalidValue)
     try await controller.attach("bare", to: .none)
     let nobody = await refusal { try await trace("nobody", "web") }
     #expect(nobody?.code == .notFound)
@@ -400,4 +441,8 @@ import Testing
     #expect(try TraceRequest(from: "web", to: "fd00::2").to == .address(IPAddress("fd00::2")))
     try await removeAll()
   }
+}
+
+private final class Flag: Sendable {
+  let value = Atomic(false)
 }
