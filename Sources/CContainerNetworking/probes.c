@@ -183,5 +183,8 @@ int cn_probe_wait(int fd, const cn_port *source, int timeout_ms, cn_answer *answ
     }
     if (count >= 0 && is_answer(fd, source, bytes, count))
       return 1;
+    // Others' packets may come to a raw socket for ever.
+    if (left <= 0)
+      return 0;
   }
 }

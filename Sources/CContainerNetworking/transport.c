@@ -97,7 +97,7 @@ static int connect_one(struct namespace_job *job) {
 static int run(int namespace_fd, int (*body)(struct namespace_job *), const cn_peer *peer, const char **failed) {
   *failed = "setns";
   struct request request = {peer, failed};
-  struct namespace_job job = {.namespace_fd = namespace_fd, .body = body, .argument = &request};
+  struct namespace_job job = {.namespace_fd = namespace_fd, .body = body, .argument = &request, .any_thread = 1};
   return namespace_thread_run(&job);
 }
 

@@ -61,6 +61,16 @@ import Testing
     #expect(throws: NetworkError.self) { try kernel.readSysctl("net/../kernel/hostname", in: first) }
   }
 
+  /// A list may be longer than a page of memory.
+  @Test func longSysctlsAreReadWhole() throws {
+    let namespace = try kernel.makeNamespace()
+    let name = "net/ipv4/ip_local_reserved_ports"
+    let text = stride(from: 10_001, to: 30_000, by: 2).map(String.init).joined(separator: ",")
+    #expect(text.utf8.count > 50_000)
+    try kernel.writeSysctl(name, to: text, in: namespace)
+    #expect(try kernel.readSysctl(name, in: namespace) == text)
+  }
+
   @Test func pinnedNamespaceOutlivesItsHandle() throws {
     let path = FilePath("/tmp/cn-pin-\(getpid())-\(UInt32.random(in: 0 ... .max))")
     let identity: NamespaceIdentity

@@ -90,13 +90,22 @@ public struct LinuxKernel: Kernel {
   public func readSysctl(_ name: String, in namespace: NamespaceHandle) throws(NetworkError) -> String {
     let file = try openSysctl(name, FileDescriptor.AccessMode.readOnly, in: namespace, operation: "read sysctl \(name)")
     defer { try? file.close() }
-    var buffer = [UInt8](repeating: 0, count: 4096)
     do {
-      let count = try unsafe buffer.withUnsafeMutableBytes { bytes in try unsafe file.read(into: bytes) }
+      // One read gives all of it or what there is room for: lists as ip_local_reserved_ports have 200 KiB and more.
+      var buffer = [UInt8](repeating: 0, count: 4_096)
+      var count = try Self.read(file, into: &buffer)
+      if count == buffer.count {
+        buffer = [UInt8](repeating: 0, count: 1 << 20)
+        count = try Self.read(file, into: &buffer)
+      }
       var text = String(decoding: buffer[..<count], as: UTF8.self)
       if text.last == "\n" { text.removeLast() }
       return text
     } catch { throw systemError(error, "read", "read sysctl \(name)") }
+  }
+
+  private static func read(_ file: FileDescriptor, into buffer: inout [UInt8]) throws -> Int {
+    try unsafe buffer.withUnsafeMutableBytes { bytes in try unsafe file.read(fromAbsoluteOffset: 0, into: bytes) }
   }
 
   /// Writes a file under `/proc/sys/net`. Throws the kernel's refusal of the value.
