@@ -118,8 +118,9 @@ import Testing
     #expect(try tool.cnet("network", "create", "--subnet", "10.1.0.0/24", "one").code == 0)
     let refused = try tool.run("cnet", ["run", "--net", "one", "--", "true"], extra: running)
     #expect(refused.code == 125 && refused.error.contains("no name server serves"), "\(refused)")
-    let server = try tool.start("cnet", ["dns"])
+    let server = try tool.start("sh", ["-c", "ulimit -S -n 64; exec cnet dns"])
     #expect(try eventually { server.text("output") == "serving\n" })
+    try expectAllOpenFiles(of: server)
     let second = try tool.cnet("dns")
     #expect(second.code == 75 && second.error.contains("another name server serves this directory"))
     let own = try tool.run(

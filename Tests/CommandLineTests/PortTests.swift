@@ -68,8 +68,9 @@ import Testing
     defer { server.stop() }
     let host = tool.world.host
     #expect(try tool.world.fetch("::1", 8080, from: host) == nil)
-    let forward = try tool.start("cnet", ["forward"])
+    let forward = try tool.start("sh", ["-c", "ulimit -S -n 64; exec cnet forward"])
     #expect(try eventually { forward.text("output") == "ready, 1 ports\n" })
+    try expectAllOpenFiles(of: forward)
     #expect(try tool.world.fetch("::1", 8080, from: host) == "hello")
     #expect(try tool.cnet("publish", "web", "8081:80").output == "80/tcp -> 0.0.0.0:8081\n80/tcp -> [::]:8081\n")
     #expect(try eventually { try tool.world.fetch("::1", 8081, from: host) == "hello" })

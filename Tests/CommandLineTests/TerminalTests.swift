@@ -68,6 +68,14 @@ import Testing
     #expect(try tool.cnet("--color", "always", "network", "ls").output.hasPrefix(header))
     let wrong = try onTerminal(waitFor: "never", type: "", ["cnet", "network", "rm", "nosuch"])
     #expect(wrong.output.hasPrefix("\u{1b}[1;31mcnet:\u{1b}[0m find network"))
+    // Failures keep to it too, however it is written.
+    let dull = try onTerminal(
+      waitFor: "never", type: "", ["cnet", "network", "rm", "nosuch", "--color", "never"])
+    #expect(dull.output.hasPrefix("cnet: find network"))
+    let bright = try tool.cnet("--color", "always", "network", "rm", "nosuch")
+    #expect(bright.error.hasPrefix("\u{1b}[1;31mcnet:\u{1b}[0m find network"))
+    let others = try tool.cnet("run", "--network", "nosuch", "--", "ls", "--color=always")
+    #expect(others.error.hasPrefix("cnet: "))
     #expect(try tool.close() == [])
   }
 

@@ -145,6 +145,15 @@ func expectGolden(_ name: String, _ text: String) throws {
     "\(name) differs; run UPDATE_DOCUMENTS=1 swift test --filter CommandLineTests, and look at the change")
 }
 
+/// A program may have as many files open as the machine allows, whatever the shell's limit was.
+func expectAllOpenFiles(of program: Tool.Running) throws {
+  let limits = try String(contentsOfFile: "/proc/\(program.process.id)/limits", encoding: .utf8)
+  let line = try #require(limits.split(separator: "\n").first { $0.hasPrefix("Max open files") })
+  let numbers = line.split(separator: " ").compactMap { Int($0) }
+  #expect(numbers.count == 2 && numbers.first == numbers.last, "\(line)")
+  #expect(numbers.first ?? 0 > 64)
+}
+
 /// Waits for something that another process does, ten seconds at the most.
 func eventually(_ isSo: () throws -> Bool) throws -> Bool {
   for _ in 0..<200 {

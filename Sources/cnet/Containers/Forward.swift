@@ -2,6 +2,7 @@ import ArgumentParser
 import ContainerNetworking
 import ContainerNetworkingForwarder
 import Glibc
+import Netlink
 import ServiceLifecycle
 import UnixSignals
 
@@ -27,6 +28,8 @@ struct Forward: AsyncParsableCommand {
   }
 
   func run() async throws {
+    // Each port takes one, and each connection two.
+    OpenFiles.raiseLimit()
     let forwarder = PortForwarder(limits: ForwarderLimits(connectionsPerPort: connections, clientIdleSeconds: idle))
     let controller = try await global.controller(reservesPorts: true, forwarder: forwarder)
     print("ready, \(forwarder.portCount) ports")

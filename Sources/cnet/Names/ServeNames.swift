@@ -2,6 +2,7 @@ import ArgumentParser
 import ContainerNetworking
 import ContainerNetworkingDNS
 import Glibc
+import Netlink
 import SystemPackage
 import UnixSignals
 
@@ -20,6 +21,8 @@ struct ServeNames: AsyncParsableCommand {
   var global: GlobalOptions
 
   func run() async throws {
+    // Each address that names are answered at takes two.
+    OpenFiles.raiseLimit()
     let place = try global.place()
     let store = try place.store()
     var settings = NameServerSettings()

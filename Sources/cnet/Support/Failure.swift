@@ -36,8 +36,7 @@ enum Failure {
   private static func write(_ text: String) {
     // What was printed comes first also where both streams are one file.
     fflush(nil)
-    let choice = CommandLine.arguments.contains("--color=always") ? ColorChoice.always : .auto
-    let name = Terminal(choice, .standardError).red("cnet:")
+    let name = Terminal(.asked(for: CommandLine.arguments), .standardError).red("cnet:")
     _ = try? FileDescriptor.standardError.writeAll("\(name) \(text)\n".utf8)
   }
 

@@ -6,6 +6,16 @@ import SystemPackage
 /// When to colour.
 enum ColorChoice: String, ExpressibleByArgument, CaseIterable {
   case auto, always, never
+
+  /// What a command line asks for, for those who speak before it is read, or where it cannot be. What follows `--` is for
+  /// another program.
+  static func asked(for arguments: [String]) -> ColorChoice {
+    let own = Array(arguments.prefix { $0 != "--" })
+    let values = own.enumerated().compactMap { index, word in
+      word == "--color" ? own.dropFirst(index + 1).first : word.hasPrefix("--color=") ? String(word.dropFirst(8)) : nil
+    }
+    return values.last.flatMap(ColorChoice.init(rawValue:)) ?? .auto
+  }
 }
 
 /// What one of the standard streams can show.
