@@ -7,7 +7,7 @@ struct EndpointRequest {
   var options: EndpointOptions
   var ports: [PortMapping]
   var names = NameOptions()
-  /// The host's ephemeral ports; nil when none are published.
+  /// The host's ephemeral ports; nil when none of them is asked for.
   var ephemeral: EphemeralPorts?
   /// Names that links of the namespace are known to have.
   var usedNames: Set<String> = []
@@ -47,12 +47,9 @@ extension Engine {
       transaction.state.endpoints(ofSandbox: sandboxID).filter { $0.phase != .stopped }.map(\.interface.description))
     let interface = try chooseInterface(options.interface, network.interfacePrefix, taken, operation)
     let kept = try transaction.takeOver(request.container, on: network)
-    let ports =
-      if let ephemeral = request.ephemeral {
-        try transaction.state.ports.pick(
-          request.ports, for: request.container, bindingAddress: network.policy.hostBindingAddress, at: places,
-          ephemeral: ephemeral)
-      } else { [] as [PublishedPort] }
+    let ports = try transaction.state.ports.pick(
+      request.ports, for: request.container, bindingAddress: network.policy.hostBindingAddress, at: places,
+      ephemeral: request.ephemeral)
     let wanted = options.addresses.isEmpty ? kept.flatMap(\.staticAddresses) : options.addresses
     let addresses = try lease(wanted, for: request.container, on: network, &transaction)
     let id = makeID()

@@ -54,11 +54,7 @@ extension Engine {
       guard conflicts.isEmpty, options.names.faults(operation).isEmpty,
         options.ports.allSatisfy({ $0.hostPorts != nil })
       else { return nil }
-      for port in options.ports {
-        _ = try PortMapping(
-          hostAddress: port.hostAddress, hostPorts: port.hostPorts, containerPorts: port.containerPorts,
-          transport: port.transport)
-      }
+      try Self.check(options.ports)
       let name = request.mode == .bridge ? "bridge" : "\(request.mode)"
       let isSuited = try look { (state) throws(NetworkError) in
         guard state.sandboxes[request.container] == nil else { return false }

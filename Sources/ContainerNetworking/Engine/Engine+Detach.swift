@@ -85,14 +85,7 @@ extension Engine {
           stopped.sandboxID = other.sandboxID
           stopped.mode = .network(other.networkName)
         }
-        stopped.phase = .stopped
-        stopped.owner = ""
-        stopped.namespacePath = nil
-        stopped.namespaceInode = nil
-        stopped.ownsNamespace = false
-        stopped.keepsAddresses = nil
-        stopped.names = nil
-        stopped.filesDirectory = nil
+        stopped.stop()
         transaction.save(.sandbox(stopped))
       } else {
         transaction.remove(.sandbox, record.container)
@@ -100,6 +93,20 @@ extension Engine {
       return transaction.state.members(of: record.sandboxID).isEmpty
     }
     if isGone { namespaces.withLock { _ = $0.removeValue(forKey: record.sandboxID) } }
+  }
+}
+
+extension SandboxRecord {
+  /// Leaves what is true of a container without a namespace: its name, and where it was.
+  mutating func stop() {
+    phase = .stopped
+    owner = ""
+    namespacePath = nil
+    namespaceInode = nil
+    ownsNamespace = false
+    keepsAddresses = nil
+    names = nil
+    filesDirectory = nil
   }
 }
 

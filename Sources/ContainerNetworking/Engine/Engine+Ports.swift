@@ -17,10 +17,9 @@ extension Engine {
     return PortPlaces(network, forwards: settings.forwarder != nil || isForwarded())
   }
 
-  /// The host's ephemeral ports, where some are asked for; nil when no port is.
+  /// The host's ephemeral ports, where one is asked for; nil where none is.
   func ephemeralPorts(for mappings: [PortMapping]) throws(NetworkError) -> EphemeralPorts? {
-    guard !mappings.isEmpty else { return nil }
-    return mappings.contains { $0.hostPorts == nil } ? try ephemeralPorts() : EphemeralPorts(range: 1...1)
+    mappings.contains { $0.hostPorts == nil } ? try ephemeralPorts() : nil
   }
 
   /// Sees to it that no process of the host holds a port that was picked, and picks another in the place of one that is
@@ -37,7 +36,7 @@ extension Engine {
     _ picked: [PublishedPort], of endpoint: Endpoint, on network: NetworkRecord, _ request: EndpointRequest,
     save: (inout Transaction, [PublishedPort]) -> Void
   ) throws(NetworkError) -> [PublishedPort] {
-    guard let ephemeral = request.ephemeral else { return picked }
+    guard !picked.isEmpty else { return [] }
     var ports = picked
     var held: Set<PortBinding> = []
     var free: Set<PortBinding> = []
@@ -70,7 +69,8 @@ extension Engine {
       ports = try transaction { (transaction) throws(NetworkError) in
         let next = try transaction.state.ports.pick(
           request.ports, for: endpoint.container, bindingAddress: network.policy.hostBindingAddress,
-          at: places(of: network, transaction.state), ephemeral: ephemeral, avoiding: held, inPlaceOf: last)
+          at: places(of: network, transaction.state), ephemeral: request.ephemeral, avoiding: held,
+          inPlaceOf: last)
         save(&transaction, next)
         return next
       }

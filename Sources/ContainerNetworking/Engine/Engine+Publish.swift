@@ -22,7 +22,7 @@ extension Engine {
       try checkPorts(request, network, places, operation).throwAny(operation)
       let ports = try transaction.state.ports.pick(
         mappings, for: container, bindingAddress: network.policy.hostBindingAddress, at: places,
-        ephemeral: request.ephemeral ?? EphemeralPorts(range: 1...1))
+        ephemeral: request.ephemeral)
       endpoint.portChange = PortChange(ports: ports, phase: .creating, owner: store.token)
       transaction.save(.endpoint(endpoint))
       return (endpoint, network, ports)

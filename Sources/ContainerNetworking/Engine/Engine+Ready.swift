@@ -222,11 +222,9 @@ extension Engine.Transaction {
         .inUse, operation: operation,
         reason: "the sandbox that was kept ready for it is taken away at this moment; try again")
     }
-    if let ephemeral = request.ephemeral {
-      endpoint.ports = try state.ports.pick(
-        request.ports, for: request.container, bindingAddress: network.policy.hostBindingAddress, at: places,
-        ephemeral: ephemeral)
-    }
+    endpoint.ports = try state.ports.pick(
+      request.ports, for: request.container, bindingAddress: network.policy.hostBindingAddress, at: places,
+      ephemeral: request.ephemeral)
     try transfer(endpoint, to: request.container, on: network)
     record.sandboxID = sandbox.sandboxID
     endpoint.container = request.container

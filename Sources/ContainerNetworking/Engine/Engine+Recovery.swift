@@ -107,13 +107,7 @@ extension Engine {
           transaction.remove(.sandbox, sandbox.container)
           continue
         }
-        sandbox.phase = .stopped
-        sandbox.owner = ""
-        sandbox.namespacePath = nil
-        sandbox.namespaceInode = nil
-        sandbox.ownsNamespace = false
-        sandbox.names = nil
-        sandbox.filesDirectory = nil
+        sandbox.stop()
         transaction.save(.sandbox(sandbox))
       }
       for network in transaction.state.networks.values where network.phase != .ready {

@@ -1,4 +1,5 @@
 import Glibc
+import Netlink
 import NetworkPrimitives
 import SystemPackage
 
@@ -77,7 +78,7 @@ enum TextFiles {
 
 /// Directories of files.
 ///
-/// Unsafe code: as above; a directory's stream is closed before the return, and each entry is copied before the next is read.
+/// Unsafe code: as above.
 enum Directories {
   /// Makes a directory, unless it is there.
   static func make(_ path: FilePath) throws(NetworkError) {
@@ -102,21 +103,10 @@ enum Directories {
 
   /// The names in a directory, but for `.` and `..`; none if there is no such directory.
   static func names(in path: FilePath) throws(NetworkError) -> [String] {
-    guard let stream = unsafe opendir(path.string) else {
-      let errno = Errno(rawValue: errno)
-      if errno == .noSuchFileOrDirectory { return [] }
-      throw TextFiles.fileError("opendir", path, errno)
+    do throws(Errno) { return try directoryNames(path) } catch {
+      if error == .noSuchFileOrDirectory { return [] }
+      throw TextFiles.fileError("opendir", path, error)
     }
-    defer { unsafe closedir(stream) }
-    var names: [String] = []
-    while let entry = unsafe readdir(stream) {
-      let capacity = Int(unsafe entry.pointee.d_reclen)
-      let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) { name in
-        unsafe name.withMemoryRebound(to: CChar.self, capacity: capacity) { unsafe String(cString: $0) }
-      }
-      if name != ".", name != ".." { names.append(name) }
-    }
-    return names
   }
 
   /// Removes a directory and all that is in it; follows no links.

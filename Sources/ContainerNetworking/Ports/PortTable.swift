@@ -38,13 +38,15 @@ struct PortTable {
   ///
   /// - Parameters:
   ///   - places: Where the network's ports are served.
+  ///   - ephemeral: What to pick from for a mapping without a host port; nil where there is none.
   ///   - held: What other processes of the host hold.
   ///   - previous: What was picked before that was known, and taken: it stays where it can.
   /// - Throws: `.inUse`, naming the owner; `.exhausted`.
   func pick(
     _ mappings: [PortMapping], for owner: String, bindingAddress: IPAddress?, at places: PortPlaces,
-    ephemeral: EphemeralPorts, avoiding held: Set<PortBinding> = [], inPlaceOf previous: [PublishedPort] = []
+    ephemeral: EphemeralPorts?, avoiding held: Set<PortBinding> = [], inPlaceOf previous: [PublishedPort] = []
   ) throws(NetworkError) -> [PublishedPort] {
+    guard !mappings.isEmpty else { return [] }
     var picked = Picked(owner: owner, held: held, next: nextEphemeral)
     for (index, wish) in Self.wishes(mappings, bindingAddress, places).enumerated() {
       if index < previous.count, !wish.isHeld(previous[index].hostPort, held) {
@@ -195,11 +197,17 @@ struct PortTable {
   }
 
   private func pick(
-    _ wish: Wish, ephemeral: EphemeralPorts, _ picked: inout Picked
+    _ wish: Wish, ephemeral: EphemeralPorts?, _ picked: inout Picked
   ) throws(NetworkError) -> UInt16 {
     if let candidates = wish.candidates {
       if let port = firstFree(candidates, wish, picked) { return port }
       throw refusal(of: wish, candidates, picked)
+    }
+    guard let ephemeral else {
+      throw NetworkError(
+        .invalidValue, operation: "publish ports of \"\(picked.owner)\"",
+        reason:
+          "port \(wish.containerPort)/\(wish.transport) has no host port, and there are none to pick from; name one")
     }
     let range = ephemeral.range
     let start = picked.next.flatMap { range.contains($0) ? $0 : nil } ?? range.lowerBound

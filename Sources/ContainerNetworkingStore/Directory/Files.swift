@@ -1,4 +1,5 @@
 import Glibc
+import Netlink
 import NetworkPrimitives
 import SystemPackage
 
@@ -96,19 +97,7 @@ enum Files {
   }
 
   /// The names in a directory, but for `.` and `..`.
-  ///
-  /// Unsafe code: the stream is closed before the return, and each entry is copied before the next is read.
   static func names(in path: FilePath) throws(NetworkError) -> [String] {
-    guard let stream = unsafe opendir(path.string) else { throw fileError("opendir", path, Errno(rawValue: errno)) }
-    defer { unsafe closedir(stream) }
-    var names: [String] = []
-    while let entry = unsafe readdir(stream) {
-      let capacity = Int(unsafe entry.pointee.d_reclen)
-      let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) { name in
-        unsafe name.withMemoryRebound(to: CChar.self, capacity: capacity) { unsafe String(cString: $0) }
-      }
-      if name != ".", name != ".." { names.append(name) }
-    }
-    return names
+    do throws(Errno) { return try directoryNames(path) } catch { throw fileError("opendir", path, error) }
   }
 }

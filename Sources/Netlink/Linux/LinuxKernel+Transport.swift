@@ -9,44 +9,45 @@ extension LinuxKernel {
   public func bindSocket(
     to binding: TransportAddress, in namespace: NamespaceHandle
   ) throws(NetworkError) -> FileDescriptor {
-    let operation = "bind a socket to \(binding)"
-    try Self.checkTransport(binding.transport, operation)
-    var local = cn_peer(binding)
-    var failed: UnsafePointer<CChar>?
-    let result = unsafe cn_namespace_bind(namespace.descriptor, &local, &failed)
-    if result >= 0 { return FileDescriptor(rawValue: result) }
-    let call = unsafe failed.map { unsafe String(cString: $0) } ?? "bind"
-    guard Errno(rawValue: -result) == .addressInUse else {
-      throw systemError(
-        Errno(rawValue: -result), call, operation,
+    do throws(NetworkError) {
+      return try unsafe Self.open(
+        "bind a socket to \(binding)", binding, cn_namespace_bind, in: namespace,
         remedy: "ports below net/ipv4/ip_unprivileged_port_start need CAP_NET_BIND_SERVICE: run as root")
+    } catch {
+      guard error.kernel?.errno == .addressInUse else { throw error }
+      var error = error
+      let holder = holder(of: binding, in: namespace).map { "\($0) holds it" } ?? "another socket holds it"
+      error.reason =
+        "port \(binding.port)/\(binding.transport) of \(binding.address) is taken: \(holder); have it listen elsewhere"
+      throw error
     }
-    let holder = holder(of: binding, in: namespace).map { "\($0) holds it" } ?? "another socket holds it"
-    throw NetworkError(
-      .inUse, operation: operation,
-      reason:
-        "port \(binding.port)/\(binding.transport) of \(binding.address) is taken: \(holder); have it listen elsewhere",
-      kernel: KernelReport(errno: .addressInUse, request: call))
   }
 
   /// A socket with a random port (`ip_local_port_range`). Throws `.kernelRefused` (`ENETUNREACH`) without a route.
   public func connectSocket(
     to peer: TransportAddress, in namespace: NamespaceHandle
   ) throws(NetworkError) -> FileDescriptor {
-    let operation = "connect a socket to \(peer)"
-    try Self.checkTransport(peer.transport, operation)
-    var remote = cn_peer(peer)
-    var failed: UnsafePointer<CChar>?
-    let result = unsafe cn_namespace_connect(namespace.descriptor, &remote, &failed)
-    let call = unsafe failed.map { unsafe String(cString: $0) } ?? "connect"
-    return FileDescriptor(rawValue: try check(result, call, operation))
+    try unsafe Self.open("connect a socket to \(peer)", peer, cn_namespace_connect, in: namespace)
   }
 
-  private static func checkTransport(_ transport: TransportProtocol, _ operation: String) throws(NetworkError) {
-    guard transport != .sctp else {
+  private typealias Opening =
+    @convention(c) (
+      CInt, UnsafePointer<cn_peer>, UnsafeMutablePointer<UnsafePointer<CChar>?>
+    ) -> CInt
+
+  private static func open(
+    _ operation: String, _ address: TransportAddress, _ open: Opening, in namespace: NamespaceHandle,
+    remedy: String = ""
+  ) throws(NetworkError) -> FileDescriptor {
+    guard address.transport != .sctp else {
       throw NetworkError(
         .unsupported, operation: operation, reason: "sockets are made for tcp and udp; name one of them")
     }
+    var peer = cn_peer(address)
+    var failed: UnsafePointer<CChar>?
+    let result = unsafe open(namespace.descriptor, &peer, &failed)
+    let call = unsafe failed.map { unsafe String(cString: $0) } ?? "socket"
+    return FileDescriptor(rawValue: try check(result, call, operation, remedy: remedy))
   }
 }
 

@@ -16,7 +16,7 @@ extension LinuxKernel {
     }
     guard !sockets.isEmpty else { return nil }
     for process in Self.names(in: "/proc") where process.utf8.allSatisfy({ $0 &- 0x30 < 10 }) {
-      for descriptor in Self.names(in: "/proc/\(process)/fd") {
+      for descriptor in Self.names(in: FilePath("/proc/\(process)/fd")) {
         guard let target = Self.target(of: "/proc/\(process)/fd/\(descriptor)"), sockets.contains(target) else {
           continue
         }
@@ -64,19 +64,8 @@ extension LinuxKernel {
     }
   }
 
-  private static func names(in directory: String) -> [String] {
-    guard let entries = unsafe opendir(directory) else { return [] }
-    defer { unsafe closedir(entries) }
-    var names: [String] = []
-    while let entry = unsafe readdir(entries) {
-      let capacity = Int(unsafe entry.pointee.d_reclen)
-      names.append(
-        unsafe withUnsafePointer(to: &entry.pointee.d_name) { name in
-          unsafe name.withMemoryRebound(to: CChar.self, capacity: capacity) { unsafe String(cString: $0) }
-        })
-    }
-    return names
-  }
+  /// None of what this process may not look at, or is gone.
+  private static func names(in directory: FilePath) -> [String] { (try? directoryNames(directory)) ?? [] }
 
   private static func target(of link: String) -> String? {
     var buffer = [UInt8](repeating: 0, count: 64)
