@@ -1,12 +1,13 @@
 import ContainerNetworking
+import ContainerNetworkingTestKit
 import Playground
 import Synchronization
 import SystemPackage
 import Testing
 
 /// The real kernel, but for one request that it is made to refuse, by a message type that it does not know.
-final class FaultyKernel: Kernel {
-  private let real = LinuxKernel()
+final class FaultyKernel: ForwardingKernel {
+  let base: any Kernel = LinuxKernel()
   private let countdown: Mutex<Int>
 
   /// Spoils the `request`-th netlink message from now.
@@ -39,51 +40,25 @@ final class FaultyKernel: Kernel {
     return result.bytes
   }
 
-  func currentNamespace() throws(NetworkError) -> NamespaceHandle { try real.currentNamespace() }
-  func makeNamespace() throws(NetworkError) -> NamespaceHandle { try real.makeNamespace() }
-  func openNamespace(at path: FilePath) throws(NetworkError) -> NamespaceHandle { try real.openNamespace(at: path) }
-  func pinNamespace(_ namespace: NamespaceHandle, at path: FilePath) throws(NetworkError) {
-    try real.pinNamespace(namespace, at: path)
-  }
-  func unpinNamespace(at path: FilePath) throws(NetworkError) { try real.unpinNamespace(at: path) }
-  func readSysctl(_ name: String, in namespace: NamespaceHandle) throws(NetworkError) -> String {
-    try real.readSysctl(name, in: namespace)
-  }
-  func writeSysctl(_ name: String, to value: String, in namespace: NamespaceHandle) throws(NetworkError) {
-    try real.writeSysctl(name, to: value, in: namespace)
-  }
-  func heldPorts(
-    among bindings: [PortBinding], in namespace: NamespaceHandle
-  ) throws(NetworkError) -> [PortBinding] {
-    try real.heldPorts(among: bindings, in: namespace)
-  }
-  func spawn(_ command: Command, in namespace: NamespaceHandle) throws(NetworkError) -> ChildProcess {
-    try real.spawn(command, in: namespace)
-  }
   func openSocket(
     _ family: NetlinkFamily, in namespace: NamespaceHandle
   ) throws(NetworkError) -> any NetlinkSocket {
-    FaultySocket(try real.openSocket(family, in: namespace), family, of: self)
+    FaultySocket(try base.openSocket(family, in: namespace), family, of: self)
   }
 }
 
-final class FaultySocket: NetlinkSocket {
-  private let real: any NetlinkSocket
+private final class FaultySocket: ForwardingSocket {
+  let base: any NetlinkSocket
   private let family: NetlinkFamily
   private let kernel: FaultyKernel
 
-  init(_ real: any NetlinkSocket, _ family: NetlinkFamily, of kernel: FaultyKernel) {
+  init(_ base: any NetlinkSocket, _ family: NetlinkFamily, of kernel: FaultyKernel) {
     self.family = family
-    self.real = real
+    self.base = base
     self.kernel = kernel
   }
 
-  var portID: UInt32 { real.portID }
-  func send(_ datagram: [UInt8]) throws(NetworkError) { try real.send(try kernel.spoil(datagram, of: family)) }
-  func receive() throws(NetworkError) -> [UInt8] { try real.receive() }
-  func join(group: Int32) throws(NetworkError) { try real.join(group: group) }
-  func nextEvent() throws(NetworkError) -> [UInt8]? { try real.nextEvent() }
-  func interrupt() { real.interrupt() }
+  func send(_ datagram: [UInt8]) throws(NetworkError) { try base.send(try kernel.spoil(datagram, of: family)) }
 }
 
 @Suite struct FaultTests {

@@ -1,5 +1,6 @@
 import ContainerNetworking
 import ContainerNetworkingStore
+import ContainerNetworkingTestKit
 import Glibc
 import Synchronization
 import SystemPackage
@@ -71,82 +72,67 @@ final class KillingNames: NameService {
 }
 
 /// The real kernel, before each of whose requests the process may end.
-final class KillingKernel: Kernel {
-  private let real = LinuxKernel()
+final class KillingKernel: ForwardingKernel {
+  let base: any Kernel = LinuxKernel()
   private let countdown: Countdown
 
   init(_ countdown: Countdown) { self.countdown = countdown }
 
-  func currentNamespace() throws(NetworkError) -> NamespaceHandle { try real.currentNamespace() }
   func makeNamespace() throws(NetworkError) -> NamespaceHandle {
     countdown.step()
-    return try real.makeNamespace()
+    return try base.makeNamespace()
   }
-  func openNamespace(at path: FilePath) throws(NetworkError) -> NamespaceHandle { try real.openNamespace(at: path) }
   func pinNamespace(_ namespace: NamespaceHandle, at path: FilePath) throws(NetworkError) {
     countdown.step()
-    try real.pinNamespace(namespace, at: path)
+    try base.pinNamespace(namespace, at: path)
     countdown.step()
   }
   func unpinNamespace(at path: FilePath) throws(NetworkError) {
     countdown.step()
-    try real.unpinNamespace(at: path)
+    try base.unpinNamespace(at: path)
     countdown.step()
-  }
-  func readSysctl(_ name: String, in namespace: NamespaceHandle) throws(NetworkError) -> String {
-    try real.readSysctl(name, in: namespace)
   }
   func writeSysctl(_ name: String, to value: String, in namespace: NamespaceHandle) throws(NetworkError) {
     countdown.step()
-    try real.writeSysctl(name, to: value, in: namespace)
+    try base.writeSysctl(name, to: value, in: namespace)
     countdown.step()
-  }
-  func heldPorts(
-    among bindings: [PortBinding], in namespace: NamespaceHandle
-  ) throws(NetworkError) -> [PortBinding] {
-    try real.heldPorts(among: bindings, in: namespace)
   }
   func reservePorts(
     _ bindings: [PortBinding], in namespace: NamespaceHandle
   ) throws(NetworkError) -> [PortReservation] {
     countdown.step()
-    let reservations = try real.reservePorts(bindings, in: namespace)
+    let reservations = try base.reservePorts(bindings, in: namespace)
     countdown.step()
     return reservations
-  }
-  func spawn(_ command: Command, in namespace: NamespaceHandle) throws(NetworkError) -> ChildProcess {
-    try real.spawn(command, in: namespace)
   }
   func openSocket(
     _ family: NetlinkFamily, in namespace: NamespaceHandle
   ) throws(NetworkError) -> any NetlinkSocket {
-    KillingSocket(try real.openSocket(family, in: namespace), family, countdown)
+    KillingSocket(try base.openSocket(family, in: namespace), family, countdown)
   }
 }
 
 /// A socket between any two messages of whose datagrams the process may end: what came before has been done by then. An
 /// nftables transaction is one step: the kernel makes all of it or nothing.
-final class KillingSocket: NetlinkSocket {
-  private let real: any NetlinkSocket
+final class KillingSocket: ForwardingSocket {
+  let base: any NetlinkSocket
   private let family: NetlinkFamily
   private let countdown: Countdown
 
-  init(_ real: any NetlinkSocket, _ family: NetlinkFamily, _ countdown: Countdown) {
-    self.real = real
+  init(_ base: any NetlinkSocket, _ family: NetlinkFamily, _ countdown: Countdown) {
+    self.base = base
     self.family = family
     self.countdown = countdown
   }
-
-  var portID: UInt32 { real.portID }
 
   func send(_ datagram: [UInt8]) throws(NetworkError) {
     let messages = try NetlinkMessage.parse(datagram[...])
     // RTM_GET*: only looks.
     let isLook = family == .route && messages.allSatisfy { $0.type & 3 == 2 }
-    guard !isLook else { return try real.send(datagram) }
+    guard !isLook else { return try base.send(datagram) }
     guard family == .route else {
       countdown.step()
-      try real.send(datagram)
+      try base.send(datagram)
       countdown.step()
       return
     }
@@ -154,18 +140,13 @@ final class KillingSocket: NetlinkSocket {
       countdown.step()
       var one = PayloadWriter()
       message.encode(into: &one)
-      try real.send(one.bytes)
+      try base.send(one.bytes)
     }
     countdown.step()
   }
 
   func sendAside(_ datagram: [UInt8], whenDone: @escaping @Sendable (NetworkError?) -> Void) {
     countdown.step()
-    real.sendAside(datagram, whenDone: whenDone)
+    base.sendAside(datagram, whenDone: whenDone)
   }
-
-  func receive() throws(NetworkError) -> [UInt8] { try real.receive() }
-  func join(group: Int32) throws(NetworkError) { try real.join(group: group) }
-  func nextEvent() throws(NetworkError) -> [UInt8]? { try real.nextEvent() }
-  func interrupt() { real.interrupt() }
 }

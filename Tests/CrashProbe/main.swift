@@ -1,5 +1,6 @@
 import ContainerNetworking
 import ContainerNetworkingStore
+import ContainerNetworkingTestKit
 import Glibc
 import SystemPackage
 

@@ -1,0 +1,131 @@
+public import Netlink
+public import NetworkPrimitives
+public import SystemPackage
+
+/// A kernel that has every call done by another, for tests that watch, refuse or hold up some of them: write those, and
+/// leave the rest.
+///
+///     final class CountingKernel: ForwardingKernel {
+///       let base: any Kernel = LinuxKernel()
+///       let namespaces = Atomic(0)
+///
+///       func makeNamespace() throws(NetworkError) -> NamespaceHandle {
+///         namespaces.add(1, ordering: .relaxed)
+///         return try base.makeNamespace()
+///       }
+///     }
+public protocol ForwardingKernel: Kernel {
+  /// The kernel that does what is asked.
+  var base: any Kernel { get }
+}
+
+extension ForwardingKernel {
+  /// As the base does it.
+  public func currentNamespace() throws(NetworkError) -> NamespaceHandle { try base.currentNamespace() }
+
+  /// As the base does it.
+  public func makeNamespace() throws(NetworkError) -> NamespaceHandle { try base.makeNamespace() }
+
+  /// As the base does it.
+  public func openNamespace(at path: FilePath) throws(NetworkError) -> NamespaceHandle {
+    try base.openNamespace(at: path)
+  }
+
+  /// As the base does it.
+  public func pinNamespace(_ namespace: NamespaceHandle, at path: FilePath) throws(NetworkError) {
+    try base.pinNamespace(namespace, at: path)
+  }
+
+  /// As the base does it.
+  public func unpinNamespace(at path: FilePath) throws(NetworkError) { try base.unpinNamespace(at: path) }
+
+  /// As the base does it.
+  public func pinnedNamespaces(in directory: FilePath) throws(NetworkError) -> [String] {
+    try base.pinnedNamespaces(in: directory)
+  }
+
+  /// As the base does it.
+  public func openSocket(
+    _ family: NetlinkFamily, in namespace: NamespaceHandle
+  ) throws(NetworkError) -> any NetlinkSocket {
+    try base.openSocket(family, in: namespace)
+  }
+
+  /// As the base does it.
+  public func readSysctl(_ name: String, in namespace: NamespaceHandle) throws(NetworkError) -> String {
+    try base.readSysctl(name, in: namespace)
+  }
+
+  /// As the base does it.
+  public func writeSysctl(_ name: String, to value: String, in namespace: NamespaceHandle) throws(NetworkError) {
+    try base.writeSysctl(name, to: value, in: namespace)
+  }
+
+  /// As the base does it.
+  public func heldPorts(
+    among bindings: [PortBinding], in namespace: NamespaceHandle
+  ) throws(NetworkError) -> [PortBinding] {
+    try base.heldPorts(among: bindings, in: namespace)
+  }
+
+  /// As the base does it.
+  public func reservePorts(
+    _ bindings: [PortBinding], in namespace: NamespaceHandle
+  ) throws(NetworkError) -> [PortReservation] {
+    try base.reservePorts(bindings, in: namespace)
+  }
+
+  /// As the base does it.
+  public func bindSocket(
+    to binding: TransportAddress, in namespace: NamespaceHandle
+  ) throws(NetworkError) -> FileDescriptor {
+    try base.bindSocket(to: binding, in: namespace)
+  }
+
+  /// As the base does it.
+  public func connectSocket(
+    to peer: TransportAddress, in namespace: NamespaceHandle
+  ) throws(NetworkError) -> FileDescriptor {
+    try base.connectSocket(to: peer, in: namespace)
+  }
+
+  /// As the base does it.
+  public func openProbe(_ packet: ProbePacket, in namespace: NamespaceHandle) throws(NetworkError) -> any PacketProbe {
+    try base.openProbe(packet, in: namespace)
+  }
+
+  /// As the base does it.
+  public func spawn(_ command: Command, in namespace: NamespaceHandle) throws(NetworkError) -> ChildProcess {
+    try base.spawn(command, in: namespace)
+  }
+}
+
+/// A netlink socket that has every call done by another. What is sent aside goes by `send(_:)` here, on the
+/// calling thread, so that who writes that one sees all.
+public protocol ForwardingSocket: NetlinkSocket {
+  /// The socket that does what is asked.
+  var base: any NetlinkSocket { get }
+}
+
+extension ForwardingSocket {
+  /// The base's.
+  public var portID: UInt32 { base.portID }
+
+  /// As the base does it.
+  public func send(_ datagram: [UInt8]) throws(NetworkError) { try base.send(datagram) }
+
+  /// As the base does it.
+  public func receive() throws(NetworkError) -> [UInt8] { try base.receive() }
+
+  /// As the base does it.
+  public func join(group: Int32) throws(NetworkError) { try base.join(group: group) }
+
+  /// As the base does it.
+  public func nextEvent() throws(NetworkError) -> [UInt8]? { try base.nextEvent() }
+
+  /// As the base does it.
+  public func drain() throws(NetworkError) { try base.drain() }
+
+  /// As the base does it.
+  public func interrupt() { base.interrupt() }
+}
