@@ -52,7 +52,7 @@ extension BridgeDriver {
     var requests: [NetlinkRequest] = []
     var starts: [Int] = []
     for plug in plugs {
-      let name = try plug.network.requireBridge()
+      let name = try plug.network.bridge(of: plug.endpoint)
       if bridges[name] == nil { bridges[name] = try host.links.get("\(name)").index }
       starts.append(requests.count)
       requests += try pairRequests(plug.endpoint, plug.network, bridges[name] ?? 0, plug.namespace)

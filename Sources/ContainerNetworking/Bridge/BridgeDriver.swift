@@ -122,6 +122,7 @@ struct BridgeDriver: Driver {
   /// Takes rules, addresses and bridge away. Every step is tried; what failed is returned, what was gone is not a failure.
   func tearDown(_ network: NetworkRecord) -> [NetworkError] {
     var failures = attempt { () throws(NetworkError) in try firewall.remove(FirewallElements(network)) }
+    for further in network.furtherBridges ?? [] { failures += remove(further, of: network) }
     if let adopted = network.adopted {
       failures += setBack(network, to: adopted)
     } else {
@@ -190,7 +191,7 @@ struct BridgeDriver: Driver {
   func plug(
     _ endpoint: Endpoint, to network: NetworkRecord, in namespace: NetworkNamespace, routes: [AddressFamily]
   ) throws(NetworkError) {
-    let bridge = try network.requireBridge()
+    let bridge = try network.bridge(of: endpoint)
     if let index = indices.known(bridge) {
       if try plug(endpoint, to: network, at: index, in: namespace, routes: routes) { return }
       indices.forget(bridge)
@@ -217,7 +218,7 @@ struct BridgeDriver: Driver {
     if let error = outcomes[0].error {
       // No link has the index, or one that takes no ports: do_set_master in net/core/rtnetlink.c.
       let isOther = [Errno(rawValue: ENODEV), .invalidArgument, .notSupportedOnSocket]
-      if let errno = error.kernel?.errno, isOther.contains(errno), try !isBridge(index, network) { return false }
+      if let errno = error.kernel?.errno, isOther.contains(errno), try !isBridge(index, of: endpoint, network) { return false }
       // A name that another link has is not ours to delete.
       throw error
     }
@@ -230,7 +231,7 @@ struct BridgeDriver: Driver {
       // As of the container's end, in the order that the carrier comes up: the bridge has it with its first port. And it
       // tells whether the index was the bridge's.
       let looks = try host.connection(.route).perform([
-        LinkRequests.glance(at: endpoint.requirePort()), LinkRequests.glance(at: network.requireBridge()),
+        LinkRequests.glance(at: endpoint.requirePort()), LinkRequests.glance(at: network.bridge(of: endpoint)),
       ])
       for look in looks { if let error = look.error { throw error } }
       if let bridge = looks[1].replies.first, try Link.index(in: bridge) != index {
@@ -242,16 +243,18 @@ struct BridgeDriver: Driver {
     } catch { throw error.leftovers.isEmpty ? error.with(leftovers: unplug(endpoint)) : error }
   }
 
-  /// Whether a link is the network's bridge.
-  private func isBridge(_ index: Int32, _ network: NetworkRecord) throws(NetworkError) -> Bool {
-    try host.links.get("\(network.requireBridge())").index == index
+  /// Whether a link is the bridge that an endpoint is on.
+  private func isBridge(
+    _ index: Int32, of endpoint: Endpoint, _ network: NetworkRecord
+  ) throws(NetworkError) -> Bool {
+    try host.links.get("\(network.bridge(of: endpoint))").index == index
   }
 
   /// Puts the host's end of a pair that is there back on its bridge, and up.
   func replug(_ endpoint: Endpoint, to network: NetworkRecord) throws(NetworkError) {
     let port = try endpoint.requirePort()
     var change = LinkChange(isUp: true)
-    change.master = try host.links.get("\(network.requireBridge())").index
+    change.master = try host.links.get("\(network.bridge(of: endpoint))").index
     try host.perform([LinkRequests.change(named: port, change)] + portSettings(port, endpoint))
   }
 

@@ -24,6 +24,7 @@ extension BridgeDriver {
         Difference(.bridgeSettings, network: network.name, "the bridge \(name) of network \"\(network.name)\" \(what)"))
     }
     if !link.flags.contains(.up) { differ("is down") }
+    list += try furtherDifferences(of: network, survey)
     for address in try addresses(of: network)
     where !survey.addresses.contains(where: { $0.link == link.index && $0.address == address }) {
       differ("does not have the address \(address)")
@@ -40,7 +41,7 @@ extension BridgeDriver {
   }
 
   func differences(of endpoint: Endpoint, on network: NetworkRecord, _ survey: Survey) -> [Difference] {
-    guard let bridgeName = network.bridge, let name = endpoint.hostInterface else { return [] }
+    guard let bridgeName = try? network.bridge(of: endpoint), let name = endpoint.hostInterface else { return [] }
     let what = "\(name) of \"\(endpoint.container)\" on \"\(network.name)\""
     guard let link = survey.links[name.description] else {
       return [
@@ -72,6 +73,7 @@ extension BridgeDriver {
       }
     }
     try configure(network)
+    for further in network.furtherBridges ?? [] where further.phase == .ready { try make(further, of: network) }
   }
 
   func isPlugged(

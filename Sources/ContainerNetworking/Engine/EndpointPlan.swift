@@ -61,10 +61,11 @@ extension Engine {
     let otherPorts = network.bridge == nil ? [] : others.compactMap(\.hostInterface)
     let otherBridges =
       network.bridge == nil ? [] : others.compactMap { transaction.state.networks[$0.networkID]?.bridge }
+    let bridge = try transaction.place(on: network, capacity, operation)
     let endpoint = Endpoint(
       id: id, networkID: network.id, networkName: network.name, container: request.container, sandboxID: sandboxID,
       interface: interface, hostInterface: network.bridge == nil ? nil : try InterfaceName("veth\(id.prefix(8))"),
-      macAddress: mac,
+      bridge: bridge, macAddress: mac,
       addresses: addresses, staticAddresses: wanted,
       otherAddresses: others.isEmpty ? nil : others.flatMap { $0.addresses.map(\.address) },
       otherPorts: otherPorts.isEmpty ? nil : otherPorts,

@@ -212,6 +212,7 @@ extension Engine {
       } else {
         let made = try planEndpoint(request, record.sandboxID, network, &transaction)
         (planned.endpoint, planned.kept) = (made.endpoint, made.kept)
+        if made.endpoint.bridge != nil { planned.network = transaction.state.networks[network.id] }
       }
     }
     if made != nil, !isKeptReady, let directory = settings.namespaceDirectory {
@@ -269,13 +270,14 @@ extension Engine {
       throw error.with(leftovers: disconnect(endpoint, from: network, in: made))
     }
     do throws(NetworkError) {
-      if let endpoint = planned.endpoint, let network = planned.network {
+      if var endpoint = planned.endpoint, let network = planned.network {
         if planned.isWired {
           var bare = endpoint
           bare.ports = []
           if !endpoint.ports.isEmpty { try driver(of: network).publish(endpoint.ports, of: bare, on: network) }
         } else {
-          try driver(of: network).connect(endpoint, to: network, in: namespace, routes: endpoint.gateways.map(\.family))
+          defer { planned.endpoint = endpoint }
+          try connect(&endpoint, to: network, in: namespace, routes: endpoint.gateways.map(\.family))
           connected = (endpoint, network)
         }
         if !planned.record.isKeptReady { try serveNames(of: network, for: planned.record, in: namespace) }
@@ -369,6 +371,11 @@ extension Engine {
 
   /// Takes out of the record what was not made; what could not be taken back stays there, for whoever tries again.
   func abandon(_ planned: PlannedSandbox, _ leftovers: [NetworkError]) -> [NetworkError] {
+    var leftovers = leftovers
+    if leftovers.isEmpty, let endpoint = planned.endpoint {
+      leftovers += dropEmptyBridges(of: endpoint.networkID, leaving: [endpoint])
+    }
+    let left = leftovers
     var failures = leftovers
     var isLeftAlone = false
     if let endpoint = planned.endpoint { keeper?.end(of: endpoint.id) }
@@ -379,7 +386,7 @@ extension Engine {
           && transaction.state.members(of: planned.record.sandboxID).allSatisfy {
             $0.container == planned.record.container || $0.phase == .removing
           }
-        guard leftovers.isEmpty, !isLeftAlone else {
+        guard left.isEmpty, !isLeftAlone else {
           var record = planned.record
           record.phase = .removing
           record.owner = ""

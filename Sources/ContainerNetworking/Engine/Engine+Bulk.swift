@@ -80,11 +80,16 @@ extension Engine {
       } catch { results[job.place] = .failure(undone(job.operation, error, leftovers: [])) }
     }
     var making: [(job: Job, planned: PlannedSandbox, namespace: NetworkNamespace)] = []
+    var grown: Set<InterfaceName> = []
     for (job, planned) in planTogether(jobs, &results) {
       var planned = planned
       do throws(NetworkError) {
         if let endpoint = planned.endpoint, let network = planned.network {
           try settlePorts(of: &planned, endpoint, on: network, job.request)
+          if let bridge = endpoint.bridge, !grown.contains(bridge) {
+            try makeBridge(of: endpoint, on: network)
+            grown.insert(bridge)
+          }
         }
         making.append((job, planned, try enter(planned.record, given: job.given, made: job.made)))
       } catch {
@@ -105,7 +110,9 @@ extension Engine {
       if let failure = failures[index] {
         let leftovers = abandon(planned, failure.leftovers + leave(planned.record))
         // A link of the given namespace may be in the way: alone, it is asked which it has.
-        if job.given != nil, failure.code == .alreadyExists, leftovers.isEmpty { continue }
+        let isInTheWay = job.given != nil && failure.code == .alreadyExists
+        // Or others' ports are on the bridge: alone, it is put on the next.
+        if isInTheWay || failure.isBridgeFull, leftovers.isEmpty { continue }
         results[job.place] = .failure(undone(job.operation, failure, leftovers: leftovers))
         continue
       }

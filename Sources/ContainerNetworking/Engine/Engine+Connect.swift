@@ -33,14 +33,13 @@ extension Engine {
           reason: "\"\(container)\" is on network \"\(network.name)\" already; disconnect it first")
       }
       let planned = try planEndpoint(request, record.sandboxID, network, &transaction)
-      return (planned, network, Set(others.filter { $0.phase == .ready }.map(\.id) + [planned.endpoint.id]))
+      return (planned, transaction.state.networks[network.id] ?? network, Set(others.filter { $0.phase == .ready }.map(\.id) + [planned.endpoint.id]))
     }
-    let endpoint = planned.endpoint
-    do throws(NetworkError) {
-      try driver(of: network).connect(endpoint, to: network, in: namespace, routes: [])
-    } catch {
+    var placed = planned.endpoint
+    do throws(NetworkError) { try connect(&placed, to: network, in: namespace, routes: []) } catch {
       throw undone(operation, error, leftovers: abandon(planned, error.leftovers))
     }
+    let endpoint = placed
     do throws(NetworkError) {
       var ready = endpoint
       ready.phase = .ready
@@ -96,6 +95,7 @@ extension Engine {
     }
     withdrawNames(of: record, leaving: [endpoint])
     var failures = endpoint.phase == .stopped ? [] : disconnect(endpoint, from: network, of: record)
+    if failures.isEmpty { failures += dropEmptyBridges(leaving: [endpoint]) }
     // While the endpoint is still on record, so that what fails can be repeated.
     if failures.isEmpty, record.phase == .ready {
       do throws(NetworkError) {
@@ -125,9 +125,14 @@ extension Engine {
   private func abandon(
     _ planned: (endpoint: Endpoint, kept: [Endpoint]), _ leftovers: [NetworkError]
   ) -> [NetworkError] {
+    var leftovers = leftovers
+    if leftovers.isEmpty {
+      leftovers += dropEmptyBridges(of: planned.endpoint.networkID, leaving: [planned.endpoint])
+    }
+    let isWhole = leftovers.isEmpty
     let failures = attempt { () throws(NetworkError) in
       try transaction { (transaction) throws(NetworkError) in
-        guard leftovers.isEmpty else {
+        guard isWhole else {
           var record = planned.endpoint
           record.phase = .removing
           record.owner = ""

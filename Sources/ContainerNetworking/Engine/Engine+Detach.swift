@@ -45,6 +45,8 @@ extension Engine {
       if let network = networks[endpoint.networkID] { failures += disconnect(endpoint, from: network, of: record) }
     }
     failures += leave(record)
+    // While the endpoints are still on record, so that what fails can be repeated.
+    if failures.isEmpty { failures += dropEmptyBridges(leaving: endpoints.filter { $0.phase != .stopped }) }
     if failures.isEmpty {
       failures += attempt { () throws(NetworkError) in
         try forget(record, endpoints)
@@ -115,6 +117,7 @@ extension Engine.Transaction {
   mutating func keepStaticAddresses(of endpoint: Endpoint) throws(NetworkError) {
     var stopped = endpoint
     stopped.addresses = endpoint.addresses.filter { endpoint.staticAddresses.contains($0.address) }
+    stopped.bridge = nil
     stopped.ports = []
     stopped.gateways = []
     stopped.phase = .stopped

@@ -52,7 +52,7 @@ extension Engine {
 
   /// Writes down the host's own links that do not forward yet, which they are about to.
   private func recordUplinks(_ family: AddressFamily) throws(NetworkError) {
-    let bridges = Set(try look { state in state.networks.values.compactMap(\.bridge?.description) })
+    let bridges = Set(try look { state in state.networks.values.flatMap(\.ownLinks) })
     // A name with a slash or dot is another path under /proc/sys; such a link is left as it is.
     let links = try host.links.list().filter {
       !$0.flags.contains(.loopback) && $0.master == nil && !bridges.contains($0.name)

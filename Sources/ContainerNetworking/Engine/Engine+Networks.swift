@@ -235,7 +235,8 @@ extension Engine {
     var bridge = options.bridge
     if isBridge, bridge == nil { bridge = try InterfaceName("br-\(id.prefix(12))") }
     return NetworkRecord(
-      id: id, name: name, created: .now(), driver: options.driver, bridge: bridge, adopted: adopted,
+      id: id, name: name, created: .now(), driver: options.driver, bridge: bridge,
+      growsOverBridges: options.growsOverBridges ? nil : false, adopted: adopted,
       parent: options.parent, macvlanMode: isBridge ? nil : options.macvlanMode,
       subnets: configuration.subnets.sorted { $0.subnet.family < $1.subnet.family }.map { subnet in
         SubnetRecord(

@@ -95,7 +95,10 @@ extension Engine {
         NftPacket(family, from: ports.first ?? .unknown, to: ports.last ?? .unknown, source: own), in: .bridge)
       let setting = "net/bridge/bridge-nf-call-\(family == .ipv4 ? "iptables" : "ip6tables")"
       if (try? host.sysctl(setting)) == "1" {
-        add(.betweenContainers, .forward, NftPacket(family, from: bridge, to: bridge, source: own))
+        for name in [name] + (network.furtherBridges ?? []).map(\.name.description) {
+          let bridge = NftPacket.Interface.named(name)
+          add(.betweenContainers, .forward, NftPacket(family, from: bridge, to: bridge, source: own))
+        }
       }
     }
     return probes

@@ -107,6 +107,10 @@ extension Engine {
     for network in records.networks {
       let own = FirewallElements(network)
       if network.phase == .ready { wanted.add(own) } else { open.add(own) }
+      for further in network.furtherBridges ?? [] {
+        guard let own = try? FirewallElements(further, of: network) else { continue }
+        if network.phase == .ready, further.phase == .ready { wanted.add(own) } else { open.add(own) }
+      }
     }
     for endpoint in records.endpoints {
       guard endpoint.phase != .stopped, let network = records.network(endpoint.networkID) else { continue }

@@ -113,6 +113,11 @@ extension Engine {
       for network in transaction.state.networks.values where network.phase != .ready {
         transaction.remove(.network, network.id)
       }
+      // With their last endpoints: they are made again as they are needed.
+      for var network in transaction.state.networks.values where network.furtherBridges != nil {
+        network.furtherBridges = nil
+        transaction.save(.network(network))
+      }
       transaction.save(.host(HostRecord(stamp: stamp, sysctls: [:], uplinks: [], owner: token)))
       return Array(transaction.state.networks.values)
     }
@@ -137,6 +142,7 @@ extension Engine {
     if !dead.isEmpty { try takeAway(ownedBy: dead) }
     try forgetReadyOfTheDead()
     try finishPortChanges()
+    try dropEmptyBridges()
     if isIdle { try releaseHost() }
   }
 
@@ -177,6 +183,8 @@ extension Engine {
       }
       failures += failed
     }
+    let gone = unfinished.endpoints.filter { !left.endpoints.contains($0.id) }
+    failures += dropEmptyBridges(leaving: gone)
     for record in unfinished.sandboxes {
       withdrawNames(of: record, leaving: unfinished.endpoints.filter { $0.sandboxID == record.sandboxID })
       var failed = leave(record)

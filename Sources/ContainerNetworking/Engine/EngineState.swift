@@ -9,6 +9,7 @@ struct EngineState {
   private(set) var sandboxes: [String: SandboxRecord] = [:]
   private(set) var host: HostRecord?
   private(set) var ports = PortTable()
+  private(set) var loads = BridgeLoads()
   var revision: UInt64 = 0
 
   private var containersBySandbox: [String: IDs] = [:]
@@ -87,8 +88,10 @@ struct EngineState {
       let old = endpoints.updateValue(record, forKey: record.id)
       if let old {
         ports.release(old.allPorts, of: old.container)
+        loads.leave(old)
         if old.container != record.container { leave(old) }
       }
+      loads.take(record)
       if let port = record.hostInterface { endpointsByPort[port.description] = record.id }
       endpointsByNetwork[record.networkID, default: IDs()].insert(record.id)
       endpointsBySandbox[record.sandboxID, default: IDs()].insert(record.id)
@@ -104,6 +107,7 @@ struct EngineState {
     case .network:
       networks[key.id] = nil
       endpointsByNetwork[key.id] = nil
+      loads.forget(key.id)
       forgetPools(of: key.id)
     case .sandbox: if let old = sandboxes.removeValue(forKey: key.id) { leave(old) }
     case .host: host = nil
@@ -119,6 +123,7 @@ struct EngineState {
       endpointsBySandbox[endpoint.sandboxID]?.remove(key.id)
       if endpointsBySandbox[endpoint.sandboxID]?.isEmpty == true { endpointsBySandbox[endpoint.sandboxID] = nil }
       leave(endpoint)
+      loads.leave(endpoint)
       ports.release(endpoint.allPorts, of: endpoint.container)
     }
   }

@@ -136,7 +136,7 @@ final class Healer: Sendable {
   private static func isSuspicious(_ change: NetworkChange, _ engine: Engine) -> Bool {
     let isOurs = { (link: Link) in
       (try? engine.look { state in
-        state.networks.values.contains { $0.phase == .ready && $0.bridge?.description == link.name }
+        state.networks.values.contains { $0.phase == .ready && $0.ownLinks.contains(link.name) }
           || state.hasReadyPort(link.name)
       }) ?? true
     }

@@ -82,7 +82,7 @@ extension Engine {
   private func differencesAtOneLook(_ scope: LookScope) throws(NetworkError) -> [Difference] {
     if scope.isOfRulesAlone { return try ruleDifference(recordSurvey()).map { [$0] } ?? [] }
     let survey = try survey()
-    var list = unfinished(survey) + forwarding(survey)
+    var list = unfinished(survey) + emptyBridges(survey) + forwarding(survey)
     for network in survey.networks where network.phase == .ready {
       list += try driver(of: network).differences(of: network, survey)
     }
@@ -127,6 +127,18 @@ extension Engine {
       }
   }
 
+  /// Further bridges that nothing is on, which go with their last endpoint.
+  private func emptyBridges(_ survey: Survey) -> [Difference] {
+    let used = Set(survey.endpoints.filter { $0.phase != .stopped }.compactMap(\.bridge))
+    return survey.networks.filter { $0.phase == .ready }.flatMap { network in
+      (network.furtherBridges ?? []).filter { !used.contains($0.name) }.map { further in
+        Difference(
+          .unfinished, network: network.name,
+          "the bridge \(further.name), which network \"\(network.name)\" had grown over, was left with nothing on it")
+      }
+    }
+  }
+
   private func forwarding(_ survey: Survey) -> [Difference] {
     yieldedFamilies(survey.host).map { family in
       let links = (survey.host?.uplinks ?? []).filter { $0.family == family }.map(\.name.description)
@@ -150,8 +162,9 @@ extension Engine {
     let known = Set(survey.endpoints.compactMap(\.hostInterface?.description))
     var bridges: [Int32: (NetworkRecord, String)] = [:]
     for network in survey.networks where !network.adoptsBridge {
-      guard let name = network.bridge?.description, let link = survey.links[name] else { continue }
-      bridges[link.index] = (network, name)
+      for name in [network.bridge].compactMap(\.self) + (network.furtherBridges ?? []).map(\.name) {
+        if let link = survey.links["\(name)"] { bridges[link.index] = (network, "\(name)") }
+      }
     }
     let strays = survey.links.values.filter { link in
       link.kind == "veth" && Self.isPortName(link.name) && !known.contains(link.name)

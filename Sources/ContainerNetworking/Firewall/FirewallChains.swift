@@ -42,6 +42,10 @@ extension Firewall {
     // must not send as 127.0.0.1 either.
     let guardian = chain("guard", NftChain.Base(.filter, hook: .prerouting, priority: -300))
     try changes.add(guardian, exclusive: true)
+    // What br_netfilter shows of a further bridge's frames is shown by the first bridge too, if it concerns the host: there
+    // it is tracked and translated, and there alone, or the second time it would be taken for what it became the first.
+    try changes.add(
+      NftRule(guardian, [match(.incomingInterface, in: FirewallSets.furtherBridges), .notrack, .verdict(.accept)]))
     try changes.add(
       NftRule(
         guardian,

@@ -17,11 +17,23 @@ extension Firewall {
     try changes.add(
       NftRule(
         control, [.match(.destinationMAC, reserved), match(.incomingInterface, in: FirewallSets.ports)] + otherMAC))
+    // The host has its address on a network's first bridge; what a further one hands up would come past the rules.
+    try changes.add(
+      NftRule(control, [match(.incomingInterface, in: FirewallSets.furtherPorts), .counter, .verdict(.drop)]))
 
     // A frame that was sent to the bridge's own address comes here only when br_netfilter has redirected its packet, to a
     // published port or back from one (br_nf_pre_routing_finish_bridge in net/bridge/br_netfilter_hooks.c).
     let apart = chain("apart", NftChain.Base(.filter, hook: .forward, priority: -200))
     try changes.add(apart, exclusive: true)
+    // A trunk sends back what br_netfilter has redirected, and nothing else: else a broadcast would come back to the bridge
+    // that its sender is on.
+    try changes.add(
+      NftRule(
+        apart,
+        [
+          match(.incomingInterface, .outgoingInterface, in: FirewallSets.trunks),
+          .match(.packetType, .notEqual(toHost)), .counter, .verdict(.drop),
+        ]))
     try changes.add(
       NftRule(
         apart,

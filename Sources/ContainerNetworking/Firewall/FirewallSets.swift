@@ -12,6 +12,8 @@ enum FirewallSets {
 
   /// Our bridges.
   static let bridges = set("bridges", [.interfaceName])
+  /// Bridges that networks have grown over: what passes there passes one of ``bridges`` too, or stays among its ports.
+  static let furtherBridges = set("further_bridges", [.interfaceName])
   /// Those of internal networks: nothing passes in or out.
   static let internalBridges = set("internal_bridges", [.interfaceName])
   /// The addresses by which an internal network's containers reach the host, and its bridge.
@@ -49,13 +51,19 @@ enum FirewallSets {
   static let ports = set("ports", [.interfaceName], in: bridgeTable)
   /// Those that exchange no frames with each other.
   static let apartPorts = set("apart_ports", [.interfaceName], in: bridgeTable)
+  /// Ports of further bridges.
+  static let furtherPorts = set("further_ports", [.interfaceName], in: bridgeTable)
+  /// Port twice: those by which first bridges reach further ones.
+  static let trunks = set("trunks", [.interfaceName, .interfaceName], in: bridgeTable)
   /// Port and hardware address of what is behind it.
   static let portMACs = set("port_macs", [.interfaceName, .macAddress], in: bridgeTable)
   /// Port and address of what is behind it.
   static let portAddresses = familySets("port_addresses", in: bridgeTable) { [.interfaceName, address($0)] }
 
   static let all =
-    [bridges, internalBridges, sameBridge, trustedLinks, ports, apartPorts, portMACs]
+    [
+      bridges, furtherBridges, internalBridges, sameBridge, trustedLinks, ports, apartPorts, furtherPorts, trunks, portMACs,
+    ]
     + [
       internalGateways, uplinks, openBridges, pingBridges, natBridges, sourceAddresses, endpoints, besides, routedPorts,
       directPorts, published, publishedAt, portAddresses,
@@ -148,6 +156,16 @@ struct FirewallElements {
     }
   }
 
+  /// What a bridge that a network has grown over is in the firewall.
+  init(_ further: FurtherBridge, of network: NetworkRecord) throws(NetworkError) {
+    let trunk = NftValue.interface(try further.trunk)
+    add(NftElement(.interface(further.name)), to: FirewallSets.furtherBridges)
+    add(NftElement(.interface(try further.uplink)), to: FirewallSets.furtherPorts)
+    add(NftElement(.concatenation(trunk, trunk)), to: FirewallSets.trunks)
+    // So that those on different bridges are as far apart as those on one; the gateway is no port.
+    if !network.policy.allowsContainerTraffic { add(NftElement(trunk), to: FirewallSets.apartPorts) }
+  }
+
   /// What an endpoint is in the firewall, its published ports included.
   init(_ endpoint: Endpoint, on network: NetworkRecord) {
     guard let bridge = network.bridge else { return }
@@ -208,6 +226,7 @@ struct FirewallElements {
     guard let name = endpoint.hostInterface else { return }
     let port = NftValue.interface(name)
     add(NftElement(port), to: FirewallSets.ports)
+    if endpoint.bridge != nil { add(NftElement(port), to: FirewallSets.furtherPorts) }
     if !network.policy.allowsContainerTraffic { add(NftElement(port), to: FirewallSets.apartPorts) }
     add(NftElement(.concatenation(port, .mac(endpoint.macAddress))), to: FirewallSets.portMACs)
     var addresses = endpoint.addresses.map(\.address) + (endpoint.otherAddresses ?? [])

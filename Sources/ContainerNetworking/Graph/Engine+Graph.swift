@@ -37,7 +37,7 @@ extension Engine {
     }
     graph.containers.sort { NaturalOrder.precedes($0.name, $1.name) }
     graph.uplinks = try uplinks(
-      except: Set(networks.compactMap(\.bridge?.description) + endpoints.compactMap(\.hostInterface?.description)))
+      except: Set(networks.flatMap(\.ownLinks) + endpoints.compactMap(\.hostInterface?.description)))
     return graph
   }
 
@@ -75,7 +75,8 @@ extension Engine {
 extension NetworkGraph.Network {
   init(_ record: NetworkRecord) {
     self.init(
-      name: record.name, driver: record.driver, bridge: record.bridge, parent: record.parent,
+      name: record.name, driver: record.driver, bridge: record.bridge,
+      furtherBridges: (record.furtherBridges ?? []).map(\.name), parent: record.parent,
       subnets: record.subnets.map { NetworkGraph.Subnetwork($0.subnet, gateway: $0.gateway) },
       isInternal: record.isInternal, policy: record.policy)
   }

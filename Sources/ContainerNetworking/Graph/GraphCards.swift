@@ -22,7 +22,7 @@ extension GraphLayout {
       }
       return Group(
         place: .network(network.name), title: network.name,
-        detail: network.bridge.map { "\($0)" } ?? network.parent.map { "on \($0)" } ?? "", subtitles: subtitles,
+        detail: network.bridgeText ?? network.parent.map { "on \($0)" } ?? "", subtitles: subtitles,
         marks: network.marks, isInternal: network.isInternal, isJoined: network.bridge != nil)
     }
     for container in graph.containers {

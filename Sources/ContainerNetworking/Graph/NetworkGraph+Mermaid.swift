@@ -30,7 +30,7 @@ private struct MermaidChart {
     }
     node(.host, "routing", "routing, firewall, address translation", ("[[", "]]"))
     for (number, network) in graph.networks.enumerated() {
-      let place = network.bridge.map { "bridge \($0)" } ?? network.parent.map { "on \($0)" }
+      let place = network.bridgeText.map { "bridge \($0)" } ?? network.parent.map { "on \($0)" }
       let subnets = network.subnets.map { "\($0.subnet)" + ($0.gateway.map { " · gateway \($0)" } ?? "") }
       node(
         .network(network.name), "net\(number)", [network.name] + [place].compactMap(\.self) + subnets + network.marks)

@@ -9,7 +9,7 @@ extension NetworkGraph: CustomStringConvertible {
       lines.append(([uplink.name] + uplink.addresses.map(\.description) + gateways).joined(separator: "  "))
     }
     for network in networks {
-      let place = network.bridge.map { "bridge \($0)" } ?? network.parent.map { "on \($0)" } ?? ""
+      let place = network.bridgeText.map { "bridge \($0)" } ?? network.parent.map { "on \($0)" } ?? ""
       let subnets = network.subnets.map { "\($0.subnet)" + ($0.gateway.map { " gateway \($0)" } ?? "") }
       let marks = network.marks.isEmpty ? [] : ["(" + network.marks.joined(separator: ", ") + ")"]
       lines.append(

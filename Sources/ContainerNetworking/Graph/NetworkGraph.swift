@@ -63,6 +63,8 @@ public struct NetworkGraph: Hashable, Sendable, Codable {
     public var driver: NetworkDriver
     /// The bridge on the host.
     public var bridge: InterfaceName?
+    /// The bridges that it has grown over.
+    public var furtherBridges: [InterfaceName]
     /// The link of the host that its endpoints are made on.
     public var parent: InterfaceName?
     /// Its subnets and their gateways, IPv4 first.
@@ -74,16 +76,22 @@ public struct NetworkGraph: Hashable, Sendable, Codable {
 
     /// Makes one.
     public init(
-      name: String, driver: NetworkDriver = .bridge, bridge: InterfaceName? = nil, parent: InterfaceName? = nil,
-      subnets: [Subnetwork], isInternal: Bool = false, policy: NetworkPolicy = NetworkPolicy()
+      name: String, driver: NetworkDriver = .bridge, bridge: InterfaceName? = nil,
+      furtherBridges: [InterfaceName] = [], parent: InterfaceName? = nil, subnets: [Subnetwork], isInternal: Bool = false, policy: NetworkPolicy = NetworkPolicy()
     ) {
       self.name = name
       self.driver = driver
       self.bridge = bridge
+      self.furtherBridges = furtherBridges
       self.parent = parent
       self.subnets = subnets
       self.isInternal = isInternal
       self.policy = policy
+    }
+
+    /// The bridge, and how many more there are.
+    var bridgeText: String? {
+      bridge.map { furtherBridges.isEmpty ? "\($0)" : "\($0) and \(furtherBridges.count) more" }
     }
 
     /// What is particular about it, each in a word or two: `internal`, `icc off`, `routed`.

@@ -12,6 +12,9 @@ extension MacvlanDriver {
     if options.bridge != nil {
       refuse(.conflictingOptions, "the driver \"macvlan\" has no bridge; leave its name out")
     }
+    if !options.growsOverBridges {
+      refuse(.conflictingOptions, "the driver \"macvlan\" has no bridge that could grow; leave that out")
+    }
     if options.policy != NetworkPolicy() {
       refuse(
         .conflictingOptions,

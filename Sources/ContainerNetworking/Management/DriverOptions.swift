@@ -21,6 +21,7 @@ extension NetworkOptions {
     do throws(NetworkError) {
       switch option {
       case .bridge: bridge = try InterfaceName(value)
+      case .grows: growsOverBridges = try Self.flag(value)
       case .masquerade: policy.masquerades = try Self.flag(value)
       case .containerTraffic: policy.allowsContainerTraffic = try Self.flag(value)
       case .hostBinding: policy.hostBindingAddress = try Self.bindingAddress(value)
@@ -108,7 +109,7 @@ extension NetworkOptions {
     return mtu
   }
 
-  /// Docker's name for each, but for the last, which Docker has not.
+  /// Docker's name for each, but for the last two, which Docker has not.
   private enum DriverOption: String, CaseIterable {
     case bridge = "com.docker.network.bridge.name"
     case masquerade = "com.docker.network.bridge.enable_ip_masquerade"
@@ -124,6 +125,7 @@ extension NetworkOptions {
     case mtu = "com.docker.network.driver.mtu"
     case interfacePrefix = "com.docker.network.container_iface_prefix"
     case names = "com.containernetworking.names"
+    case grows = "com.containernetworking.grows"
 
     var short: String {
       switch self {
@@ -141,6 +143,7 @@ extension NetworkOptions {
       case .mtu: "mtu"
       case .interfacePrefix: "interface-prefix"
       case .names: "names"
+      case .grows: "grows"
       }
     }
   }

@@ -43,7 +43,10 @@ public struct NetworkInspection: Hashable, Sendable, Encodable {
     try encodeContainers(to: &fields)
     try fields.encode(network.options, forKey: Key("Options"))
     try fields.encode(network.labels, forKey: Key("Labels"))
-    // Not a field of Docker's.
+    // Neither are fields of Docker's.
+    if let further = network.furtherBridges, !further.isEmpty {
+      try fields.encode(further.map(\.name.description), forKey: Key("FurtherBridges"))
+    }
     if let servers = network.dnsServers { try fields.encode(servers.map(\.description), forKey: Key("NameServers")) }
     try encodeStatus(to: &fields)
   }

@@ -26,6 +26,10 @@ public struct NetworkRecord: Hashable, Sendable, Codable {
   public var driver: NetworkDriver
   /// The bridge on the host; nil for a driver that has none.
   public var bridge: InterfaceName?
+  /// The bridges that it has grown over; nil for none.
+  public var furtherBridges: [FurtherBridge]?
+  /// Whether it takes further bridges when the first has no room; nil for yes.
+  public var growsOverBridges: Bool?
   /// How the bridge was that was there before, and is not deleted with the network; nil for one of the network's own.
   public var adopted: AdoptedBridge?
   /// The link of the host that its endpoints are made on, and that is never changed; nil for a driver that has none.
@@ -123,6 +127,8 @@ public struct Endpoint: Hashable, Sendable, Codable {
   public var interface: InterfaceName
   /// The bridge's port on the host; nil for a driver without a bridge.
   public var hostInterface: InterfaceName?
+  /// Which of the network's ``NetworkRecord/furtherBridges`` it is on; nil for the first bridge, and for none.
+  public var bridge: InterfaceName?
   /// Hardware address in the container.
   public var macAddress: MACAddress
   /// Addresses and prefixes in the container, IPv4 first; there is one.

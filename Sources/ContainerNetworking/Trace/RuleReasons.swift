@@ -75,6 +75,9 @@ enum RuleReasons {
       },
       "guard: iif internal_bridges iif !internal_gateways4 drop": internalGateway,
       "guard: iif internal_bridges iif !internal_gateways6 drop": internalGateway,
+      "guard: iif further_bridges accept": { facts in
+        "\(facts.incoming?.name ?? "it") is a further bridge of \(facts.from): the first one's rules decide"
+      },
       "forward: accept": { _ in "a rule of the user's has marked it so" },
       "publish: return": { _ in "nothing that is sent to ::1 is sent on" },
       "forward: iif oif same_bridge accept": { "containers of \($0.from) may reach each other" },
@@ -130,6 +133,10 @@ enum RuleReasons {
     "source: accept": { _ in "it has no address yet, and asks" },
     "source: drop": otherAddress,
     "control: iif ports iif !port_macs drop": otherMAC,
+    "control: iif further_ports drop": { facts in
+      "a further bridge of \(facts.from) is a switch alone: the host is reached by the first"
+    },
+    "apart: iif oif trunks drop": { _ in "it came from there" },
     "apart: iif apart_ports oif apart_ports drop": { facts in
       "containers of \(facts.incoming?.network.map { "network \($0.name)" } ?? "this network") do not reach each other "
         + "(icc is off)"

@@ -65,7 +65,7 @@ struct TraceContext {
   /// The network of a bridge, or of the bridge that a link is a port of.
   func network(of index: Int32) -> NetworkRecord? {
     guard let link = links[index] else { return nil }
-    if let network = networks.first(where: { $0.bridge?.description == link.name }) { return network }
+    if let network = networks.first(where: { $0.isBridge(link.name) }) { return network }
     return link.master.flatMap { self.network(of: $0) }
   }
 

@@ -110,9 +110,8 @@ struct TraceStory {
       (point.incoming ?? point.outgoing).flatMap { context.network(of: $0) }
       ?? point.outgoing.flatMap { context.network(of: $0) }
     let bridge =
-      network?.bridge.map { "\($0)" }
-      ?? (point.incoming.flatMap { context.links[$0]?.master }
-        .map { context.name($0) } ?? "a bridge")
+      (point.incoming ?? point.outgoing).flatMap { context.links[$0]?.master }.map { context.name($0) }
+      ?? network?.bridge.map { "\($0)" } ?? "a bridge"
     let place = network.map { NetworkGraph.Place.network($0.name) } ?? .host
     let text =
       switch point.hook {

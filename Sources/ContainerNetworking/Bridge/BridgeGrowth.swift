@@ -1,0 +1,109 @@
+import Netlink
+import NetworkPrimitives
+import SystemPackage
+
+/// The bridges that a network grows over. They hang on the first one as a star, so that a frame passes three at the most.
+extension BridgeDriver {
+  /// Has a further bridge be there, joined to the first and up; whatever of it is there already stays.
+  ///
+  /// - Throws: `.exhausted` (`EXFULL`) when the first bridge has no port left for it; `.alreadyExists` for somebody else's
+  ///   link of its name. What was made until then is left to ``remove(_:of:)``.
+  func make(_ further: FurtherBridge, of network: NetworkRecord) throws(NetworkError) {
+    let first = try host.links.get("\(network.requireBridge())").index
+    // The rules first: from its first frame on, it hands nothing up.
+    try firewall.include(FirewallElements(further, of: network))
+    let bridge = try makeSwitch(further, of: network)
+    let (trunk, uplink) = (try further.trunk, try further.uplink)
+    var quiet = LinkChange()
+    quiet.makesLinkLocalAddress = false
+    var requests = [LinkRequests.createVeth(VethEnd(trunk), peer: VethEnd(uplink), mtu: network.mtu)]
+    for (name, master) in [(trunk, first), (uplink, bridge)] {
+      requests.append(LinkRequests.change(named: name, quiet))
+      var asPort = LinkChange(isUp: true)
+      asPort.master = master
+      requests.append(LinkRequests.change(named: name, asPort))
+    }
+    // Where it redirects frames within a bridge, one container of the further bridge may be sent what another sent.
+    if passesBridgeNetfilter { requests.append(LinkRequests.setBridgePort(named: trunk, isHairpin: true)) }
+    requests.append(LinkRequests.change(bridge, LinkChange(isUp: true)))
+    let outcomes = try host.connection(.route).perform(requests)
+    for (number, outcome) in outcomes.enumerated() {
+      guard let error = outcome.error, number > 0 || error.code != .alreadyExists else { continue }
+      throw error
+    }
+  }
+
+  /// The bridge itself, a switch alone.
+  private func makeSwitch(_ further: FurtherBridge, of network: NetworkRecord) throws(NetworkError) -> Int32 {
+    var options = BridgeOptions()
+    options.learnsFromGroups = false
+    let mac = further.macAddress(ofNetwork: network.id)
+    do throws(NetworkError) {
+      try host.connection(.route).execute(
+        LinkRequests.createBridge(further.name, macAddress: mac, mtu: network.mtu, options: options))
+    } catch { if error.code != .alreadyExists { throw error } }
+    let link = try host.links.get("\(further.name)")
+    guard isOurs(link, further, network) else {
+      throw NetworkError(
+        .alreadyExists, operation: "make bridge \"\(further.name)\" of network \"\(network.name)\"",
+        reason: "there is a link of that name already, and it is not ours; delete or rename it")
+    }
+    var settings = LinkChange()
+    settings.makesLinkLocalAddress = false
+    settings.forwardsIPv4 = false
+    try host.perform([LinkRequests.change(link.index, settings)])
+    // While somebody else has taken our rules away it answers nobody all the same: the gateway is the first bridge.
+    try host.setSysctl("net/ipv4/conf/\(further.name)/arp_ignore", to: "8")
+    do throws(NetworkError) { try host.setSysctl("net/ipv6/conf/\(further.name)/disable_ipv6", to: "1") } catch {
+      // A host that was started without IPv6 has nothing to switch off.
+      if error.code != .notFound { throw error }
+    }
+    return link.index
+  }
+
+  private var passesBridgeNetfilter: Bool {
+    ["iptables", "ip6tables"].contains { (try? host.sysctl("net/bridge/bridge-nf-call-\($0)")) == "1" }
+  }
+
+  private func isOurs(_ link: Link, _ further: FurtherBridge, _ network: NetworkRecord) -> Bool {
+    link.kind == "bridge" && link.macAddress == further.macAddress(ofNetwork: network.id)
+  }
+
+  /// Takes a further bridge away. Every step is tried; what failed is returned, what was gone is not a failure.
+  func remove(_ further: FurtherBridge, of network: NetworkRecord) -> [NetworkError] {
+    // Both ends at once.
+    attempt { () throws(NetworkError) in try host.delete(LinkRequests.delete(named: further.trunk)) }
+      + attempt { () throws(NetworkError) in
+        let link = try host.links.get("\(further.name)")
+        if isOurs(link, further, network) { try host.delete(LinkRequests.delete(link.index)) }
+      }
+      + attempt { () throws(NetworkError) in try firewall.remove(FirewallElements(further, of: network)) }
+  }
+
+  /// What of its further bridges a network lacks.
+  func furtherDifferences(of network: NetworkRecord, _ survey: Survey) throws(NetworkError) -> [Difference] {
+    let first = survey.links["\(try network.requireBridge())"]?.index
+    var list: [Difference] = []
+    for further in network.furtherBridges ?? [] where further.phase == .ready {
+      let what = "the bridge \(further.name), which network \"\(network.name)\" has grown over,"
+      guard let bridge = survey.links["\(further.name)"], isOurs(bridge, further, network) else {
+        list.append(Difference(.bridgeMissing, network: network.name, "\(what) is gone"))
+        continue
+      }
+      let isUp = { (link: Link?) in link?.flags.contains(.up) == true }
+      if !isUp(bridge) { list.append(Difference(.bridgeSettings, network: network.name, "\(what) is down")) }
+      let (trunk, uplink) = (survey.links["\(try further.trunk)"], survey.links["\(try further.uplink)"])
+      let isJoined = first != nil && trunk?.master == first && uplink?.master == bridge.index
+      if !isJoined || !isUp(trunk) || !isUp(uplink) {
+        list.append(
+          Difference(.bridgeSettings, network: network.name, "\(what) is not joined to \(try network.requireBridge())"))
+      }
+    }
+    return list
+  }
+}
+
+extension NetworkError {
+  /// Whether a bridge had no port left (`EXFULL`; `br_add_if` in net/bridge/br_if.c).
+  var isBridgeFull: Bool { kernel?.errno == Errno(rawValue: 54) || causes.contains { $0.isBridgeFull } }
+}

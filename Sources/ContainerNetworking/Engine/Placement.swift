@@ -1,0 +1,76 @@
+import NetworkPrimitives
+
+/// How many ports bridges have for endpoints.
+struct BridgeCapacity: Sendable {
+  /// Ports of a bridge.
+  var ports: Int
+  /// Those of a network's first bridge that are kept for further ones.
+  var trunks: Int
+
+  /// Of a network's bridge, for endpoints.
+  func room(on bridge: InterfaceName?, of network: NetworkRecord) -> Int {
+    bridge == nil ? (network.grows ? ports - trunks : ports) : ports - 1
+  }
+}
+
+extension Engine.Transaction {
+  /// Chooses the bridge of a network that an endpoint is put on: the first that has room, or a new one.
+  ///
+  /// - Parameter full: Bridges that are known to have none, by others' ports.
+  /// - Returns: A further bridge; nil for the first one, and where there is none.
+  /// - Throws: `.exhausted` when none has room, and there is to be no other.
+  mutating func place(
+    on network: NetworkRecord, _ capacity: BridgeCapacity, besides full: [InterfaceName?] = [], _ operation: String
+  ) throws(NetworkError) -> InterfaceName? {
+    guard let first = network.bridge, var record = state.networks[network.id] else { return nil }
+    let hasRoom = { (bridge: InterfaceName?, state: EngineState) in
+      !full.contains(bridge)
+        && state.loads.load(of: bridge, ofNetwork: network.id) < capacity.room(on: bridge, of: network)
+    }
+    if hasRoom(nil, state) { return nil }
+    let further = record.furtherBridges ?? []
+    if let index = further.firstIndex(where: { hasRoom($0.name, state) }) {
+      // One that is being taken away is made again, once it is away.
+      if further[index].phase == .removing {
+        record.furtherBridges?[index].phase = .creating
+        save(.network(record))
+      }
+      return further[index].name
+    }
+    guard record.grows, further.count < capacity.trunks, !full.contains(nil) || !further.isEmpty else {
+      throw exhausted(record, first, capacity, full, operation)
+    }
+    let numbers = Set(further.map(\.number))
+    let number = (1...).first { !numbers.contains($0) } ?? 1
+    let new = try FurtherBridge(number, ofNetwork: network.id)
+    record.furtherBridges = further + [new]
+    save(.network(record))
+    return new.name
+  }
+
+  private func exhausted(
+    _ network: NetworkRecord, _ first: InterfaceName, _ capacity: BridgeCapacity, _ full: [InterfaceName?],
+    _ operation: String
+  ) -> NetworkError {
+    let own = state.loads.load(of: nil, ofNetwork: network.id)
+    let others = full.contains(nil) ? "; others have the rest of the 1023 that Linux gives a bridge" : ""
+    let rest: String
+    if network.grows {
+      let all = (network.furtherBridges ?? []).count
+      rest =
+        "and \(all) more, which have no room either, are as many as it can have; detach containers, or put new ones on "
+        + "another network"
+    } else if network.adoptsBridge {
+      rest =
+        "and a network does not grow beyond a bridge that was there before; detach containers, or make a network with a "
+        + "bridge of its own"
+    } else {
+      rest =
+        "and it is not to grow over others; detach containers, put new ones on another network, or make one that grows"
+    }
+    return NetworkError(
+      .exhausted, operation: operation,
+      reason: "network \"\(network.name)\" has no port left for another container: \(own) are on its bridge \(first), "
+        + "which has \(capacity.room(on: nil, of: network)) for them\(others); \(rest)")
+  }
+}
