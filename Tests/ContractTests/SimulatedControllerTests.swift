@@ -1,5 +1,6 @@
 import ContainerNetworking
 import ContainerNetworkingTestKit
+import SystemPackage
 import Testing
 
 /// A controller on the simulated kernel: no privilege needed, and every request can fail.
@@ -69,6 +70,58 @@ import Testing
     try await controller.removeAll()
     #expect(try web.namespace.links.list().map(\.name) == ["lo"])
     #expect(try host.links.list().map(\.name) == ["lo", "lan1", "lan0"])
+  }
+
+  @Test func aNetworkGrowsBeyondABridgesPorts() async throws {
+    let kernel = SimulatedKernel()
+    let host = try NetworkNamespace.create(on: kernel)
+    var settings = ControllerSettings(resolvers: [])
+    (settings.bridgePorts, settings.bridgeTrunks) = (20, 2)
+    let controller = try await NetworkController(host: host, settings: settings)
+    let network = try await controller.createNetwork("net", options: NetworkOptions(subnet: try Subnet("10.1.0.0/16")))
+    let before = kernel.snapshot()
+    let bridges = await controller.attach((0..<40).map { AttachRequest("c\($0)", to: .network("net")) }).map { result in
+      (try? result.get())?.endpoints[0].bridge?.description ?? "first"
+    }
+    let further = (1...2).map { "br-\(network.id.prefix(8))-\($0)" }
+    #expect(
+      bridges.map { name in bridges.count { $0 == name } } == Array(repeating: 18, count: 18)
+        + Array(repeating: 19, count: 19) + Array(repeating: 3, count: 3))
+    #expect(try await controller.network("net").furtherBridges?.map(\.name.description) == further)
+    #expect(try host.links.list().count { $0.master != nil } == 44)
+    #expect(try await controller.differences() == [])
+    for number in 0..<40 { try await controller.detach("c\(number)") }
+    #expect(kernel.snapshot() == before)
+  }
+
+  /// A bridge that the kernel says is full is passed over.
+  @Test func othersPortsLeaveNoRoom() async throws {
+    let kernel = SimulatedKernel()
+    let host = try NetworkNamespace.create(on: kernel)
+    var settings = ControllerSettings(resolvers: [])
+    (settings.bridgePorts, settings.bridgeTrunks) = (4, 2)
+    let controller = try await NetworkController(host: host, settings: settings)
+    try await controller.createNetwork("net", options: NetworkOptions(subnet: try Subnet("10.1.0.0/16")))
+    for name in ["a", "b", "c"] { try await controller.attach(name, to: .network("net")) }
+    try await controller.detach("a")
+    let before = kernel.snapshot()
+    let start = kernel.requestCount
+    try await controller.attach("second", to: .network("net"))
+    let needed = kernel.requestCount - start
+    try await controller.detach("second")
+    var moved = 0
+    for number in 1...needed {
+      kernel.failRequest(number: number, with: Errno(rawValue: 54))
+      do {
+        let bridge = try await controller.attach("second", to: .network("net")).endpoints[0].bridge
+        kernel.clearFaults()
+        if bridge != nil { moved += 1 }
+        #expect(try await controller.differences() == [])
+        try await controller.detach("second")
+      } catch { kernel.clearFaults() }
+      #expect(kernel.snapshot() == before, "after request \(number) failed")
+    }
+    #expect(moved > 0)
   }
 
   /// A mapping that was changed after it was read is looked at again, and is no trap.

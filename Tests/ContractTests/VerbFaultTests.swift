@@ -15,6 +15,8 @@ import Testing
     var act: @Sendable (NetworkController) async throws -> Void
     /// Takes back what it did.
     var takeBack: @Sendable (NetworkController) async throws -> Void
+    /// How many ports a bridge has, one of a network's first kept for another bridge; nil for as many as the kernel gives.
+    var ports: Int?
   }
 
   private static let ports = try? [PortMapping("8080:80"), PortMapping("127.0.0.1:53:53/udp"), PortMapping("90")]
@@ -108,6 +110,43 @@ import Testing
       prepare: { try await $0.attach("new", to: .network("a"), options: try staticEndpoint()) },
       act: { try await $0.stop("new") }, takeBack: { _ in }),
     Verb(
+      testDescription: "attach to a further bridge", takesAway: false, prepare: { _ in },
+      act: { try await $0.attach("new", to: .network("a"), options: try staticEndpoint()) },
+      takeBack: { try await $0.detach("new") }, ports: 2),
+    Verb(
+      testDescription: "attach several to a further bridge", takesAway: false, prepare: { _ in },
+      act: { controller in
+        let names = ["several0", "several1", "several2"]
+        let results = await controller.attach(names.map { AttachRequest($0, to: .network("a")) })
+        let failure = results.compactMap { result in if case .failure(let error) = result { error } else { nil } }.first
+        guard let failure else { return }
+        for (name, result) in zip(names, results) {
+          if (try? result.get()) != nil { try await controller.detach(name) }
+        }
+        throw failure
+      },
+      takeBack: { for number in 0..<3 { try await $0.detach("several\(number)") } }, ports: 3),
+    Verb(
+      testDescription: "connect to a further bridge", takesAway: false,
+      prepare: { try await $0.attach("other", to: .network("b")) },
+      act: { try await $0.connect("web", to: "b", options: EndpointOptions(gatewayPriority: 1)) },
+      takeBack: {
+        try await $0.disconnect("web", from: "b")
+        try await $0.detach("other")
+      }, ports: 2),
+    Verb(
+      testDescription: "disconnect from a further bridge", takesAway: true,
+      prepare: {
+        try await $0.attach("other", to: .network("b"))
+        try await $0.connect("web", to: "b")
+        try await $0.detach("other")
+      },
+      act: { try await $0.disconnect("web", from: "b") }, takeBack: { _ in }, ports: 2),
+    Verb(
+      testDescription: "detach from a further bridge", takesAway: true,
+      prepare: { try await $0.attach("new", to: .network("a"), options: try staticEndpoint()) },
+      act: { try await $0.detach("new") }, takeBack: { _ in }, ports: 2),
+    Verb(
       testDescription: "create a macvlan network", takesAway: false, prepare: { _ in },
       act: { try await $0.createNetwork("new", options: try macvlan("lan1", "10.9.0.0/24", "fd00:9::/64")) },
       takeBack: { try await $0.removeNetwork("new") }),
@@ -132,11 +171,13 @@ import Testing
   ]
 
   /// A host with two bridge networks and a macvlan one, and a container on one of them.
-  private func makeController(_ kernel: SimulatedKernel) async throws -> NetworkController {
+  private func makeController(_ kernel: SimulatedKernel, ports: Int?) async throws -> NetworkController {
     let host = try NetworkNamespace.create(on: kernel)
     let lan = try host.links.createVeth(VethEnd(try InterfaceName("lan0")), peer: VethEnd(try InterfaceName("lan1")))
     for index in [lan.index, try #require(lan.peer)] { try host.links.setUp(index: index) }
-    let controller = try await NetworkController(host: host, settings: ControllerSettings(resolvers: []))
+    var settings = ControllerSettings(resolvers: [])
+    if let ports { (settings.bridgePorts, settings.bridgeTrunks) = (ports, 1) }
+    let controller = try await NetworkController(host: host, settings: settings)
     try await controller.createNetwork("lan", options: try Self.macvlan("lan0", "10.3.0.0/24", "fd00:3::/64"))
     try await controller.createNetwork("a", options: try Self.options("10.1.0.0/24", "fd00:1::/64"))
     try await controller.createNetwork("b", options: try Self.options("10.2.0.0/24", "fd00:2::/64"))
@@ -199,7 +240,7 @@ import Testing
       while true {
         number += 1
         let kernel = SimulatedKernel()
-        let controller = try await makeController(kernel)
+        let controller = try await makeController(kernel, ports: verb.ports)
         let empty = (text: contents(kernel), records: try await records(controller))
         try await verb.prepare(controller)
         let before = (text: contents(kernel), records: try await records(controller))

@@ -12,7 +12,9 @@ import Testing
   struct Scenario: Sendable, CustomTestStringConvertible {
     var setup: [[String]]
     var verb: [String]
-    var testDescription: String { verb.joined(separator: " ") }
+    /// Whether a network's first bridge has room for one container alone.
+    var grows = false
+    var testDescription: String { verb.joined(separator: " ") + (grows ? ", on a further bridge" : "") }
   }
 
   static let scenarios: [Scenario] = [
@@ -56,17 +58,38 @@ import Testing
     Scenario(
       setup: [macvlan, ["attach", "web", "lan"], ["create", "blue", "10.7.0.0/24"]], verb: ["connect", "web", "blue"]),
   ]
+  /// With a second container on the network, for which it grows over a further bridge.
+  static let growing: [Scenario] = [
+    Scenario(setup: [["attach", "first", "bridge"]], verb: ["attach", "web", "bridge", "8080:80"], grows: true),
+    Scenario(
+      setup: [["attach", "first", "bridge"], ["attach", "web", "bridge", "8080:80"]], verb: ["detach", "web"],
+      grows: true),
+    Scenario(
+      setup: [
+        ["create", "blue", "10.7.0.0/24"], ["attach", "first", "blue"], ["attach", "web", "blue", "ip=10.7.0.9"],
+      ],
+      verb: ["stop", "web"], grows: true),
+    Scenario(
+      setup: [["create", "blue", "10.7.0.0/24"], ["attach", "first", "blue"], ["attach", "web", "bridge"]],
+      verb: ["connect", "web", "blue"], grows: true),
+    Scenario(
+      setup: [
+        ["create", "blue", "10.7.0.0/24"], ["attach", "first", "blue"], ["attach", "web", "bridge"],
+        ["connect", "web", "blue"],
+      ], verb: ["disconnect", "web", "blue"], grows: true),
+    Scenario(setup: [["attach", "first", "bridge"]], verb: ["ready-attach", "web", "8080:80"], grows: true),
+  ]
   private static let macvlan = ["create-macvlan", "lan", "10.8.0.0/24", "eth0"]
 
-  @Test(arguments: scenarios) func everyStep(_ scenario: Scenario) async throws {
+  @Test(arguments: scenarios + growing) func everyStep(_ scenario: Scenario) async throws {
     let world = try Playground()
-    let whole = try Crash(world)
+    let whole = try Crash(world, grows: scenario.grows)
     for verb in scenario.setup + [scenario.verb] { #expect(try whole.run(0, verb).output.hasPrefix("steps ")) }
     let after = try await whole.records()
     try await whole.end()
     var step = 1
     while true {
-      let crash = try Crash(world)
+      let crash = try Crash(world, grows: scenario.grows)
       for verb in scenario.setup { #expect(try crash.run(0, verb).output.hasPrefix("steps ")) }
       let before = try await crash.records()
       let end = try crash.run(step, scenario.verb)
@@ -103,9 +126,12 @@ import Testing
 struct Crash {
   let world: Playground
   let directory: FilePath
+  /// Whether the processes' networks have room for one container on their first bridge, and for one on each further one.
+  var grows = false
 
-  init(_ world: Playground) throws {
+  init(_ world: Playground, grows: Bool = false) throws {
     self.world = world
+    self.grows = grows
     directory = FilePath(
       FileManager.default.temporaryDirectory.appendingPathComponent("crash-\(UUID().uuidString)").path)
     for name in ["netns", "files"] {
@@ -160,7 +186,10 @@ struct Crash {
     process.executableURL = URL(filePath: own).deletingLastPathComponent().appending(path: "crash-probe")
     process.arguments = [directory.string, world.host.path.string, "\(step)"] + verb
     process.standardInput = FileHandle.nullDevice
-    if let boot { process.environment = ProcessInfo.processInfo.environment.merging(["CRASH_PROBE_BOOT": boot]) { $1 } }
+    var environment = ProcessInfo.processInfo.environment
+    if let boot { environment["CRASH_PROBE_BOOT"] = boot }
+    if grows { environment["CRASH_PROBE_GROWS"] = "1" }
+    process.environment = environment
     return process
   }
 
@@ -192,7 +221,14 @@ struct Crash {
     let sandboxes = try await controller.sandboxes()
     let endpoints = sandboxes.flatMap(\.endpoints)
     let expected = Set(
-      ["lo", "eth0"] + networks.compactMap(\.bridge?.description) + endpoints.compactMap(\.hostInterface?.description))
+      ["lo", "eth0"] + networks.compactMap(\.bridge?.description) + endpoints.compactMap(\.hostInterface?.description)
+        // Of a further bridge the trunk's two ends, too.
+        + networks.flatMap { $0.furtherBridges ?? [] }.flatMap { further in
+          ["br", "bd", "bu"].map { "\($0)\(further.name.description.dropFirst(2))" }
+        })
+    #expect(
+      Set(networks.flatMap { $0.furtherBridges ?? [] }.map(\.name)) == Set(endpoints.compactMap(\.bridge)), "\(what)",
+      sourceLocation: sourceLocation)
     #expect(Set(try world.host.links.list().map(\.name)) == expected, "\(what)", sourceLocation: sourceLocation)
     for sandbox in sandboxes where sandbox.mode.description != "host" {
       let own = ["lo"] + sandbox.endpoints.map(\.interface.description)

@@ -113,6 +113,19 @@ import Testing
     #expect(hex(changes) == golden)
   }
 
+  // table bridge t { chain c { ether saddr set 06:63:6e:65:74:00; } }
+  @Test func rewrittenSourceMAC() throws {
+    var changes = NftTransaction()
+    let chain = NftChain(table: NftTable(family: .bridge, name: "t"), name: "c")
+    try changes.add(NftRule(chain, [.setSourceMAC(try MACAddress("06:63:6e:65:74:00"))]))
+    let golden =
+      "070000000600010074000000060002006300000068000480300001800e000100696d6d6564696174650000001c0002800800"
+      + "01000000000110000280"
+      + "0a00010006636e6574000000340001800c0001007061796c6f6164002400028008000500000000010800020000000000"
+      + "08000300000000060800040000000006"
+    #expect(hex(changes) == [golden])
+  }
+
   // chain post { ip6 saddr fd00::1 oifname != "cn0" counter masquerade fully-random }
   @Test func familyCheckCounterAndMasquerade() throws {
     var changes = NftTransaction()

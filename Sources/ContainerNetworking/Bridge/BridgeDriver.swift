@@ -218,7 +218,9 @@ struct BridgeDriver: Driver {
     if let error = outcomes[0].error {
       // No link has the index, or one that takes no ports: do_set_master in net/core/rtnetlink.c.
       let isOther = [Errno(rawValue: ENODEV), .invalidArgument, .notSupportedOnSocket]
-      if let errno = error.kernel?.errno, isOther.contains(errno), try !isBridge(index, of: endpoint, network) { return false }
+      if let errno = error.kernel?.errno, isOther.contains(errno), try !isBridge(index, of: endpoint, network) {
+        return false
+      }
       // A name that another link has is not ours to delete.
       throw error
     }

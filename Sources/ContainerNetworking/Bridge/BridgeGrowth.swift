@@ -23,13 +23,13 @@ extension BridgeDriver {
       asPort.master = master
       requests.append(LinkRequests.change(named: name, asPort))
     }
-    // Where it redirects frames within a bridge, one container of the further bridge may be sent what another sent.
-    if passesBridgeNetfilter { requests.append(LinkRequests.setBridgePort(named: trunk, isHairpin: true)) }
+    requests.append(LinkRequests.setBridgePort(named: trunk, isHairpin: passesBridgeNetfilter))
     requests.append(LinkRequests.change(bridge, LinkChange(isUp: true)))
     let outcomes = try host.connection(.route).perform(requests)
-    for (number, outcome) in outcomes.enumerated() {
-      guard let error = outcome.error, number > 0 || error.code != .alreadyExists else { continue }
-      throw error
+    let isThere = outcomes[0].error?.code == .alreadyExists
+    // One that is said to be there, and is not, was refused for that.
+    if let error = outcomes.dropFirst(isThere ? 1 : 0).lazy.compactMap(\.error).first {
+      throw isThere && error.code == .notFound ? outcomes[0].error ?? error : error
     }
   }
 
@@ -38,11 +38,15 @@ extension BridgeDriver {
     var options = BridgeOptions()
     options.learnsFromGroups = false
     let mac = further.macAddress(ofNetwork: network.id)
+    let link: Link
     do throws(NetworkError) {
       try host.connection(.route).execute(
         LinkRequests.createBridge(further.name, macAddress: mac, mtu: network.mtu, options: options))
-    } catch { if error.code != .alreadyExists { throw error } }
-    let link = try host.links.get("\(further.name)")
+      link = try host.links.get("\(further.name)")
+    } catch {
+      guard error.code == .alreadyExists, let there = try? host.links.get("\(further.name)") else { throw error }
+      link = there
+    }
     guard isOurs(link, further, network) else {
       throw NetworkError(
         .alreadyExists, operation: "make bridge \"\(further.name)\" of network \"\(network.name)\"",
@@ -61,6 +65,8 @@ extension BridgeDriver {
     return link.index
   }
 
+  /// Whether frames come by the rules of packets, which may redirect them within a bridge: what one container of a further
+  /// bridge sends to a published port of another's there comes back by the trunk that it came by.
   private var passesBridgeNetfilter: Bool {
     ["iptables", "ip6tables"].contains { (try? host.sysctl("net/bridge/bridge-nf-call-\($0)")) == "1" }
   }
@@ -94,6 +100,11 @@ extension BridgeDriver {
       if !isUp(bridge) { list.append(Difference(.bridgeSettings, network: network.name, "\(what) is down")) }
       let (trunk, uplink) = (survey.links["\(try further.trunk)"], survey.links["\(try further.uplink)"])
       let isJoined = first != nil && trunk?.master == first && uplink?.master == bridge.index
+      if passesBridgeNetfilter, trunk?.bridgePort?.isHairpin == false {
+        list.append(
+          Difference(
+            .bridgeSettings, network: network.name, "\(what) is not sent back what br_netfilter redirects to it"))
+      }
       if !isJoined || !isUp(trunk) || !isUp(uplink) {
         list.append(
           Difference(.bridgeSettings, network: network.name, "\(what) is not joined to \(try network.requireBridge())"))

@@ -33,7 +33,10 @@ extension Engine {
           reason: "\"\(container)\" is on network \"\(network.name)\" already; disconnect it first")
       }
       let planned = try planEndpoint(request, record.sandboxID, network, &transaction)
-      return (planned, transaction.state.networks[network.id] ?? network, Set(others.filter { $0.phase == .ready }.map(\.id) + [planned.endpoint.id]))
+      return (
+        planned, transaction.state.networks[network.id] ?? network,
+        Set(others.filter { $0.phase == .ready }.map(\.id) + [planned.endpoint.id])
+      )
     }
     var placed = planned.endpoint
     do throws(NetworkError) { try connect(&placed, to: network, in: namespace, routes: []) } catch {

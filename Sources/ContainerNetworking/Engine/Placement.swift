@@ -37,7 +37,8 @@ extension Engine.Transaction {
       }
       return further[index].name
     }
-    guard record.grows, further.count < capacity.trunks, !full.contains(nil) || !further.isEmpty else {
+    // Another is reached by a port of the first.
+    guard record.grows, further.count < capacity.trunks, !full.contains(nil) else {
       throw exhausted(record, first, capacity, full, operation)
     }
     let numbers = Set(further.map(\.number))
@@ -53,9 +54,12 @@ extension Engine.Transaction {
     _ operation: String
   ) -> NetworkError {
     let own = state.loads.load(of: nil, ofNetwork: network.id)
-    let others = full.contains(nil) ? "; others have the rest of the 1023 that Linux gives a bridge" : ""
     let rest: String
-    if network.grows {
+    if full.contains(nil) {
+      rest =
+        "others have the rest of the 1023 ports that Linux gives a bridge, so that there is none to reach a further one by, "
+        + "either; take some of those off"
+    } else if network.grows {
       let all = (network.furtherBridges ?? []).count
       rest =
         "and \(all) more, which have no room either, are as many as it can have; detach containers, or put new ones on "
@@ -71,6 +75,6 @@ extension Engine.Transaction {
     return NetworkError(
       .exhausted, operation: operation,
       reason: "network \"\(network.name)\" has no port left for another container: \(own) are on its bridge \(first), "
-        + "which has \(capacity.room(on: nil, of: network)) for them\(others); \(rest)")
+        + "which has \(capacity.room(on: nil, of: network)) for them; \(rest)")
   }
 }

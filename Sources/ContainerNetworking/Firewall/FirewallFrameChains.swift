@@ -34,6 +34,9 @@ extension Firewall {
           match(.incomingInterface, .outgoingInterface, in: FirewallSets.trunks),
           .match(.packetType, .notEqual(toHost)), .counter, .verdict(.drop),
         ]))
+    // Else the bridge that it goes back to would look for its sender beyond the trunk from then on.
+    try changes.add(
+      NftRule(apart, [match(.incomingInterface, .outgoingInterface, in: FirewallSets.trunks), .setSourceMAC(nobody)]))
     try changes.add(
       NftRule(
         apart,
@@ -43,6 +46,9 @@ extension Firewall {
           .match(.packetType, .notEqual(toHost)), .match(.mark, .notEqual(acceptMark)), .counter, .verdict(.drop),
         ]))
   }
+
+  /// That of the address 0.0.0.0, which nobody has.
+  private static let nobody = MACAddress(ipv4: IPv4Address(0, 0, 0, 0))
 
   /// `PACKET_HOST`.
   private static let toHost = NftValue.number(0)

@@ -62,7 +62,8 @@ enum FirewallSets {
 
   static let all =
     [
-      bridges, furtherBridges, internalBridges, sameBridge, trustedLinks, ports, apartPorts, furtherPorts, trunks, portMACs,
+      bridges, furtherBridges, internalBridges, sameBridge, trustedLinks, ports, apartPorts, furtherPorts, trunks,
+      portMACs,
     ]
     + [
       internalGateways, uplinks, openBridges, pingBridges, natBridges, sourceAddresses, endpoints, besides, routedPorts,

@@ -77,7 +77,8 @@ public struct NetworkGraph: Hashable, Sendable, Codable {
     /// Makes one.
     public init(
       name: String, driver: NetworkDriver = .bridge, bridge: InterfaceName? = nil,
-      furtherBridges: [InterfaceName] = [], parent: InterfaceName? = nil, subnets: [Subnetwork], isInternal: Bool = false, policy: NetworkPolicy = NetworkPolicy()
+      furtherBridges: [InterfaceName] = [], parent: InterfaceName? = nil, subnets: [Subnetwork],
+      isInternal: Bool = false, policy: NetworkPolicy = NetworkPolicy()
     ) {
       self.name = name
       self.driver = driver

@@ -5,6 +5,7 @@ enum NftExpression: Hashable, Sendable {
   case meta(UInt32, into: NftRegister)
   case setMeta(UInt32, from: NftRegister)
   case payload(base: UInt32, offset: Int, length: Int, into: NftRegister)
+  case setPayload(base: UInt32, offset: Int, length: Int, from: NftRegister)
   case compare(NftRegister, NftComparison, [UInt8])
   case range(NftRegister, inverted: Bool, from: [UInt8], to: [UInt8])
   case mask(NftRegister, [UInt8])
@@ -24,7 +25,7 @@ enum NftExpression: Hashable, Sendable {
   var name: String {
     switch self {
     case .meta, .setMeta: "meta"
-    case .payload: "payload"
+    case .payload, .setPayload: "payload"
     case .compare: "cmp"
     case .range: "range"
     case .mask: "bitwise"
@@ -95,6 +96,11 @@ enum NftExpression: Hashable, Sendable {
 
   private func encodeStatement(into data: inout PayloadWriter) {
     switch self {
+    case .setPayload(let base, let offset, let length, let register):
+      data.attribute(NFTA_PAYLOAD_SREG, be32: register.number)
+      data.attribute(NFTA_PAYLOAD_BASE, be32: base)
+      data.attribute(NFTA_PAYLOAD_OFFSET, be32: UInt32(offset))
+      data.attribute(NFTA_PAYLOAD_LEN, be32: UInt32(length))
     case .conntrack(let key, let direction, let register):
       data.attribute(NFTA_CT_KEY, be32: key)
       data.attribute(NFTA_CT_DREG, be32: register.number)

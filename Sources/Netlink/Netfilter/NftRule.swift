@@ -70,6 +70,8 @@ public enum NftStatement: Hashable, Sendable {
   case notrack
   /// Set the packet's mark.
   case setMark(UInt32)
+  /// Rewrite the hardware address that the frame comes from.
+  case setSourceMAC(MACAddress)
   /// Set the connection's mark.
   case setConnectionMark(UInt32)
   /// Have every chain that the packet comes to from here on tell of it; see ``NftTrace``.

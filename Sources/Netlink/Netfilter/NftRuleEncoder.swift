@@ -28,6 +28,10 @@ struct NftRuleEncoder {
     case .setMark(let mark):
       expressions.append(.immediate(NftValue.host(mark).encoded, into: NftRegister(slot: 0)))
       expressions.append(.setMeta(NFT_META_MARK.rawValue, from: NftRegister(slot: 0)))
+    case .setSourceMAC(let address):
+      expressions.append(.immediate(NftValue.mac(address).encoded, into: NftRegister(slot: 0)))
+      expressions.append(
+        .setPayload(base: NFT_PAYLOAD_LL_HEADER.rawValue, offset: 6, length: 6, from: NftRegister(slot: 0)))
     case .setConnectionMark(let mark):
       expressions.append(.immediate(NftValue.host(mark).encoded, into: NftRegister(slot: 0)))
       expressions.append(.setConntrack(NFT_CT_MARK.rawValue, from: NftRegister(slot: 0)))
