@@ -17,6 +17,7 @@ import Testing
   private static func endpoints() throws -> [Endpoint] {
     var full = try Samples.endpoint(7)
     full.hostInterface = nil
+    full.bridge = try InterfaceName("br-01234567-1")
     full.addresses = [try InterfaceAddress("172.18.0.255/16"), try InterfaceAddress("fd00::1:9/64")]
     full.staticAddresses = full.addresses.map(\.address)
     full.otherAddresses = [try IPAddress("10.0.0.0"), try IPAddress("::")]

@@ -47,7 +47,7 @@ extension BridgeDriver {
       guard error.code == .alreadyExists, let there = try? host.links.get("\(further.name)") else { throw error }
       link = there
     }
-    guard isOurs(link, further, network) else {
+    guard isOurs(kind: link.kind, link.macAddress, further, network) else {
       throw NetworkError(
         .alreadyExists, operation: "make bridge \"\(further.name)\" of network \"\(network.name)\"",
         reason: "there is a link of that name already, and it is not ours; delete or rename it")
@@ -71,9 +71,9 @@ extension BridgeDriver {
     ["iptables", "ip6tables"].contains { (try? host.sysctl("net/bridge/bridge-nf-call-\($0)")) == "1" }
   }
 
-  private func isOurs(_ link: Link, _ further: FurtherBridge, _ network: NetworkRecord) -> Bool {
-    link.kind == "bridge" && link.macAddress == further.macAddress(ofNetwork: network.id)
-  }
+  private func isOurs(
+    kind: String?, _ address: MACAddress?, _ further: FurtherBridge, _ network: NetworkRecord
+  ) -> Bool { kind == "bridge" && address == further.macAddress(ofNetwork: network.id) }
 
   /// Takes a further bridge away. Every step is tried; what failed is returned, what was gone is not a failure.
   func remove(_ further: FurtherBridge, of network: NetworkRecord) -> [NetworkError] {
@@ -81,7 +81,7 @@ extension BridgeDriver {
     attempt { () throws(NetworkError) in try host.delete(LinkRequests.delete(named: further.trunk)) }
       + attempt { () throws(NetworkError) in
         let link = try host.links.get("\(further.name)")
-        if isOurs(link, further, network) { try host.delete(LinkRequests.delete(link.index)) }
+        if isOurs(kind: link.kind, link.macAddress, further, network) { try host.delete(LinkRequests.delete(link.index)) }
       }
       + attempt { () throws(NetworkError) in try firewall.remove(FirewallElements(further, of: network)) }
   }
@@ -92,15 +92,15 @@ extension BridgeDriver {
     var list: [Difference] = []
     for further in network.furtherBridges ?? [] where further.phase == .ready {
       let what = "the bridge \(further.name), which network \"\(network.name)\" has grown over,"
-      guard let bridge = survey.links["\(further.name)"], isOurs(bridge, further, network) else {
+      guard let bridge = survey.links["\(further.name)"], isOurs(kind: bridge.kind, bridge.macAddress, further, network) else {
         list.append(Difference(.bridgeMissing, network: network.name, "\(what) is gone"))
         continue
       }
-      let isUp = { (link: Link?) in link?.flags.contains(.up) == true }
+      let isUp = { (link: LinkGlance?) in link?.flags.contains(.up) == true }
       if !isUp(bridge) { list.append(Difference(.bridgeSettings, network: network.name, "\(what) is down")) }
       let (trunk, uplink) = (survey.links["\(try further.trunk)"], survey.links["\(try further.uplink)"])
       let isJoined = first != nil && trunk?.master == first && uplink?.master == bridge.index
-      if passesBridgeNetfilter, trunk?.bridgePort?.isHairpin == false {
+      if passesBridgeNetfilter, trunk?.isHairpin == false {
         list.append(
           Difference(
             .bridgeSettings, network: network.name, "\(what) is not sent back what br_netfilter redirects to it"))

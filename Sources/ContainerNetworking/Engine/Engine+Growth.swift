@@ -103,6 +103,7 @@ extension Engine {
 
   /// Takes away what a crash has left of bridges that nothing is on.
   func dropEmptyBridges() throws(NetworkError) {
+    guard try lookAtUnsettled({ $0.networks.values.contains { $0.furtherBridges != nil } }) else { return }
     let networks = try look { state in
       state.networks.values.filter { $0.phase == .ready && !state.emptyBridges(ofNetwork: $0.id).isEmpty }.map(\.id)
     }

@@ -183,5 +183,5 @@ extension Duration {
 }
 
 extension FixedWidthInteger {
-  fileprivate var isSet: Bool { self != 0 }
+  var isSet: Bool { self != 0 }
 }

@@ -13,6 +13,12 @@ package struct LinkGlance: Hashable, Sendable {
   package var kind: String?
   /// Index of the bridge that it is a port of.
   package var master: Int32?
+  /// Its hardware address; nil where it has none of six bytes.
+  package var macAddress: MACAddress?
+  /// As a port of a bridge, whether that sends frames back by it (`IFLA_BRPORT_MODE`).
+  package var isHairpin: Bool?
+  /// As a port of a bridge, whether that keeps neighbours' announcements from it (`IFLA_BRPORT_NEIGH_SUPPRESS`).
+  package var suppressesNeighbors: Bool?
 
   /// Reads an `RTM_NEWLINK` message.
   ///
@@ -26,9 +32,14 @@ package struct LinkGlance: Hashable, Sendable {
     let attributes = header.rest
     name = Attributes.first(Int(IFLA_IFNAME), in: attributes)?.string ?? ""
     master = try Attributes.first(Int(IFLA_MASTER), in: attributes)?.integer()
-    kind = Attributes.first(Int(IFLA_LINKINFO), in: attributes).flatMap {
-      Attributes.first(Int(IFLA_INFO_KIND), in: $0.payload)?.string
-    }
+    macAddress = Attributes.first(Int(IFLA_ADDRESS), in: attributes).flatMap { MACAddress(bytes: $0.payload) }
+    guard let info = Attributes.first(Int(IFLA_LINKINFO), in: attributes)?.payload else { return }
+    kind = Attributes.first(Int(IFLA_INFO_KIND), in: info)?.string
+    guard Attributes.first(Int(IFLA_INFO_SLAVE_KIND), in: info)?.string == "bridge",
+      let port = Attributes.first(Int(IFLA_INFO_SLAVE_DATA), in: info)?.payload
+    else { return }
+    isHairpin = try Attributes.first(Int(IFLA_BRPORT_MODE), in: port)?.integer(UInt8.self).isSet
+    suppressesNeighbors = try Attributes.first(Int(IFLA_BRPORT_NEIGH_SUPPRESS), in: port)?.integer(UInt8.self).isSet
   }
 }
 

@@ -24,6 +24,10 @@ extension Endpoint {
       guard let name = scanner.interface() else { return nil }
       hostInterface = name
     }
+    if scanner.field("bridge") {
+      guard let name = scanner.interface() else { return nil }
+      bridge = name
+    }
     guard scanner.field("macAddress"), let macAddress = scanner.hardwareAddress(),
       scanner.field("addresses"), let addresses = scanner.list({ $0.interfaceAddress() }),
       scanner.field("staticAddresses"), let staticAddresses = scanner.list({ $0.address() })
