@@ -6,7 +6,8 @@ import StoreSamples
 
 // What it takes to put the rules of 1,000 and 10,000 endpoints back after the host's ruleset was flushed: found, restored in one
 // transaction and looked at again by this library; and the bytes of that transaction in one send, by C. The containers are
-// on record only: rules are of records.
+// on record only: rules are of records. Then 1,000 containers that are there: what each holds of this process, and what it
+// takes to look at everything and to find and repair the same.
 //
 //     rules-benchmark [ROUNDS]
 
@@ -44,10 +45,58 @@ try check(floor_enter_new_namespace(), "make a namespace")
 let host = try NetworkNamespace.current()
 let home = host.handle.descriptor
 let clock = ContinuousClock()
+/// Resident bytes of this process.
+func residentBytes() -> Double {
+  var bytes = [UInt8](repeating: 0, count: 128)
+  let file = unsafe open("/proc/self/statm", O_RDONLY)
+  defer { close(file) }
+  let count = unsafe read(file, &bytes, bytes.count)
+  let numbers = String(decoding: bytes[..<max(0, count)], as: UTF8.self).split(separator: " ").compactMap { Int($0) }
+  return Double(numbers[1] * Int(getpagesize()))
+}
+
+func milliseconds(_ body: () async throws -> Void) async rethrows -> Double {
+  let start = clock.now
+  try await body()
+  return (clock.now - start) / .milliseconds(1)
+}
+
+let containers = try await NetworkController(
+  host: host, settings: ControllerSettings(resolvers: [], reservesPorts: false))
+try await containers.createNetwork("net", options: NetworkOptions(subnet: try Subnet("10.61.0.0/16")))
+try await containers.attach("first", to: .network("net"))
+let before = residentBytes()
+for first in stride(from: 0, to: 1_000, by: 50) {
+  let requests = try (first..<first + 50).map { number in
+    AttachRequest(
+      "c\(number)", to: .network("net"), options: AttachOptions(ports: [try PortMapping("\(10_000 + number):80")]))
+  }
+  for result in await containers.attach(requests) { _ = try result.get() }
+}
+let held = (residentBytes() - before) / 1_000
+print("1,000 containers: \(Int(held / 100) * 100) bytes held for each")
+for _ in 0..<5 {
+  let look = try await milliseconds {
+    guard try await containers.differences().isEmpty else { fatalError("differences") }
+  }
+  try flush(host)
+  let rules = try await milliseconds { try await containers.reconcileRules() }
+  try flush(host)
+  let whole = try await milliseconds {
+    guard try await containers.reconcile().remaining.isEmpty else { fatalError("differences") }
+  }
+  print(
+    "1,000 containers, ms: a look at everything \(text(look)), rules alone back \(text(rules)), everything looked at and "
+      + "rules back \(text(whole))")
+}
+print("1,000 containers after that: \(Int((residentBytes() - before) / 100_000) * 100) bytes held for each")
+try await containers.removeAll()
+
 print("rules back after a flush; medians of \(rounds), milliseconds")
 for count in [1_000, 10_000] {
   let store = MemoryStore()
-  let controller = try await NetworkController(host: host, store: store)
+  let controller = try await NetworkController(
+    host: host, store: store, settings: ControllerSettings(reservesPorts: false))
   let network = try await controller.createNetwork(
     "net", options: NetworkOptions(subnet: try Subnet("10.60.0.0/16")))
   let endpoints = try (0..<count).map { index in

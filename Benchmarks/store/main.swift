@@ -11,9 +11,13 @@ import SystemPackage
 //
 //     store-benchmark
 
+// Before there are threads: what a controller has for its host is a namespace of this process's own.
+guard floor_enter_new_namespace() == 0 else { fatalError("no network namespace can be made: run as root") }
 let clock = ContinuousClock()
 let parent = "/tmp/store-benchmark-\(getpid())"
 let host = try NetworkNamespace.current()
+/// As a process that is gone soon: it holds no ports.
+let settings = ControllerSettings(reservesPorts: false)
 
 func samples(_ rounds: Int, _ body: () async throws -> Void) async rethrows -> [Int] {
   var samples: [Duration] = []
@@ -39,7 +43,7 @@ func report(
 /// Containers with an endpoint and a published port each, all on one network.
 func fill(_ store: SQLiteStore, _ count: Int) async throws {
   // The host's record, with which this namespace is known.
-  _ = try await NetworkController(host: host, store: store)
+  _ = try await NetworkController(host: host, store: store, settings: settings)
   var changes: [StoreChange] = [.save(.network(try Samples.network("blue")))]
   let (first, container) = try (Samples.endpoint(0), Samples.sandbox("c0"))
   for index in 0..<count {
@@ -87,10 +91,10 @@ for count in [1_000, 10_000] {
   }
   try await report("opened and all read", 20, against: floor) { _ = try SQLiteStore(at: directory).read(since: 0) }
   try await report("opened, a controller on it", 20, against: floor) {
-    _ = try await NetworkController(host: host, store: SQLiteStore(at: directory))
+    _ = try await NetworkController(host: host, store: SQLiteStore(at: directory), settings: settings)
   }
   try await report("the same, and looked for one container", 20, against: floor) {
-    let controller = try await NetworkController(host: host, store: SQLiteStore(at: directory))
+    let controller = try await NetworkController(host: host, store: SQLiteStore(at: directory), settings: settings)
     _ = try? await controller.sandbox("c1")
   }
   if hasTool {

@@ -182,10 +182,7 @@ public final class NetworkController: Sendable {
 
   /// Every container that is attached, by name.
   public func sandboxes() async throws(NetworkError) -> [Sandbox] {
-    try await worker.run { [engine] () throws(NetworkError) in
-      // One whose namespace is gone is known to reconcile and detach, not here.
-      try engine.allSandboxes().compactMap { record in try? engine.sandbox(record.container) }
-    }
+    try await worker.run { [engine] () throws(NetworkError) in try engine.allSandboxes() }
   }
 
   /// Makes a custom network.

@@ -97,8 +97,7 @@ import Testing
       try await first.attach("a\(turn)")
       try await second.attach("b\(turn)")
       try await first.detach("b\(turn)")
-      let addresses = try await second.sandbox("a\(turn)").endpoints[0].addresses
-      #expect(addresses.count == 1)
+      #expect(try await second.network("bridge").phase == .ready)
       try await second.detach("a\(turn)")
     }
     let told = store.count()

@@ -98,48 +98,51 @@ extension Engine {
 
   // MARK: - Rules
 
-  /// What the records say that is in our sets, and what of the kernel's is there for a change that is under way.
-  private func wantedElements(
-    _ records: RecordSurvey, present: [String: Set<NftElement>]
-  ) -> (wanted: FirewallElements, open: FirewallElements) {
-    var wanted = FirewallElements(records.host?.uplinks ?? [])
-    var open = FirewallElements()
-    for network in records.networks {
-      let own = FirewallElements(network)
-      if network.phase == .ready { wanted.add(own) } else { open.add(own) }
-      for further in network.furtherBridges ?? [] {
-        guard let own = try? FirewallElements(further, of: network) else { continue }
-        if network.phase == .ready, further.phase == .ready { wanted.add(own) } else { open.add(own) }
+  /// What the records say that is in our sets: for sure, and for changes that are under way.
+  private func wantedElements() throws(NetworkError) -> (wanted: FirewallElements, open: FirewallElements) {
+    try look { state in
+      var wanted = FirewallElements(state.host?.uplinks ?? [])
+      var open = FirewallElements()
+      for network in state.networks.values {
+        let own = FirewallElements(network)
+        if network.phase == .ready { wanted.add(own) } else { open.add(own) }
+        for further in network.furtherBridges ?? [] {
+          guard let own = try? FirewallElements(further, of: network) else { continue }
+          if network.phase == .ready, further.phase == .ready { wanted.add(own) } else { open.add(own) }
+        }
       }
+      for endpoint in state.endpoints.values {
+        guard endpoint.phase != .stopped, let network = state.networks[endpoint.networkID] else { continue }
+        let own = FirewallElements(endpoint, on: network)
+        if endpoint.phase == .ready { wanted.add(own) } else { open.add(own) }
+        if let change = endpoint.portChange { open.add(FirewallElements(change.ports, of: endpoint, on: network)) }
+      }
+      return (wanted, open)
     }
-    for endpoint in records.endpoints {
-      guard endpoint.phase != .stopped, let network = records.network(endpoint.networkID) else { continue }
-      let own = FirewallElements(endpoint, on: network)
-      if endpoint.phase == .ready { wanted.add(own) } else { open.add(own) }
-      if let change = endpoint.portChange { open.add(FirewallElements(change.ports, of: endpoint, on: network)) }
-    }
-    return (wanted, open.filtered { set, element in present[set.name]?.contains(element) == true })
   }
 
-  func ruleDifference(_ records: RecordSurvey) throws(NetworkError) -> Difference? {
-    guard records.networks.contains(where: \.passesHost) else { return nil }
-    let present: [String: Set<NftElement>]
+  private func hasRules(_ isMeant: @Sendable (NetworkRecord) -> Bool = { _ in true }) throws(NetworkError) -> Bool {
+    try lookAtUnsettled { state in state.networks.values.contains { $0.passesHost && isMeant($0) } }
+  }
+
+  func ruleDifference() throws(NetworkError) -> Difference? {
+    guard try hasRules() else { return nil }
+    let wasReady = try hasRules { $0.phase == .ready }
     let ruleCount: Int
+    var (missing, strange) = (0, 0)
     do throws(NetworkError) {
-      present = try firewall.elements()
       ruleCount = try firewall.ruleCount()
+      (missing, strange) = Self.compare(try firewall.elements(), [try wantedElements()])
+      if missing > 0 || strange > 0 {
+        // Others go on meanwhile: what was to be there before and after is missing, what was neither is strange.
+        let before = try wantedElements()
+        let present = try firewall.elements()
+        (missing, strange) = Self.compare(present, [before, try wantedElements()])
+      }
     } catch {
       guard error.code == .notFound else { throw error }
-      let isReady = { (network: NetworkRecord) in network.phase == .ready && network.passesHost }
-      let isStillReady = try lookAtUnsettled { state in state.networks.values.contains(where: isReady) }
-      return records.networks.contains(where: isReady) && isStillReady
-        ? Difference(.rules, "our firewall tables are gone") : nil
-    }
-    let before = wantedElements(records, present: present)
-    var (missing, strange) = Self.compare(present, [before])
-    if missing > 0 || strange > 0 {
-      // Others go on meanwhile: what was to be there before and after is missing, what was neither is strange.
-      (missing, strange) = Self.compare(present, [before, wantedElements(try recordSurvey(), present: present)])
+      let isReady = try hasRules { $0.phase == .ready }
+      return wasReady && isReady ? Difference(.rules, "our firewall tables are gone") : nil
     }
     var parts: [String] = []
     if ruleCount != Firewall.staticRuleCount {
@@ -153,37 +156,38 @@ extension Engine {
 
   /// How many elements are not there that were to be at each of several moments, and how many are that were not at any.
   private static func compare(
-    _ present: [String: Set<NftElement>], _ moments: [(wanted: FirewallElements, open: FirewallElements)]
+    _ present: [String: Set<[UInt8]>], _ moments: [(wanted: FirewallElements, open: FirewallElements)]
   ) -> (missing: Int, strange: Int) {
     let steady = moments.map { $0.wanted.bySet }
-    let allowed = steady + moments.map { $0.open.bySet }
+    let open = moments.map { $0.open.bySet }
     var (missing, strange) = (0, 0)
     for set in FirewallSets.all {
       let has = present[set.name] ?? []
-      let wanted = steady.dropFirst().reduce(steady[0][set.name] ?? []) { $0.intersection($1[set.name] ?? []) }
-      missing += wanted.count { !has.contains($0) }
-      strange += has.count { element in !allowed.contains { $0[set.name]?.contains(element) == true } }
+      missing += (steady[0][set.name] ?? []).count { element in
+        !has.contains(element) && steady.dropFirst().allSatisfy { $0[set.name]?.contains(element) == true }
+      }
+      strange += has.count { element in
+        !steady.contains { $0[set.name]?.contains(element) == true }
+          && !open.contains { $0[set.name]?.contains(element) == true }
+      }
     }
     return (missing, strange)
   }
 
   /// What putting our tables back whole is, where none of them is there.
-  func rulesRestoration() throws(NetworkError) -> NftTransaction {
-    try Firewall.restoration(wantedElements(try recordSurvey(), present: [:]).wanted)
-  }
+  func rulesRestoration() throws(NetworkError) -> NftTransaction { try Firewall.restoration(wantedElements().wanted) }
 
   /// Puts our tables back whole, unless somebody changed the rules between the look and the change: then it looks again.
   func restoreRules() throws(NetworkError) {
     for attempt in 1...20 {
       let generation = try firewall.generation()
-      var present: [String: Set<NftElement>] = [:]
+      var present: [String: Set<[UInt8]>] = [:]
       do throws(NetworkError) { present = try firewall.elements() } catch {
         if error.code != .notFound { throw error }
       }
-      let records = try recordSurvey()
-      guard records.networks.contains(where: \.passesHost) else { return }
-      var (wanted, open) = wantedElements(records, present: present)
-      wanted.add(open)
+      guard try hasRules() else { return }
+      var (wanted, open) = try wantedElements()
+      wanted.add(open.filtered { set, element in present[set.name]?.contains(element.identity) == true })
       do throws(NetworkError) {
         try firewall.restore(wanted, generation: generation)
         return
@@ -200,7 +204,9 @@ extension [Difference] {
     var networks: Set<String> = []
     var containers: [String: Set<String>] = [:]
     for difference in self {
-      guard [.linkMissing, .portSettings, .containerSettings, .bridgeMissing].contains(difference.kind) else { continue }
+      guard [.linkMissing, .portSettings, .containerSettings, .bridgeMissing].contains(difference.kind) else {
+        continue
+      }
       if let container = difference.container {
         containers[difference.network, default: []].insert(container)
       } else {

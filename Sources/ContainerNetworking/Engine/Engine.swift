@@ -244,9 +244,16 @@ final class Engine: Sendable {
     return Sandbox(record, endpoints, try namespace(of: record))
   }
 
-  func allSandboxes() throws(NetworkError) -> [SandboxRecord] {
-    try look { state in
-      state.sandboxes.values.filter { $0.phase != .stopped && !$0.isKeptReady }.sorted { $0.container < $1.container }
+  /// Those whose namespaces are there, by name.
+  func allSandboxes() throws(NetworkError) -> [Sandbox] {
+    let all = try look { state in
+      state.sandboxes.values.filter { $0.phase != .stopped && !$0.isKeptReady }.map { record in
+        (record: record, endpoints: state.endpoints(ofSandbox: record.sandboxID).filter { $0.phase != .stopped })
+      }
+    }
+    return all.sorted { $0.record.container < $1.record.container }.compactMap { record, endpoints in
+      // One whose namespace is gone is known to reconcile and detach, not here.
+      (try? namespace(of: record)).map { Sandbox(record, endpoints, $0) }
     }
   }
 

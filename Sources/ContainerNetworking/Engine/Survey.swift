@@ -3,31 +3,19 @@ import NetworkPrimitives
 import Synchronization
 import SystemPackage
 
-/// The records, as they are at one moment.
-struct RecordSurvey {
+/// The records and the kernel side by side.
+struct Survey {
   var networks: [NetworkRecord]
   var endpoints: [Endpoint]
   var sandboxes: [SandboxRecord]
   var host: HostRecord?
-
-  func network(_ id: String) -> NetworkRecord? { networks.first { $0.id == id } }
-}
-
-/// The records and the kernel side by side.
-struct Survey {
-  var records: RecordSurvey
   /// The host's links after the records were read, by name.
   var links: [String: LinkGlance]
   var addresses: [AssignedAddress]
   /// The endpoints by their sandbox.
   var endpointsBySandbox: [String: [Endpoint]]
 
-  var networks: [NetworkRecord] { records.networks }
-  var endpoints: [Endpoint] { records.endpoints }
-  var sandboxes: [SandboxRecord] { records.sandboxes }
-  var host: HostRecord? { records.host }
-
-  func network(_ id: String) -> NetworkRecord? { records.network(id) }
+  func network(_ id: String) -> NetworkRecord? { networks.first { $0.id == id } }
 }
 
 /// What is looked at.
@@ -51,24 +39,18 @@ struct LookScope {
 }
 
 extension Engine {
-  /// The records, in the order of their names and ids.
-  func recordSurvey() throws(NetworkError) -> RecordSurvey {
-    let (networks, endpoints, sandboxes, host) = try look { state in
-      (Array(state.networks.values), Array(state.endpoints.values), Array(state.sandboxes.values), state.host)
-    }
-    return RecordSurvey(
-      networks: networks.sorted { $0.name < $1.name }, endpoints: endpoints.sorted { $0.id < $1.id },
-      sandboxes: sandboxes.sorted { $0.container < $1.container }, host: host)
-  }
-
   /// Takes stock. Links are listed after the records are read: one that a record tells of and that is not there is missing.
   func survey() throws(NetworkError) -> Survey {
-    let records = try recordSurvey()
+    let (networks, unsorted, sandboxes, record) = try look { state in
+      (Array(state.networks.values), Array(state.endpoints.values), Array(state.sandboxes.values), state.host)
+    }
+    let endpoints = unsorted.sorted { $0.id < $1.id }
     var links: [String: LinkGlance] = [:]
     for link in try host.links.glances() { links[link.name] = link }
     return Survey(
-      records: records, links: links, addresses: try host.addresses.list(),
-      endpointsBySandbox: Dictionary(grouping: records.endpoints, by: \.sandboxID))
+      networks: networks.sorted { $0.name < $1.name }, endpoints: endpoints,
+      sandboxes: sandboxes.sorted { $0.container < $1.container }, host: record, links: links,
+      addresses: try host.addresses.list(), endpointsBySandbox: Dictionary(grouping: endpoints, by: \.sandboxID))
   }
 
   /// Every difference between the records and the kernel that is there at two looks: what is only under way is not there,
@@ -80,7 +62,7 @@ extension Engine {
   }
 
   private func differencesAtOneLook(_ scope: LookScope) throws(NetworkError) -> [Difference] {
-    if scope.isOfRulesAlone { return try ruleDifference(recordSurvey()).map { [$0] } ?? [] }
+    if scope.isOfRulesAlone { return try ruleDifference().map { [$0] } ?? [] }
     let survey = try survey()
     var list = unfinished(survey) + emptyBridges(survey) + forwarding(survey)
     for network in survey.networks where network.phase == .ready {
@@ -97,7 +79,7 @@ extension Engine {
       list += try container(sandbox, survey, looksInside: looksInside)
       if looksInside { list += try fileDifference(sandbox) }
     }
-    if let rules = try ruleDifference(survey.records) { list.append(rules) }
+    if let rules = try ruleDifference() { list.append(rules) }
     return list
   }
 

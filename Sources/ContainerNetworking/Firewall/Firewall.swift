@@ -70,16 +70,16 @@ struct Firewall: Sendable {
     return try NftRequests.generation(message)
   }
 
-  /// What is in our sets, by their names; a set that is gone is not among them.
+  /// What is in our sets, by their names (``NftElement/identity``); a set that is gone is not among them.
   ///
   /// - Throws: `.notFound` without any of them.
-  func elements() throws(NetworkError) -> [String: Set<NftElement>] {
-    var elements: [String: Set<NftElement>] = [:]
+  func elements() throws(NetworkError) -> [String: Set<[UInt8]>] {
+    var elements: [String: Set<[UInt8]>] = [:]
     var gone: NetworkError?
     for set in FirewallSets.all {
       do throws(NetworkError) {
-        let messages = try host.connection(.netfilter).dump(NftRequests.elements(of: set))
-        elements[set.name] = Set(try NftElement.list(messages, of: set))
+        elements[set.name] = try NftElement.identities(
+          host.connection(.netfilter).dump(NftRequests.elements(of: set)))
       } catch {
         guard error.code == .notFound else { throw error }
         gone = error

@@ -120,7 +120,13 @@ struct FirewallElements {
   }
 
   mutating func add(_ other: FirewallElements) {
-    for (set, elements) in other.list { for element in elements { add(element, to: set) } }
+    for (set, elements) in other.list {
+      if let index = list.firstIndex(where: { $0.set.name == set.name }) {
+        list[index].elements += elements
+      } else {
+        list.append((set, elements))
+      }
+    }
   }
 
   /// What a network is in the firewall: nothing for one without a bridge.
@@ -284,8 +290,8 @@ struct FirewallElements {
     return result
   }
 
-  /// The elements by the names of their sets.
-  var bySet: [String: Set<NftElement>] {
-    Dictionary(list.map { ($0.set.name, Set($0.elements)) }, uniquingKeysWith: { $0.union($1) })
+  /// The elements (``NftElement/identity``) by the names of their sets.
+  var bySet: [String: Set<[UInt8]>] {
+    Dictionary(uniqueKeysWithValues: list.map { ($0.set.name, Set($0.elements.map(\.identity))) })
   }
 }

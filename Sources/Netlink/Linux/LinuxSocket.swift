@@ -7,17 +7,11 @@ import SystemPackage
 
 /// A netlink socket of the kernel, opened and configured by libmnl.
 ///
-/// `@unchecked Sendable`: the socket never changes, the kernel serialises calls on it, and `buffer` is used only by the one
-/// thread that receives, which ``NetlinkConnection``'s lock and the one reader of events see to. `wake` is made by the
-/// first `join(group:)`, before the socket is handed to the one that reads events.
+/// `@unchecked Sendable`: the socket never changes and the kernel serialises calls on it. `wake` is made by the first
+/// `join(group:)`, before the socket is handed to the one that reads events.
 @safe final class LinuxSocket: NetlinkSocket, @unchecked Sendable {
   private let socket: OpaquePointer
   private var wake: Int32 = -1
-  private let buffer: UnsafeMutableRawBufferPointer
-
-  /// Dumps come in datagrams of up to 32 KiB (`NLMSG_GOODSIZE` grows to the reader's buffer); a batch of errors may
-  /// need more.
-  private static let bufferSize = 128 << 10
 
   init(_ family: NetlinkFamily, namespace: Int32, timeout: Int32) throws(NetworkError) {
     var opened: OpaquePointer?
@@ -27,14 +21,12 @@ import SystemPackage
       throw systemError(Errno.ioError, "socket", operation)
     }
     unsafe socket = opened
-    unsafe buffer = .allocate(byteCount: Self.bufferSize, alignment: 16)
     unsafe cn_socket_set_buffers(opened, 8 << 20)
   }
 
   deinit {
     unsafe cn_socket_close(socket)
     if wake >= 0 { close(wake) }
-    unsafe buffer.deallocate()
   }
 
   /// 0 before Linux 5.14.
@@ -64,11 +56,13 @@ import SystemPackage
   }
 
   func receive() throws(NetworkError) -> [UInt8] {
-    let count = unsafe cn_socket_receive(socket, start, buffer.count)
+    let buffer = ReceiveBuffer.take()
+    defer { buffer.giveBack() }
+    let count = unsafe cn_socket_receive(socket, buffer.start, ReceiveBuffer.size)
     // EAGAIN is what a receive past SO_RCVTIMEO gives.
     if count == -Int(EAGAIN) { throw systemError(Errno.timedOut, "recvmsg", "wait for the kernel's answer") }
     try check(count, "recvmsg", "receive netlink reply")
-    return unsafe [UInt8](UnsafeRawBufferPointer(rebasing: buffer[..<count]))
+    return buffer.copy(count)
   }
 
   func join(group: Int32) throws(NetworkError) {
@@ -87,9 +81,30 @@ import SystemPackage
   }
 
   func interrupt() { if wake >= 0 { cn_eventfd_signal(wake) } }
+}
 
-  @unsafe private var start: UnsafeMutableRawPointer {
-    // Allocated with a size above zero, so it has an address.
-    unsafe buffer.baseAddress.unsafelyUnwrapped
+/// What a socket receives into. It has one for as long as it receives: there may be a socket for each of a thousand
+/// containers, and a buffer of each one's own would keep the pages that it ever touched.
+///
+/// `@unchecked Sendable`: whoever took it has it alone. Unsafe code: allocated and freed with this object, and read up to
+/// what was received.
+@safe private final class ReceiveBuffer: @unchecked Sendable {
+  /// Dumps come in datagrams of up to 32 KiB (`NLMSG_GOODSIZE` grows to the reader's buffer); a batch of errors may
+  /// need more.
+  static let size = 128 << 10
+  private static let spares = Mutex<[ReceiveBuffer]>([])
+  /// As many as threads that receive at once, usually.
+  private static let spareLimit = 4
+
+  @unsafe let start = UnsafeMutableRawPointer.allocate(byteCount: ReceiveBuffer.size, alignment: 16)
+
+  deinit { unsafe start.deallocate() }
+
+  static func take() -> ReceiveBuffer { spares.withLock { $0.popLast() } ?? ReceiveBuffer() }
+
+  func giveBack() {
+    Self.spares.withLock { spares in if spares.count < Self.spareLimit { spares.append(self) } }
   }
+
+  func copy(_ count: Int) -> [UInt8] { unsafe [UInt8](UnsafeRawBufferPointer(start: start, count: count)) }
 }
