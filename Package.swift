@@ -112,33 +112,21 @@ let package = Package(
       name: "managing-networks", dependencies: ["cnet", "ContainerNetworking", "Playground", system],
       path: "Examples/managing-networks", swiftSettings: settings),
 
-    // What an attach costs above what the kernel takes.
+    // What containers' networks cost: this library, the kernel's share of it, and others.
     .target(name: "CBenchmarkFloor", dependencies: ["CSQLite"], path: "Benchmarks/floor"),
+    .target(name: "BenchmarkKit", dependencies: [system], path: "Benchmarks/kit", swiftSettings: settings),
     .executableTarget(
-      name: "attach-benchmark",
-      dependencies: ["CBenchmarkFloor", "ContainerNetworking", "ContainerNetworkingStore", system],
-      path: "Benchmarks/attach", swiftSettings: settings),
-    .executableTarget(
-      name: "peers-benchmark",
-      dependencies: ["ContainerNetworking", "ContainerNetworkingStore", "Playground", system],
-      path: "Benchmarks/peers", swiftSettings: settings),
+      name: "benchmark",
+      dependencies: [
+        "BenchmarkKit", "CBenchmarkFloor", "ContainerNetworking", "ContainerNetworkingStore", "Playground", system,
+      ], path: "Benchmarks/suite", swiftSettings: settings),
     .executableTarget(
       name: "dns-benchmark",
       dependencies: [
-        "ContainerNetworking", "ContainerNetworkingDNS", "ContainerNetworkingStore", "Playground", "StoreSamples",
-        system,
+        "BenchmarkKit", "ContainerNetworking", "ContainerNetworkingDNS", "ContainerNetworkingStore", "Playground",
+        "StoreSamples", system,
       ], path: "Benchmarks/dns", swiftSettings: settings),
-    .executableTarget(
-      name: "ports-benchmark", dependencies: ["CBenchmarkFloor", "ContainerNetworking", "Playground"],
-      path: "Benchmarks/ports", swiftSettings: settings),
-    .executableTarget(
-      name: "rules-benchmark",
-      dependencies: ["CBenchmarkFloor", "ContainerNetworking", "NetworkPrimitives", "StoreSamples"],
-      path: "Benchmarks/rules", swiftSettings: settings),
-    .executableTarget(
-      name: "store-benchmark",
-      dependencies: ["CBenchmarkFloor", "ContainerNetworking", "ContainerNetworkingStore", "StoreSamples", system],
-      path: "Benchmarks/store", swiftSettings: settings),
+    .testTarget(name: "BenchmarkTests", dependencies: ["BenchmarkKit"], swiftSettings: settings),
 
     // Records to fill stores with, and a process that can be killed while it uses one.
     .target(

@@ -92,7 +92,9 @@ static int change(floor_store *store, const floor_change *change, sqlite3_int64 
   return run(store, SAVE);
 }
 
-int floor_store_update(floor_store *store, const floor_change *changes, size_t count) {
+int floor_store_update(floor_store *store, const floor_change *changes, size_t count, int survives_power_cut) {
+  if (survives_power_cut)
+    sqlite3_exec(store->database, "PRAGMA synchronous = FULL", NULL, NULL, NULL);
   int error = run(store, BEGIN);
   if (error != 0)
     return error;
@@ -103,7 +105,11 @@ int floor_store_update(floor_store *store, const floor_change *changes, size_t c
   for (size_t i = 0; error == 0 && i < count; i++)
     error = change(store, &changes[i], revision);
   sqlite3_bind_int64(store->statements[COUNT], 1, revision);
-  return error != 0 ? error : run(store, COUNT) | run(store, COMMIT);
+  if (error == 0)
+    error = run(store, COUNT) | run(store, COMMIT);
+  if (survives_power_cut)
+    sqlite3_exec(store->database, "PRAGMA synchronous = NORMAL", NULL, NULL, NULL);
+  return error;
 }
 
 int floor_store_read(const char *path) {

@@ -34,17 +34,22 @@ typedef struct {
 typedef struct floor_store floor_store;
 // A new database as the library's store has it: WAL, synchronous = NORMAL.
 int floor_store_open(const char *path, floor_store *_Nullable *_Nonnull store);
-// One transaction: the revision is read and counted up, and the changes are made.
-int floor_store_update(floor_store *store, const floor_change *changes, size_t count);
+// One transaction: the revision is read and counted up, and the changes are made; with `survives_power_cut` it waits for the
+// disk (synchronous = FULL).
+int floor_store_update(floor_store *store, const floor_change *changes, size_t count, int survives_power_cut);
 void floor_store_close(floor_store *store);
 // Opens the library's own database, steps over all records and looks at each column, and closes it; gives how many there are.
 int floor_store_read(const char *path);
 
 // A TCP socket of the namespace that listens on every IPv4 address.
 int floor_listen(int home, int namespace_fd, uint16_t port);
-// Connects `count` times from the namespace to an IPv4 address, both in network byte order, where `listener` takes it, and
-// writes how long each took, nanoseconds.
-int floor_connect(int home, int namespace_fd, uint32_t address, uint16_t port, int listener, int count, int64_t *times);
+// Connects `count` times from the namespace to an IPv4 address, both in network byte order, where `listener` takes it; each
+// connection is closed before the next. Writes how long each connect(2) took, and returns how long all took, nanoseconds.
+int64_t floor_connect(
+    int home, int namespace_fd, uint32_t address, uint16_t port, int listener, int count, int64_t *times);
+// Sends so many bytes over one connection that is made likewise; returns how long that took until all were received,
+// nanoseconds.
+int64_t floor_transfer(int home, int namespace_fd, uint32_t address, uint16_t port, int listener, int64_t bytes);
 
 #pragma clang assume_nonnull end
 #endif

@@ -1,0 +1,58 @@
+import BenchmarkKit
+import ContainerNetworking
+import ContainerNetworkingStore
+import Glibc
+import SystemPackage
+
+/// This library, with its records on disk, as a runtime would keep them; its host is this process's own namespace.
+@MainActor final class Library: Contender {
+  let who = Contestant.library
+  let counts: [Int]
+  let rounds: Int
+  let makesNetworks = true
+  let controller: NetworkController
+  private var namespaces: [Int: NetworkNamespace] = [:]
+
+  init(_ settings: Settings) async throws {
+    rounds = settings.rounds
+    counts = settings.counts
+    controller = try await NetworkController(
+      host: .current(), store: SQLiteStore(at: settings.directory.appending("library")),
+      settings: ControllerSettings(resolvers: []))
+    // The network of all of them is not part of the first one's attach, nor of the floor's.
+    try await controller.attach("first")
+    try await controller.detach("first")
+  }
+
+  func makeContainer(_ number: Int) throws { namespaces[number] = try NetworkNamespace.create() }
+
+  func attach(_ number: Int) async throws {
+    try await controller.attach("c\(number)", options: try Self.options(number), namespace: namespaces[number])
+  }
+
+  nonisolated static func options(_ number: Int) throws -> AttachOptions {
+    AttachOptions(ports: [try PortMapping("\(Numbering.port(number)):80")])
+  }
+
+  /// By a call for each of them.
+  func attachAtOnce(_ numbers: [Int]) async throws {
+    let controller = controller
+    try await withThrowingTaskGroup { group in
+      for number in numbers {
+        let namespace = namespaces[number]
+        group.addTask {
+          try await controller.attach("c\(number)", options: try Self.options(number), namespace: namespace)
+        }
+      }
+      try await group.waitForAll()
+    }
+  }
+
+  func detach(_ number: Int) async throws {
+    try await controller.detach("c\(number)")
+    namespaces[number] = nil
+  }
+
+  func createNetwork(_ number: Int) async throws { try await controller.createNetwork("n\(number)") }
+  func removeNetwork(_ number: Int) async throws { try await controller.removeNetwork("n\(number)") }
+}

@@ -1,0 +1,57 @@
+import FoundationEssentials
+import Glibc
+import SystemPackage
+
+/// The directory of a run, named by its process.
+enum Folder {
+  private static let prefix = "cn-benchmark-"
+  private static let place = "/tmp"
+
+  /// Makes this process's. Those that others left, who were killed, are removed by the way.
+  static func make() throws -> FilePath {
+    let manager = FileManager.default
+    for name in try manager.contentsOfDirectory(atPath: place) where name.hasPrefix(prefix) {
+      guard let id = Int32(name.dropFirst(prefix.count)), kill(id, 0) != 0, errno == ESRCH else { continue }
+      remove(FilePath("\(place)/\(name)"))
+    }
+    let path = "\(place)/\(prefix)\(getpid())"
+    try manager.createDirectory(atPath: path, withIntermediateDirectories: false)
+    return FilePath(path)
+  }
+
+  static func makeDirectory(_ path: FilePath) throws {
+    try FileManager.default.createDirectory(atPath: path.string, withIntermediateDirectories: true)
+  }
+
+  /// Removes it, and the control groups of its name. Processes that were killed write on until they are gone, so it is tried
+  /// for some seconds.
+  static func remove(_ path: FilePath) {
+    for _ in 0..<50 {
+      try? FileManager.default.removeItem(atPath: path.string)
+      let isClean = removeGroups(path.lastComponent?.string ?? "") && !exists(path)
+      if isClean { return }
+      usleep(100_000)
+    }
+  }
+
+  static func removeFile(_ path: FilePath) { _ = unsafe unlink(path.string) }
+
+  static func exists(_ path: FilePath) -> Bool { FileManager.default.fileExists(atPath: path.string) }
+
+  private static let groups = "/sys/fs/cgroup"
+
+  /// Control groups of that name in every hierarchy (cgroups(7)): rmdir takes away those that have no process.
+  private static func removeGroups(_ name: String) -> Bool {
+    let manager = FileManager.default
+    let hierarchies = [""] + ((try? manager.contentsOfDirectory(atPath: groups)) ?? [])
+    return hierarchies.allSatisfy { hierarchy in removeGroup("\(groups)/\(hierarchy)/\(name)") }
+  }
+
+  private static func removeGroup(_ path: String) -> Bool {
+    let manager = FileManager.default
+    var isDirectory = false
+    guard manager.fileExists(atPath: path, isDirectory: &isDirectory), isDirectory else { return true }
+    for child in (try? manager.contentsOfDirectory(atPath: path)) ?? [] { _ = removeGroup("\(path)/\(child)") }
+    return unsafe rmdir(path) == 0 || errno == ENOTDIR
+  }
+}
