@@ -1,6 +1,6 @@
 # What a new user types: `make demo`, `make test`. Both install what is missing (Debian, Ubuntu) and need root for it
 # and for the real kernel.
-.PHONY: demo bench bench-dns bench-peers docs fuzz test format setup clean
+.PHONY: demo bench bench-dns docs fuzz test format setup clean
 
 Examples := bridge-mode host-mode none-mode container-mode custom-network
 # Tests that start programs by the dozen.
@@ -27,26 +27,20 @@ demo: setup
 	@echo; echo "=== managing-networks"; swift run --skip-build -q managing-networks
 	@echo; echo "=== who reaches whom"; swift run --skip-build -q five-modes
 
+# What Documentation/Performance.md tells of. QUICK=1: two minutes, to see that all of it works. ROUNDS: turns at each count;
+# PEER_LIMIT: beside how many containers the others are measured at the most; ONLY: some parts; DOCUMENT=Documentation: the
+# page is made of this run.
 bench: setup
 	@if [ "$$(id -u)" != 0 ]; then echo "make bench needs root: it makes network namespaces" >&2; exit 1; fi
-	swift build -c release --product attach-benchmark
-	@for store in memory sqlite; do for others in 0 1000; do \
-	  .build/release/attach-benchmark $$store 150 $$others || exit 1; done; done
-	swift build -c release --product ports-benchmark
-	.build/release/ports-benchmark
-	swift build -c release --product store-benchmark
-	.build/release/store-benchmark
-	@$(MAKE) --no-print-directory bench-peers
-	@$(MAKE) --no-print-directory bench-dns
-
-# Against those who start programs for it; Docker, too, where its daemon is installed.
-bench-peers: setup
 	@Tools=; for package in netavark containernetworking-plugins iptables; do \
 	  dpkg-query -W -f='$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || Tools="$$Tools $$package"; done; \
 	if [ -n "$$Tools" ]; then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$Tools >/dev/null; fi
-	swift build -c release --product peers-benchmark
+	swift build -c release --product benchmark
 	@mkdir -p .build/bench
-	.build/release/peers-benchmark --json .build/bench/peers.json --svg .build/bench/peers.svg
+	.build/release/benchmark --json .build/bench/performance.json --svg .build/bench/attach.svg \
+	  --commit "$$(git describe --always --dirty=+ --exclude '*' 2>/dev/null)" \
+	  $(if $(QUICK),--quick) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(PEER_LIMIT),--peer-limit $(PEER_LIMIT)) \
+	  $(if $(ONLY),--only $(ONLY)) $(if $(DOCUMENT),--document $(DOCUMENT))
 
 # The name server against those of others; about three minutes.
 bench-dns: setup

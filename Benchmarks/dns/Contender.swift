@@ -1,3 +1,4 @@
+import BenchmarkKit
 import ContainerNetworking
 import ContainerNetworkingDNS
 import ContainerNetworkingStore
@@ -16,18 +17,6 @@ protocol Contender {
   func prepare(_ directory: FilePath, names count: Int) throws
   /// What starts it in the host's namespace.
   func command(_ directory: FilePath) -> Command
-}
-
-extension Contender {
-  /// The version of a Debian package.
-  fileprivate func packageVersion(_ package: String) -> String {
-    let text = (try? String(contentsOfFile: "/var/lib/dpkg/status", encoding: .utf8)) ?? ""
-    let lines = text.utf8.split(separator: UInt8(ascii: "\n"))
-    guard let first = lines.firstIndex(where: { $0.elementsEqual("Package: \(package)".utf8) }),
-      let line = lines[first...].first(where: { $0.starts(with: "Version: ".utf8) })
-    else { return "" }
-    return String(decoding: line.dropFirst(9).prefix { $0 != UInt8(ascii: "-") }, as: UTF8.self)
-  }
 }
 
 /// This library's, with the records of containers as a controller would have written them.
@@ -84,7 +73,7 @@ struct Library: Contender {
 struct Aardvark: Contender {
   let name = "aardvark-dns"
   let process = "aardvark-dns"
-  var version: String { packageVersion("aardvark-dns") }
+  var version: String { Machine.version(ofPackage: "aardvark-dns") ?? "" }
   var isInstalled: Bool { FileManager.default.fileExists(atPath: Self.program) }
   static let program = "/usr/lib/podman/aardvark-dns"
 
@@ -111,7 +100,7 @@ struct Aardvark: Contender {
 struct Dnsmasq: Contender {
   let name = "dnsmasq"
   let process = "dnsmasq"
-  var version: String { packageVersion("dnsmasq-base") }
+  var version: String { Machine.version(ofPackage: "dnsmasq-base") ?? "" }
   var isInstalled: Bool { FileManager.default.fileExists(atPath: Self.program) }
   static let program = "/usr/sbin/dnsmasq"
   static let common = [

@@ -1,3 +1,4 @@
+import BenchmarkKit
 import ContainerNetworking
 import FoundationEssentials
 import SystemPackage
@@ -12,16 +13,12 @@ if CommandLine.arguments.dropFirst().first == "serve", let directory = CommandLi
   try await Library.serve(FilePath(directory))
 }
 
-func option(_ name: String) -> String? {
-  let arguments = CommandLine.arguments
-  return arguments.firstIndex(of: name).flatMap { $0 + 1 < arguments.count ? arguments[$0 + 1] : nil }
-}
-
-let counts = (option("--counts") ?? "10,1000,10000").split(separator: ",").compactMap { Int($0) }
-let rounds = option("--rounds").flatMap { Int($0) } ?? 3
-let seconds = option("--seconds").flatMap { Int($0) } ?? 2
+let arguments = Arguments()
+let counts = arguments.numbers("--counts", default: [10, 1_000, 10_000])
+let rounds = arguments.number("--rounds", default: 3)
+let seconds = arguments.number("--seconds", default: 2)
 let contenders: [any Contender] = ([Library(), Aardvark(), Dnsmasq()] as [any Contender]).filter { contender in
-  contender.isInstalled && option("--only").map { $0 == contender.name } ?? true
+  contender.isInstalled && arguments["--only"].map { $0 == contender.name } ?? true
 }
 
 var report = Report(contenders: contenders.map { "\($0.name) \($0.version)" })
@@ -42,7 +39,7 @@ for count in counts {
 
 print()
 print(report.table)
-if let path = option("--json") { try report.json.write(toFile: path, atomically: true, encoding: .utf8) }
+if let path = arguments["--json"] { try report.json.write(toFile: path, atomically: true, encoding: .utf8) }
 
 extension Report {
   /// Loads the labs in turns: as much as each of them can take, and with a rate that each of them can.
@@ -60,10 +57,9 @@ extension Report {
         latencies[index] += try lab.load(lab[keyPath: file], seconds: seconds, rate: Lab.steadyRate).latencies
       }
     }
-    add("\(what): queries/s", rates.map { $0.sorted()[$0.count / 2] }, lessIsBetter: false)
+    add("\(what): queries/s", rates.map(\.median), lessIsBetter: false)
     for (name, share) in [("median", 0.5), ("99th percentile", 0.99)] {
-      let values = latencies.map { list in list.isEmpty ? nil : list.sorted()[Int(Double(list.count - 1) * share)] * 1e6
-      }
+      let values = latencies.map { list in list.isEmpty ? nil : list.percentile(share) * 1e6 }
       add("\(what): \(name) at \(Lab.steadyRate)/s, µs", values, lessIsBetter: true)
     }
     if lost > 0 { remarks.append("\(lost) queries of \(what) were not answered.") }

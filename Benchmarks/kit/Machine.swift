@@ -52,7 +52,8 @@ public struct Machine: Codable, Sendable, Hashable {
     guard let first = lines.firstIndex(where: { $0.elementsEqual("Package: \(name)".utf8) }),
       let line = lines[first...].first(where: { $0.starts(with: "Version: ".utf8) })
     else { return nil }
-    return String(decoding: line.dropFirst(9).prefix { $0 != UInt8(ascii: "-") }, as: UTF8.self)
+    return String(
+      decoding: line.dropFirst(9).prefix { $0 != UInt8(ascii: "-") && $0 != UInt8(ascii: "+") }, as: UTF8.self)
   }
 
   private static func text(_ path: String) -> String { (try? String(contentsOfFile: path, encoding: .utf8)) ?? "" }

@@ -36,7 +36,8 @@ public enum Contestant: String, Codable, Sendable, CaseIterable {
   case floor = "C floor"
   case netavark = "netavark"
   case cni = "CNI bridge+portmap+firewall"
-  case docker = "docker network connect, no port"
+  /// `docker network connect`, which has no port; its ports are those of `docker run --publish`.
+  case docker = "docker"
   /// By the container's own address, through the library's chains.
   case ownAddress = "own address, through the same chains"
   /// By the container's own address, on a host without any rules.
@@ -67,7 +68,7 @@ public enum Quantity: String, Codable, Sendable, CaseIterable {
   case throughput
   /// An element of a map added and removed, microseconds.
   case element
-  /// Rules back after a flush: with every look at what is there, and what the one transaction takes; microseconds.
+  /// Rules back after a flush: with every look at what is there, and the bytes of the one transaction by C; microseconds.
   case restore, restoreTransaction
   /// Opening the state, microseconds.
   case open

@@ -15,7 +15,8 @@ public struct Tables: Sendable {
 
   private var machine: String {
     let rounds = results[.attach, .library, at: 0].map { ", \($0.count) attaches of the library at each count" } ?? ""
-    return (["A run on \(results.machine.description.dropLast())\(rounds)."] + results.remarks).joined(separator: "\n\n")
+    return (["A run on \(results.machine.description.dropLast())\(rounds)."] + results.remarks).joined(
+      separator: "\n\n")
   }
 
   // MARK: - The library and the floor in turns
@@ -145,18 +146,14 @@ public struct Tables: Sendable {
     var table = Table(["", "library, µs", "C, µs"])
     for size in results.sizes(of: .restore) {
       table.add([
-        "rules of \(Cell.grouped(size)) containers put back after a flush, with every look",
-        Cell.whole(results[.restore, .library, at: size]?.median), Cell.none,
-      ])
-      table.add([
-        "of it the one transaction, and the same bytes by C",
-        Cell.whole(results[.restoreTransaction, .library, at: size]?.median),
+        "rules of \(Cell.grouped(size)) containers put back after a flush, with every look; the bytes of the one transaction",
+        Cell.whole(results[.restore, .library, at: size]?.median),
         Cell.whole(results[.restoreTransaction, .floor, at: size]?.median),
       ])
     }
     for size in results.sizes(of: .open) {
       table.add([
-        "controller opened on a state of \(Cell.grouped(size)) endpoints, and every record read by SQLite's C API",
+        "controller opened on a state of \(Cell.grouped(size)) endpoints; every record read by SQLite's C API",
         Cell.whole(results[.open, .library, at: size]?.median), Cell.whole(results[.open, .floor, at: size]?.median),
       ])
     }

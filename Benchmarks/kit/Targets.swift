@@ -50,7 +50,7 @@ extension Tables {
     }
     goals.append(
       Goal(
-        name: "what an attach beside 1,000 takes of one beside none, to the same of the floor", limit: 1.1,
+        name: "growth of an attach from none beside it to 1,000, to the growth of the floor's", limit: 1.1,
         value: quotient(growth(.library, .attach, 0, 1_000), growth(.floor, .attach, 0, 1_000))))
     for (who, size, limit) in [
       (Contestant.netavark, 1, 50.0), (.cni, 1, 120), (.docker, 1, 25), (.netavark, 500, 130), (.cni, 500, 230),
@@ -68,7 +68,8 @@ extension Tables {
         }))
     goals.append(
       Goal(
-        name: "connect(2) with 10,000 ports to that with one", limit: 1.1, value: growth(.library, .connect, 1, 10_000)))
+        name: "connect(2) with 10,000 ports to that with one", limit: 1.1, value: growth(.library, .connect, 1, 10_000))
+    )
     goals.append(
       Goal(
         name: "the same without translation, which is the machine's share", limit: 1.1,

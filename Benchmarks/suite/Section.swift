@@ -86,14 +86,14 @@ enum Section: String, CaseIterable {
       let rounds = Rounds([docker], notebook)
       let traffic = try Traffic(settings, notebook)
       let world = docker.programs.world
-      var before = Holdings()
+      var (before, few) = (Holdings(), 0)
       try await rounds.measure { _, count in
-        if count == 0 { before = .ofProcesses(in: world.host) }
+        if count == 0 { (before, few) = (.ofProcesses(in: world.host), docker.running.count) }
         if count == 1 { try await rounds.measureNetworksAndEight(docker, beside: count, rounds: settings.peerRounds) }
       }
       var held = Holdings.ofProcesses(in: world.host)
       held.peak += ProcessorTime.peakOfPrograms
-      try notebook.note(held, since: before, of: .docker, at: docker.counts.last ?? 0)
+      try notebook.note(held, since: before, of: .docker, at: docker.running.count - few)
       for count in Set([1, min(100, settings.portCounts.last ?? 1)]).sorted() {
         let namespace = try docker.publish(count)
         try traffic.measure(

@@ -28,6 +28,10 @@ func publish(_ results: Results) throws {
 }
 
 do {
+  if arguments.has("--quick"), arguments["--document"] != nil {
+    throw NetworkError(
+      .invalidValue, operation: "make documents", reason: "a quick run is too short for them; leave out --quick")
+  }
   if let path = arguments["--from"] {
     try publish(Results(json: Data(contentsOf: URL(filePath: path))))
     exit(0)
@@ -37,6 +41,7 @@ do {
     machine: Machine(
       commit: arguments["--commit"] ?? "",
       packages: ["netavark", "containernetworking-plugins", "docker.io", "iptables"]))
+  if arguments.has("--quick") { results.remarks.append("A quick run, with few rounds: it shows that all of it works.") }
   let supervisor = try Supervisor()
   let clock = ContinuousClock()
   for section in Section.allCases where only?.contains(section.rawValue) ?? true {

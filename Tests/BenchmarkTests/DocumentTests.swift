@@ -10,7 +10,8 @@ import Testing
 
   @Test func pageIsWhatTheRecordedRunMakes() throws {
     let differing = try Document(Self.documentation).differences()
-    #expect(differing.isEmpty, "make it again: benchmark --from Documentation/Performance.json --document Documentation")
+    #expect(
+      differing.isEmpty, "make it again: benchmark --from Documentation/Performance.json --document Documentation")
   }
 
   @Test func replacesWhatIsBetweenTheMarks() {
@@ -56,7 +57,7 @@ import Testing
     #expect(targets.contains("| netavark's attach to ours, beside 1 | ≥ 50 × | 49 × | not met |"))
     #expect(targets.contains("| CNI bridge+portmap+firewall's attach to ours, beside 1 | ≥ 120 × | 130 × | met |"))
     #expect(
-      targets.contains("| docker network connect, no port's attach to ours, beside 1 | ≥ 25 × | not measured |  |"))
+      targets.contains("| docker's attach to ours, beside 1 | ≥ 25 × | not measured |  |"))
   }
 
   @Test func peersAreComparedWithTheLibraryOfTheirCount() throws {

@@ -12,8 +12,8 @@ import ContainerNetworking
   var rounds: Int { get }
   /// Whether making a network is a step of its own.
   var makesNetworks: Bool { get }
-  /// Microseconds of processor time that it has used so far; nil where that cannot be told.
-  var processorTime: Double? { get }
+  /// Microseconds of processor time that it has used so far.
+  var processorTime: Double { get }
 
   /// Makes what is needed before the first attach.
   func prepare() async throws
@@ -35,7 +35,7 @@ import ContainerNetworking
 
 extension Contender {
   var makesNetworks: Bool { false }
-  var processorTime: Double? { ProcessorTime.own }
+  var processorTime: Double { ProcessorTime.own }
   func prepare() async throws {}
   func createNetwork(_ number: Int) async throws {}
   func removeNetwork(_ number: Int) async throws {}

@@ -1,5 +1,6 @@
 import BenchmarkKit
 import ContainerNetworking
+import FoundationEssentials
 import Glibc
 import Playground
 import SystemPackage
@@ -14,11 +15,10 @@ import SystemPackage
   let counts: [Int]
   let rounds: Int
   let makesNetworks = true
-  /// The daemon does the work.
-  let processorTime: Double? = nil
   let programs: Programs
   private var daemon: ChildProcess?
-  private var running: Set<Int> = []
+  /// The containers that run, attached or not.
+  private(set) var running: Set<Int> = []
 
   init?(_ settings: Settings) throws {
     guard Programs.find("/usr/sbin/dockerd", "/usr/bin/dockerd") != nil, Self.busybox != nil else { return nil }
@@ -26,6 +26,9 @@ import SystemPackage
     counts = settings.dockerCounts
     programs = try Programs("docker", in: settings.directory)
   }
+
+  /// The daemon's and its programs', and that of the client.
+  var processorTime: Double { ProcessorTime.ofProcesses(in: programs.world.host) + ProcessorTime.ofPrograms }
 
   private static var busybox: String? { Programs.find("/bin/busybox", "/usr/bin/busybox") }
 
@@ -35,10 +38,9 @@ import SystemPackage
     let directory = programs.directory
     let group = directory.removingLastComponent().lastComponent?.string ?? "cn-benchmark"
     let script = """
-      mount -t tmpfs none /run && { [ ! -d /opt ] || mount -t tmpfs none /opt; } && exec dockerd \
+      for place in /run /opt /etc/docker; do [ ! -d $place ] || mount -t tmpfs none $place || exit 1; done; exec dockerd \
       --data-root \(directory)/data --exec-root \(directory)/exec --pidfile \(directory)/pid --host \(socket) \
-      --deprecated-key-path \(directory)/key.json --exec-opt native.cgroupdriver=cgroupfs --cgroup-parent /\(group) \
-      --storage-driver vfs --log-level error
+      --exec-opt native.cgroupdriver=cgroupfs --cgroup-parent /\(group) --storage-driver vfs --log-level error
       """
     var command = Command(
       "unshare",
@@ -50,15 +52,21 @@ import SystemPackage
     command.error = log.rawValue
     command.endsWithParent = true
     daemon = try programs.world.host.spawn(command)
-    for _ in 0..<150 {
-      if (try? docker("info")) != nil { break }
-      usleep(200_000)
-    }
+    try awaitDaemon()
     try programs.run("mkdir", ["-p", "\(directory)/root/bin"])
     try programs.run("cp", [Self.busybox ?? "", "\(directory)/root/bin/busybox"])
     try programs.run("tar", ["-C", "\(directory)/root", "-cf", "\(directory)/image.tar", "."])
     try docker("import", "\(directory)/image.tar", "bench")
     try docker("network", "create", "bench")
+  }
+
+  private func awaitDaemon() throws {
+    for _ in 0..<150 {
+      if (try? docker("info")) != nil { return }
+      usleep(200_000)
+    }
+    let log = (try? String(contentsOfFile: programs.directory.appending("log").string, encoding: .utf8)) ?? ""
+    throw NetworkError(.replyLost, operation: "start dockerd", reason: "\(log.suffix(500))")
   }
 
   @discardableResult

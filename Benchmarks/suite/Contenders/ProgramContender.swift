@@ -19,7 +19,7 @@ import SystemPackage
     rounds = settings.peerRounds
   }
 
-  var processorTime: Double? { ProcessorTime.own + ProcessorTime.ofPrograms }
+  var processorTime: Double { ProcessorTime.own + ProcessorTime.ofPrograms }
 
   func makeContainer(_ number: Int) throws { namespaces[number] = try .create() }
 

@@ -57,20 +57,20 @@ import Glibc
         let start = clock.now
         try await contender.attach(number)
         let attached = clock.now
-        let used = contender.processorTime.flatMap { now in before.map { now - $0 } }
+        let used = contender.processorTime - before
         let began = clock.now
         try await contender.detach(number)
         let detached = clock.now
         guard round > 0 else { continue }
         times[index].attach.append((attached - start) / .microseconds(1))
         times[index].detach.append((detached - began) / .microseconds(1))
-        if let used { times[index].processor.append(used) }
+        times[index].processor.append(used)
       }
     }
     for (contender, times) in zip(contenders, times) {
       try notebook.note(.attach, of: contender.who, at: count, times.attach)
       try notebook.note(.detach, of: contender.who, at: count, times.detach)
-      if !times.processor.isEmpty { try notebook.note(.attachProcessor, of: contender.who, at: count, times.processor) }
+      try notebook.note(.attachProcessor, of: contender.who, at: count, times.processor)
     }
   }
 

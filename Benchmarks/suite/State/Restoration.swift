@@ -31,9 +31,11 @@ import SystemPackage
       var start = clock.now
       let report = try await controller.reconcile()
       library.append((clock.now - start) / .microseconds(1))
-      let failures = report.failures + report.remaining.map { left in
-        NetworkError(.refused, operation: "put rules back", reason: "\(left)")
-      }
+      let failures =
+        report.failures
+        + report.remaining.map { left in
+          NetworkError(.refused, operation: "put rules back", reason: "\(left)")
+        }
       if let failure = failures.first { throw failure }
       guard let batch = kernel.end().compactMap({ Datagram(batch: $0) }).max(by: { $0.count < $1.count }) else {
         throw NetworkError(.notFound, operation: "record the transaction", reason: "nothing was sent")

@@ -15,13 +15,8 @@ struct Holdings {
 
   /// Of all processes that run in a host's namespace, but this one: what a contender has there for its containers.
   static func ofProcesses(in host: NetworkNamespace) -> Holdings {
-    let manager = FileManager.default
     var sum = Holdings()
-    for name in (try? manager.contentsOfDirectory(atPath: "/proc")) ?? [] {
-      guard let id = Int32(name), id != getpid(),
-        (try? manager.destinationOfSymbolicLink(atPath: "/proc/\(id)/ns/net")) == "\(host.identity)"
-      else { continue }
-      let one = of(id)
+    for one in processes(in: host).map({ of($0) }) {
       sum.resident += one.resident
       sum.peak += one.peak
       sum.descriptors += one.descriptors
@@ -29,11 +24,19 @@ struct Holdings {
     return sum
   }
 
+  static func processes(in host: NetworkNamespace) -> [Int32] {
+    let manager = FileManager.default
+    return ((try? manager.contentsOfDirectory(atPath: "/proc")) ?? []).compactMap { Int32($0) }.filter { id in
+      id != getpid() && (try? manager.destinationOfSymbolicLink(atPath: "/proc/\(id)/ns/net")) == "\(host.identity)"
+    }
+  }
+
   private static func of(_ id: Int32) -> Holdings {
     let status = (try? String(contentsOfFile: "/proc/\(id)/status", encoding: .utf8)) ?? ""
     let bytes = { (key: String) in
       for line in status.split(separator: "\n") where line.hasPrefix(key) {
-        return line.split(whereSeparator: \.isWhitespace).dropFirst().first.flatMap { Double($0) }.map { $0 * 1_024 } ?? 0
+        return line.split(whereSeparator: \.isWhitespace).dropFirst().first.flatMap { Double($0) }.map { $0 * 1_024 }
+          ?? 0
       }
       return 0
     }

@@ -23,7 +23,9 @@ import BenchmarkKit
   func clear() { values = [:] }
 
   func note(_ notebook: Notebook, beside size: Int, _ records: Records) throws {
-    for (key, values) in values.sorted(by: { ($0.key.what.rawValue, $0.key.who.rawValue) < ($1.key.what.rawValue, $1.key.who.rawValue) }) {
+    for (key, values) in values.sorted(by: {
+      ($0.key.what.rawValue, $0.key.who.rawValue) < ($1.key.what.rawValue, $1.key.who.rawValue)
+    }) {
       try notebook.note(key.what, of: key.who, at: size, records: records, values)
     }
   }
