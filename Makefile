@@ -36,6 +36,7 @@ bench: setup
 	  dpkg-query -W -f='$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || Tools="$$Tools $$package"; done; \
 	if [ -n "$$Tools" ]; then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$Tools >/dev/null; fi
 	swift build -c release --product benchmark
+	swift build -c release --product cnet
 	@mkdir -p .build/bench
 	.build/release/benchmark --json .build/bench/performance.json --svg .build/bench/attach.svg \
 	  --commit "$$(git describe --always --dirty=+ --exclude '*' 2>/dev/null)" \

@@ -68,10 +68,14 @@ public enum Quantity: String, Codable, Sendable, CaseIterable {
   case throughput
   /// An element of a map added and removed, microseconds.
   case element
-  /// Rules back after a flush: with every look at what is there, and the bytes of the one transaction by C; microseconds.
-  case restore, restoreTransaction
-  /// Opening the state, microseconds.
-  case open
+  /// Rules back after a flush, the library looking at rules alone, and at everything; microseconds.
+  case restore, restoreAll
+  /// A state on disk opened: by a controller, by one that is asked for a container, with every record read; microseconds.
+  case open, openAndFind, readAll
+  /// The tool from its start to its end: its help, all networks, all containers; microseconds.
+  case toolHelp, toolNetworks, toolContainers
+  /// A look whether anything changed, and one endpoint changed so that it survives the process, and a power cut; microseconds.
+  case readNothing, update, updateDurably
 
   /// The processor time of the same.
   public var processor: Quantity? {

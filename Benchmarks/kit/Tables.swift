@@ -142,20 +142,26 @@ public struct Tables: Sendable {
 
   // MARK: - What was written down
 
+  private static let states: [(String, Quantity)] = [
+    ("rules put back after a flush, by a look at rules alone; the bytes of the one transaction", .restore),
+    ("by a look at all that the kernel has, and another after it", .restoreAll),
+    ("state opened by a controller", .open), ("and asked for one container", .openAndFind),
+    ("every record read; every row by SQLite's C API", .readAll),
+    ("`cnet --help`, from its start to its end", .toolHelp), ("`cnet network ls`", .toolNetworks),
+    ("`cnet ps -q`", .toolContainers), ("a look whether anything was changed", .readNothing),
+    ("one endpoint changed, to survive the process", .update), ("to survive a power cut", .updateDurably),
+  ]
+
   private var state: String {
-    var table = Table(["", "library, µs", "C, µs"])
-    for size in results.sizes(of: .restore) {
-      table.add([
-        "rules of \(Cell.grouped(size)) containers put back after a flush, with every look; the bytes of the one transaction",
-        Cell.whole(results[.restore, .library, at: size]?.median),
-        Cell.whole(results[.restoreTransaction, .floor, at: size]?.median),
-      ])
-    }
-    for size in results.sizes(of: .open) {
-      table.add([
-        "controller opened on a state of \(Cell.grouped(size)) endpoints; every record read by SQLite's C API",
-        Cell.whole(results[.open, .library, at: size]?.median), Cell.whole(results[.open, .floor, at: size]?.median),
-      ])
+    var table = Table(["", "endpoints", "library, median µs", "99th pct.", "C, median µs"])
+    for (name, what) in Self.states {
+      for size in results.sizes(of: what) {
+        let ours = results[what, .library, at: size]
+        table.add([
+          name, Cell.grouped(size), Cell.number(ours?.median), Cell.number(ours?.p99),
+          Cell.number(results[what, .floor, at: size]?.median),
+        ])
+      }
     }
     return table.text
   }

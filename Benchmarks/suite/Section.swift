@@ -42,8 +42,8 @@ enum Section: String, CaseIterable {
       }
     case .holdings: try await Held(settings: settings, notebook: notebook).measure()
     case .ports: try await Ports(settings: settings, notebook: notebook).measure()
-    case .restoration: try await Restoration(settings: settings, notebook: notebook).measure()
-    case .opening: try await Opening(settings: settings, notebook: notebook).measure()
+    case .restoration: try await Restoration(settings, notebook).measure()
+    case .opening: try await Opening(settings, notebook).measure()
     case .netavark:
       guard let tool = Netavark() else { throw Self.notInstalled("netavark") }
       try await measure(tool, .netavark, settings, notebook)

@@ -2,70 +2,87 @@ import BenchmarkKit
 import CBenchmarkFloor
 import ContainerNetworking
 import ContainerNetworkingStore
+import Glibc
 import SystemPackage
 
-/// Opening a state with many endpoints: a controller of it, and every record read by SQLite's C API.
+/// A state with many containers, opened: by a controller, by one that is then asked for a container, by a store that is then
+/// read; and every row of it by SQLite's C API. And what it costs to change it once it is open.
 @MainActor struct Opening {
   let settings: Settings
   let notebook: Notebook
+  private let clock = ContinuousClock()
+
+  init(_ settings: Settings, _ notebook: Notebook) {
+    self.settings = settings
+    self.notebook = notebook
+  }
 
   func measure() async throws {
-    let clock = ContinuousClock()
     for count in settings.stateCounts {
       // Another host for each, which goes as it is.
       let host = try NetworkNamespace.create()
-      let directory = settings.directory.appending("state\(count)")
-      try await fill(directory, count, host)
-      var (library, floor): ([Double], [Double]) = ([], [])
-      for _ in 0..<11 {
-        var start = clock.now
-        _ = try await Self.open(directory, host)
-        library.append((clock.now - start) / .microseconds(1))
-        start = clock.now
-        _ = try check(unsafe floor_store_read(directory.appending("state.db").string))
-        floor.append((clock.now - start) / .microseconds(1))
-      }
-      try notebook.note(.open, of: .library, at: count, Array(library.dropFirst()))
-      try notebook.note(.open, of: .floor, at: count, Array(floor.dropFirst()))
+      let records = try await ManyRecords(in: settings.directory.appending("state\(count)"), count, host)
+      let (directory, file) = (records.directory, records.directory.appending("state.db").string)
+      try await note(.readAll, .floor, count) { _ = try check(unsafe floor_store_read(file)) }
+      try await note(.readAll, .library, count) { _ = try SQLiteStore(at: directory).read(since: 0) }
+      try await note(.open, .library, count) { _ = try await records.open() }
+      try await note(.openAndFind, .library, count) { _ = try? await records.open().sandbox("c1") }
+      try await noteTool(host, directory, count)
+      try await noteUpdates(directory, count)
     }
   }
 
-  private static func open(_ directory: FilePath, _ host: NetworkNamespace) async throws -> NetworkController {
-    try await NetworkController(
-      host: host, store: SQLiteStore(at: directory),
-      settings: ControllerSettings(resolvers: [], reservesPorts: false))
+  private func note(
+    _ what: Quantity, _ who: Contestant, _ count: Int, rounds: Int = 20, _ body: () async throws -> Void
+  ) async throws {
+    var times: [Double] = []
+    for _ in 0...rounds {
+      let start = clock.now
+      try await body()
+      times.append((clock.now - start) / .microseconds(1))
+    }
+    // The first to warm up.
+    try notebook.note(what, of: who, at: count, Array(times.dropFirst()))
   }
 
-  /// One container as the library writes it down, and so many more that are like it.
-  private func fill(_ directory: FilePath, _ count: Int, _ host: NetworkNamespace) async throws {
-    let controller = try await Self.open(directory, host)
-    try await controller.attach("c0", options: try Library.options(0))
+  /// The tool from its start to its end, where it is built beside this.
+  private func noteTool(_ host: NetworkNamespace, _ directory: FilePath, _ count: Int) async throws {
+    var path = [CChar](repeating: 0, count: Int(PATH_MAX))
+    let length = unsafe readlink("/proc/self/exe", &path, path.count - 1)
+    guard length > 0 else { return }
+    let program = FilePath(String(decoding: path[..<length].map { UInt8(bitPattern: $0) }, as: UTF8.self))
+    let tool = program.removingLastComponent().appending("cnet")
+    guard Folder.exists(tool) else { return }
+    let null = try FileDescriptor.open(FilePath("/dev/null"), .readWrite, options: .closeOnExec)
+    defer { try? null.close() }
+    let run = { (arguments: [String]) in
+      var command = Command(
+        tool.string, arguments + ["--state-dir", directory.string, "--name-server", "none"])
+      (command.input, command.output) = (null.rawValue, null.rawValue)
+      command.endsWithParent = true
+      let status = try host.spawn(command).wait(timeoutMilliseconds: 60_000)
+      guard status == .exited(0) else {
+        throw NetworkError(.refused, operation: "run \(tool) \(arguments)", reason: "it ended with \(status)")
+      }
+    }
+    try await note(.toolHelp, .library, count) { try run(["--help"]) }
+    try await note(.toolNetworks, .library, count) { try run(["network", "ls"]) }
+    try await note(.toolContainers, .library, count) { try run(["ps", "-q"]) }
+  }
+
+  private func noteUpdates(_ directory: FilePath, _ count: Int) async throws {
     let store = try SQLiteStore(at: directory)
     let all = try store.read(since: 0)
-    var changes: [StoreChange] = []
-    for case .save(let record) in all.changes {
-      for number in 1..<count {
-        let id = String(number + 1 << 40, radix: 16)
-        switch record {
-        case .endpoint(var endpoint):
-          endpoint.id = id + endpoint.id.dropFirst(id.count)
-          endpoint.sandboxID = id + endpoint.sandboxID.dropFirst(id.count)
-          endpoint.container = "c\(number)"
-          endpoint.hostInterface = try InterfaceName("cn\(id)")
-          let address = IPv4Address(rawValue: 0xac11_0002 + UInt32(number))
-          endpoint.addresses = [try InterfaceAddress(address: .v4(address), prefixLength: 16)]
-          endpoint.macAddress = MACAddress(ipv4: address)
-          for index in endpoint.ports.indices { endpoint.ports[index].hostPort = UInt16(Numbering.port(number)) }
-          changes.append(.save(.endpoint(endpoint)))
-        case .sandbox(var sandbox):
-          sandbox.sandboxID = id + sandbox.sandboxID.dropFirst(id.count)
-          sandbox.container = "c\(number)"
-          changes.append(.save(.sandbox(sandbox)))
-        default: break
-        }
+    var revision = all.revision
+    let endpoints = all.changes.filter { if case .save(.endpoint) = $0 { true } else { false } }.prefix(500)
+    try await note(.readNothing, .library, count, rounds: 1_000) { _ = try store.read(since: revision) }
+    for (what, durability) in [(Quantity.update, StoreDurability.process), (.updateDurably, .power)] {
+      var next = endpoints.startIndex
+      try await note(what, .library, count, rounds: 200) {
+        let change = [endpoints[next]]
+        next = (next + 1) % endpoints.count
+        (_, revision) = try store.update(since: revision, durability) { _ in ((), change) }
       }
     }
-    let added = changes
-    _ = try store.update(since: all.revision, .process) { _ in ((), added) }
   }
 }

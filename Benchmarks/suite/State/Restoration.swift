@@ -5,49 +5,73 @@ import ContainerNetworkingStore
 import Glibc
 import SystemPackage
 
-/// The rules of many containers after somebody flushed them: put back by the library, with every look that it takes to see
-/// what is missing; and by the bytes of its transaction, sent by C.
+/// The rules of many containers after somebody flushed them: put back by the library, which looks before and after; and the
+/// bytes of its transaction, sent by C.
 @MainActor struct Restoration {
   let settings: Settings
   let notebook: Notebook
+  private let clock = ContinuousClock()
+
+  init(_ settings: Settings, _ notebook: Notebook) {
+    self.settings = settings
+    self.notebook = notebook
+  }
 
   func measure() async throws {
-    let kernel = RecordingKernel()
-    let host = try NetworkNamespace.current(on: kernel)
+    try await measureAttached(settings.crowd)
+    // More than can be attached in minutes are there on record alone: rules are of records.
+    for count in settings.stateCounts where count > settings.crowd {
+      let host = try NetworkNamespace.create()
+      let records = try await ManyRecords(in: settings.directory.appending("restore\(count)"), count, host)
+      try await measureRules(of: records.open(), on: host, count)
+    }
+  }
+
+  private func measureAttached(_ count: Int) async throws {
+    let host = try NetworkNamespace.create()
     let controller = try await NetworkController(
       host: host, store: SQLiteStore(at: settings.directory.appending("restore")),
       settings: ControllerSettings(resolvers: [], reservesPorts: false))
-    let requests = try (1...settings.crowd).map { AttachRequest("c\($0)", options: try Library.options($0)) }
+    let requests = try (1...count).map { AttachRequest("c\($0)", options: try Library.options($0)) }
     for result in await controller.attach(requests) { _ = try result.get() }
-    let home = try host.duplicate()
-    defer { close(home) }
-    let socket = try check(floor_socket(home, home, NetlinkFamily.netfilter.rawValue))
-    defer { close(socket) }
-    let clock = ContinuousClock()
-    var (library, floor): ([Double], [Double]) = ([], [])
+    try await measureRules(of: controller, on: host, count)
+    var whole: [Double] = []
     for _ in 0..<5 {
       try flush(host)
-      kernel.record()
+      let start = clock.now
+      try Self.expectRepair(try await controller.reconcile())
+      whole.append((clock.now - start) / .microseconds(1))
+    }
+    try notebook.note(.restoreAll, of: .library, at: count, whole)
+    try await controller.removeAll(isFinal: true)
+  }
+
+  private func measureRules(of controller: NetworkController, on host: NetworkNamespace, _ count: Int) async throws {
+    let home = try NetworkNamespace.current().duplicate()
+    defer { close(home) }
+    let socket = try check(floor_socket(home, host.handle.descriptor, NetlinkFamily.netfilter.rawValue))
+    defer { close(socket) }
+    let plain = Datagram(try await controller.rulesRestoration())
+    var (library, floor): ([Double], [Double]) = ([], [])
+    for _ in 0..<11 {
+      try flush(host)
       var start = clock.now
-      let report = try await controller.reconcile()
+      try Self.expectRepair(try await controller.reconcileRules())
       library.append((clock.now - start) / .microseconds(1))
-      let failures =
-        report.failures
-        + report.remaining.map { left in
-          NetworkError(.refused, operation: "put rules back", reason: "\(left)")
-        }
-      if let failure = failures.first { throw failure }
-      guard let batch = kernel.end().compactMap({ Datagram(batch: $0) }).max(by: { $0.count < $1.count }) else {
-        throw NetworkError(.notFound, operation: "record the transaction", reason: "nothing was sent")
-      }
       try flush(host)
       start = clock.now
-      try batch.exchange(over: socket)
+      try plain.exchange(over: socket)
       floor.append((clock.now - start) / .microseconds(1))
     }
-    try notebook.note(.restore, of: .library, at: settings.crowd, library)
-    try notebook.note(.restoreTransaction, of: .floor, at: settings.crowd, floor)
-    try await controller.removeAll(isFinal: true)
+    // The first to warm up.
+    try notebook.note(.restore, of: .library, at: count, Array(library.dropFirst()))
+    try notebook.note(.restore, of: .floor, at: count, Array(floor.dropFirst()))
+  }
+
+  private static func expectRepair(_ report: ReconcileReport) throws {
+    guard !report.found.isEmpty, report.remaining.isEmpty, report.failures.isEmpty else {
+      throw NetworkError(.refused, operation: "put rules back", reason: "\(report)")
+    }
   }
 
   private func flush(_ host: NetworkNamespace) throws {
@@ -57,6 +81,6 @@ import SystemPackage
     }
     try transaction.commit(over: host.connection(.netfilter))
     // Sets are freed in the kernel's own time.
-    usleep(100_000)
+    usleep(50_000)
   }
 }
