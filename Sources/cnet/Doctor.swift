@@ -12,10 +12,16 @@ struct Doctor: AsyncParsableCommand {
 
   @Flag(help: "Repair.")
   var fix = false
+  @Flag(help: "With --fix: look at our firewall tables alone.")
+  var rules = false
   @Flag(help: "Print an object a line.")
   var json = false
   @OptionGroup
   var global: GlobalOptions
+
+  func validate() throws {
+    guard fix || !rules else { throw ValidationError("--rules goes with --fix: give both, or neither") }
+  }
 
   func run() async throws {
     let controller = try await global.controller()
@@ -26,10 +32,10 @@ struct Doctor: AsyncParsableCommand {
       if !found.isEmpty || isBlocked { throw ExitCode.failure }
       return
     }
-    let report = try await controller.reconcile()
+    let report = try await rules ? controller.reconcileRules() : controller.reconcile()
     try show(report.found, remaining: report.remaining)
     for failure in report.failures { Failure.report(failure) }
-    let isBlocked = try await showObstacles(controller)
+    let isBlocked = try await !rules && showObstacles(controller)
     if !report.remaining.isEmpty || !report.failures.isEmpty || isBlocked { throw ExitCode.failure }
   }
 
