@@ -25,6 +25,8 @@ extension BridgeDriver {
     }
     requests.append(LinkRequests.setBridgePort(named: trunk, isHairpin: passesBridgeNetfilter))
     requests.append(LinkRequests.change(bridge, LinkChange(isUp: true)))
+    // So that it carries packets at once, and not when linkwatch runs (linkwatch_sync_dev in rtnl_getlink).
+    requests += [uplink, trunk, further.name].map { LinkRequests.glance(at: $0) }
     let outcomes = try host.connection(.route).perform(requests)
     let isThere = outcomes[0].error?.code == .alreadyExists
     // One that is said to be there, and is not, was refused for that.
