@@ -41,7 +41,7 @@ bench: setup
 	.build/release/benchmark --json .build/bench/performance.json --svg .build/bench/attach.svg \
 	  --commit "$$(git describe --always --dirty=+ --exclude '*' 2>/dev/null)" \
 	  $(if $(QUICK),--quick) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(PEER_LIMIT),--peer-limit $(PEER_LIMIT)) \
-	  $(if $(ONLY),--only $(ONLY)) $(if $(DOCUMENT),--document $(DOCUMENT))
+	  $(if $(ONLY),--only $(ONLY)) $(if $(DOCUMENT),--document $(DOCUMENT)) $(if $(REMARK),--remark "$(REMARK)")
 
 # The name server against those of others; about three minutes.
 bench-dns: setup

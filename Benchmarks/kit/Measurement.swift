@@ -68,8 +68,8 @@ public enum Quantity: String, Codable, Sendable, CaseIterable {
   case throughput
   /// An element of a map added and removed, microseconds.
   case element
-  /// Rules back after a flush, the library looking at rules alone, and at everything; microseconds.
-  case restore, restoreAll
+  /// Rules back after a flush, the library looking at rules alone, and at everything; and a look at everything; microseconds.
+  case restore, restoreAll, look
   /// A state on disk opened: by a controller, by one that is asked for a container, with every record read; microseconds.
   case open, openAndFind, readAll
   /// The tool from its start to its end: its help, all networks, all containers; microseconds.

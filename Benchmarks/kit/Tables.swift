@@ -144,7 +144,7 @@ public struct Tables: Sendable {
 
   private static let states: [(String, Quantity)] = [
     ("rules put back after a flush, by a look at rules alone; the bytes of the one transaction", .restore),
-    ("by a look at all that the kernel has, and another after it", .restoreAll),
+    ("by a look at all that the kernel has, and another after it", .restoreAll), ("such a look alone", .look),
     ("state opened by a controller", .open), ("and asked for one container", .openAndFind),
     ("every record read; every row by SQLite's C API", .readAll),
     ("`cnet --help`, from its start to its end", .toolHelp), ("`cnet network ls`", .toolNetworks),

@@ -22,7 +22,8 @@ import SystemPackage
     for number in [SIGINT, SIGTERM, SIGHUP] {
       Glibc.signal(number, SIG_IGN)
       let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
-      source.setEventHandler { [weak self] in self?.interrupt(number) }
+      // On a queue of its own: the main one waits for a section.
+      source.setEventHandler { @Sendable [weak self] in self?.interrupt(number) }
       source.resume()
       traps.append(source)
     }

@@ -8,6 +8,7 @@ import SystemPackage
 // Documentation/Performance.md.
 //
 //     benchmark [--quick] [--rounds N] [--peer-limit N] [--only SECTION,…] [--json FILE] [--svg FILE] [--document DIRECTORY]
+//               [--remark TEXT] [--commit NAME]
 //     benchmark --from FILE [--svg FILE] [--document DIRECTORY]    the documents of a run that was made before
 //
 // --document makes DIRECTORY/Performance.json of the run, the marked tables of DIRECTORY/Performance.md of that, and
@@ -33,7 +34,9 @@ do {
       .invalidValue, operation: "make documents", reason: "a quick run is too short for them; leave out --quick")
   }
   if let path = arguments["--from"] {
-    try publish(Results(json: Data(contentsOf: URL(filePath: path))))
+    var results = try Results(json: Data(contentsOf: URL(filePath: path)))
+    if let remark = arguments["--remark"] { results.remarks.append(remark) }
+    try publish(results)
     exit(0)
   }
   let only = arguments["--only"]?.split(separator: ",").map(String.init)
@@ -41,6 +44,7 @@ do {
     machine: Machine(
       commit: arguments["--commit"] ?? "",
       packages: ["netavark", "containernetworking-plugins", "docker.io", "iptables"]))
+  if let remark = arguments["--remark"] { results.remarks.append(remark) }
   if arguments.has("--quick") { results.remarks.append("A quick run, with few rounds: it shows that all of it works.") }
   let supervisor = try Supervisor()
   let clock = ContinuousClock()

@@ -82,7 +82,7 @@ import Testing
     }
     let svg = Chart(results).svg
     let widths = svg.split(separator: "<rect").compactMap { part -> Double? in
-      guard part.contains("bar"), let start = part.firstRange(of: "width=\"") else { return nil }
+      guard part.contains("class=\"bar"), let start = part.firstRange(of: "width=\"") else { return nil }
       return Double(part[start.upperBound...].prefix { $0 != "\"" })
     }
     // Ten bars, and five colors of the legend.

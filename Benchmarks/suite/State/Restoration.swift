@@ -35,13 +35,20 @@ import SystemPackage
     let requests = try (1...count).map { AttachRequest("c\($0)", options: try Library.options($0)) }
     for result in await controller.attach(requests) { _ = try result.get() }
     try await measureRules(of: controller, on: host, count)
-    var whole: [Double] = []
+    var (looks, whole): ([Double], [Double]) = ([], [])
     for _ in 0..<5 {
+      var start = clock.now
+      let found = try await controller.differences()
+      looks.append((clock.now - start) / .microseconds(1))
+      guard found.isEmpty else {
+        throw NetworkError(.refused, operation: "look at everything", reason: "\(found)")
+      }
       try flush(host)
-      let start = clock.now
+      start = clock.now
       try Self.expectRepair(try await controller.reconcile())
       whole.append((clock.now - start) / .microseconds(1))
     }
+    try notebook.note(.look, of: .library, at: count, looks)
     try notebook.note(.restoreAll, of: .library, at: count, whole)
     try await controller.removeAll(isFinal: true)
   }
