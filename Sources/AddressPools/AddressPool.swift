@@ -182,7 +182,8 @@ extension AddressPool {
   /// Forgets the lease of an address that was given back elsewhere, unless it is another's by now. It does not rest before
   /// ``settle(cursor:resting:)`` says so.
   package mutating func forget(_ address: IPAddress, of owner: String) {
-    guard let lease = leasesByAddress[address], lease.owner == owner, lease.kind == .dynamic || lease.kind == .static else {
+    guard let lease = leasesByAddress[address], lease.owner == owner, lease.kind == .dynamic || lease.kind == .static
+    else {
       return
     }
     leasesByAddress[address] = nil

@@ -1,9 +1,9 @@
-@testable import ContainerNetworking
 import FoundationEssentials
 import NetworkPrimitives
 import StoreSamples
 import Testing
 
+@testable import ContainerNetworking
 @testable import ContainerNetworkingStore
 
 /// What the scanner reads is what Foundation's decoder reads of the same text; and it reads what this library writes.

@@ -164,7 +164,9 @@ enum StoreKind: String, CaseIterable, Sendable, CustomTestStringConvertible {
     publishing.portChange = try Samples.portChange()
     var kept = try Samples.sandbox("~0123456789ab")
     kept.phase = .ready
-    let settled = try (3..<40).map { StoreChange.save(.endpoint(try Samples.endpoint($0, phase: $0 % 2 == 0 ? .ready : .stopped))) }
+    let settled = try (3..<40).map { index in
+      StoreChange.save(.endpoint(try Samples.endpoint(index, phase: index % 2 == 0 ? .ready : .stopped)))
+    }
     let stopped = try Samples.sandbox("web")
     let few: [StoreRecord] = [
       .network(network), .host(host), .pool(pool), .endpoint(begun), .endpoint(publishing), .sandbox(kept),
@@ -183,9 +185,8 @@ enum StoreKind: String, CaseIterable, Sendable, CustomTestStringConvertible {
     try store.write(.save(.endpoint(ready)), .save(.endpoint(going)), .remove(StoreRecord.sandbox(kept).key))
     let after = try store.readUnsettled(since: delta.revision)
     #expect(after.isComplete)
-    #expect(
-      Set(after.changes)
-        == Set([.network(network), .host(host), .pool(pool), .endpoint(publishing), .endpoint(going)].map { .save($0) }))
+    let now: [StoreRecord] = [.network(network), .host(host), .pool(pool), .endpoint(publishing), .endpoint(going)]
+    #expect(Set(after.changes) == Set(now.map { .save($0) }))
   }
 
   @Test(arguments: StoreKind.allCases) func isCompleteForARevisionThatItNeverHad(kind: StoreKind) throws {

@@ -83,7 +83,9 @@ extension BridgeDriver {
     attempt { () throws(NetworkError) in try host.delete(LinkRequests.delete(named: further.trunk)) }
       + attempt { () throws(NetworkError) in
         let link = try host.links.get("\(further.name)")
-        if isOurs(kind: link.kind, link.macAddress, further, network) { try host.delete(LinkRequests.delete(link.index)) }
+        if isOurs(kind: link.kind, link.macAddress, further, network) {
+          try host.delete(LinkRequests.delete(link.index))
+        }
       }
       + attempt { () throws(NetworkError) in try firewall.remove(FirewallElements(further, of: network)) }
   }
@@ -94,7 +96,8 @@ extension BridgeDriver {
     var list: [Difference] = []
     for further in network.furtherBridges ?? [] where further.phase == .ready {
       let what = "the bridge \(further.name), which network \"\(network.name)\" has grown over,"
-      guard let bridge = survey.links["\(further.name)"], isOurs(kind: bridge.kind, bridge.macAddress, further, network) else {
+      guard let bridge = survey.links["\(further.name)"], isOurs(kind: bridge.kind, bridge.macAddress, further, network)
+      else {
         list.append(Difference(.bridgeMissing, network: network.name, "\(what) is gone"))
         continue
       }

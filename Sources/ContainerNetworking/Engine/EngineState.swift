@@ -152,8 +152,10 @@ struct EngineState {
   /// when it is next asked for, which says why.
   private mutating func follow(from old: Endpoint?, to new: Endpoint?) {
     guard let networkID = new?.networkID ?? old?.networkID else { return }
-    for address in old?.addresses ?? [] where new?.container != old?.container || new?.addresses.contains(address) != true {
-      pools[PoolKey(networkID: networkID, family: address.family)]?.forget(address.address, of: old?.container ?? "")
+    let owner = old?.container ?? ""
+    let kept = new?.container == owner ? new?.addresses ?? [] : []
+    for address in old?.addresses ?? [] where !kept.contains(address) {
+      pools[PoolKey(networkID: networkID, family: address.family)]?.forget(address.address, of: owner)
     }
     guard let new else { return }
     for address in new.addresses {
@@ -258,8 +260,8 @@ struct EngineState {
     if let pool = pools[key] { return pool }
     var leases: [Lease] = []
     for id in endpointsByNetwork[network.id]?.all ?? [] {
-      guard let endpoint = endpoints[id], let address = endpoint.address(subnet.subnet.family)?.address else { continue }
-      leases.append(endpoint.lease(of: address))
+      guard let endpoint = endpoints[id], let own = endpoint.address(subnet.subnet.family) else { continue }
+      leases.append(endpoint.lease(of: own.address))
     }
     let record = poolRecords[key]
     let pool = try AddressPool(

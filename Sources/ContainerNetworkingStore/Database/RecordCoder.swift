@@ -33,7 +33,9 @@ final class RecordCoder {
     _ key: StoreRecord.Key, _ row: SQLiteStatement, _ column: CInt, _ file: FilePath
   ) throws(NetworkError) -> StoreRecord {
     let record: StoreRecord
-    if let scanned = scan(key.kind, row, column) { record = scanned } else {
+    if let scanned = scan(key.kind, row, column) {
+      record = scanned
+    } else {
       record = try decode(key, row.text(column), file)
     }
     guard record.key == key else {

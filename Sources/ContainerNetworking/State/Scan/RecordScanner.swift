@@ -60,8 +60,7 @@ import NetworkPrimitives
     guard end + 1 < bytes.count, bytes[start] == UInt8(ascii: "\""), bytes[end] == UInt8(ascii: "\""),
       bytes[end + 1] == UInt8(ascii: ":")
     else { return false }
-    let isSame = unsafe bytes.withUnsafeBufferPointer { unsafe memcmp($0.baseAddress! + start + 1, name.utf8Start, count) }
-    guard isSame == 0 else { return false }
+    guard unsafe isSame(start + 1, name.utf8Start, count) else { return false }
     position = end + 2
     return true
   }
@@ -75,16 +74,20 @@ import NetworkPrimitives
   mutating func text(_ repeated: Repeated) -> String? {
     guard let range = range() else { return nil }
     let known = last[repeated.rawValue]
-    if range.count == known.bytes.count, range.isEmpty || isSame(range.lowerBound, known.bytes) { return known.text }
+    if range.count == known.bytes.count {
+      guard unsafe !isSame(range.lowerBound, known.bytes, range.count) else { return known.text }
+    }
     let own = Array(bytes[range])
     let text = String(decoding: own, as: UTF8.self)
     last[repeated.rawValue] = (own, text)
     return text
   }
 
-  private func isSame(_ start: Int, _ other: [UInt8]) -> Bool {
+  /// Whether so many bytes from a position on, which are there, are these.
+  @unsafe private func isSame(_ start: Int, _ other: UnsafePointer<UInt8>, _ count: Int) -> Bool {
     unsafe bytes.withUnsafeBufferPointer { own in
-      unsafe other.withUnsafeBufferPointer { unsafe memcmp(own.baseAddress! + start, $0.baseAddress!, $0.count) == 0 }
+      guard let first = own.baseAddress else { return false }
+      return unsafe memcmp(first + start, other, count) == 0
     }
   }
 
@@ -114,8 +117,7 @@ import NetworkPrimitives
   private mutating func word(_ word: StaticString) -> Bool {
     let count = word.utf8CodeUnitCount
     guard position + count < bytes.count else { return false }
-    let isSame = unsafe bytes.withUnsafeBufferPointer { unsafe memcmp($0.baseAddress! + position, word.utf8Start, count) }
-    guard isSame == 0 else { return false }
+    guard unsafe isSame(position, word.utf8Start, count) else { return false }
     position += count
     return true
   }
@@ -144,13 +146,16 @@ import NetworkPrimitives
     }
   }
 
-  mutating func value<Value: RawRepresentable>(_ type: Value.Type = Value.self) -> Value? where Value.RawValue == String {
+  mutating func value<Value: RawRepresentable>(_ type: Value.Type = Value.self) -> Value?
+  where Value.RawValue == String {
     text().flatMap { Value(rawValue: $0) }
   }
 
   mutating func address() -> IPAddress? {
     let start = position
-    if skip(UInt8(ascii: "\"")), let number = quad(), skip(UInt8(ascii: "\"")) { return .v4(IPv4Address(rawValue: number)) }
+    if skip(UInt8(ascii: "\"")), let number = quad(), skip(UInt8(ascii: "\"")) {
+      return .v4(IPv4Address(rawValue: number))
+    }
     position = start
     return text().flatMap { try? IPAddress($0) }
   }
