@@ -35,7 +35,7 @@ struct Doctor: AsyncParsableCommand {
     let report = try await rules ? controller.reconcileRules() : controller.reconcile()
     try show(report.found, remaining: report.remaining)
     for failure in report.failures { Failure.report(failure) }
-    let isBlocked = try await !rules && showObstacles(controller)
+    let isBlocked = rules ? false : try await showObstacles(controller)
     if !report.remaining.isEmpty || !report.failures.isEmpty || isBlocked { throw ExitCode.failure }
   }
 
