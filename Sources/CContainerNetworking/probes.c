@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "CContainerNetworking.h"
 #include "namespace_thread.h"
+#include "socket_address.h"
 
 #include <errno.h>
 #include <linux/errqueue.h>
@@ -15,22 +16,6 @@ enum { ECHO_V4 = 8, ECHO_REPLY_V4 = 0, ECHO_V6 = 128, ECHO_REPLY_V6 = 129 };
 
 static int is_echo(const cn_port *port) {
   return port->protocol == IPPROTO_ICMP || port->protocol == IPPROTO_ICMPV6;
-}
-
-static socklen_t to_sockaddr(const cn_port *port, uint16_t number, struct sockaddr_storage *address) {
-  memset(address, 0, sizeof *address);
-  if (port->is_ipv6) {
-    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)address;
-    v6->sin6_family = AF_INET6;
-    v6->sin6_port = htons(number);
-    memcpy(&v6->sin6_addr, port->address, 16);
-    return sizeof *v6;
-  }
-  struct sockaddr_in *v4 = (struct sockaddr_in *)address;
-  v4->sin_family = AF_INET;
-  v4->sin_port = htons(number);
-  memcpy(&v4->sin_addr, port->address, 4);
-  return sizeof *v4;
 }
 
 static int is_raw(int fd) {
@@ -51,11 +36,11 @@ static int open_probe(struct namespace_job *job) {
   if (fd < 0)
     return -errno;
   int on = 1;
-  struct sockaddr_storage address;
-  socklen_t size = to_sockaddr(source, 0, &address);
+  union socket_address address;
+  socklen_t size = fill_address(&address, source->is_ipv6, source->address, 0, 0);
   if (setsockopt(fd, source->is_ipv6 ? SOL_IPV6 : SOL_IP, source->is_ipv6 ? IPV6_RECVERR : IP_RECVERR, &on,
                  sizeof on) != 0 ||
-      bind(fd, (struct sockaddr *)&address, size) != 0 || getsockname(fd, (struct sockaddr *)&address, &size) != 0) {
+      bind(fd, &address.any, size) != 0 || getsockname(fd, &address.any, &size) != 0) {
     int error = errno;
     close(fd);
     return -error;
@@ -65,8 +50,7 @@ static int open_probe(struct namespace_job *job) {
     clock_gettime(CLOCK_MONOTONIC, &now);
     source->port = (uint16_t)(now.tv_nsec ^ now.tv_nsec >> 16 ^ getpid());
   } else {
-    source->port = ntohs(source->is_ipv6 ? ((struct sockaddr_in6 *)&address)->sin6_port
-                                         : ((struct sockaddr_in *)&address)->sin_port);
+    source->port = ntohs(source->is_ipv6 ? address.v6.sin6_port : address.v4.sin_port);
   }
   return fd;
 }
@@ -87,8 +71,9 @@ static uint16_t checksum(const uint8_t *bytes, size_t count) {
 }
 
 int cn_probe_send(int fd, const cn_port *source, const cn_port *destination) {
-  struct sockaddr_storage address;
-  socklen_t size = to_sockaddr(destination, is_echo(destination) ? 0 : destination->port, &address);
+  union socket_address address;
+  uint16_t port = is_echo(destination) ? 0 : destination->port;
+  socklen_t size = fill_address(&address, destination->is_ipv6, destination->address, port, 0);
   if (is_echo(source)) {
     // Type, code, checksum, identifier, sequence number 1, eight bytes of nothing. Of datagram sockets the kernel fills
     // in checksum and identifier, of raw ones of IPv6 the checksum.
@@ -98,9 +83,9 @@ int cn_probe_send(int fd, const cn_port *source, const cn_port *destination) {
       echo[2] = sum >> 8;
       echo[3] = (uint8_t)sum;
     }
-    return sendto(fd, echo, sizeof echo, 0, (struct sockaddr *)&address, size) < 0 ? -errno : 0;
+    return sendto(fd, echo, sizeof echo, 0, &address.any, size) < 0 ? -errno : 0;
   }
-  if (connect(fd, (struct sockaddr *)&address, size) != 0)
+  if (connect(fd, &address.any, size) != 0)
     return errno == EINPROGRESS ? 0 : -errno;
   if (source->protocol == IPPROTO_TCP)
     return 0;

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "CContainerNetworking.h"
 #include "namespace_thread.h"
+#include "socket_address.h"
 
 #include <errno.h>
 #include <linux/filter.h>
@@ -11,25 +12,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-union address {
-  struct sockaddr any;
-  struct sockaddr_in v4;
-  struct sockaddr_in6 v6;
-};
-
-static socklen_t fill(union address *address, const cn_peer *peer) {
-  memset(address, 0, sizeof *address);
-  if (!peer->is_ipv6) {
-    address->v4.sin_family = AF_INET;
-    address->v4.sin_port = htons(peer->port);
-    memcpy(&address->v4.sin_addr, peer->address, sizeof address->v4.sin_addr);
-    return sizeof address->v4;
-  }
-  address->v6.sin6_family = AF_INET6;
-  address->v6.sin6_port = htons(peer->port);
-  address->v6.sin6_scope_id = peer->link;
-  memcpy(&address->v6.sin6_addr, peer->address, sizeof address->v6.sin6_addr);
-  return sizeof address->v6;
+static socklen_t fill(union socket_address *address, const cn_peer *peer) {
+  return fill_address(address, peer->is_ipv6, peer->address, peer->port, peer->link);
 }
 
 struct request {
@@ -54,7 +38,7 @@ static int fail(int fd) {
 static int bind_one(struct namespace_job *job) {
   const struct request *request = job->argument;
   const cn_peer *peer = request->peer;
-  union address address;
+  union socket_address address;
   socklen_t size = fill(&address, peer);
   int fd = make(request), on = 1;
   if (fd < 0)
@@ -79,7 +63,7 @@ static int bind_one(struct namespace_job *job) {
 
 static int connect_one(struct namespace_job *job) {
   const struct request *request = job->argument;
-  union address address;
+  union socket_address address;
   socklen_t size = fill(&address, request->peer);
   int fd = make(request);
   if (fd < 0)
@@ -152,7 +136,7 @@ int cn_shut_out(int fd, const cn_peer *senders, size_t count) {
 // What cannot be sent is left out: to its receiver that is a lost datagram, and to the others nothing.
 int cn_send_datagrams(int fd, const uint8_t *bytes, const cn_datagram *datagrams, size_t count) {
   enum { at_once = 32 };
-  union address addresses[at_once];
+  union socket_address addresses[at_once];
   struct iovec parts[at_once];
   struct mmsghdr messages[at_once];
   int sent = 0;

@@ -77,10 +77,10 @@ typedef struct {
 } cn_port;
 
 // Binds each port inside the namespace, and lets it go at once unless it is to be kept (ports.c). One visit for all; none where
-// the calling thread is in the namespace with that cookie already, 0 for an unknown one. What is kept answers nothing: a
-// stream socket that does not listen, a datagram socket that drops all.
+// the calling thread is in the namespace with that cookie already, 0 for an unknown one. What is kept refuses
+// everybody: a stream socket that does not listen, a datagram socket that no datagram finds.
 int cn_namespace_bind_ports(int namespace_fd, uint64_t cookie, cn_port *ports, size_t count, int keeps);
-// Has a socket that was kept receive, or answer nothing again.
+// Has a socket that was kept receive, which of a datagram socket needs CAP_NET_RAW, or refuse everybody again.
 int cn_port_silence(int fd, int is_silent);
 
 // Sends a datagram to `to`, a struct sockaddr, from one of the socket's addresses: 4 or 16 bytes, or none to leave that to

@@ -1,7 +1,7 @@
 public import NetworkPrimitives
 
-/// A port that a socket of this process holds: no other can be bound to it while the object lives. The socket answers
-/// nothing: it does not listen, and drops what it gets.
+/// A port that a socket of this process holds: no other can be bound to it while the object lives. The socket refuses
+/// everybody, as where nobody has the port: it does not listen, and no datagram finds it.
 public final class PortReservation: Sendable {
   /// What is held.
   public let binding: PortBinding

@@ -17,7 +17,7 @@ extension LinuxKernel {
     return held
   }
 
-  /// Binds each for good: by TCP and SCTP to sockets that do not listen, by UDP to such that drop what they get. They have no
+  /// Binds each for good: by TCP and SCTP to sockets that do not listen, by UDP to such that no datagram finds. They have no
   /// `SO_REUSEADDR`, so that others with it are refused, too.
   ///
   /// A kernel without IPv6 has no socket for it, and nobody who could take the port.
@@ -46,7 +46,8 @@ extension LinuxKernel {
     guard !bindings.isEmpty else { return [] }
     var ports = bindings.map { binding in
       let isScoped = binding.address.family == .ipv6 && binding.address.isLinkLocal
-      return cn_port(isScoped ? .any(.ipv6) : binding.address, binding.port, binding.transport)
+      return cn_port(
+        isScoped ? .any(.ipv6) : binding.address, binding.port, number: binding.transport.number)
     }
     let visited = unsafe ports.withUnsafeMutableBufferPointer { buffer in
       guard let first = buffer.baseAddress else { return CInt(0) }
@@ -114,17 +115,5 @@ extension PortReservation {
       unsafe cn_datagram_send(
         descriptor, bytes, datagram.count, whom, place.count, own.baseAddress, own.count, link) >= 0
     }
-  }
-}
-
-extension cn_port {
-  fileprivate init(_ address: IPAddress, _ port: UInt16, _ transport: TransportProtocol) {
-    self.init()
-    unsafe withUnsafeMutableBytes(of: &self.address) { room in
-      for (index, byte) in address.bytes.enumerated() { unsafe room[index] = byte }
-    }
-    self.port = port
-    is_ipv6 = address.family == .ipv6 ? 1 : 0
-    `protocol` = transport.number
   }
 }

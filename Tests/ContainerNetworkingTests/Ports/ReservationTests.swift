@@ -119,8 +119,8 @@ import Testing
     try await controller.removeAll()
   }
 
-  /// At `::1`, which nothing translates, a connection is refused at once, and a datagram is lost and kept by nobody.
-  @Test func theyAnswerNothing() async throws {
+  /// At `::1`, which nothing translates, a connection and a datagram are refused at once, and nothing is kept.
+  @Test func theyRefuseEverybody() async throws {
     let controller = try await controller()
     try await attach(controller, "web", "8080:80", "8081:81/udp")
     let sandbox = try await controller.sandbox("web")
@@ -133,6 +133,10 @@ import Testing
     let client = try PortHelper.client(of: "::1", 8081, in: world.host)
     defer { client.stop() }
     for _ in 0..<3 { #expect(try client.ask() == nil) }
+    let loopback = IPAddress.loopback(.ipv6)
+    let probe = try world.host.kernel.openProbe(ProbePacket(.udp(8081), to: loopback), in: world.host.handle)
+    try probe.send()
+    #expect(try probe.wait(milliseconds: 10_000) == .failed(.connectionRefused, by: loopback))
     let sockets = try world.output("ss", "-Huan", "sport", "=", ":8081", in: world.host) ?? ""
     let queues = sockets.split(separator: "\n").map { $0.split(separator: " ")[1] }
     #expect(queues == ["0", "0"], "\(sockets)")
