@@ -143,7 +143,7 @@ import Testing
 
     let other = try veth(namespace, ("c", "d"))
     try namespace.links.setMaster(bridge.index, of: other.index)
-    try namespace.connection(.route).execute(LinkRequests.setHairpin(named: InterfaceName("c")))
+    try namespace.connection(.route).execute(LinkRequests.setBridgePort(named: InterfaceName("c"), isHairpin: true))
     #expect(try namespace.links.get("c").bridgePort?.isHairpin == true)
 
     var cost = BridgePortOptions()

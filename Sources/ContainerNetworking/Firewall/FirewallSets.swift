@@ -69,14 +69,13 @@ enum FirewallSets {
       internalGateways, uplinks, openBridges, pingBridges, natBridges, sourceAddresses, endpoints, besides, routedPorts,
       directPorts, published, publishedAt, portAddresses,
     ].flatMap { sets in
-      AddressFamily.allCases.compactMap { sets[$0] }
+      AddressFamily.allCases.map { sets.of($0) }
     }
 
   /// One set for IPv4, one for IPv6.
   struct ByFamily: Sendable {
     let ipv4: NftSet
     let ipv6: NftSet
-    subscript(family: AddressFamily) -> NftSet? { family == .ipv4 ? ipv4 : ipv6 }
     func of(_ family: AddressFamily) -> NftSet { family == .ipv4 ? ipv4 : ipv6 }
   }
 

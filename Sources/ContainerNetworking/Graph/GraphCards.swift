@@ -63,11 +63,10 @@ extension GraphLayout {
       lines.append(Line(text: "is on \(first.network), too", style: .note))
     } else {
       lines += sharers(of: container)
-      if container.interfaces.count > 1, interface.defaultRoutes.isEmpty == false {
-        lines.append(Line(text: "default route", style: .note))
-      }
     }
-    if isRepeated, !interface.defaultRoutes.isEmpty { lines.append(Line(text: "default route", style: .note)) }
+    if container.interfaces.count > 1, !interface.defaultRoutes.isEmpty {
+      lines.append(Line(text: "default route", style: .note))
+    }
     return Card(
       place: .container(container.name), box: Box(x: 0, y: 0, width: 0, height: 0), lines: lines,
       isRepeated: isRepeated,

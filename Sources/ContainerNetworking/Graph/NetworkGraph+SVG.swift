@@ -63,10 +63,9 @@ private struct GraphPicture {
   }
 
   private mutating func drawLines() {
-    for (uplink, box, _) in layout.uplinks {
+    for (_, box, _) in layout.uplinks {
       line([.init(box.middle, box.bottom), .init(box.middle, layout.router.y)])
       line([.init(box.middle, layout.outside.bottom), .init(box.middle, box.y)])
-      _ = uplink
     }
     for panel in layout.panels {
       if let place = panel.place, panel.joint != nil {

@@ -56,14 +56,19 @@ extension LinkRequests {
     changeBridgePort(header(index: index), options, "change bridge port \(index)")
   }
 
-  /// Lets a bridge's port send back what came from it (`IFLA_BRPORT_MODE`): what a container sends to its own published
-  /// port comes back by the port that it left by, where br_netfilter redirects frames within the bridge.
-  public static func setHairpin(named name: InterfaceName) -> NetlinkRequest {
+  /// Changes what a bridge does with a port, by the port's name, so that it can be in one send with the request that
+  /// makes it.
+  ///
+  /// - Parameters:
+  ///   - name: The port.
+  ///   - isHairpin: Whether it may send back what came from it (`IFLA_BRPORT_MODE`): what a container sends to its own
+  ///     published port comes back by the port that it left by, where br_netfilter redirects frames within the bridge.
+  public static func setBridgePort(named name: InterfaceName, isHairpin: Bool) -> NetlinkRequest {
     var body = header()
     body.attribute(Int(IFLA_IFNAME), string: name.description)
     var options = BridgePortOptions()
-    options.isHairpin = true
-    return changeBridgePort(body, options, "set hairpin of port \"\(name)\"")
+    options.isHairpin = isHairpin
+    return changeBridgePort(body, options, "set up bridge port \"\(name)\"")
   }
 
   private static func changeBridgePort(

@@ -173,6 +173,14 @@ public enum LinkRequests {
       purpose: "delete link \(index)")
   }
 
+  /// Deletes a link by its name, and a veth's other end with it.
+  public static func delete(named name: InterfaceName) -> NetlinkRequest {
+    var body = header()
+    body.attribute(Int(IFLA_IFNAME), string: name.description)
+    return NetlinkRequest(
+      type: UInt16(RTM_DELLINK), body: body.bytes, name: "RTM_DELLINK", purpose: "delete link \"\(name)\"")
+  }
+
   /// Gets one link by index.
   public static func get(_ index: Int32) -> NetlinkRequest {
     NetlinkRequest(
