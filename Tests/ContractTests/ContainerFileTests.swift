@@ -267,4 +267,29 @@ import Testing
     #expect(try lines(#require(plain.files).resolvConf).first == "nameserver 192.0.2.1")
     #expect(try await world.close() == [])
   }
+
+  /// Whoever changes its networks without a name service leaves a container that asks its networks to do so.
+  @Test func aControllerWithoutAServiceKeepsDiscovery() async throws {
+    let store = MemoryStore()
+    // With paths, so that another controller can open them.
+    let world = try await NamedWorld(hasService: true, store: store) { $0.namespaceDirectory = "/run/names" }
+    for (name, subnet) in [("blue", "10.7.0.0/24"), ("red", "10.8.0.0/24")] {
+      try await world.controller.createNetwork(name, options: NetworkOptions(subnet: Subnet(subnet)))
+    }
+    let web = try await world.controller.attach("web", to: .network("blue"))
+    let servers = { try lines(#require(web.files).resolvConf).filter { $0.hasPrefix("nameserver") } }
+    #expect(try servers() == ["nameserver 10.7.0.1"])
+    var settings = world.settings
+    settings.names = nil
+    let plain = try await NetworkController(host: world.host, store: store, settings: settings)
+    try await plain.connect("web", to: "red")
+    #expect(try servers() == ["nameserver 10.7.0.1", "nameserver 10.8.0.1"])
+    try await plain.disconnect("web", from: "blue")
+    #expect(try servers() == ["nameserver 10.8.0.1"])
+    // One that was never given any asks whom the host asks.
+    let own = try await plain.attach("own", to: .network("blue"))
+    try await plain.connect("own", to: "red")
+    #expect(try lines(#require(own.files).resolvConf).first == "nameserver 192.0.2.53")
+    #expect(try await world.close() == [])
+  }
 }

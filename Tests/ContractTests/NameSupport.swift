@@ -40,6 +40,8 @@ final class NotedNames: NameService {
 struct NamedWorld {
   let kernel = SimulatedKernel()
   let directory: FilePath
+  let host: NetworkNamespace
+  let settings: ControllerSettings
   let controller: NetworkController
   let names = NotedNames()
 
@@ -65,8 +67,9 @@ struct NamedWorld {
       (settings.hostFiles.hosts, "127.0.0.1 localhost\n203.0.113.1 machine"),
       (settings.hostFiles.hostname, "machine\n"),
     ] { try text.write(toFile: path.string, atomically: false, encoding: .utf8) }
-    controller = try await NetworkController(
-      host: try NetworkNamespace.create(on: kernel), store: store, settings: settings)
+    self.settings = settings
+    self.host = try NetworkNamespace.create(on: kernel)
+    controller = try await NetworkController(host: self.host, store: store, settings: settings)
   }
 
   /// The directories that there are.

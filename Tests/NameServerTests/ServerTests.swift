@@ -128,6 +128,12 @@ import Testing
     try holder.close()
     let web = try await other.attach("web", to: .network("blue"))
     #expect(try it.resolver(web).addresses("web") == web.shownAddresses)
+    // However many containers are given to it at once: more than a message has room for.
+    let record = try #require(
+      try SQLiteStore(at: state).read(since: 0).changes.lazy.compactMap { change in
+        if case .save(.sandbox(let record)) = change { record } else { nil }
+      }.first)
+    try remote.serve(try await other.network("blue"), in: Array(repeating: record, count: 20_000))
     options.subnets = [try Subnet("10.82.0.0/24")]
     options.nameServing = .container
     try await other.createNetwork("inner", options: options)

@@ -12,7 +12,7 @@ extension Engine {
     guard let directory = record.filesDirectory, !record.isSharer else { return [] }
     var endpoints: [(Endpoint, NetworkRecord)] = []
     if let endpoint, let network { endpoints = [(endpoint, network)] }
-    let source = source(of: record, endpoints)
+    let source = source(of: record, endpoints, asksNetworks: settings.names != nil)
     try ContainerFiles(directory: FilePath(directory)).create(ContainerFileTexts(source))
     return ContainerFileTexts.warnings(source)
   }
@@ -36,12 +36,21 @@ extension Engine {
           : state.endpoints(ofSandbox: record.sandboxID).filter { $0.phase == .ready || $0.phase == .creating }
             .compactMap { endpoint in state.networks[endpoint.networkID].map { (endpoint, $0) } }
       }
-      try files.update(ContainerFileTexts(source(of: record, endpoints)))
+      let asksNetworks = settings.names == nil ? try files.asks(Self.nameServers(look { $0.networks })) : true
+      try files.update(ContainerFileTexts(source(of: record, endpoints, asksNetworks: asksNetworks)))
     }
   }
 
+  /// Where the names of any network are answered.
+  private static func nameServers(_ networks: [String: NetworkRecord]) -> Set<IPAddress> {
+    let served = networks.values.filter { $0.servesNamesAt == .gateway }
+    return Set(served.flatMap(\.bridgeGateways)).union([.v4(NetworkRecord.innerNameServer)])
+  }
+
+  /// - Parameter asksNetworks: Whether it asks its networks' own name servers: one that was given them by a controller with a
+  ///   name service keeps to that, whoever changes its networks.
   private func source(
-    of record: SandboxRecord, _ endpoints: [(Endpoint, NetworkRecord)]
+    of record: SandboxRecord, _ endpoints: [(Endpoint, NetworkRecord)], asksNetworks: Bool
   ) -> ContainerFileTexts.Source {
     let paths = settings.hostFiles
     let texts = ContainerFileTexts.HostTexts(
@@ -50,7 +59,7 @@ extension Engine {
       hosts: record.sandboxID == Self.hostSandbox ? HostFiles.text(paths.hosts) ?? "" : "",
       hostname: record.hostname == nil ? HostFiles.text(paths.hostname) ?? "" : "")
     return ContainerFileTexts.Source(
-      record: record, endpoints: endpoints, hasService: settings.names != nil, hostGateways: settings.hostGateways,
+      record: record, endpoints: endpoints, hasService: asksNetworks, hostGateways: settings.hostGateways,
       resolvers: settings.resolvers, host: texts)
   }
 

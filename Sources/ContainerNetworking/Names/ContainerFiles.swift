@@ -52,6 +52,14 @@ struct ContainerFiles {
     return try body()
   }
 
+  /// Whether resolv.conf, as it was written last, names one of these servers.
+  func asks(_ servers: Set<IPAddress>) throws(NetworkError) -> Bool {
+    guard let known = try TextFiles.read(written.appending("resolv.conf")) else { return false }
+    return ResolverConfiguration(parsing: String(decoding: known, as: UTF8.self)).servers.contains { text in
+      (try? IPAddress(text)).map(servers.contains) ?? false
+    }
+  }
+
   /// Rewrites what differs and is still ours, and makes what is missing.
   func update(_ texts: ContainerFileTexts) throws(NetworkError) {
     try Directories.make(written)

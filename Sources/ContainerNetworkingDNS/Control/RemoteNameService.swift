@@ -30,9 +30,16 @@ public struct RemoteNameService: NameService {
   /// - Throws: `.closed` when no server serves the directory; `.replyLost` when it does not answer in time; what it
   ///   refuses, as `.inUse` for a port 53 that is taken.
   public func serve(_ network: NetworkRecord, in sandboxes: [SandboxRecord]) throws(NetworkError) {
-    let places = sandboxes.flatMap { [$0.sandboxID, $0.container, $0.namespacePath ?? ""] }
-    try ask(ServerMessage(["serve", network.id] + places), "serve names of network \"\(network.name)\"")
+    var rest = sandboxes[...]
+    repeat {
+      let places = rest.prefix(Self.sandboxesAtOnce).flatMap { [$0.sandboxID, $0.container, $0.namespacePath ?? ""] }
+      try ask(ServerMessage(["serve", network.id] + places), "serve names of network \"\(network.name)\"")
+      rest = rest.dropFirst(Self.sandboxesAtOnce)
+    } while !rest.isEmpty
   }
+
+  /// As many as a message has room for, whatever their paths.
+  private static let sandboxesAtOnce = 200
 
   /// Has the server let go of the network's sockets. A server that is not there has none.
   ///
