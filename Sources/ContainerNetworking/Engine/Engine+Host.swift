@@ -7,14 +7,44 @@ extension Engine {
   func prepareHost(for network: NetworkRecord) throws(NetworkError) {
     guard network.passesHost else { return }
     try store.exclusively { () throws(NetworkError) in
-      try firewall.ensure()
+      try settleRules(areNew: firewall.ensure())
       try yieldUplinksNow()
-      if !network.isInternal { for family in network.families { try recordUplinks(family) } }
-      let record = try look { $0.host }
-      // The rules first: from its first packet on, an uplink forwards for us alone.
-      try firewall.include(FirewallElements(record?.uplinks ?? []))
-      for name in record?.sysctls.keys.sorted() ?? [] { try switchOn(name) }
+      try switchOnUplinks(network.isInternal ? [] : network.families)
     }
+  }
+
+  /// Has the host's links forward, those that are new too. One process at a time.
+  private func switchOnUplinks(_ families: [AddressFamily]) throws(NetworkError) {
+    for family in families { try recordUplinks(family) }
+    let record = try look { $0.host }
+    // The rules first: from its first packet on, an uplink forwards for us alone.
+    try firewall.include(FirewallElements(record?.uplinks ?? []))
+    for name in record?.sysctls.keys.sorted() ?? [] { try switchOn(name) }
+  }
+
+  /// Switches on what is off of what our networks need, with links that came after the last of them was made.
+  func repairForwarding() throws(NetworkError) {
+    try store.exclusively { () throws(NetworkError) in
+      let families = Self.forwardedFamilies(try look { Array($0.networks.values) })
+      try switchOnUplinks(AddressFamily.allCases.filter(families.contains))
+    }
+  }
+
+  /// The families of networks whose packets the host is to forward.
+  static func forwardedFamilies(_ networks: [NetworkRecord]) -> Set<AddressFamily> {
+    Set(networks.filter { $0.phase == .ready && $0.passesHost && !$0.isInternal }.flatMap(\.families))
+  }
+
+  /// The switch of a link of the host's for a family, if it is off and we have not seen to it: the link came after the last
+  /// network was made. Nil for IPv6 where one switch is for all links.
+  func idleUplink(_ name: String, _ family: AddressFamily, _ record: HostRecord?) -> String? {
+    guard (try? InterfaceName(name)) != nil else { return nil }
+    let path = Self.forwardingSwitch(name, family)
+    return record?.sysctls[path] == nil && (try? host.sysctl(path)) == "0" ? path : nil
+  }
+
+  private static func forwardingSwitch(_ link: String, _ family: AddressFamily) -> String {
+    family == .ipv4 ? "net/ipv4/conf/\(link)/forwarding" : "net/ipv6/conf/\(link)/force_forwarding"
   }
 
   /// Sets back what nothing needs any more: forwarding of a family without a network of it that lets packets out, the table
@@ -60,7 +90,7 @@ extension Engine {
 
     var found: [(path: String, uplinks: [InterfaceName])] = []
     for name in links {
-      let path = family == .ipv4 ? "net/ipv4/conf/\(name)/forwarding" : "net/ipv6/conf/\(name)/force_forwarding"
+      let path = Self.forwardingSwitch("\(name)", family)
       if (try? host.sysctl(path)) == "0" { found.append((path, [name])) }
     }
     // Before 6.17 IPv6 has one switch for all links.

@@ -30,13 +30,6 @@ extension Engine {
     }
     let survey = try survey()
     if kinds.contains(.uplinks) { failures += attempt { () throws(NetworkError) in try yieldUplinks() } }
-    if kinds.contains(.forwarding) {
-      failures += attempt { () throws(NetworkError) in
-        try store.exclusively { () throws(NetworkError) in
-          for name in survey.host?.sysctls.keys.sorted() ?? [] { try switchOn(name) }
-        }
-      }
-    }
     for network in survey.networks
     where network.phase == .ready && found.contains(where: { $0.network == network.name }) {
       failures += attempt { () throws(NetworkError) in try repair(network, survey) }
@@ -60,8 +53,9 @@ extension Engine {
         failures += attempt { () throws(NetworkError) in try host.links.delete(index: index) }
       }
     }
-    // Last: the tables name bridges and addresses that are there by now.
+    // Last: the tables name bridges and addresses that are there by now; and what forwards is kept to us by them.
     if kinds.contains(.rules) { failures += attempt { () throws(NetworkError) in try restoreRules() } }
+    if kinds.contains(.forwarding) { failures += attempt { () throws(NetworkError) in try repairForwarding() } }
     return failures
   }
 
@@ -121,7 +115,8 @@ extension Engine {
     }
   }
 
-  private func hasRules(_ isMeant: @Sendable (NetworkRecord) -> Bool = { _ in true }) throws(NetworkError) -> Bool {
+  /// Whether there is a network that is in our tables.
+  func hasRules(_ isMeant: @Sendable (NetworkRecord) -> Bool = { _ in true }) throws(NetworkError) -> Bool {
     try lookAtUnsettled { state in state.networks.values.contains { $0.passesHost && isMeant($0) } }
   }
 

@@ -31,6 +31,7 @@ extension Engine {
       guard !error.causes.isEmpty else { throw error }
       settings.onHeal(ReconcileReport(failures: error.causes))
     }
+    renewRules()
     try openPorts()
   }
 

@@ -4,7 +4,8 @@ import NetworkPrimitives
 import Synchronization
 
 /// Watches the host's kernel and puts back at once what somebody else takes away: a bridge, an address of one, a port, our
-/// rules. What this process changes itself is no reason to look.
+/// rules; and has links of the host that are new forward for our networks. What this process changes itself is no reason to
+/// look.
 ///
 /// What cannot be put back at once is tried again, after pauses that grow from a tenth of a second to ten; a watch that
 /// the kernel ends is begun anew, and what it missed is looked for.
@@ -118,13 +119,17 @@ final class Healer: Sendable {
     }
   }
 
-  /// Whether a change takes something away.
+  /// Whether a change takes something away, or brings a link that may be a way out.
   private static func isOfInterest(_ change: NetworkChange) -> Bool {
     switch change {
     case .linkRemoved, .addressRemoved, .lost: true
-    case .linkChanged(let link): takesAway(link)
+    case .linkChanged(let link): takesAway(link) || mayBeUplink(link)
     default: false
     }
+  }
+
+  private static func mayBeUplink(_ link: Link) -> Bool {
+    link.flags.contains(.up) && link.master == nil && !link.flags.contains(.loopback)
   }
 
   /// Whether a link is as none of ours may be.
@@ -142,6 +147,7 @@ final class Healer: Sendable {
     }
     switch change {
     case .linkRemoved(let link): return isOurs(link)
+    case .linkChanged(let link) where mayBeUplink(link) && isIdleUplink(link, engine): return true
     case .linkChanged(let link):
       // Told while it was made: by now it is as it should be.
       if let now = try? engine.host.links.get(link.index), !takesAway(now) { return false }
@@ -156,6 +162,17 @@ final class Healer: Sendable {
     case .lost: return true
     default: return false
     }
+  }
+
+  /// Whether a link of the host's does not forward for our networks yet.
+  private static func isIdleUplink(_ link: Link, _ engine: Engine) -> Bool {
+    let known = try? engine.look { state in
+      (Array(state.networks.values), state.host, state.hasReadyPort(link.name))
+    }
+    guard let (networks, record, isPort) = known, !isPort,
+      !networks.contains(where: { $0.ownLinks.contains(link.name) })
+    else { return false }
+    return Engine.forwardedFamilies(networks).contains { engine.idleUplink(link.name, $0, record) != nil }
   }
 
   private static func keepsUplinksOfOthers(_ engine: Engine) -> Bool {

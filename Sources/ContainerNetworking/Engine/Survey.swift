@@ -132,7 +132,25 @@ extension Engine {
       + (survey.host?.sysctls.keys.sorted() ?? []).compactMap { name in
         guard let value = try? host.sysctl(name), value == "0" else { return nil }
         return Difference(.forwarding, "\(name) was switched on for our networks, and is off")
+      } + idleUplinks(survey)
+  }
+
+  /// Links that came after the last network was made: what comes in by them for a container is not forwarded.
+  private func idleUplinks(_ survey: Survey) -> [Difference] {
+    let families = Self.forwardedFamilies(survey.networks)
+    // A port whose bridge is gone is none.
+    let own = Set(
+      survey.networks.flatMap(\.ownLinks) + survey.endpoints.compactMap(\.hostInterface?.description))
+    let links = survey.links.values.filter {
+      !$0.flags.contains(.loopback) && $0.flags.contains(.up) && $0.master == nil && !own.contains($0.name)
+    }
+    return links.map(\.name).sorted().flatMap { name in
+      AddressFamily.allCases.filter(families.contains).compactMap { family in
+        idleUplink(name, family, survey.host).map { path in
+          Difference(.forwarding, "\(name) does not forward \(family) to our networks (\(path)): it came after them")
+        }
       }
+    }
   }
 
   /// Ports of our own bridges that are named as ours are and that no record tells of. What is on a bridge that was adopted

@@ -10,18 +10,30 @@ import NetworkPrimitives
 struct Firewall: Sendable {
   let host: NetworkNamespace
 
+  /// Of our sets, chains and rules: raised with every change of them, so that tables that another version made are known.
+  static let version = 1
+
   /// Makes our tables with all their chains, and no elements, unless they are there.
   ///
   /// It looks first: to refuse what is there takes the kernel tens of milliseconds, since it waits until nobody can still be
   /// reading what it takes back (`nf_tables_abort`).
-  func ensure() throws(NetworkError) {
-    for table in FirewallSets.tables where try !isThere(table) {
+  ///
+  /// - Returns: Whether both were made.
+  func ensure() throws(NetworkError) -> Bool {
+    var areNew = true
+    for table in FirewallSets.tables {
+      guard try !isThere(table) else {
+        areNew = false
+        continue
+      }
       var changes = NftTransaction()
       try Self.add(table, to: &changes)
       do throws(NetworkError) { try commit(changes) } catch {
         if error.code != .alreadyExists { throw error }
+        areNew = false
       }
     }
+    return areNew
   }
 
   private func isThere(_ table: NftTable) throws(NetworkError) -> Bool {

@@ -227,6 +227,8 @@ public struct HostRecord: Hashable, Sendable, Codable {
   public var portHolders: [String]?
   /// Those of them that forward, so that ports are published where only a forwarder serves them.
   public var forwarders: [String]?
+  /// The version of our firewall tables as they were made last; nil in records of versions that did not write it down.
+  public var rulesVersion: Int?
 }
 
 /// A link of the host that forwards packets of a family for our networks alone.

@@ -107,4 +107,41 @@ import Testing
     try await controller.removeNetwork("net")
     #expect(try world.host.sysctl("net/ipv4/conf/eth0/forwarding") == "1")
   }
+
+  /// A link that comes after the last network was made is a difference, and forwards for our networks when that is repaired.
+  @Test(.timeLimit(.minutes(5))) func aLinkThatComesLater() async throws {
+    let store = MemoryStore()
+    let controller = try await NetworkController(host: world.host, store: store)
+    try await controller.createNetwork("net", options: NetworkOptions(["10.60.0.0/24", "fd00:60::/64"]))
+    let web = try await controller.attach("web", to: .network("net"))
+    #expect(try await controller.differences() == [])
+    let late = try NetworkNamespace.create()
+    let cable = try world.host.links.createVeth(
+      VethEnd(try InterfaceName("late0")), peer: VethEnd(try InterfaceName("eth0"), namespace: late.handle.descriptor))
+    let end = try late.links.get("eth0").index
+    for (namespace, link, number) in [(world.host, cable.index, 1), (late, end, 2)] {
+      try namespace.addresses.add(InterfaceAddress("192.0.2.\(number)/24"), to: link)
+      try namespace.links.setUp(index: link)
+    }
+    await world.check([.ping(("web", web.namespace), ("late", "192.0.2.2"), false)])
+    let found = try await controller.differences()
+    #expect(Set(found.map(\.kind)) == [.forwarding] && found.allSatisfy { $0.detail.hasPrefix("late0 ") }, "\(found)")
+    #expect(try await controller.reconcile().remaining == [])
+    await world.check([.ping(("web", web.namespace), ("late", "192.0.2.2"), true)] + between(false))
+    // And by itself, where the controller heals.
+    let healing = try await NetworkController(
+      host: world.host, store: store, settings: ControllerSettings(heals: true))
+    let pair = try world.host.links.createVeth(
+      VethEnd(try InterfaceName("later0")), peer: VethEnd(try InterfaceName("later1")))
+    try world.host.links.setUp(index: pair.index)
+    var value = ""
+    for _ in 0..<500 where value != "1" {
+      value = try world.host.sysctl("net/ipv4/conf/later0/forwarding")
+      if value != "1" { try await Task.sleep(for: .milliseconds(20)) }
+    }
+    #expect(value == "1")
+    try await healing.removeAll()
+    #expect(try world.host.sysctl("net/ipv4/conf/late0/forwarding") == "0")
+    #expect(try world.host.sysctl("net/ipv4/conf/later0/forwarding") == "0")
+  }
 }
