@@ -43,10 +43,13 @@ public struct ControllerSettings: Sendable {
   /// Serves published ports where the kernel does not: at `::1`, and at addresses of a family that the container has not. With
   /// one, ports are held whatever ``reservesPorts`` says; without one they are not published there.
   public var forwarder: (any PortForwarding)?
-  /// How many ports a bridge is given: what Linux takes, `BR_MAX_PORTS` of net/bridge/br_private.h without the number 0.
-  package var bridgePorts = 1_023
-  /// How many of those of a network's first bridge are kept for further bridges: with as many, all 65,533 of a /16 find room.
+  /// How many ports a bridge is given where there may be another. Half of what Linux takes: what is flooded to so many fits the
+  /// queue that they share (`net.core.netdev_max_backlog`, 1,000), and reaches the trunk, which is served last.
+  package var bridgePorts = 512
+  /// How many of those of a network's first bridge are kept for further bridges.
   package var bridgeTrunks = 64
+  /// How many ports Linux gives a bridge: `BR_MAX_PORTS` of net/bridge/br_private.h without the number 0.
+  package var bridgePortLimit = 1_023
   /// Told of each time that something was put back or could not be, on a thread of the controller's.
   public var onHeal: @Sendable (ReconcileReport) -> Void = { _ in }
 

@@ -24,8 +24,9 @@ public struct NetworkOptions: Hashable, Sendable {
   public var mtu: UInt32
   /// Name of the bridge; nil for one made of the network's id. One that exists is adopted, and never deleted.
   public var bridge: InterfaceName?
-  /// Whether the network takes a further bridge, joined to the first by a veth pair, when the first has no port left: Linux
-  /// gives a bridge 1,023. Otherwise an attach is then refused as `.exhausted`. A bridge that is adopted stays the only one.
+  /// Whether the network takes a further bridge, joined to the first by a veth pair, when the first is full, with
+  /// 448 endpoints. Otherwise an attach is refused as `.exhausted` when all 1,023 ports that Linux gives a bridge are taken. A
+  /// bridge that is adopted stays the only one.
   public var growsOverBridges: Bool
   /// The link of the host that a macvlan network's endpoints are made on: the wire that its containers are on. One network
   /// has it; it is never changed.

@@ -3,7 +3,9 @@ import NetworkPrimitives
 /// Networks that grow over further bridges. A bridge is made for the first endpoint that is put on it, and goes with the
 /// last: until then the record of that endpoint tells whoever comes after a crash to look for it.
 extension Engine {
-  var capacity: BridgeCapacity { BridgeCapacity(ports: settings.bridgePorts, trunks: settings.bridgeTrunks) }
+  var capacity: BridgeCapacity {
+    BridgeCapacity(ports: settings.bridgePorts, trunks: settings.bridgeTrunks, limit: settings.bridgePortLimit)
+  }
 
   /// Makes an endpoint that is written down, on whichever bridge of its network takes it.
   ///

@@ -2,14 +2,16 @@ import NetworkPrimitives
 
 /// How many ports bridges have for endpoints.
 struct BridgeCapacity: Sendable {
-  /// Ports of a bridge.
+  /// Ports of a bridge where there may be another.
   var ports: Int
   /// Those of a network's first bridge that are kept for further ones.
   var trunks: Int
+  /// Ports of a bridge that stays alone.
+  var limit: Int
 
   /// Of a network's bridge, for endpoints.
   func room(on bridge: InterfaceName?, of network: NetworkRecord) -> Int {
-    bridge == nil ? (network.grows ? ports - trunks : ports) : ports - 1
+    bridge == nil ? (network.grows ? ports - trunks : limit) : ports - 1
   }
 }
 

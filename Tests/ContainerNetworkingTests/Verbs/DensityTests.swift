@@ -4,23 +4,38 @@ import Playground
 import SystemPackage
 import Testing
 
-/// Two thousand containers on one network, with as many ports to a bridge as the kernel gives.
+/// Two thousand containers on one network, with as many ports to a bridge as there are.
 @Suite(.timeLimit(.minutes(10))) struct DensityTests {
-  /// A container, and its sockets: each sends from its own addresses, and hears what is sent there.
+  /// Who speaks: a container, or the host at the gateway.
   private struct Member {
-    var sandbox: Sandbox
-    var sockets: [AddressFamily: FileDescriptor]
-    var bridge: Int
+    var namespace: NetworkNamespace
+    var address: IPAddress
+    var macAddress: MACAddress
+    var link: Int32
+    var socket: FileDescriptor
 
-    func address(_ family: AddressFamily) throws -> IPAddress {
-      try #require(sandbox.endpoints[0].address(family)).address
+    init(_ sandbox: Sandbox) throws {
+      namespace = sandbox.namespace
+      address = sandbox.endpoints[0].address.address
+      macAddress = sandbox.endpoints[0].macAddress
+      link = try namespace.links.get("eth0").index
+      socket = try namespace.bindSocket(to: TransportAddress(address, 7_777, .udp))
+    }
+
+    init(_ host: NetworkNamespace, gatewayOf network: NetworkRecord) throws {
+      namespace = host
+      let bridge = try host.links.get("\(try #require(network.bridge))")
+      address = network.gateway
+      macAddress = try #require(bridge.macAddress)
+      link = bridge.index
+      socket = try host.bindSocket(to: TransportAddress(address, 7_777, .udp))
     }
   }
 
   @Test func twoThousandReachEachOther() async throws {
-    let world = try Playground(isDualStack: true)
+    let world = try Playground()
     let controller = try await NetworkController(host: world.host, settings: ControllerSettings(resolvers: []))
-    try await controller.createNetwork("net", options: try NetworkOptions(["10.60.0.0/16", "fd00:60::/64"]))
+    try await controller.createNetwork("net", options: try NetworkOptions(["10.60.0.0/16"]))
     let clock = ContinuousClock()
     var sandboxes: [Sandbox] = []
     let attaching = try await clock.measure {
@@ -35,93 +50,70 @@ import Testing
       sandbox.endpoints[0].bridge.flatMap { further.firstIndex(of: $0) }.map { $0 + 1 } ?? 0
     }
     let bridges = (0...further.count).map { number in places.indices.filter { places[$0] == number } }
-    #expect(bridges.map(\.count) == [959, 1_022, 19])
+    #expect(bridges.map(\.count) == [448, 511, 511, 511, 19])
 
     var members: [Member] = []
-    defer { for member in members { for socket in member.sockets.values { try? socket.close() } } }
-    for (sandbox, place) in zip(sandboxes, places) {
-      var member = Member(sandbox: sandbox, sockets: [:], bridge: place)
-      for family in AddressFamily.allCases {
-        let address = try #require(sandbox.endpoints[0].address(family)).address
-        member.sockets[family] = try sandbox.namespace.bindSocket(
-          to: TransportAddress(address, 7_777, .udp))
-      }
-      members.append(member)
-    }
-    // Each with the next, and with one on every bridge, its own included; there and back, by both families. In between what
-    // was found of neighbours is forgotten: the kernel has room for 1,024 of a family, in all namespaces together.
+    defer { for member in members { try? member.socket.close() } }
+    for sandbox in sandboxes { members.append(try Member(sandbox)) }
+    let host = try Member(world.host, gatewayOf: network)
+    defer { try? host.socket.close() }
+    // With the next, and with one on every bridge, its own included.
     var pairs: [(Int, Int)] = []
     for from in members.indices {
       pairs.append((from, (from + 1) % members.count))
       for bridge in bridges {
         let to = bridge[(from + 1) % bridge.count]
-        if to != from, to != pairs[pairs.count - 1].1 { pairs.append((from, to)) }
+        if to != from, to != (from + 1) % members.count { pairs.append((from, to)) }
       }
     }
     var unreached: [String] = []
     let reaching = try clock.measure {
-      for start in stride(from: 0, to: pairs.count, by: 100) {
-        unreached += try converse(Array(pairs[start..<min(start + 100, pairs.count)]), members)
+      for (number, member) in members.enumerated() where unreached.count < 20 {
+        if try !Self.converse(member, host) { unreached.append("c\(number) and the gateway") }
+      }
+      for (from, to) in pairs where unreached.count < 20 {
+        if try !Self.converse(members[from], members[to]) { unreached.append("c\(from) and c\(to)") }
       }
     }
     #expect(unreached == [])
-    #expect(try world.pings("10.60.0.1", from: sandboxes[0].namespace, within: 5))
-    #expect(try world.pings("10.60.0.1", from: sandboxes[1_999].namespace, within: 5))
     let leaving = try await clock.measure { try await controller.removeAll() }
     #expect(try world.host.links.list().map(\.name).sorted() == ["eth0", "lo"])
     print(
-      "2,000 containers on \(bridges.count) bridges: attached in \(attaching), \(pairs.count) pairs by two families in "
-        + "\(reaching), taken away in \(leaving)")
+      "2,000 containers on \(bridges.count) bridges: attached in \(attaching); \(pairs.count) pairs, and all with the gateway, "
+        + "in \(reaching); taken away in \(leaving)")
   }
 
-  /// Has the first of each pair ask and the second answer.
+  /// A datagram there and one back.
   ///
-  /// - Returns: Who did not hear whom.
-  private func converse(_ pairs: [(Int, Int)], _ members: [Member]) throws -> [String] {
-    var unreached: [String] = []
-    for family in AddressFamily.allCases {
-      let there = try deliver(pairs, members, family)
-      unreached += there.map { "c\(pairs[$0].0) → c\(pairs[$0].1) by \(family)" }
-      let back = pairs.indices.filter { !there.contains($0) }.map { (pairs[$0].1, pairs[$0].0) }
-      unreached += try deliver(back, members, family).map { "c\(back[$0].0) → c\(back[$0].1) by \(family)" }
+  /// Each is told the other's hardware address, as a neighbour that is yet to be verified, and forgets it afterwards: the
+  /// kernel's room for neighbours, 1,024 in all namespaces together, and for what is flooded, 1,000 packets, is the
+  /// machine's, and is not to be changed here.
+  private static func converse(_ one: Member, _ other: Member) throws -> Bool {
+    for (own, neighbor) in [(one, other), (other, one)] {
+      var known = Neighbor(neighbor.address, macAddress: neighbor.macAddress, link: own.link)
+      known.state = .stale
+      try own.namespace.neighbors.replace(known)
     }
-    for index in Set(pairs.flatMap { [$0.0, $0.1] }) {
-      let namespace = members[index].sandbox.namespace
-      for neighbor in try namespace.neighbors.list() where neighbor.state != .noARP {
-        try? namespace.neighbors.delete(neighbor.address, on: neighbor.link)
-      }
+    defer {
+      try? one.namespace.neighbors.delete(other.address, on: one.link)
+      try? other.namespace.neighbors.delete(one.address, on: other.link)
     }
-    return unreached
+    return try deliver(from: one, to: other) && deliver(from: other, to: one)
   }
 
-  /// Sends a datagram from the first of each pair to the second.
-  ///
-  /// - Returns: The pairs of which it has not come within five seconds.
-  private func deliver(
-    _ pairs: [(Int, Int)], _ members: [Member], _ family: AddressFamily
-  ) throws -> [Int] {
-    var waiting = Set(pairs.indices)
-    for (number, (from, to)) in pairs.enumerated() {
-      let socket = try #require(members[from].sockets[family])
-      try Datagram.send(UInt32(number), from: socket, to: try members[to].address(family))
-    }
-    let deadline = ContinuousClock.now + .seconds(5)
-    while !waiting.isEmpty, ContinuousClock.now < deadline {
-      var hasHeard = false
-      for number in waiting {
-        let to = pairs[number].1
-        let socket = try #require(members[to].sockets[family])
-        while let heard = Datagram.receive(from: socket) {
-          hasHeard = true
-          let pair = Int(heard.number)
-          guard pairs.indices.contains(pair), pairs[pair].1 == to else { continue }
-          #expect(heard.source == (try members[pairs[pair].0].address(family)))
-          waiting.remove(pair)
+  /// Says something until it is heard, up to fifty times in five seconds and more.
+  private static func deliver(from one: Member, to other: Member) throws -> Bool {
+    for _ in 0..<50 {
+      let number = UInt32.random(in: 0 ... .max)
+      try Datagram.send(number, from: one.socket, to: other.address)
+      for _ in 0..<1_000 {
+        while let heard = Datagram.receive(from: other.socket) {
+          if heard.number == number, heard.source == one.address { return true }
         }
+        usleep(100)
       }
-      if !hasHeard { usleep(1_000) }
     }
-    return waiting.sorted()
+    return false
   }
 }
 
