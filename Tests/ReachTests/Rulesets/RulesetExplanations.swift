@@ -109,6 +109,14 @@ enum Explanations {
     "meta protocol 8021ad counter drop": "The same, by 802.1ad.",
     "ether daddr & ff:ff:ff:ff:ff:f0 == 01:80:c2:00:00:00 iifname @ports iifname . ether saddr != @port_macs counter drop":
       "Not from its own hardware address. Of our own bridges it is learned from no such frame.",
+    "iifname @further_bridges notrack accept":
+      "What br_netfilter shows of a further bridge's frames: the first bridge shows it too, where it is tracked and decided on.",
+    "iifname @further_ports counter drop":
+      "A further bridge is a switch alone: the host is reached by the first one, and its rules.",
+    "iifname . oifname @trunks meta pkttype != host counter drop":
+      "Nothing goes back by the trunk that it came by, unless br_netfilter has redirected it to a published port.",
+    "iifname . oifname @trunks ether saddr set 02:42:00:00:00:00":
+      "That it has: in nobody's name, or the bridge that it goes back to would look for its sender beyond the trunk.",
     "iifname @apart_ports oifname @apart_ports meta pkttype != host meta mark != 0x636e6574 counter drop":
       "`icc` off. What was sent to the bridge itself comes here only by a published port, with br_netfilter; and a user's rule may "
       + "have marked it.",
@@ -133,6 +141,9 @@ enum Explanations {
     "published": "On all addresses of the host this port is the container's.",
     "published_at": "On this address of the host this port is the container's.",
     "ports": "The host's end of a container's cable.",
+    "further_bridges": "A bridge that a network has grown over.",
+    "further_ports": "A port of such a bridge, the trunk's end too.",
+    "trunks": "By this port, twice, a network's first bridge reaches a further one.",
     "apart_ports": "It exchanges no frames with others that are in here.",
     "port_macs": "From it frames come with this hardware address.",
     "port_addresses": "From it packets and ARP come with this address.",
