@@ -40,6 +40,12 @@ public final class NetworkController: Sendable {
     follower = engine.keeper == nil ? nil : PortFollower(engine, worker)
   }
 
+  /// The controller's threads, for tasks that make many calls or wait for each: `Task(executorPreference:)`,
+  /// `withTaskExecutorPreference(_:)`. A call blocks until the kernel has answered, so it is handed to one of these threads,
+  /// and its result back to the caller's; that is two turns of threads, about 50 µs, which a task that is on them does without.
+  /// There are 16: what blocks them otherwise keeps other calls waiting.
+  public var executor: any TaskExecutor { worker }
+
   /// Puts a container on the network.
   ///
   /// - Parameters:

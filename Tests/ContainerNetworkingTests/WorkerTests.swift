@@ -1,4 +1,6 @@
 import Dispatch
+import Glibc
+import NetworkPrimitives
 import Testing
 
 @testable import ContainerNetworking
@@ -37,4 +39,21 @@ import Testing
     try await short
     try await others
   }
+
+  /// A task that prefers the worker makes its calls on the thread that it is on, also one that is refused.
+  @Test func aTaskOnItsThreadsStaysThere() async throws {
+    let worker = Worker(label: "test", width: 1)
+    let task = Task(executorPreference: worker) {
+      var threads = [Self.thread()]
+      for _ in 0..<3 { threads.append(try await worker.run { () throws(NetworkError) in Self.thread() }) }
+      return Set(threads)
+    }
+    #expect(try await task.value.count == 1)
+    let refused = Task(executorPreference: worker) {
+      try await worker.run { () throws(NetworkError) in throw NetworkError(.refused, operation: "test") }
+    }
+    await #expect(throws: NetworkError.self) { try await refused.value }
+  }
+
+  private static func thread() -> UInt { UInt(pthread_self()) }
 }

@@ -3,9 +3,12 @@ import NetworkPrimitives
 import Synchronization
 
 /// Runs blocking kernel calls away from Swift's cooperative pool, a few at a time, in the order that they came: each on
-/// the first queue that is free.
-final class Worker: Sendable {
+/// the first queue that is free. A task that prefers it as its executor is there already, and makes its calls where it is.
+final class Worker: TaskExecutor {
   private typealias Job = @Sendable () -> Void
+
+  /// On its own queues, which worker they are of.
+  private static let owner = DispatchSpecificKey<ObjectIdentifier>()
 
   private struct Line {
     var idle: [DispatchQueue]
@@ -29,12 +32,21 @@ final class Worker: Sendable {
   private let line: Mutex<Line>
 
   init(label: String, width: Int = 16) {
-    line = Mutex(Line(idle: (0..<width).map { DispatchQueue(label: "\(label).\($0)") }))
+    let queues = (0..<width).map { DispatchQueue(label: "\(label).\($0)") }
+    line = Mutex(Line(idle: queues))
+    for queue in queues { queue.setSpecific(key: Self.owner, value: ObjectIdentifier(self)) }
+  }
+
+  func enqueue(_ job: consuming ExecutorJob) {
+    let job = UnownedJob(job)
+    // The closure keeps the worker for as long as the job runs on it.
+    start { [self] in unsafe job.runSynchronously(on: asUnownedTaskExecutor()) }
   }
 
   func run<Value: Sendable>(
     _ body: @escaping @Sendable () throws(NetworkError) -> Value
   ) async throws(NetworkError) -> Value {
+    if DispatchQueue.getSpecific(key: Self.owner) == ObjectIdentifier(self) { return try body() }
     let result: Result<Value, NetworkError> = await withCheckedContinuation { continuation in
       start {
         let outcome: Result<Value, NetworkError>
