@@ -32,6 +32,10 @@ struct EngineState {
   ///
   /// - Returns: The sandboxes that nobody is in any more.
   mutating func take(_ delta: StoreDelta) -> [String] {
+    if delta.changes.isEmpty, !delta.isComplete {
+      revision = delta.revision
+      return []
+    }
     let nextPort = ports.nextEphemeral
     var touched: Set<String> = delta.isComplete ? Set(containersBySandbox.keys) : []
     if delta.isComplete {
@@ -77,8 +81,10 @@ struct EngineState {
     switch change {
     case .save(.network(let record)): networks[record.id] = record
     case .save(.sandbox(let record)):
-      if let old = sandboxes[record.container] { leave(old) }
-      sandboxes[record.container] = record
+      if let old = sandboxes.updateValue(record, forKey: record.container) {
+        if old.sandboxID == record.sandboxID, old.namespacePath == record.namespacePath { return }
+        leave(old)
+      }
       containersBySandbox[record.sandboxID, default: IDs()].insert(record.container)
       if let path = record.namespacePath { containersByPin[path, default: 0] += 1 }
     case .save(.host(let record)): host = record
@@ -87,6 +93,8 @@ struct EngineState {
     case .save(.endpoint(let record)):
       let old = endpoints.updateValue(record, forKey: record.id)
       if let old {
+        // In most cases it has only come further.
+        if old.isFound(as: record) { return }
         ports.release(old.allPorts, of: old.container)
         loads.leave(old)
         if old.container != record.container { leave(old) }
@@ -210,7 +218,9 @@ struct EngineState {
 
   /// The endpoints of a sandbox, in the order of their interfaces.
   func endpoints(ofSandbox id: String) -> [Endpoint] {
-    (endpointsBySandbox[id]?.all ?? []).compactMap { endpoints[$0] }.sorted {
+    guard let ids = endpointsBySandbox[id]?.all else { return [] }
+    if ids.count == 1, let only = ids.first { return endpoints[only].map { [$0] } ?? [] }
+    return ids.compactMap { endpoints[$0] }.sorted {
       let names = ($0.interface.description, $1.interface.description)
       return names.0.utf8.count == names.1.utf8.count ? names.0 < names.1 : names.0.utf8.count < names.1.utf8.count
     }
@@ -292,5 +302,12 @@ struct EngineState {
 extension Endpoint {
   fileprivate func lease(of address: IPAddress) -> Lease {
     Lease(address: address, owner: container, kind: staticAddresses.contains(address) ? .static : .dynamic)
+  }
+
+  /// Whether it is looked up by the same things as another of its id, and holds the same ports.
+  fileprivate func isFound(as other: Endpoint) -> Bool {
+    container == other.container && sandboxID == other.sandboxID && networkID == other.networkID
+      && hostInterface == other.hostInterface && bridge == other.bridge && ports == other.ports
+      && portChange == other.portChange && (phase == .stopped) == (other.phase == .stopped)
   }
 }

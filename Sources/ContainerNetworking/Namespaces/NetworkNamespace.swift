@@ -19,7 +19,12 @@ public final class NetworkNamespace: Sendable {
   /// The file that it was opened by, which opens it in any process; nil for one that only this process holds.
   public let origin: FilePath?
 
-  private let openConnections = Mutex<[NetlinkFamily: [NetlinkConnection]]>([:])
+  private struct Connections {
+    var route: [NetlinkConnection] = []
+    var netfilter: [NetlinkConnection] = []
+  }
+
+  private let openConnections = Mutex(Connections())
   private static let connectionLimit = 8
   /// Deletions of links that the kernel is not done with.
   let deletions = DispatchGroup()
@@ -144,13 +149,21 @@ public final class NetworkNamespace: Sendable {
   /// kernel takes its time for holds up nobody.
   public func connection(_ family: NetlinkFamily) throws(NetworkError) -> NetlinkConnection {
     try openConnections.withLock { (connections) throws(NetworkError) in
-      let open = connections[family] ?? []
-      if let idle = open.first(where: \.isIdle) { return idle }
-      if open.count >= Self.connectionLimit, let any = open.randomElement() { return any }
-      let connection = NetlinkConnection(try kernel.openSocket(family, in: handle))
-      connections[family, default: []].append(connection)
-      return connection
+      switch family {
+      case .route: try connection(family, &connections.route)
+      case .netfilter: try connection(family, &connections.netfilter)
+      }
     }
+  }
+
+  private func connection(
+    _ family: NetlinkFamily, _ open: inout [NetlinkConnection]
+  ) throws(NetworkError) -> NetlinkConnection {
+    for connection in open where connection.isIdle { return connection }
+    if open.count >= Self.connectionLimit, let any = open.randomElement() { return any }
+    let connection = NetlinkConnection(try kernel.openSocket(family, in: handle))
+    open.append(connection)
+    return connection
   }
 
   private static func namedPath(_ name: String) throws(NetworkError) -> FilePath {

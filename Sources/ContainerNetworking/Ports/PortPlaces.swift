@@ -3,23 +3,35 @@ import NetworkPrimitives
 /// At which of the host's addresses a network's ports can be served, and by whom.
 struct PortPlaces {
   /// The families whose addresses the kernel translates.
-  var translated: Set<AddressFamily>
+  private var translated: Families
   /// The families whose containers are reached by their own addresses: the host's have no part in it.
-  var routed: Set<AddressFamily>
+  private var routed: Families
   /// Whether there is a forwarder for what is left.
   var forwards: Bool
 
   init(translated: Set<AddressFamily>, routed: Set<AddressFamily> = [], forwards: Bool) {
-    self.translated = translated
-    self.routed = routed
+    self.translated = Families(translated)
+    self.routed = Families(routed)
     self.forwards = forwards
+  }
+
+  /// Some of the two families.
+  private struct Families {
+    private var ipv4 = false
+    private var ipv6 = false
+    init(_ families: some Sequence<AddressFamily>) { for family in families { insert(family) } }
+    var isEmpty: Bool { !ipv4 && !ipv6 }
+    func contains(_ family: AddressFamily) -> Bool { family == .ipv4 ? ipv4 : ipv6 }
+    mutating func insert(_ family: AddressFamily) { if family == .ipv4 { ipv4 = true } else { ipv6 = true } }
   }
 
   /// Of a network's endpoints.
   init(_ network: NetworkRecord, forwards: Bool) {
-    let families = Set(network.families)
-    routed = families.filter { network.policy.gatewayMode($0) == .routed }
-    translated = families.subtracting(routed)
+    (routed, translated) = (Families([]), Families([]))
+    for subnet in network.subnets {
+      let family = subnet.subnet.family
+      if network.policy.gatewayMode(family) == .routed { routed.insert(family) } else { translated.insert(family) }
+    }
     self.forwards = forwards
   }
 

@@ -189,6 +189,7 @@ struct PortTable {
           candidates: candidates, containerPort: port, transport: mapping.transport)
       }
     }
+    if wishes.count < 2 { return wishes }
     // Of equals, in the order that they were written, so that a second pick has them in the places of the first.
     return wishes.enumerated().sorted { left, right in
       let ranks = (left.element.rank, right.element.rank)
