@@ -31,7 +31,10 @@ struct Script {
     let port = VethEnd(try InterfaceName("port0"), master: bridge)
     let inside = VethEnd(try InterfaceName("eth0"), namespace: container.descriptor)
     _ = try execute(LinkRequests.createVeth(port, peer: inside, mtu: 1400))
-    _ = try execute(LinkRequests.setBridgePort(named: port.name, isHairpin: true))
+    var options = BridgePortOptions()
+    options.isHairpin = true
+    options.suppressesNeighbors = true
+    _ = try execute(LinkRequests.changeBridgePort(named: port.name, options))
     _ = try execute(AddressRequests.add(InterfaceAddress("10.0.0.1/24"), to: bridge))
     _ = try execute(AddressRequests.add(InterfaceAddress("fd00::1/64"), to: bridge))
     _ = try execute(

@@ -121,6 +121,7 @@ import Testing
     options.isIsolated = true
     options.learnsAddresses = false
     options.floodsUnicast = false
+    options.suppressesNeighbors = true
     options.cost = 65535
     options.priority = 63
     let early = refusal { try namespace.links.changeBridgePort(port.index, options) }
@@ -132,6 +133,7 @@ import Testing
     let fresh = try #require(try namespace.links.get("a").bridgePort)
     #expect(fresh.isHairpin == false && fresh.isIsolated == false)
     #expect(fresh.learnsAddresses == true && fresh.floodsUnicast == true)
+    #expect(fresh.suppressesNeighbors == false)
     #expect(fresh.cost == 2 && fresh.priority == 32)
     try namespace.links.changeBridgePort(port.index, options)
     #expect(try namespace.links.get("a").bridgePort == options)
@@ -143,7 +145,9 @@ import Testing
 
     let other = try veth(namespace, ("c", "d"))
     try namespace.links.setMaster(bridge.index, of: other.index)
-    try namespace.connection(.route).execute(LinkRequests.setBridgePort(named: InterfaceName("c"), isHairpin: true))
+    var hairpin = BridgePortOptions()
+    hairpin.isHairpin = true
+    try namespace.connection(.route).execute(LinkRequests.changeBridgePort(named: InterfaceName("c"), hairpin))
     #expect(try namespace.links.get("c").bridgePort?.isHairpin == true)
 
     var cost = BridgePortOptions()

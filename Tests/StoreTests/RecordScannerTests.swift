@@ -26,6 +26,7 @@ import Testing
     full.gateways = [try IPAddress("0.0.0.0"), try IPAddress("fd00::1")]
     full.gatewayPriority = Int.min
     full.aliases = ["", "ä€😀", "a/b", "{\u{7f},["]
+    full.announcesToAll = true
     full.ports = [
       PublishedPort(hostAddress: nil, hostPort: 0, containerPort: 65_535, transport: .sctp),
       PublishedPort(

@@ -9,7 +9,7 @@ final class Floor {
   /// Where the namespace's descriptor will be, so that the request that names it can be built before there is one.
   private let place: Int32
   private var inside: Int32 = -1
-  private let loopback, link, container, carrier, add, wire, publish, hairpin, unlink, remove: Datagram
+  private let loopback, link, container, settle, settleWithPorts, add, wire, publish, hairpin, unlink, remove: Datagram
   private let records: FloorRecords?
 
   init(_ number: Int, on host: FloorHost) throws {
@@ -28,7 +28,6 @@ final class Floor {
       LinkRequests.createVeth(
         VethEnd(port, master: host.bridge), peer: VethEnd(eth0, macAddress: hardware, namespace: place), mtu: 1500),
       LinkRequests.change(named: port, quiet), LinkRequests.change(named: port, LinkChange(isUp: true)),
-      LinkRequests.setBridgePort(named: port, isHairpin: true),
     ])
     var announcing = quiet
     announcing.announcesAddresses = true
@@ -40,7 +39,12 @@ final class Floor {
       RouteRequests.add(Route(to: .all(.ipv4), via: try IPAddress("172.17.0.1"), link: 2)),
       LinkRequests.glance(at: 2),
     ])
-    carrier = Datagram([LinkRequests.glance(at: port), LinkRequests.glance(at: host.bridge)])
+    var options = BridgePortOptions()
+    options.suppressesNeighbors = true
+    let looks = [LinkRequests.glance(at: port), LinkRequests.glance(at: host.bridge)]
+    settle = Datagram([LinkRequests.changeBridgePort(named: port, options)] + looks)
+    options.isHairpin = true
+    settleWithPorts = Datagram([LinkRequests.changeBridgePort(named: port, options)] + looks)
 
     let sets = host.sets
     let name = NftValue.interface(port)
@@ -64,7 +68,8 @@ final class Floor {
     changes = NftTransaction()
     for (set, element) in elements.suffix(1) { try changes.add([element], to: set, exclusive: true) }
     publish = Datagram(changes)
-    hairpin = Datagram([LinkRequests.setBridgePort(named: port, isHairpin: true)])
+    options.suppressesNeighbors = nil
+    hairpin = Datagram([LinkRequests.changeBridgePort(named: port, options)])
     changes = NftTransaction()
     for (set, element) in elements { try changes.delete([element], from: set) }
     remove = Datagram(changes)
@@ -94,7 +99,7 @@ final class Floor {
     try add.exchange(over: host.netfilter)
     try link.exchange(over: host.route)
     try container.exchange(over: inside)
-    try carrier.exchange(over: host.route)
+    try settleWithPorts.exchange(over: host.route)
     if let records { try host.store?.update(records.made) }
   }
 
@@ -104,7 +109,7 @@ final class Floor {
     try wire.exchange(over: host.netfilter)
     try link.exchange(over: host.route)
     try container.exchange(over: inside)
-    try carrier.exchange(over: host.route)
+    try settle.exchange(over: host.route)
   }
 
   /// Makes of what was prepared a container's.

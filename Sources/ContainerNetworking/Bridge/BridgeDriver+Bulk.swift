@@ -59,17 +59,35 @@ extension BridgeDriver {
     }
     let outcomes = try host.connection(.route).perform(requests)
     var failures: [NetworkError?] = []
+    var insides: [Int32] = []
     for (number, plug) in plugs.enumerated() {
       let end = number + 1 < starts.count ? starts[number + 1] : outcomes.count
-      failures.append(settle(plug, outcomes[starts[number]..<end]))
+      let result = settle(plug, outcomes[starts[number]..<end])
+      failures.append(result.failure)
+      insides.append(result.index)
     }
     // In the order that the carrier comes up, see `plug(_:to:in:routes:)`; and whether the bridges are still the same.
     let names = bridges.keys.sorted { "\($0)" < "\($1)" }
-    let ports = try plugs.indices.filter { failures[$0] == nil }.map { (index) throws(NetworkError) in
-      LinkRequests.glance(at: try plugs[index].endpoint.requirePort())
+    var last: [NetlinkRequest] = []
+    var owners: [Int] = []
+    for index in plugs.indices where failures[index] == nil {
+      let (endpoint, network) = (plugs[index].endpoint, plugs[index].network)
+      let settings = isTellingSwitches(endpoint, network) ? [] : try portSettings(endpoint, network)
+      let requests = settings + [LinkRequests.glance(at: try endpoint.requirePort())]
+      last += requests
+      owners += requests.map { _ in index }
     }
-    let looks = try host.connection(.route).perform(ports + names.map { LinkRequests.glance(at: $0) }).suffix(
-      names.count)
+    let ends = try host.connection(.route).perform(last + names.map { LinkRequests.glance(at: $0) })
+    for (index, end) in zip(owners, ends) where failures[index] == nil { failures[index] = end.error }
+    for (index, plug) in plugs.enumerated() where failures[index] == nil {
+      let isTellingSwitches = isTellingSwitches(plug.endpoint, plug.network)
+      guard plug.endpoint.announcesToAll == true || isTellingSwitches else { continue }
+      do throws(NetworkError) {
+        try announce(plug.endpoint, insides[index], on: plug.network, in: plug.namespace)
+        if isTellingSwitches { try host.perform(portSettings(plug.endpoint, plug.network)) }
+      } catch { failures[index] = error }
+    }
+    let looks = ends.suffix(names.count)
     for (name, look) in zip(names, looks) {
       if let error = look.error { throw error }
       guard let reply = look.replies.first, try Link.index(in: reply) != bridges[name] else { continue }
@@ -80,13 +98,17 @@ extension BridgeDriver {
   }
 
   /// Configures the container's end of a pair that was asked for.
-  private func settle(_ plug: Plug, _ outcomes: ArraySlice<NetlinkConnection.Outcome>) -> NetworkError? {
+  ///
+  /// - Returns: Its index; why it could not be.
+  private func settle(
+    _ plug: Plug, _ outcomes: ArraySlice<NetlinkConnection.Outcome>
+  ) -> (index: Int32, failure: NetworkError?) {
     do throws(NetworkError) {
       for outcome in outcomes { if let error = outcome.error { throw error } }
       let peer = if let echo = outcomes.first?.replies.first { try Link.peer(in: echo) } else { nil as Int32? }
       let inside = if let peer { peer } else { try plug.namespace.links.get("\(plug.endpoint.interface)").index }
       try configure(plug.endpoint, inside, in: plug.namespace, routes: plug.endpoint.gateways.map(\.family))
-      return nil
-    } catch { return error }
+      return (inside, nil)
+    } catch { return (0, error) }
   }
 }

@@ -8,7 +8,7 @@ import SystemPackage
 struct BridgeDriver: Driver {
   let host: NetworkNamespace
   let firewall: Firewall
-  private let indices = BridgeIndices()
+  let indices = BridgeIndices()
 
   init(host: NetworkNamespace, firewall: Firewall) {
     self.host = host
@@ -214,8 +214,14 @@ struct BridgeDriver: Driver {
     _ endpoint: Endpoint, to network: NetworkRecord, at index: Int32, in namespace: NetworkNamespace,
     routes: [AddressFamily]
   ) throws(NetworkError) -> Bool {
-    let outcomes = try host.connection(.route).perform(try pairRequests(endpoint, network, index, namespace))
-    if let error = outcomes[0].error {
+    var echo: NetlinkMessage?
+    var refusal: (request: Int, error: NetworkError)?
+    try host.connection(.route).perform(try pairRequests(endpoint, network, index, namespace)) { request, reply in
+      if request == 0 { echo = reply }
+    } onRefusal: {
+      refusal = refusal ?? ($0, $1)
+    }
+    if let error = refusal?.error, refusal?.request == 0 {
       // No link has the index, or one that takes no ports: do_set_master in net/core/rtnetlink.c.
       let isOther = [Errno(rawValue: ENODEV), .invalidArgument, .notSupportedOnSocket]
       if let errno = error.kernel?.errno, isOther.contains(errno), try !isBridge(index, of: endpoint, network) {
@@ -225,22 +231,28 @@ struct BridgeDriver: Driver {
       throw error
     }
     do throws(NetworkError) {
-      for outcome in outcomes { if let error = outcome.error { throw error } }
+      if let refusal { throw refusal.error }
       // Kernels before 6.0 do not echo the new link, whose other end is the one inside.
-      let peer = if let echo = outcomes[0].replies.first { try Link.peer(in: echo) } else { nil as Int32? }
+      let peer = if let echo { try Link.peer(in: echo) } else { nil as Int32? }
       let inside = if let peer { peer } else { try namespace.links.get("\(endpoint.interface)").index }
       try configure(endpoint, inside, in: namespace, routes: routes)
       // As of the container's end, in the order that the carrier comes up: the bridge has it with its first port. And it
       // tells whether the index was the bridge's.
-      let looks = try host.connection(.route).perform([
-        LinkRequests.glance(at: endpoint.requirePort()), LinkRequests.glance(at: network.bridge(of: endpoint)),
-      ])
-      for look in looks { if let error = look.error { throw error } }
-      if let bridge = looks[1].replies.first, try Link.index(in: bridge) != index {
+      let settings = try portSettings(endpoint, network)
+      let isTellingSwitches = isTellingSwitches(endpoint, network)
+      let look = try host.perform(
+        (isTellingSwitches ? [] : settings) + [
+          LinkRequests.glance(at: endpoint.requirePort()), LinkRequests.glance(at: network.bridge(of: endpoint)),
+        ])
+      if let look, try Link.index(in: look) != index {
         let failures = unplug(endpoint)
         guard failures.isEmpty else { throw failures[0].with(leftovers: failures) }
         return false
       }
+      if endpoint.announcesToAll == true || isTellingSwitches {
+        try announce(endpoint, inside, on: network, in: namespace)
+      }
+      if isTellingSwitches { try host.perform(settings) }
       return true
     } catch { throw error.leftovers.isEmpty ? error.with(leftovers: unplug(endpoint)) : error }
   }
@@ -257,12 +269,7 @@ struct BridgeDriver: Driver {
     let port = try endpoint.requirePort()
     var change = LinkChange(isUp: true)
     change.master = try host.links.get("\(network.bridge(of: endpoint))").index
-    try host.perform([LinkRequests.change(named: port, change)] + portSettings(port, endpoint))
-  }
-
-  func portSettings(_ port: InterfaceName, _ endpoint: Endpoint) -> [NetlinkRequest] {
-    guard !endpoint.ports.isEmpty else { return [] }
-    return [LinkRequests.setBridgePort(named: port, isHairpin: true)]
+    try host.perform([LinkRequests.change(named: port, change)] + portSettings(endpoint, network))
   }
 
   /// Requests of the veth pair, on the bridge and up; the first makes it.
@@ -272,7 +279,7 @@ struct BridgeDriver: Driver {
     let port = try endpoint.requirePort()
     var quiet = LinkChange()
     quiet.makesLinkLocalAddress = false
-    var requests = [
+    return [
       LinkRequests.createVeth(
         VethEnd(port, master: bridge),
         peer: VethEnd(
@@ -281,8 +288,6 @@ struct BridgeDriver: Driver {
       LinkRequests.change(named: port, quiet),
       LinkRequests.change(named: port, LinkChange(isUp: true)),
     ]
-    requests += portSettings(port, endpoint)
-    return requests
   }
 
   func disconnect(

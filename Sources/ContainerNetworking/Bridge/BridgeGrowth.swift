@@ -23,7 +23,9 @@ extension BridgeDriver {
       asPort.master = master
       requests.append(LinkRequests.change(named: name, asPort))
     }
-    requests.append(LinkRequests.setBridgePort(named: trunk, isHairpin: passesBridgeNetfilter))
+    var options = BridgePortOptions()
+    options.isHairpin = passesBridgeNetfilter
+    requests.append(LinkRequests.changeBridgePort(named: trunk, options))
     requests.append(LinkRequests.change(bridge, LinkChange(isUp: true)))
     // So that it carries packets at once, and not when linkwatch runs (linkwatch_sync_dev in rtnl_getlink).
     requests += [uplink, trunk, further.name].map { LinkRequests.glance(at: $0) }

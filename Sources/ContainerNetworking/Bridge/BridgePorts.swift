@@ -1,8 +1,79 @@
 import Netlink
 import NetworkPrimitives
+import Synchronization
 
-/// Ports of endpoints that are there.
+/// What a bridge does with the ports of endpoints.
+///
+/// A new container announces itself, and the kernel would deliver that to every port of the bridge before it returns to who
+/// made the container: beside a thousand containers that is most of what an attach takes. Nobody but the host needs it, since
+/// a hardware address goes with its IPv4 address: whoever knows one by the other is right. So ports are kept from hearing
+/// announcements (`neigh_suppress`; `br_do_proxy_suppress_arp` and `br_flood` in net/bridge). What such a port sends itself is
+/// delivered to all as ever; a port is one once its container has announced itself. One whose addresses neighbours may know by
+/// another hardware address announces itself after that, and all hear it. Between the bridges of a network that has grown the
+/// ports are none.
 extension BridgeDriver {
+  /// Settings of a port: none, or one request.
+  func portSettings(_ endpoint: Endpoint, _ network: NetworkRecord) throws(NetworkError) -> [NetlinkRequest] {
+    var options = BridgePortOptions()
+    if !endpoint.ports.isEmpty { options.isHairpin = true }
+    if hearsNoAnnouncements(network) { options.suppressesNeighbors = true }
+    if options == BridgePortOptions() { return [] }
+    return [LinkRequests.changeBridgePort(named: try endpoint.requirePort(), options)]
+  }
+
+  /// Whether the other bridges of a network must hear where an endpoint is: they go on to send what is for its hardware address
+  /// to where somebody else had it, until a frame of its own comes by.
+  func isTellingSwitches(_ endpoint: Endpoint, _ network: NetworkRecord) -> Bool {
+    endpoint.announcesToAll != true && network.furtherBridges?.isEmpty == false
+  }
+
+  /// Has a container announce itself, to all whom its port is one of by now: to set the hardware address that it has makes the
+  /// kernel do so (`NETDEV_CHANGEADDR` in net/ipv4/devinet.c and net/ipv6/ndisc.c). To come up does so, too, but its port
+  /// carries frames by then only if the kernel has not yet looked at its carrier.
+  func announce(
+    _ endpoint: Endpoint, _ inside: Int32, on network: NetworkRecord, in namespace: NetworkNamespace
+  ) throws(NetworkError) {
+    let isForAll = endpoint.announcesToAll == true
+    if isForAll, endpoint.address(.ipv6) != nil {
+      // An unsolicited neighbour advertisement (RFC 4861 7.2.6).
+      try namespace.setSysctl("net/ipv6/conf/\(endpoint.interface)/ndisc_notify", to: "1")
+    }
+    var settings = LinkChange()
+    settings.announcesAddresses = true
+    var address = LinkChange()
+    address.macAddress = endpoint.macAddress
+    let requests = [LinkRequests.change(inside, settings), LinkRequests.change(inside, address)]
+    guard isForAll, let further = network.furtherBridges, !further.isEmpty else {
+      try namespace.perform(requests)
+      return
+    }
+    // Between the bridges, too, it goes to all only by ports that are such themselves.
+    let result: Result<Void, NetworkError> = indices.announcing.withLock { _ in
+      setTrunks(further, suppressNeighbors: true)
+      defer { setTrunks(further, suppressNeighbors: false) }
+      do throws(NetworkError) {
+        try namespace.perform(requests)
+        return .success(())
+      } catch { return .failure(error) }
+    }
+    try result.get()
+  }
+
+  /// What is gone of a further bridge, nobody hears by.
+  private func setTrunks(_ further: [FurtherBridge], suppressNeighbors: Bool) {
+    var options = BridgePortOptions()
+    options.suppressesNeighbors = suppressNeighbors
+    for bridge in further {
+      for port in [try? bridge.trunk, try? bridge.uplink] {
+        if let port { _ = try? host.perform([LinkRequests.changeBridgePort(named: port, options)]) }
+      }
+    }
+  }
+
+  /// Whether the ports of a network's endpoints are kept from announcements. A bridge of the user's has other ports, and what
+  /// is behind them may move to other hardware addresses.
+  func hearsNoAnnouncements(_ network: NetworkRecord) -> Bool { !network.adoptsBridge }
+
   func publish(
     _ ports: [PublishedPort], of endpoint: Endpoint, on network: NetworkRecord
   ) throws(NetworkError) {
@@ -30,11 +101,14 @@ extension BridgeDriver {
       + attempt { () throws(NetworkError) in try setHairpin(false, endpoint) }
   }
 
-  /// Whether the port sends back where a packet came from: with ports alone, see ``plug(_:to:in:routes:)``.
+  /// Whether the port sends back where a packet came from (`IFLA_BRPORT_MODE`): what a container sends to its own published
+  /// port comes back by the port that it left by, where br_netfilter redirects frames within the bridge. With ports alone.
   ///
   /// - Parameter endpoint: With the ports that it has besides those that come or go.
   private func setHairpin(_ isOn: Bool, _ endpoint: Endpoint) throws(NetworkError) {
     guard endpoint.ports.isEmpty else { return }
-    try host.perform([LinkRequests.setBridgePort(named: endpoint.requirePort(), isHairpin: isOn)])
+    var options = BridgePortOptions()
+    options.isHairpin = isOn
+    try host.perform([LinkRequests.changeBridgePort(named: endpoint.requirePort(), options)])
   }
 }

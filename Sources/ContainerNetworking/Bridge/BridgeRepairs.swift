@@ -57,6 +57,12 @@ extension BridgeDriver {
           .portSettings, network: network.name, container: endpoint.container,
           "the veth \(what) is no port of \(bridgeName)"))
     }
+    if hearsNoAnnouncements(network), link.suppressesNeighbors == false {
+      list.append(
+        Difference(
+          .portSettings, network: network.name, container: endpoint.container,
+          "the veth \(what) is sent every neighbour's announcement"))
+    }
     if !link.flags.contains(.up) {
       list.append(
         Difference(

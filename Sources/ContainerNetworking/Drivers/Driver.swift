@@ -84,7 +84,7 @@ extension Driver {
   ) throws(NetworkError) {
     var settings = LinkChange()
     settings.makesLinkLocalAddress = false
-    settings.announcesAddresses = endpoint.address(.ipv4) != nil
+    if endpoint.announcesToAll != true { settings.announcesAddresses = endpoint.address(.ipv4) != nil }
     var requests = [LinkRequests.change(inside, settings)]
     for address in endpoint.addresses { requests.append(AddressRequests.add(address, to: inside)) }
     if endpoint.address(.ipv6) != nil {
@@ -99,7 +99,7 @@ extension Driver {
     // A link carries packets once linkwatch has run, up to a second later; to be asked about it makes the kernel look at
     // once (linkwatch_sync_dev in rtnl_getlink).
     requests.append(LinkRequests.glance(at: inside))
-    if endpoint.address(.ipv4) == nil {
+    if endpoint.address(.ipv4) == nil, endpoint.announcesToAll != true {
       // A hardware address that says nothing of the IPv6 one: tell the neighbours (unsolicited NA, RFC 4861 7.2.6).
       try namespace.setSysctl("net/ipv6/conf/\(endpoint.interface)/ndisc_notify", to: "1")
     }

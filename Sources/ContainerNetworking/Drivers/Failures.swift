@@ -45,9 +45,18 @@ extension NetworkNamespace {
   }
 
   /// Sends requests to this namespace's kernel at once, and throws the first refusal.
-  func perform(_ requests: [NetlinkRequest]) throws(NetworkError) {
-    for outcome in try connection(.route).perform(requests) {
-      if let error = outcome.error { throw error }
+  ///
+  /// - Returns: The last reply; nil for none.
+  @discardableResult
+  func perform(_ requests: [NetlinkRequest]) throws(NetworkError) -> NetlinkMessage? {
+    var last: NetlinkMessage?
+    var refusal: NetworkError?
+    try connection(.route).perform(requests) {
+      last = $1
+    } onRefusal: {
+      refusal = refusal ?? $1
     }
+    if let refusal { throw refusal }
+    return last
   }
 }

@@ -43,9 +43,10 @@ extension Engine {
     }
     let places = places(of: network, transaction.state)
     try check(request, on: network, places, operation)
-    let taken = request.usedNames.union(
-      transaction.state.endpoints(ofSandbox: sandboxID).filter { $0.phase != .stopped }.map(\.interface.description))
-    let interface = try chooseInterface(options.interface, network.interfacePrefix, taken, operation)
+    let others = transaction.state.endpoints(ofSandbox: sandboxID).filter { $0.phase != .stopped }
+    let interface = try chooseInterface(options.interface, network.interfacePrefix, operation) { name in
+      request.usedNames.contains(name) || others.contains { $0.interface.description == name }
+    }
     let kept = try transaction.takeOver(request.container, on: network)
     let ports = try transaction.state.ports.pick(
       request.ports, for: request.container, bindingAddress: network.policy.hostBindingAddress, at: places,
@@ -54,15 +55,14 @@ extension Engine {
     let addresses = try lease(wanted, for: request.container, on: network, &transaction)
     let id = makeID()
     var generator = SystemRandomNumberGenerator()
-    let v4 = addresses.lazy.compactMap(\.address.v4).first
+    let v4 = addresses.first { $0.family == .ipv4 }?.address.v4
     let shared = try sharedMACAddress(request, network, operation, transaction.state)
     let mac = shared ?? options.macAddress ?? v4.map { MACAddress(ipv4: $0) } ?? .random(using: &generator)
-    let others = transaction.state.endpoints(ofSandbox: sandboxID).filter { $0.phase != .stopped }
     let otherPorts = network.bridge == nil ? [] : others.compactMap(\.hostInterface)
     let otherBridges =
       network.bridge == nil ? [] : others.compactMap { transaction.state.networks[$0.networkID]?.bridge }
     let bridge = try transaction.place(on: network, capacity, operation)
-    let endpoint = Endpoint(
+    var endpoint = Endpoint(
       id: id, networkID: network.id, networkName: network.name, container: request.container, sandboxID: sandboxID,
       interface: interface, hostInterface: network.bridge == nil ? nil : try InterfaceName("veth\(id.prefix(8))"),
       bridge: bridge, macAddress: mac,
@@ -73,6 +73,12 @@ extension Engine {
       gateways: network.isInternal ? [] : network.subnets.compactMap(\.gateway),
       gatewayPriority: options.gatewayPriority, aliases: options.aliases, ports: ports, phase: .creating,
       owner: store.token)
+    let moved = transaction.state.networks[network.id]?.movedAddresses ?? []
+    if network.bridge != nil,
+      !endpoint.hasDerivedMACAddress || addresses.contains(where: { moved.contains($0.address) })
+    {
+      endpoint.announcesToAll = true
+    }
     transaction.save(.endpoint(endpoint))
     return (endpoint, kept)
   }
@@ -110,15 +116,15 @@ extension Engine {
     _ request: EndpointRequest, _ network: NetworkRecord, _ places: PortPlaces, _ operation: String
   ) throws(NetworkError) {
     var faults: [NetworkError] = []
-    let families = request.options.addresses.map(\.family)
-    let subnets = network.subnets.map(\.subnet.description).joined(separator: ", ")
-    for address in request.options.addresses where !network.families.contains(address.family) {
+    let wanted = request.options.addresses
+    for address in wanted where !network.families.contains(address.family) {
+      let subnets = network.subnets.map(\.subnet.description).joined(separator: ", ")
       faults.append(
         NetworkError(
           .invalidValue, operation: operation,
           reason: "\(address) is in none of the network's subnets; they are \(subnets)"))
     }
-    if Set(families).count < families.count {
+    if wanted.count > 1, Set(wanted.map(\.family)).count < wanted.count {
       faults.append(
         NetworkError(
           .conflictingOptions, operation: operation, reason: "two addresses of one family are asked for; keep one"))
@@ -128,17 +134,17 @@ extension Engine {
   }
 
   private func chooseInterface(
-    _ wanted: InterfaceName?, _ prefix: String, _ taken: Set<String>, _ operation: String
+    _ wanted: InterfaceName?, _ prefix: String, _ operation: String, isTaken: (String) -> Bool
   ) throws(NetworkError) -> InterfaceName {
     if let wanted {
-      guard !taken.contains("\(wanted)") else {
+      guard !isTaken(wanted.description) else {
         throw NetworkError(
           .inUse, operation: operation, reason: "the container has an interface \"\(wanted)\" already; choose another")
       }
       return wanted
     }
     var index = 0
-    while taken.contains("\(prefix)\(index)") { index += 1 }
+    while isTaken("\(prefix)\(index)") { index += 1 }
     return try InterfaceName("\(prefix)\(index)")
   }
 

@@ -86,7 +86,7 @@ final class Engine: Sendable {
   /// A look at the records as they are now.
   func look<Value: Sendable>(_ body: (EngineState) throws(NetworkError) -> Value) throws(NetworkError) -> Value {
     // What cannot be written now either is seen as it is.
-    if !unfinished.withLock(\.isEmpty) { _ = attempt { () throws(NetworkError) in try transaction { _ in } } }
+    if !unfinished.withLock({ $0.isEmpty }) { _ = attempt { () throws(NetworkError) in try transaction { _ in } } }
     return try state.withLock { (state) throws(NetworkError) in
       take(try store.read(since: state.revision), into: &state)
       return try body(state)
@@ -201,7 +201,8 @@ final class Engine: Sendable {
       for var other in state.endpoints(ofSandbox: endpoint.sandboxID) where other.forget(endpoint, on: bridge) {
         save(.endpoint(other))
       }
-      guard let network = state.networks[endpoint.networkID] else { return }
+      guard var network = state.networks[endpoint.networkID] else { return }
+      if network.noteMovedAddresses(of: endpoint) { save(.network(network)) }
       for address in endpoint.addresses {
         guard let subnet = network.subnet(address.family) else { continue }
         try withPool(of: network, subnet) { (pool) throws(NetworkError) in
@@ -309,15 +310,14 @@ final class Engine: Sendable {
 
 /// 64 random hexadecimal digits, as Docker's ids.
 func makeID() -> String {
+  let bytes = randomBytes(32)
   var digits: [UInt8] = []
   digits.reserveCapacity(64)
-  for _ in 0..<4 {
-    var rest = UInt64.random(in: 0 ... .max)
-    for _ in 0..<16 {
-      let digit = UInt8(truncatingIfNeeded: rest & 0xf)
-      digits.append(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10)
-      rest >>= 4
-    }
+  for byte in bytes {
+    digits.append(digit(byte >> 4))
+    digits.append(digit(byte & 0xf))
   }
   return String(decoding: digits, as: UTF8.self)
 }
+
+private func digit(_ value: UInt8) -> UInt8 { value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "a") + value - 10 }

@@ -54,6 +54,9 @@ public struct NetworkRecord: Hashable, Sendable, Codable {
   public var nameServing: NameServing?
   /// The name servers that are asked for what is no name of the network; nil for the host's.
   public var dnsServers: [IPAddress]?
+  /// Addresses that containers have had with a hardware address of their choice, by which neighbours may go on to know them:
+  /// whoever has one next announces itself to all, see ``Endpoint/announcesToAll``. Nil for none.
+  public var movedAddresses: [IPAddress]?
   /// How far it has come.
   public var phase: Phase
   /// Who is making or removing it.
@@ -75,6 +78,18 @@ public struct NetworkRecord: Hashable, Sendable, Codable {
 
   /// The subnet of a family.
   public func subnet(_ family: AddressFamily) -> SubnetRecord? { subnets.first { $0.subnet.family == family } }
+
+  /// Takes down which addresses of an endpoint that is gone nobody else has with the same hardware address.
+  ///
+  /// - Returns: Whether there are any that were not known. On a network of IPv6 alone, where no hardware address comes back,
+  ///   everybody announces itself to all anyway.
+  mutating func noteMovedAddresses(of endpoint: Endpoint) -> Bool {
+    guard bridge != nil, endpoint.address(.ipv4) != nil, !endpoint.hasDerivedMACAddress else { return false }
+    let known = movedAddresses ?? []
+    let new = endpoint.addresses.map(\.address).filter { !known.contains($0) }
+    if !new.isEmpty { movedAddresses = known + new }
+    return !new.isEmpty
+  }
 }
 
 /// How a bridge was before a network adopted it, and is to be after.
@@ -150,6 +165,9 @@ public struct Endpoint: Hashable, Sendable, Codable {
   public var gatewayPriority: Int
   /// Names that the network's other containers know it by, besides the container's.
   public var aliases: [String]
+  /// Whether its announcement is to reach every container of its bridge, and not only the host, since one may know its
+  /// addresses by another hardware address; nil for no.
+  public var announcesToAll: Bool?
   /// Ports published on the host.
   public var ports: [PublishedPort]
   /// Ports that are being published or released; nil for none.
@@ -165,6 +183,9 @@ public struct Endpoint: Hashable, Sendable, Codable {
   public var gateway: IPAddress? { gateways.first }
   /// The address of a family.
   public func address(_ family: AddressFamily) -> InterfaceAddress? { addresses.first { $0.family == family } }
+
+  /// Whether its hardware address is the one that goes with its IPv4 address, so that whoever has that one next has it too.
+  var hasDerivedMACAddress: Bool { address(.ipv4)?.address.v4.map { MACAddress(ipv4: $0) } == macAddress }
 
   /// Strikes out what is known of another endpoint of the container that is gone.
   ///

@@ -63,7 +63,7 @@ struct SimulatedBridge: Hashable {
 struct SimulatedPort: Hashable {
   private var switches: [Int: UInt8] = [
     Int(IFLA_BRPORT_MODE): 0, Int(IFLA_BRPORT_ISOLATED): 0, Int(IFLA_BRPORT_LEARNING): 1,
-    Int(IFLA_BRPORT_UNICAST_FLOOD): 1,
+    Int(IFLA_BRPORT_UNICAST_FLOOD): 1, Int(IFLA_BRPORT_NEIGH_SUPPRESS): 0,
   ]
   private var cost: UInt32 = 2
   private var priority: UInt16 = 32

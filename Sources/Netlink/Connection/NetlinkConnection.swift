@@ -110,16 +110,31 @@ public final class NetlinkConnection: Sendable {
   /// - Returns: One outcome for each request.
   /// - Throws: `.replyLost` when answers were lost: which changes were made is not known then.
   public func perform(_ requests: [NetlinkRequest]) throws(NetworkError) -> [Outcome] {
+    var outcomes = [Outcome](repeating: Outcome(), count: requests.count)
+    try perform(requests) { index, reply in
+      outcomes[index].replies.append(reply)
+    } onRefusal: { index, error in
+      outcomes[index].error = error
+    }
+    return outcomes
+  }
+
+  /// The same, for who needs but a few of the answers.
+  ///
+  /// - Parameters:
+  ///   - requests: The changes.
+  ///   - onReply: Given each reply, with the number of the request that it answers.
+  ///   - onRefusal: Given each refusal, with the number of the request.
+  package func perform(
+    _ requests: [NetlinkRequest], onReply: (Int, NetlinkMessage) -> Void, onRefusal: (Int, NetworkError) -> Void
+  ) throws(NetworkError) {
     try inTurn { (last) throws(NetworkError) in
-      var outcomes: [Outcome] = []
-      outcomes.reserveCapacity(requests.count)
       var rest = requests[...]
       while !rest.isEmpty {
         let batch = rest.prefix(Self.count(ofFirst: rest))
-        outcomes += try exchange(batch, last: &last)
+        try exchange(batch, last: &last, onReply, onRefusal)
         rest = rest.dropFirst(batch.count)
       }
-      return outcomes
     }
   }
 
@@ -164,12 +179,13 @@ public final class NetlinkConnection: Sendable {
         encode(request, flags: flags, sequence: last, portID: portID, into: &datagram)
       }
       try socket.send(datagram.bytes)
-      while true {
-        for message in try receive() where message.type == ControlMessage.error {
+      var isAnswered = false
+      while !isAnswered {
+        try receive { (message) throws(NetworkError) in
           let index = Int(message.sequence &- first)
-          guard index < batch.count else { continue }
+          guard !isAnswered, message.type == ControlMessage.error, index < batch.count else { return }
           if let error = refusal(try Acknowledgement(error: message), of: batch[index]) { throw error }
-          return
+          isAnswered = true
         }
       }
     }
@@ -187,34 +203,35 @@ public final class NetlinkConnection: Sendable {
     return max(1, fitting.count)
   }
 
+  /// - Parameter requests: A part of a list of which the answers are told by their places.
   private func exchange(
-    _ requests: ArraySlice<NetlinkRequest>, last: inout UInt32
-  ) throws(NetworkError) -> [Outcome] {
+    _ requests: ArraySlice<NetlinkRequest>, last: inout UInt32, _ onReply: (Int, NetlinkMessage) -> Void,
+    _ onRefusal: (Int, NetworkError) -> Void
+  ) throws(NetworkError) {
     let first = last &+ 1
     let portID = socket.portID
     let size = requests.reduce(0) { $0 + $1.body.count + NetlinkMessage.headerSize + 3 }
     var datagram = PayloadWriter(capacity: size)
-    for (index, request) in requests.enumerated() {
+    for index in requests.indices {
       last &+= 1
       // Errors come without being asked for, and answers in the order of the requests: the last one's acknowledgement
       // says that those before it, of which nothing was heard, were made.
-      var flags = request.flags.union(.request)
-      if index == requests.count - 1 { flags.insert(.acknowledge) }
-      encode(request, flags: flags, sequence: last, portID: portID, into: &datagram)
+      var flags = requests[index].flags.union(.request)
+      if index == requests.endIndex - 1 { flags.insert(.acknowledge) }
+      encode(requests[index], flags: flags, sequence: last, portID: portID, into: &datagram)
     }
     try socket.send(datagram.bytes)
 
-    var outcomes = [Outcome](repeating: Outcome(), count: requests.count)
-    while true {
-      for message in try receive() {
-        let index = Int(message.sequence &- first)
-        guard index < outcomes.count else { continue }
-        guard message.type == ControlMessage.error else {
-          outcomes[index].replies.append(message)
-          continue
-        }
-        outcomes[index].error = refusal(try Acknowledgement(error: message), of: requests[requests.startIndex + index])
-        if index == outcomes.count - 1 { return outcomes }
+    let final = last
+    var isAnswered = false
+    while !isAnswered {
+      try receive { (message) throws(NetworkError) in
+        let number = Int(message.sequence &- first)
+        guard !isAnswered, number < requests.count else { return }
+        let index = requests.startIndex + number
+        guard message.type == ControlMessage.error else { return onReply(index, message) }
+        if let error = refusal(try Acknowledgement(error: message), of: requests[index]) { onRefusal(index, error) }
+        isAnswered = message.sequence == final
       }
     }
   }
@@ -264,8 +281,17 @@ public final class NetlinkConnection: Sendable {
 
   /// The messages of the next datagram that are for this socket.
   private func receive() throws(NetworkError) -> [NetlinkMessage] {
+    var messages: [NetlinkMessage] = []
+    try receive { messages.append($0) }
+    return messages
+  }
+
+  /// The same, one by one.
+  private func receive(_ body: (NetlinkMessage) throws(NetworkError) -> Void) throws(NetworkError) {
     let portID = socket.portID
-    return try NetlinkMessage.parse(try socket.receive()[...]).filter { $0.portID == portID }
+    try NetlinkMessage.forEach(in: try socket.receive()[...]) { (message) throws(NetworkError) in
+      if message.portID == portID { try body(message) }
+    }
   }
 
   private func refusal(_ answer: Acknowledgement, of request: NetlinkRequest) -> NetworkError? {

@@ -15,7 +15,7 @@ import SystemPackage
 
   init(_ family: NetlinkFamily, namespace: Int32, timeout: Int32) throws(NetworkError) {
     var opened: OpaquePointer?
-    let operation = "open \(family) netlink socket"
+    let operation = family == .route ? "open route netlink socket" : "open netfilter netlink socket"
     try check(unsafe cn_socket_open(namespace, family.rawValue, timeout, &opened), "socket", operation)
     guard let opened = unsafe opened else {
       throw systemError(Errno.ioError, "socket", operation)

@@ -37,7 +37,7 @@ enum NftMessage {
 
   /// A body that starts with its header. The resource id is 0 but for the ends of a batch.
   static func body(family: UInt8, resource: UInt16 = 0) -> PayloadWriter {
-    var body = PayloadWriter()
+    var body = PayloadWriter(capacity: 192)
     body.append(family)
     body.append(UInt8(0))
     body.append(resource.bigEndian)

@@ -25,61 +25,62 @@ public struct NftTransaction: Sendable, Hashable {
   ) throws(NetworkError) {
     append(
       NFT_MSG_NEWTABLE, "NFT_MSG_NEWTABLE", make(exclusive), try table.create(isOwned: isOwned),
-      "create \(describe(table))")
+      "create \(Self.describe(table))")
   }
 
   /// Deletes a table with all that is in it.
   public mutating func delete(_ table: NftTable) {
-    append(NFT_MSG_DELTABLE, "NFT_MSG_DELTABLE", [], table.reference(), "delete \(describe(table))")
+    append(NFT_MSG_DELTABLE, "NFT_MSG_DELTABLE", [], table.reference(), "delete \(Self.describe(table))")
   }
 
   /// Makes a chain; with `exclusive`, one that exists is refused with `EEXIST`.
   public mutating func add(_ chain: NftChain, exclusive: Bool = false) throws(NetworkError) {
-    append(NFT_MSG_NEWCHAIN, "NFT_MSG_NEWCHAIN", make(exclusive), try chain.create(), "create \(describe(chain))")
+    append(NFT_MSG_NEWCHAIN, "NFT_MSG_NEWCHAIN", make(exclusive), try chain.create(), "create \(Self.describe(chain))")
   }
 
   /// Deletes a chain that has no rules and that no rule jumps to.
   public mutating func delete(_ chain: NftChain) {
-    append(NFT_MSG_DELCHAIN, "NFT_MSG_DELCHAIN", [], chain.reference(), "delete \(describe(chain))")
+    append(NFT_MSG_DELCHAIN, "NFT_MSG_DELCHAIN", [], chain.reference(), "delete \(Self.describe(chain))")
   }
 
   /// Deletes the rules of a chain.
   public mutating func flush(_ chain: NftChain) {
     let body = chain.reference(of: NFTA_RULE_TABLE, NFTA_RULE_CHAIN)
-    append(NFT_MSG_DELRULE, "NFT_MSG_DELRULE", [], body, "flush \(describe(chain))")
+    append(NFT_MSG_DELRULE, "NFT_MSG_DELRULE", [], body, "flush \(Self.describe(chain))")
   }
 
   /// Adds a rule at the end of its chain.
   public mutating func add(_ rule: NftRule) throws(NetworkError) {
     append(
-      NFT_MSG_NEWRULE, "NFT_MSG_NEWRULE", [.create, .append], try rule.create(), "add rule to \(describe(rule.chain))")
+      NFT_MSG_NEWRULE, "NFT_MSG_NEWRULE", [.create, .append], try rule.create(),
+      "add rule to \(Self.describe(rule.chain))")
   }
 
   /// Adds a rule at the start of its chain.
   public mutating func insert(_ rule: NftRule) throws(NetworkError) {
     append(
-      NFT_MSG_NEWRULE, "NFT_MSG_NEWRULE", .create, try rule.create(), "insert rule into \(describe(rule.chain))")
+      NFT_MSG_NEWRULE, "NFT_MSG_NEWRULE", .create, try rule.create(), "insert rule into \(Self.describe(rule.chain))")
   }
 
   /// Puts a rule in the place of the one that has the handle.
   public mutating func replace(handle: UInt64, with rule: NftRule) throws(NetworkError) {
     append(
       NFT_MSG_NEWRULE, "NFT_MSG_NEWRULE", .replace, try rule.create(replacing: handle),
-      "replace rule \(handle) of \(describe(rule.chain))")
+      "replace rule \(handle) of \(Self.describe(rule.chain))")
   }
 
   /// Deletes the rule that has the handle.
   public mutating func deleteRule(handle: UInt64, of chain: NftChain) {
     var body = chain.reference(of: NFTA_RULE_TABLE, NFTA_RULE_CHAIN)
     body.attribute(NFTA_RULE_HANDLE, be64: handle)
-    append(NFT_MSG_DELRULE, "NFT_MSG_DELRULE", [], body, "delete rule \(handle) of \(describe(chain))")
+    append(NFT_MSG_DELRULE, "NFT_MSG_DELRULE", [], body, "delete rule \(handle) of \(Self.describe(chain))")
   }
 
   /// Makes a set or map and says how rules of this transaction name it.
   @discardableResult
   public mutating func add(_ set: NftSet, exclusive: Bool = false) throws(NetworkError) -> NftSetReference {
     let id = lastSetID + 1
-    append(NFT_MSG_NEWSET, "NFT_MSG_NEWSET", make(exclusive), try set.create(id: id), "create \(describe(set))")
+    append(NFT_MSG_NEWSET, "NFT_MSG_NEWSET", make(exclusive), try set.create(id: id), "create \(Self.describe(set))")
     lastSetID = id
     return NftSetReference(name: set.name, id: id)
   }
@@ -87,7 +88,8 @@ public struct NftTransaction: Sendable, Hashable {
   /// Deletes a set or map that no rule uses.
   public mutating func delete(_ set: NftSet) {
     append(
-      NFT_MSG_DELSET, "NFT_MSG_DELSET", [], set.reference(NFTA_SET_TABLE, NFTA_SET_NAME), "delete \(describe(set))")
+      NFT_MSG_DELSET, "NFT_MSG_DELSET", [], set.reference(NFTA_SET_TABLE, NFTA_SET_NAME), "delete \(Self.describe(set))"
+    )
   }
 
   /// Adds elements; with `exclusive`, one that exists is refused with `EEXIST`. Without, one that maps to something
@@ -95,16 +97,15 @@ public struct NftTransaction: Sendable, Hashable {
   public mutating func add(
     _ elements: [NftElement], to set: NftSet, _ reference: NftSetReference? = nil, exclusive: Bool = false
   ) throws(NetworkError) {
-    let purpose = "add to \(describe(set))"
     for body in try bodies(elements, set, reference) {
-      append(NFT_MSG_NEWSETELEM, "NFT_MSG_NEWSETELEM", make(exclusive), body, purpose)
+      append(NFT_MSG_NEWSETELEM, "NFT_MSG_NEWSETELEM", make(exclusive), body, "add to \(Self.describe(set))")
     }
   }
 
   /// Deletes elements; one that does not exist is refused with `ENOENT`.
   public mutating func delete(_ elements: [NftElement], from set: NftSet) throws(NetworkError) {
     for body in try bodies(elements, set, nil) {
-      append(NFT_MSG_DELSETELEM, "NFT_MSG_DELSETELEM", [], body, "delete from \(describe(set))")
+      append(NFT_MSG_DELSETELEM, "NFT_MSG_DELSETELEM", [], body, "delete from \(Self.describe(set))")
     }
   }
 
@@ -112,7 +113,7 @@ public struct NftTransaction: Sendable, Hashable {
   public mutating func flush(_ set: NftSet) {
     append(
       NFT_MSG_DELSETELEM, "NFT_MSG_DELSETELEM", [], set.reference(NFTA_SET_ELEM_LIST_TABLE, NFTA_SET_ELEM_LIST_SET),
-      "flush \(describe(set))")
+      "flush \(Self.describe(set))")
   }
 
   /// What starts a batch. With a generation, as ``NftRequests/generation()`` reads it, the kernel refuses the batch with
@@ -144,30 +145,46 @@ public struct NftTransaction: Sendable, Hashable {
   private func bodies(
     _ elements: [NftElement], _ set: NftSet, _ reference: NftSetReference?
   ) throws(NetworkError) -> [PayloadWriter] {
+    if elements.count <= 128 {
+      // They fit: none is longer than a key and its end of 64 bytes each, the name of a chain, and headers.
+      var body = start(of: set, reference)
+      try body.nested(NFTA_SET_ELEM_LIST_ELEMENTS) { (list) throws(NetworkError) in
+        for element in elements { try element.encode(into: &list, of: set) }
+      }
+      return [body]
+    }
     var lists: [PayloadWriter] = []
     for element in elements {
       if lists.last.map({ $0.bytes.count > 32 << 10 }) ?? true { lists.append(PayloadWriter()) }
       try element.encode(into: &lists[lists.count - 1], of: set)
     }
     return lists.map { list in
-      var body = set.reference(NFTA_SET_ELEM_LIST_TABLE, NFTA_SET_ELEM_LIST_SET)
-      if let id = reference?.id { body.attribute(NFTA_SET_ELEM_LIST_SET_ID, be32: id) }
+      var body = start(of: set, reference)
       body.nested(NFTA_SET_ELEM_LIST_ELEMENTS) { $0.append(contentsOf: list.bytes) }
       return body
     }
   }
 
+  private func start(of set: NftSet, _ reference: NftSetReference?) -> PayloadWriter {
+    var body = set.reference(NFTA_SET_ELEM_LIST_TABLE, NFTA_SET_ELEM_LIST_SET)
+    if let id = reference?.id { body.attribute(NFTA_SET_ELEM_LIST_SET_ID, be32: id) }
+    return body
+  }
+
   private mutating func append(
-    _ type: nf_tables_msg_types, _ name: String, _ flags: MessageFlags, _ body: PayloadWriter, _ purpose: String
+    _ type: nf_tables_msg_types, _ name: String, _ flags: MessageFlags, _ body: PayloadWriter,
+    _ purpose: @autoclosure @escaping @Sendable () -> String
   ) {
     requests.append(
-      NetlinkRequest(type: NftMessage.type(type), flags: flags, body: body.bytes, name: name, purpose: purpose))
+      NetlinkRequest(type: NftMessage.type(type), flags: flags, body: body.bytes, name: name, purpose: purpose()))
   }
 
   private func make(_ exclusive: Bool) -> MessageFlags { exclusive ? [.create, .exclusive] : .create }
-  private func describe(_ table: NftTable) -> String { "table \(table.family) \"\(table.name)\"" }
-  private func describe(_ chain: NftChain) -> String { "chain \"\(chain.name)\" of \(describe(chain.table))" }
-  private func describe(_ set: NftSet) -> String {
-    "\(set.data == .none ? "set" : "map") \"\(set.name)\" of \(describe(set.table))"
+  private static func describe(_ table: NftTable) -> String { "table \(table.family) \"\(table.name)\"" }
+  private static func describe(_ chain: NftChain) -> String {
+    "chain \"\(chain.name)\" of \(Self.describe(chain.table))"
+  }
+  private static func describe(_ set: NftSet) -> String {
+    "\(set.data == .none ? "set" : "map") \"\(set.name)\" of \(Self.describe(set.table))"
   }
 }

@@ -2,14 +2,51 @@ public import NetworkPrimitives
 
 /// A value that rules compare with and sets hold: one field, or several of a concatenation.
 public struct NftValue: Hashable, Sendable {
+  /// As a register or a set's key holds it: each field of a concatenation is padded to four bytes.
+  private(set) var encoded: [UInt8] = []
+  /// How many fields there are.
+  private(set) var count = 0
+  /// How many bytes each of the first 16 has, 255 at the most: registers hold fewer.
+  private var lengths = SIMD16<UInt8>()
+
   /// The bytes of each field as the packet or the kernel has them, without padding.
-  public var fields: [[UInt8]]
+  public var fields: [[UInt8]] {
+    guard count != 1 else { return [encoded] }
+    var rest = encoded[...]
+    return (0..<count).map { index in
+      let field = Array(rest.prefix(length(at: index)))
+      rest = rest.dropFirst((field.count + 3) & ~3)
+      return field
+    }
+  }
 
   /// Fields as bytes.
-  public init(fields: [[UInt8]]) { self.fields = fields }
+  public init(fields: [[UInt8]]) {
+    self.init(reserving: 64)
+    for field in fields { append(field, of: fields.count) }
+  }
+
+  private init(reserving bytes: Int) { encoded.reserveCapacity(bytes) }
+
+  /// How many bytes a field has.
+  func length(at index: Int) -> Int { index < 16 ? Int(lengths[index]) : 0 }
+
+  /// - Parameter total: How many fields there are to be: one alone is not padded.
+  private mutating func append(_ field: some Collection<UInt8>, of total: Int) {
+    encoded.append(contentsOf: field)
+    if total > 1 { while encoded.count & 3 != 0 { encoded.append(0) } }
+    if count < 16 { lengths[count] = UInt8(clamping: field.count) }
+    count += 1
+  }
 
   /// One field as bytes.
-  public static func bytes(_ bytes: [UInt8]) -> NftValue { NftValue(fields: [bytes]) }
+  public static func bytes(_ bytes: [UInt8]) -> NftValue {
+    var value = NftValue(fields: [])
+    value.encoded = bytes
+    value.lengths[0] = UInt8(clamping: bytes.count)
+    value.count = 1
+    return value
+  }
   /// `ipv4_addr`.
   public static func ipv4(_ address: IPv4Address) -> NftValue { .bytes(address.bytes) }
   /// `ipv6_addr`.
@@ -34,8 +71,11 @@ public struct NftValue: Hashable, Sendable {
   public static let icmpv6 = number(58)
   /// `ifname`: all 16 bytes (`IFNAMSIZ`), so that no longer name is the same.
   public static func interface(_ name: InterfaceName) -> NftValue {
-    let bytes = Array(name.description.utf8)
-    return .bytes(bytes + [UInt8](repeating: 0, count: max(0, 16 - bytes.count)))
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(16)
+    bytes.append(contentsOf: name.description.utf8)
+    while bytes.count < 16 { bytes.append(0) }
+    return .bytes(bytes)
   }
   /// A number of the kernel's own, in the host's byte order: a mark, a connection's state.
   public static func host(_ number: UInt32) -> NftValue {
@@ -45,26 +85,31 @@ public struct NftValue: Hashable, Sendable {
   }
 
   /// The fields of several values behind each other.
-  public static func concatenation(_ values: NftValue...) -> NftValue { NftValue(fields: values.flatMap(\.fields)) }
-
-  /// As a register or a set's key holds it: each field of a concatenation is padded to four bytes.
-  var encoded: [UInt8] {
-    guard fields.count != 1 else { return fields[0] }
-    return fields.flatMap { $0 + [UInt8](repeating: 0, count: -$0.count & 3) }
+  public static func concatenation(_ values: NftValue...) -> NftValue {
+    let total = values.reduce(0) { $0 + $1.count }
+    var whole = NftValue(reserving: 64)
+    for value in values {
+      var start = 0
+      for index in 0..<value.count {
+        let length = value.count == 1 ? value.encoded.count : value.length(at: index)
+        whole.append(value.encoded[start..<start + length], of: total)
+        start += (length + 3) & ~3
+      }
+    }
+    return whole
   }
 
   /// Splits what `encoded` made.
   init(_ bytes: ArraySlice<UInt8>, lengths: [Int]) throws(NetworkError) {
     var reader = PayloadReader(bytes)
-    var fields: [[UInt8]] = []
+    self.init(reserving: bytes.count)
     for length in lengths {
-      fields.append(Array(try reader.take(length)))
+      append(try reader.take(length), of: lengths.count)
       if lengths.count > 1 { try reader.skip(-length & 3) }
     }
     guard reader.rest.isEmpty else {
       throw NftMessage.malformed("value", "\(bytes.count) bytes where the type has \(bytes.count - reader.rest.count)")
     }
-    self.fields = fields
   }
 }
 
@@ -125,8 +170,7 @@ extension [NftDataType] {
 
   /// Checks that a value has these fields.
   func check(_ value: NftValue, _ operation: @autoclosure () -> String) throws(NetworkError) {
-    let fields = value.fields
-    guard fields.count == count, zip(fields, self).allSatisfy({ $0.count == $1.length }) else {
+    guard value.count == count, indices.allSatisfy({ value.length(at: $0) == self[$0].length }) else {
       throw NetworkError(
         .invalidValue, operation: operation(),
         reason: "the value has fields of \(value.fields.map(\.count)) bytes; \(map(\.length)) bytes belong there")

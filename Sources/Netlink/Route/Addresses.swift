@@ -158,9 +158,10 @@ public enum AddressRequests {
 
   private static func request(
     _ address: InterfaceAddress, _ link: Int32, _ type: UInt16, _ name: String, _ flags: MessageFlags,
-    _ purpose: String, _ options: AddressOptions = AddressOptions()
+    _ purpose: @autoclosure @escaping @Sendable () -> String,
+    _ options: AddressOptions = AddressOptions()
   ) -> NetlinkRequest {
-    var body = PayloadWriter()
+    var body = PayloadWriter(capacity: 64)
     body.append(address.family.rawValue)
     body.append(UInt8(address.prefixLength))
     body.append(UInt8(address.family == .ipv6 && !options.detectsDuplicates ? IFA_F_NODAD : 0))
@@ -179,6 +180,6 @@ public enum AddressRequests {
       lifetimes.appendZeros(8)  // when it was made and changed: the kernel's to say
       body.attribute(Int(IFA_CACHEINFO), bytes: lifetimes.bytes)
     }
-    return NetlinkRequest(type: type, flags: flags, body: body.bytes, name: name, purpose: "\(purpose) \(link)")
+    return NetlinkRequest(type: type, flags: flags, body: body.bytes, name: name, purpose: "\(purpose()) \(link)")
   }
 }

@@ -132,6 +132,10 @@ public struct BridgePortOptions: Hashable, Sendable {
   public var learnsAddresses: Bool?
   /// Whether frames to unknown addresses are sent here too (`flood`); so on a new one.
   public var floodsUnicast: Bool?
+  /// Whether announcements (gratuitous ARP, unsolicited neighbour advertisements), and requests that the bridge can answer
+  /// from its own neighbour table, are kept from it, unless they come by a port that is such itself (`neigh_suppress`, Linux
+  /// 4.15); not on a new one.
+  public var suppressesNeighbors: Bool?
   /// Cost of the way over this port, for the spanning tree (`cost`): 1 to 65,535; by the link's speed on a new one.
   public var cost: UInt32?
   /// Rank among the ports, for the spanning tree; the lowest wins (`priority`): 0 to 63, 32 on a new one.
@@ -146,16 +150,17 @@ public struct BridgePortOptions: Hashable, Sendable {
     isIsolated = try attributes[type: Int(IFLA_BRPORT_ISOLATED)]?.integer(UInt8.self).isSet
     learnsAddresses = try attributes[type: Int(IFLA_BRPORT_LEARNING)]?.integer(UInt8.self).isSet
     floodsUnicast = try attributes[type: Int(IFLA_BRPORT_UNICAST_FLOOD)]?.integer(UInt8.self).isSet
+    suppressesNeighbors = try attributes[type: Int(IFLA_BRPORT_NEIGH_SUPPRESS)]?.integer(UInt8.self).isSet
     cost = try attributes[type: Int(IFLA_BRPORT_COST)]?.integer()
     priority = try attributes[type: Int(IFLA_BRPORT_PRIORITY)]?.integer()
   }
 
   func write(to data: inout PayloadWriter) {
-    let switches = [
-      (IFLA_BRPORT_MODE, isHairpin), (IFLA_BRPORT_ISOLATED, isIsolated), (IFLA_BRPORT_LEARNING, learnsAddresses),
-      (IFLA_BRPORT_UNICAST_FLOOD, floodsUnicast),
-    ]
-    for case (let type, let value?) in switches { data.attribute(Int(type), UInt8(value ? 1 : 0)) }
+    data.setting(IFLA_BRPORT_MODE, isHairpin)
+    data.setting(IFLA_BRPORT_ISOLATED, isIsolated)
+    data.setting(IFLA_BRPORT_LEARNING, learnsAddresses)
+    data.setting(IFLA_BRPORT_UNICAST_FLOOD, floodsUnicast)
+    data.setting(IFLA_BRPORT_NEIGH_SUPPRESS, suppressesNeighbors)
     if let cost { data.attribute(Int(IFLA_BRPORT_COST), cost) }
     if let priority { data.attribute(Int(IFLA_BRPORT_PRIORITY), priority) }
   }
@@ -179,6 +184,13 @@ extension Duration {
     let (seconds, attoseconds) = components
     let (whole, isTooLong) = seconds.multipliedReportingOverflow(by: 100)
     return isTooLong ? .max / 100 : whole + attoseconds / 10_000_000_000_000_000
+  }
+}
+
+extension PayloadWriter {
+  /// A switch of a port, unless it is to stay.
+  fileprivate mutating func setting(_ type: some BinaryInteger, _ value: Bool?) {
+    if let value { attribute(Int(type), UInt8(value ? 1 : 0)) }
   }
 }
 

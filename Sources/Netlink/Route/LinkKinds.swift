@@ -56,30 +56,23 @@ extension LinkRequests {
     changeBridgePort(header(index: index), options, "change bridge port \(index)")
   }
 
-  /// Changes what a bridge does with a port, by the port's name, so that it can be in one send with the request that
-  /// makes it.
-  ///
-  /// - Parameters:
-  ///   - name: The port.
-  ///   - isHairpin: Whether it may send back what came from it (`IFLA_BRPORT_MODE`): what a container sends to its own
-  ///     published port comes back by the port that it left by, where br_netfilter redirects frames within the bridge.
-  public static func setBridgePort(named name: InterfaceName, isHairpin: Bool) -> NetlinkRequest {
+  /// Changes a bridge's port, by its name, so that it can be in one send with the request that makes it.
+  public static func changeBridgePort(named name: InterfaceName, _ options: BridgePortOptions) -> NetlinkRequest {
     var body = header()
     body.attribute(Int(IFLA_IFNAME), string: name.description)
-    var options = BridgePortOptions()
-    options.isHairpin = isHairpin
-    return changeBridgePort(body, options, "set up bridge port \"\(name)\"")
+    return changeBridgePort(body, options, "change bridge port \"\(name)\"")
   }
 
   private static func changeBridgePort(
-    _ start: PayloadWriter, _ options: BridgePortOptions, _ purpose: String
+    _ start: PayloadWriter, _ options: BridgePortOptions,
+    _ purpose: @autoclosure @escaping @Sendable () -> String
   ) -> NetlinkRequest {
     var body = start
     body.nested(Int(IFLA_LINKINFO)) { info in
       info.attribute(Int(IFLA_INFO_SLAVE_KIND), string: "bridge")
       info.nested(Int(IFLA_INFO_SLAVE_DATA)) { options.write(to: &$0) }
     }
-    return NetlinkRequest(type: UInt16(RTM_NEWLINK), body: body.bytes, name: "RTM_NEWLINK", purpose: purpose)
+    return NetlinkRequest(type: UInt16(RTM_NEWLINK), body: body.bytes, name: "RTM_NEWLINK", purpose: purpose())
   }
 
   /// Makes a macvlan on a parent, down.

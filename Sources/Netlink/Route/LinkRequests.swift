@@ -113,16 +113,17 @@ public enum LinkRequests {
 
   /// Changes a link, by its index.
   public static func change(_ index: Int32, _ change: LinkChange) -> NetlinkRequest {
-    self.change(index: index, change, called: "\(index)", writeName: change.name)
+    self.change(index: index, change, purpose: "change link \(index)", writeName: change.name)
   }
 
   /// Changes a link, by its name, so that it can be in one send with the request that makes it; not for a new name.
   public static func change(named name: InterfaceName, _ change: LinkChange) -> NetlinkRequest {
-    self.change(index: 0, change, called: "\"\(name)\"", writeName: name)
+    self.change(index: 0, change, purpose: "change link \"\(name)\"", writeName: name)
   }
 
   private static func change(
-    index: Int32, _ change: LinkChange, called: String, writeName: InterfaceName?
+    index: Int32, _ change: LinkChange, purpose: @autoclosure @escaping @Sendable () -> String,
+    writeName: InterfaceName?
   ) -> NetlinkRequest {
     let up: UInt32 = 1
     var body = header(index: index, flags: change.isUp == true ? up : 0, change: change.isUp == nil ? 0 : up)
@@ -134,28 +135,28 @@ public enum LinkRequests {
     if let alias = change.alias { body.attribute(Int(IFLA_IFALIAS), bytes: alias.utf8) }
     if let group = change.group { body.attribute(Int(IFLA_GROUP), group) }
     if let namespace = change.namespace { body.attribute(Int(IFLA_NET_NS_FD), namespace) }
-    let settings = [
-      (IPV4_DEVCONF_FORWARDING, change.forwardsIPv4), (IPV4_DEVCONF_ROUTE_LOCALNET, change.routesLoopback),
-      (IPV4_DEVCONF_ARP_NOTIFY, change.announcesAddresses),
-    ].compactMap { key, value in value.map { (Int(key), $0) } }
-    if change.makesLinkLocalAddress != nil || !settings.isEmpty {
+    let isSettingIPv4 =
+      change.forwardsIPv4 != nil || change.routesLoopback != nil || change.announcesAddresses != nil
+    if change.makesLinkLocalAddress != nil || isSettingIPv4 {
       body.nested(Int(IFLA_AF_SPEC)) { families in
         if let makes = change.makesLinkLocalAddress {
           families.nested(Int(AddressFamily.ipv6.rawValue)) { v6 in
             v6.attribute(Int(IFLA_INET6_ADDR_GEN_MODE), UInt8(makes ? 0 : 1))
           }
         }
-        if !settings.isEmpty {
+        if isSettingIPv4 {
           families.nested(Int(AddressFamily.ipv4.rawValue)) { v4 in
             v4.nested(Int(IFLA_INET_CONF)) { conf in
-              for (key, value) in settings { conf.attribute(key, UInt32(value ? 1 : 0)) }
+              conf.setting(IPV4_DEVCONF_FORWARDING, change.forwardsIPv4)
+              conf.setting(IPV4_DEVCONF_ROUTE_LOCALNET, change.routesLoopback)
+              conf.setting(IPV4_DEVCONF_ARP_NOTIFY, change.announcesAddresses)
             }
           }
         }
       }
     }
     return NetlinkRequest(
-      type: UInt16(RTM_SETLINK), body: body.bytes, name: "RTM_SETLINK", purpose: "change link \(called)")
+      type: UInt16(RTM_SETLINK), body: body.bytes, name: "RTM_SETLINK", purpose: purpose())
   }
 
   /// Deletes every link of a group, in one request and one grace period.
@@ -238,9 +239,18 @@ public enum LinkRequests {
   }
 
   /// EEXIST is never success, so always exclusive; the echo tells the new link's index without another request.
-  static func create(_ body: PayloadWriter, _ purpose: String) -> NetlinkRequest {
+  static func create(
+    _ body: PayloadWriter, _ purpose: @autoclosure @escaping @Sendable () -> String
+  ) -> NetlinkRequest {
     NetlinkRequest(
       type: UInt16(RTM_NEWLINK), flags: [.create, .exclusive, .echo], body: body.bytes, name: "RTM_NEWLINK",
-      purpose: purpose)
+      purpose: purpose())
+  }
+}
+
+extension PayloadWriter {
+  /// A setting of an interface that is on or off, unless it is to stay.
+  fileprivate mutating func setting(_ type: some BinaryInteger, _ value: Bool?) {
+    if let value { attribute(Int(type), UInt32(value ? 1 : 0)) }
   }
 }

@@ -181,7 +181,7 @@ public enum RouteRequests {
     _ route: Route, _ type: UInt16, _ name: String, _ flags: MessageFlags, _ verb: String,
     protocol: UInt8, scope: UInt8
   ) -> NetlinkRequest {
-    var body = PayloadWriter()
+    var body = PayloadWriter(capacity: 64)
     body.append(route.destination.family.rawValue)
     body.append(UInt8(route.destination.prefixLength))
     body.append(UInt16(0))  // source prefix, TOS
@@ -198,8 +198,8 @@ public enum RouteRequests {
     if let link = route.link { body.attribute(Int(RTA_OIF.rawValue), link) }
     if let metric = route.metric { body.attribute(Int(RTA_PRIORITY.rawValue), metric) }
     if let source = route.preferredSource { body.attribute(Int(RTA_PREFSRC.rawValue), bytes: source.bytes) }
-    let via = route.gateway.map { " via \($0)" } ?? ""
     return NetlinkRequest(
-      type: type, flags: flags, body: body.bytes, name: name, purpose: "\(verb) route \(route.destination)\(via)")
+      type: type, flags: flags, body: body.bytes, name: name,
+      purpose: "\(verb) route \(route.destination)\(route.gateway.map { " via \($0)" } ?? "")")
   }
 }

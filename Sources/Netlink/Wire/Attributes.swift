@@ -53,8 +53,8 @@ public struct Attributes: Sendable, Hashable, RandomAccessCollection {
     // Up to three bytes of padding may stand behind the last attribute.
     while rest.count >= 4 {
       let start = rest.startIndex
-      let length = Int(UInt16(hostBytes: rest[start..<start + 2]))
-      let type = Int(UInt16(hostBytes: rest[start + 2..<start + 4]))
+      let length = Int(rest.integer(at: start, UInt16.self))
+      let type = Int(rest.integer(at: start + 2, UInt16.self))
       guard length >= 4, length <= rest.count else {
         throw NetworkError(
           .malformedMessage, operation: "read netlink attribute \(type & 0x3fff)",
@@ -71,8 +71,8 @@ public struct Attributes: Sendable, Hashable, RandomAccessCollection {
   package static func first(_ type: Int, in bytes: ArraySlice<UInt8>) -> Attribute? {
     var start = bytes.startIndex
     while bytes.endIndex - start >= 4 {
-      let length = Int(UInt16(hostBytes: bytes[start..<start + 2]))
-      let found = Int(UInt16(hostBytes: bytes[start + 2..<start + 4]))
+      let length = Int(bytes.integer(at: start, UInt16.self))
+      let found = Int(bytes.integer(at: start + 2, UInt16.self))
       guard length >= 4, length <= bytes.endIndex - start else { return nil }
       if found & 0x3fff == type {
         return Attribute(type: type, isNested: found & 0x8000 != 0, payload: bytes[start + 4..<start + length])

@@ -43,26 +43,36 @@ public struct NetlinkMessage: Sendable, Hashable {
   /// - Throws: `.malformedMessage` when a length is under the header's 16 bytes or past the end.
   public static func parse(_ datagram: ArraySlice<UInt8>) throws(NetworkError) -> [NetlinkMessage] {
     var messages: [NetlinkMessage] = []
-    var rest = datagram
-    while rest.count >= headerSize {
-      var header = PayloadReader(rest)
-      let length = Int(try header.read(UInt32.self))
-      guard length >= headerSize, length <= rest.count else {
+    try forEach(in: datagram) { messages.append($0) }
+    return messages
+  }
+
+  /// The messages of a datagram, one by one; ``parse(_:)`` makes a list of them.
+  ///
+  /// - Throws: As ``parse(_:)``, after the messages that could be read; what `body` throws.
+  package static func forEach(
+    in datagram: ArraySlice<UInt8>, _ body: (NetlinkMessage) throws(NetworkError) -> Void
+  ) throws(NetworkError) {
+    var start = datagram.startIndex
+    while datagram.endIndex - start >= headerSize {
+      let length = Int(datagram.integer(at: start, UInt32.self))
+      guard length >= headerSize, length <= datagram.endIndex - start else {
         throw NetworkError(
           .malformedMessage, operation: "read netlink message",
-          reason: "its length is \(length); \(headerSize) to \(rest.count) is possible")
+          reason: "its length is \(length); \(headerSize) to \(datagram.endIndex - start) is possible")
       }
-      messages.append(
+      try body(
         NetlinkMessage(
-          type: try header.read(), flags: MessageFlags(rawValue: try header.read()), sequence: try header.read(),
-          portID: try header.read(), payload: rest[rest.startIndex + headerSize..<rest.startIndex + length]))
-      rest = rest.dropFirst((length + 3) & ~3)
+          type: datagram.integer(at: start + 4), flags: MessageFlags(rawValue: datagram.integer(at: start + 6)),
+          sequence: datagram.integer(at: start + 8), portID: datagram.integer(at: start + 12),
+          payload: datagram[start + headerSize..<start + length]))
+      start += min((length + 3) & ~3, datagram.endIndex - start)
     }
-    guard rest.isEmpty else {
+    guard start == datagram.endIndex else {
       throw NetworkError(
-        .malformedMessage, operation: "read netlink message", reason: "\(rest.count) bytes are left over at the end")
+        .malformedMessage, operation: "read netlink message",
+        reason: "\(datagram.endIndex - start) bytes are left over at the end")
     }
-    return messages
   }
 }
 
@@ -110,7 +120,7 @@ public enum ControlMessage {
 }
 
 /// A request before it has a sequence number: what a typed layer hands to ``NetlinkConnection``.
-public struct NetlinkRequest: Sendable, Hashable {
+public struct NetlinkRequest: Sendable {
   /// The message type.
   public var type: UInt16
   /// Flags besides request and acknowledge, which the connection sets.
@@ -120,14 +130,41 @@ public struct NetlinkRequest: Sendable, Hashable {
   /// The kernel's name of the request, for errors: `RTM_NEWLINK`.
   public var name: String
   /// What it is to do, for errors: `create link "cn0"`.
-  public var purpose: String
+  public var purpose: String { describe() }
+  /// Most requests are not refused, and then nobody wants to know.
+  private let describe: @Sendable () -> String
 
   /// Makes a request.
-  public init(type: UInt16, flags: MessageFlags = [], body: [UInt8], name: String, purpose: String) {
+  ///
+  /// - Parameters:
+  ///   - type: The message type.
+  ///   - flags: Flags besides request and acknowledge.
+  ///   - body: Header of the family, and attributes.
+  ///   - name: The kernel's name of the request.
+  ///   - purpose: What it is to do; built when it is asked for.
+  public init(
+    type: UInt16, flags: MessageFlags = [], body: [UInt8], name: String,
+    purpose: @autoclosure @escaping @Sendable () -> String
+  ) {
     self.type = type
     self.flags = flags
     self.body = body
     self.name = name
-    self.purpose = purpose
+    describe = purpose
+  }
+}
+
+extension NetlinkRequest: Hashable {
+  /// Whether they ask for the same, in the same words.
+  public static func == (left: NetlinkRequest, right: NetlinkRequest) -> Bool {
+    left.type == right.type && left.flags == right.flags && left.body == right.body && left.name == right.name
+      && left.purpose == right.purpose
+  }
+
+  /// Hashes what is sent.
+  public func hash(into hasher: inout Hasher) {
+    hasher.combine(type)
+    hasher.combine(flags)
+    hasher.combine(body)
   }
 }

@@ -31,6 +31,18 @@ public struct PayloadReader: Sendable {
   }
 }
 
+extension ArraySlice<UInt8> {
+  /// An integer in the host's order, at an index. The caller has checked that there is one.
+  func integer<Value: FixedWidthInteger>(at start: Int, _: Value.Type = Value.self) -> Value {
+    var value: Value = 0
+    for offset in 0..<Value.bitWidth / 8 {
+      let byte = Value(truncatingIfNeeded: self[start + offset])
+      value |= byte << Value(truncatingIfNeeded: 8 * (Endian.isLittle ? offset : Value.bitWidth / 8 - 1 - offset))
+    }
+    return value
+  }
+}
+
 extension FixedWidthInteger {
   /// An integer from exactly its bytes, in the host's order. The caller has checked the count.
   init(hostBytes bytes: ArraySlice<UInt8>) {

@@ -36,7 +36,7 @@ import Testing
     #expect(try Link(NetlinkMessage(type: 16, payload: request.body[...])).bridge == options)
   }
 
-  // ip link set dev v0 type bridge_slave cost 100 priority 5 hairpin on isolated on learning off flood off
+  // ip link set dev v0 type bridge_slave cost 100 priority 5 hairpin on isolated on learning off flood off neigh_suppress on
   @Test func portOptionsAreWhatIPSends() throws {
     var options = BridgePortOptions()
     options.cost = 100
@@ -45,6 +45,7 @@ import Testing
     options.isIsolated = true
     options.learnsAddresses = false
     options.floodsUnicast = false
+    options.suppressesNeighbors = true
     let request = LinkRequests.changeBridgePort(4, options)
     let nests = ["18": 0, "18/5": 0]
     var mine = try taken(apart: request.body, header: 16, nests: nests)
@@ -52,11 +53,11 @@ import Testing
       apart: hex(
         """
         00 00 00 00 04 00 00 00  00 00 00 00 00 00 00 00
-        48 00 12 00 10 00 01 00  62 72 69 64 67 65 5f 73
-        6c 61 76 65 34 00 05 00  08 00 03 00 64 00 00 00
+        50 00 12 00 10 00 01 00  62 72 69 64 67 65 5f 73
+        6c 61 76 65 3c 00 05 00  08 00 03 00 64 00 00 00
         06 00 02 00 05 00 00 00  05 00 04 00 01 00 00 00
         05 00 21 00 01 00 00 00  05 00 08 00 00 00 00 00
-        05 00 09 00 00 00 00 00
+        05 00 09 00 00 00 00 00  05 00 20 00 01 00 00 00
         """), header: 16, nests: nests)
     // ip(8) calls the link's kind `bridge_slave`, which the kernel reads as none; we name the master's.
     #expect(mine.removeValue(forKey: "18/4") == Array("bridge\0".utf8))

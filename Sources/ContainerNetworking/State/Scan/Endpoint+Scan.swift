@@ -49,12 +49,16 @@ extension Endpoint {
     }
     guard scanner.field("gateways"), let gateways = scanner.list({ $0.address() }),
       scanner.field("gatewayPriority"), let gatewayPriority = scanner.number(Int.self),
-      scanner.field("aliases"), let aliases = scanner.list({ $0.text() }),
-      scanner.field("ports"), let ports = scanner.list({ PublishedPort(&$0) })
+      scanner.field("aliases"), let aliases = scanner.list({ $0.text() })
     else { return nil }
     self.gateways = gateways
     self.gatewayPriority = gatewayPriority
     self.aliases = aliases
+    if scanner.field("announcesToAll") {
+      guard let isToBe = scanner.truth() else { return nil }
+      announcesToAll = isToBe
+    }
+    guard scanner.field("ports"), let ports = scanner.list({ PublishedPort(&$0) }) else { return nil }
     self.ports = ports
     // A change of ports is under way for a moment only.
     guard scanner.field("phase"), let phase = scanner.value(Phase.self), scanner.field("owner"),
