@@ -11,15 +11,17 @@ final class RecordCoder {
   /// The text of a record, without its kind.
   func text(_ record: StoreRecord) throws(NetworkError) -> String {
     switch record {
-    case .network(let value): try encode(value, record.key.title)
-    case .pool(let value): try encode(value, record.key.title)
-    case .sandbox(let value): try encode(value, record.key.title)
-    case .endpoint(let value): try encode(value, record.key.title)
-    case .host(let value): try encode(value, record.key.title)
+    case .network(let value): try written(record.key.title) { try RecordEncoder.text(value) }
+    case .pool(let value): RecordWriter.text(value)
+    case .sandbox(let value): try written(record.key.title) { try RecordWriter.text(value) }
+    case .endpoint(let value): try written(record.key.title) { try RecordWriter.text(value) }
+    case .host(let value): try written(record.key.title) { try RecordEncoder.text(value) }
     }
   }
 
-  func text(_ event: NetworkEvent) throws(NetworkError) -> String { try encode(event, "event \(event.action)") }
+  func text(_ event: NetworkEvent) throws(NetworkError) -> String {
+    try written("event \(event.action)") { try RecordWriter.text(event) }
+  }
 
   /// Reads a record back.
   ///
@@ -76,8 +78,10 @@ final class RecordCoder {
     return StoreRecord.Key(kind, id)
   }
 
-  private func encode(_ value: some Encodable, _ title: @autoclosure () -> String) throws(NetworkError) -> String {
-    do { return try RecordEncoder.text(value) } catch {
+  private func written(
+    _ title: @autoclosure () -> String, _ text: () throws -> String
+  ) throws(NetworkError) -> String {
+    do { return try text() } catch {
       throw NetworkError(.invalidValue, operation: "write down the \(title())", reason: "it has no JSON form: \(error)")
     }
   }

@@ -13,6 +13,13 @@ struct RecordEncoder {
     return String(decoding: sink.bytes, as: UTF8.self)
   }
 
+  /// A text as it stands in JSON.
+  static func literal(_ text: String) -> String {
+    let sink = Sink()
+    sink.write(text: text)
+    return String(decoding: sink.bytes, as: UTF8.self)
+  }
+
   /// The bytes so far. A container is open until the next one of the same depth or above is asked for.
   fileprivate final class Sink {
     var bytes: [UInt8] = []
