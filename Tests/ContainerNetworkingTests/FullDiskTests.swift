@@ -22,7 +22,7 @@ import Testing
   private func fillAfterFirstChange(_ verb: @escaping @Sendable () async throws(NetworkError) -> Void) async throws
     -> NetworkError?
   {
-    store.closeGate(forUpdate: 2)
+    try store.closeGateAfterNextChange()
     async let error = refusal(verb)
     await store.updateAtGate()
     store.setFull(true)

@@ -2,12 +2,14 @@ import ContainerNetworking
 import Dispatch
 import Synchronization
 import SystemPackage
+import Testing
 
 /// A store whose changes can be held up, or fail as on a full disk.
 final class HookedStore: Store {
+  private typealias Gate = @Sendable (StoreDelta) -> Bool
   private let real: any Store
   private let isFull = Mutex(false)
-  private let updatesToGate = Mutex(0)
+  private let gate = Mutex<Gate?>(nil)
   private let arrival = DispatchSemaphore(value: 0)
   private let opening = DispatchSemaphore(value: 0)
 
@@ -16,17 +18,25 @@ final class HookedStore: Store {
   /// Has every change fail from now on, or none.
   func setFull(_ isFull: Bool) { self.isFull.withLock { $0 = isFull } }
 
-  /// Has the `number`th update from now wait before it begins; 1 is the next.
-  func closeGate(forUpdate number: Int) { updatesToGate.withLock { $0 = number } }
+  /// Has the next update wait before it begins, of those that come when the records are as said.
+  func closeGate(when isAwaited: @escaping @Sendable (StoreDelta) -> Bool = { _ in true }) {
+    gate.withLock { $0 = isAwaited }
+  }
 
-  /// Waits until that update has come.
+  /// Has the next update wait of those that come after another change.
+  func closeGateAfterNextChange() throws {
+    let before = try real.read(since: 0).revision
+    closeGate { $0.revision > before }
+  }
+
+  /// Waits until that update has come; for a minute.
   func updateAtGate() async {
-    await withCheckedContinuation { continuation in
+    let hasCome = await withCheckedContinuation { continuation in
       DispatchQueue(label: "store gate").async {
-        self.arrival.wait()
-        continuation.resume()
+        continuation.resume(returning: self.arrival.wait(timeout: .now() + 60) == .success)
       }
     }
+    #expect(hasCome, "no update has come to the gate")
   }
 
   /// Lets it go on.
@@ -39,13 +49,15 @@ final class HookedStore: Store {
     since revision: UInt64, _ durability: StoreDurability,
     _ body: (StoreDelta) throws(NetworkError) -> (Value, [StoreChange])
   ) throws(NetworkError) -> (Value, UInt64) {
-    let isHeld = updatesToGate.withLock { count in
-      count -= 1
-      return count == 0
+    let records = try gate.withLock { $0 } == nil ? nil : real.read(since: 0)
+    let isHeld = gate.withLock { isAwaited in
+      guard let records, isAwaited?(records) == true else { return false }
+      isAwaited = nil
+      return true
     }
     if isHeld {
       arrival.signal()
-      opening.wait()
+      _ = opening.wait(timeout: .now() + 60)
     }
     return try real.update(since: revision, durability) { (delta) throws(NetworkError) in
       let result = try body(delta)

@@ -40,7 +40,7 @@ import Testing
     try await one.attach("side", to: .container("web"))
     let other = try await NetworkController(
       host: NetworkNamespace(world.host.handle), store: records, settings: settings)
-    store.closeGate(forUpdate: 2)
+    try store.closeGateAfterNextChange()
     async let detached: Void = one.detach("web")
     await store.updateAtGate()
     try await other.detach("side")
@@ -133,14 +133,18 @@ import Testing
     let bad = try await NetworkController(host: world.host, store: stores[0], settings: settings)
     let good = try await NetworkController(host: world.host, store: stores[1], settings: settings)
     // The network is made, and a container about to be planned.
-    stores[0].closeGate(forUpdate: 4)
+    stores[0].closeGate { records in
+      records.changes.contains { change in
+        if case .save(.network(let network)) = change { network.phase == .ready } else { false }
+      }
+    }
     async let failed = refusal {
       try await bad.attach("bad", options: AttachOptions(macAddress: MACAddress("01:00:00:00:00:01")))
     }
     await stores[0].updateAtGate()
     #expect(try await good.networks().map(\.phase) == [.ready])
     // The other has found it there.
-    stores[1].closeGate(forUpdate: 1)
+    stores[1].closeGate()
     async let attached = good.attach("good")
     await stores[1].updateAtGate()
     stores[0].openGate()
