@@ -41,8 +41,8 @@ do {
   var settings = ControllerSettings(resolvers: [], namespaceDirectory: directory.appending("netns"), bootID: boot)
   settings.filesDirectory = directory.appending("files")
   settings.names = KillingNames(countdown)
-  // So that a network's second container is on a bridge of its own.
-  if unsafe getenv("CRASH_PROBE_GROWS") != nil { (settings.bridgePorts, settings.bridgeTrunks) = (2, 1) }
+  // So that a network's second container is on a further bridge.
+  if unsafe getenv("CRASH_PROBE_GROWS") != nil { (settings.bridgePorts, settings.bridgeTrunks) = (4, 3) }
   let controller = try await NetworkController(
     host: host, store: KillingStore(try SQLiteStore(at: directory), countdown), settings: settings)
   let names = Array(arguments[4...])

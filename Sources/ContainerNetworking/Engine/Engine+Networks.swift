@@ -206,7 +206,7 @@ extension Engine {
       throw NetworkError(
         .alreadyExists, operation: operation, reason: "there is a network \"\(name)\" already; choose another name")
     }
-    if let bridge = options.bridge, let other = state.networks.values.first(where: { $0.bridge == bridge }) {
+    if let bridge = options.bridge, let other = state.networks.values.first(where: { $0.isBridge("\(bridge)") }) {
       throw NetworkError(
         .inUse, operation: operation,
         reason: "the bridge \"\(bridge)\" is that of network \"\(other.name)\"; name another one")
