@@ -76,8 +76,9 @@ test: setup
 	swift build --build-tests
 	@.ci/machine-state >.build/machine-state
 	@# Apart: Foundation's Process cannot start programs where a thousand descriptors are open, as beside the others.
-	swift test --skip-build --parallel --filter '^($(Starters))\.'; first=$$?; \
-	swift test --skip-build --parallel --skip '^($(Starters))\.'; second=$$?; \
+	@# Each is ended after half an hour: a test that hangs is a failure, too.
+	timeout 30m swift test --skip-build --parallel --filter '^($(Starters))\.'; first=$$?; \
+	timeout 30m swift test --skip-build --parallel --skip '^($(Starters))\.'; second=$$?; \
 	.ci/machine-state compare .build/machine-state && exit $$((first + second))
 
 format:
