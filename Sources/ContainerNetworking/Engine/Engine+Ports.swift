@@ -79,7 +79,7 @@ extension Engine {
 
   // MARK: - Processes that hold ports
 
-  private func isHolderAlive(_ holder: String) -> Bool { isAlive(String(holder.prefix { $0 != " " })) }
+  func isHolderAlive(_ holder: String) -> Bool { isAlive(String(holder.prefix { $0 != " " })) }
 
   /// Whether another process of the same record holds ports, and may still have some that are free by now.
   private func isHeldByOthers() throws(NetworkError) -> Bool {

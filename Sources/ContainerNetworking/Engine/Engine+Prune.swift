@@ -6,20 +6,23 @@ extension Engine {
   ///
   /// - Returns: What was removed, and what could not be.
   func prune(_ filter: NetworkFilter) throws(NetworkError) -> PruneReport {
-    // The marker of one at a time: the first goes on, a second is refused.
+    // One at a time: the first goes on, a second is refused.
     guard
       pruning.withLock({ isBusy in
         defer { isBusy = true }
         return !isBusy
       })
-    else {
-      throw NetworkError(
-        .inUse, operation: "prune networks", reason: "a prune is under way already; try again when it is done")
-    }
+    else { throw Self.isPruning }
     defer { pruning.withLock { $0 = false } }
-    let candidates = try look { state in
-      state.networks.values.filter { network in
-        !network.isPredefined && network.phase == .ready && state.endpoints(ofNetwork: network.id).isEmpty
+    let candidates = try transaction { (transaction) throws(NetworkError) in
+      // Of all processes that share the record. What one that was killed has written down holds nobody up.
+      if var host = transaction.state.host {
+        if let other = host.pruner, other != holderID, isHolderAlive(other) { throw Self.isPruning }
+        host.pruner = holderID
+        transaction.save(.host(host))
+      }
+      return transaction.state.networks.values.filter { network in
+        !network.isPredefined && network.phase == .ready && transaction.state.endpoints(ofNetwork: network.id).isEmpty
           && filter.matches(network, isUsed: false)
       }
     }
@@ -33,8 +36,18 @@ extension Engine {
         if error.code != .inUse, error.code != .notFound { report.failures.append(error) }
       }
     }
-    try transaction { $0.note(NetworkEvent(.prune)) }
+    try transaction { transaction in
+      if var host = transaction.state.host {
+        host.pruner = nil
+        transaction.save(.host(host))
+      }
+      transaction.note(NetworkEvent(.prune))
+    }
     return report
+  }
+
+  private static var isPruning: NetworkError {
+    NetworkError(.inUse, operation: "prune networks", reason: "a prune is under way already; try again when it is done")
   }
 }
 

@@ -250,6 +250,8 @@ public struct HostRecord: Hashable, Sendable, Codable {
   public var forwarders: [String]?
   /// The version of our firewall tables as they were made last; nil in records of versions that did not write it down.
   public var rulesVersion: Int?
+  /// Who removes unused networks, told apart as ``portHolders``; nil when nobody does.
+  public var pruner: String?
 }
 
 /// A link of the host that forwards packets of a family for our networks alone.

@@ -133,20 +133,27 @@ import Testing
 
   @Test func aSecondPruneIsRefused() async throws {
     let kernel = GatedKernel()
-    let controller = try await NetworkController(host: NetworkNamespace(world.host.handle, of: kernel))
+    let store = MemoryStore()
+    let controller = try await NetworkController(
+      host: NetworkNamespace(world.host.handle, of: kernel), store: store)
+    let other = try await NetworkController(host: world.host, store: store)
     let net = try await controller.createNetwork("net", options: try NetworkOptions(["10.90.0.0/24"]))
     kernel.closeGate(forDeletionOf: "\(try #require(net.bridge))")
     async let report = controller.prune()
     await kernel.requestAtGate()
-    let refused = await refusal { try await controller.prune() }
-    #expect(refused?.code == .inUse)
-    #expect(refused?.reason.contains("under way") == true)
+    for second in [controller, other] {
+      let refused = await refusal { try await second.prune() }
+      #expect(refused?.code == .inUse)
+      #expect(refused?.reason.contains("under way") == true)
+    }
     let busy = await refusal { try await controller.attach("web", to: .network("net")) }
     #expect(busy?.code == .inUse)
     #expect(busy?.reason.contains("is being removed") == true)
     kernel.openGate()
     #expect(try await report.removed.map(\.name) == ["net"])
     #expect(try await controller.prune().removed.isEmpty)
+    #expect(try await other.prune().removed.isEmpty)
+    try await controller.removeAll()
     #expect(try world.host.contents(world) == before)
   }
 }
