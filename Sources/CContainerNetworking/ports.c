@@ -45,7 +45,8 @@ static int drop_all(int fd) {
 
 // A datagram socket of a link that there is none of is found for no datagram, so that senders are refused as where nobody has
 // the port (compute_score in net/ipv4/udp.c and net/ipv6/udp.c); who would have the port finds it taken all the same
-// (udp_lib_lport_inuse). 0 for every link. Kernels before 5.0 cannot: there datagrams are dropped without a word.
+// (udp_lib_lport_inuse), unless he has bound himself to a link before. 0 for every link. Kernels before 5.0 cannot: there
+// datagrams are dropped without a word.
 static int set_link(int fd, int index) { return set_flag(fd, SOL_SOCKET, SO_BINDTOIFINDEX, index); }
 
 enum { NO_LINK = 0x7fffffff };
@@ -73,7 +74,8 @@ static int bind_port(const cn_port *port, uint64_t cookie) {
     result = errno == EADDRINUSE && port->protocol == IPPROTO_TCP
                  ? bind_beside_old_connections(fd, &place, size, htons(port->port))
                  : -errno;
-  if (result == 0 && is_udp)
+  // Of IPv4 all that comes to a published port is translated, and finds no socket.
+  if (result == 0 && is_udp && port->is_ipv6)
     set_link(fd, NO_LINK);
   if (result == 0)
     return fd;

@@ -2,7 +2,7 @@
 //   port-helper hold tcp|udp ADDRESS PORT [GREETING]   holds the port; answers every datagram with the greeting
 //   port-helper ask ADDRESS PORT                       sends each line of its input as a datagram, always from the same
 //                                                      port, and prints the answer, or "-" when none comes in 500 ms
-// ADDRESS "*" is [::] with IPv4 on the same socket.
+// ADDRESS "*" is [::] with IPv4 on the same socket; ADDRESS%LINK has it bound to a link first (SO_BINDTODEVICE).
 #include <arpa/inet.h>
 #include <netdb.h>
 #include <stdio.h>
@@ -30,12 +30,18 @@ static void require(int result, const char *what) {
 
 static int hold(const char *protocol, const char *address, const char *port, const char *greeting) {
   int is_udp = strcmp(protocol, "udp") == 0, on = 1, only = strcmp(address, "*") != 0;
-  struct addrinfo *place = resolve(address, port, is_udp ? SOCK_DGRAM : SOCK_STREAM);
+  char plain[64];
+  snprintf(plain, sizeof plain, "%s", address);
+  const char *link = strchr(address, '%');
+  plain[strcspn(plain, "%")] = 0;
+  struct addrinfo *place = resolve(plain, port, is_udp ? SOCK_DGRAM : SOCK_STREAM);
   int fd = socket(place->ai_family, place->ai_socktype, place->ai_protocol);
   require(fd, "socket");
   if (place->ai_family == AF_INET6)
     require(setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only, sizeof only), "IPV6_V6ONLY");
   require(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on), "SO_REUSEADDR");
+  if (link)
+    require(setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, link + 1, strlen(link + 1)), "SO_BINDTODEVICE");
   require(bind(fd, place->ai_addr, place->ai_addrlen), "bind");
   if (!is_udp)
     require(listen(fd, 8), "listen");

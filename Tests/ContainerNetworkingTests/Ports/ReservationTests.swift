@@ -50,6 +50,9 @@ import Testing
     ("8080:80/udp", .udp, "*", 8080, false), ("8080:80/udp", .udp, "127.0.0.1", 8080, false),
     ("8080:80/udp", .tcp, "*", 8080, true), ("127.0.0.1:8080:80/udp", .udp, "127.0.0.1", 8080, false),
     ("127.0.0.1:8080:80/udp", .udp, "203.0.113.1", 8080, true),
+    ("8080:80/udp", .udp, "0.0.0.0%eth0", 8080, false), ("8080:80", .tcp, "::%eth0", 8080, false),
+    // Who binds himself to a link first; see set_link in Sources/CContainerNetworking/ports.c.
+    ("8080:80/udp", .udp, "::%eth0", 8080, true),
   ]
 
   @Test func othersDoNotGetThem() async throws {
