@@ -71,6 +71,8 @@ final class StreamWay: Way {
       try channel.pipeline.syncOperations.addHandler(ends.value.near)
     }.map { [self] in
       open.withLock { $0[id] = Connection(loop: loop, ends: ends) }
+      // One that is closed before it was active tells no handler.
+      channel.closeFuture.whenComplete { _ in ends.value.far.abort() }
       let farEnd = join(loop, ends).flatMap(\.closeFuture).flatMapErrorThrowing { _ in ends.value.near.abort() }
       farEnd.and(channel.closeFuture).whenComplete { [self] _ in
         _ = open.withLock { $0.removeValue(forKey: id) }
