@@ -1,3 +1,4 @@
+import BenchmarkKit
 import ContainerNetworking
 import FoundationEssentials
 import Playground
@@ -23,13 +24,13 @@ final class Lab {
   /// Queries per second for latencies.
   static let steadyRate = 5_000
 
-  init(_ contender: any Contender, names count: Int) throws {
+  /// - Parameter directory: Where its files are to be, not there yet.
+  init(_ contender: any Contender, names count: Int, in directory: FilePath) throws {
     self.contender = contender
     world = try Playground()
     container = try .create()
-    let path = "/tmp/dns-benchmark-\(ProcessInfo.processInfo.processIdentifier)-\(contender.name)-\(count)"
-    directory = FilePath(path)
-    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+    self.directory = directory
+    try Folder.makeDirectory(directory)
     let cable = try world.host.links.createVeth(
       VethEnd(try InterfaceName("apps")),
       peer: VethEnd(try InterfaceName("eth0"), namespace: container.handle.descriptor))
@@ -166,6 +167,6 @@ final class Lab {
       try? process.signal(9)
       _ = try? process.wait(timeoutMilliseconds: 10_000)
     }
-    try? FileManager.default.removeItem(atPath: directory.string)
+    Folder.remove(directory)
   }
 }

@@ -1,6 +1,7 @@
 import BenchmarkKit
 import ContainerNetworking
 import FoundationEssentials
+import Glibc
 import SystemPackage
 
 // What names cost: this library's name server, aardvark-dns and dnsmasq in one run, in turns, each with a host of its own.
@@ -21,22 +22,15 @@ let contenders: [any Contender] = ([Library(), Aardvark(), Dnsmasq()] as [any Co
   contender.isInstalled && arguments["--only"].map { $0 == contender.name } ?? true
 }
 
+let directory = try Folder.make()
+let traps = Folder.removeAtSignals(directory)
 var report = Report(contenders: contenders.map { "\($0.name) \($0.version)" })
-for count in counts {
-  let labs = try contenders.map { try Lab($0, names: count) }
-  defer { for lab in labs { lab.end() } }
-  let held = labs.map { lab in lab.memory() }
-  report.add("start, \(count) names, ms", labs.map(\.startTime), lessIsBetter: true)
-  try report.compare(labs, "local, \(count) names", file: \.localNames)
-  // After all that was asked.
-  report.add("memory before the first query, \(count) names, MiB", held.map { $0?.resident }, lessIsBetter: true)
-  report.add("memory after all queries, \(count) names, MiB", labs.map { $0.memory()?.resident }, lessIsBetter: true)
-  report.add("  of it the process's own, MiB", labs.map { $0.memory()?.own }, lessIsBetter: true)
-  guard count == counts.first else { continue }
-  for lab in labs { try lab.warmUp() }
-  try report.compare(labs, "names outside, asked before", file: \.outerNames)
+do { for count in counts { try measure(count) } } catch {
+  print("failed: \(error)")
+  Folder.remove(directory)
+  exit(1)
 }
-
+Folder.remove(directory)
 print()
 print(report.table)
 if let path = arguments["--json"] { try report.json.write(toFile: path, atomically: true, encoding: .utf8) }
@@ -64,4 +58,24 @@ extension Report {
     }
     if lost > 0 { remarks.append("\(lost) queries of \(what) were not answered.") }
   }
+}
+
+/// Everybody with so many names.
+@MainActor func measure(_ count: Int) throws {
+  var labs: [Lab] = []
+  defer { for lab in labs { lab.end() } }
+  for contender in contenders {
+    let place = directory.appending("\(contender.name)-\(count)")
+    labs.append(try Lab(contender, names: count, in: place))
+  }
+  let held = labs.map { lab in lab.memory() }
+  report.add("start, \(count) names, ms", labs.map(\.startTime), lessIsBetter: true)
+  try report.compare(labs, "local, \(count) names", file: \.localNames)
+  // After all that was asked.
+  report.add("memory before the first query, \(count) names, MiB", held.map { $0?.resident }, lessIsBetter: true)
+  report.add("memory after all queries, \(count) names, MiB", labs.map { $0.memory()?.resident }, lessIsBetter: true)
+  report.add("  of it the process's own, MiB", labs.map { $0.memory()?.own }, lessIsBetter: true)
+  guard count == counts.first else { return }
+  for lab in labs { try lab.warmUp() }
+  try report.compare(labs, "names outside, asked before", file: \.outerNames)
 }

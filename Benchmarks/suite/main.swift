@@ -40,6 +40,15 @@ do {
     exit(0)
   }
   let only = arguments["--only"]?.split(separator: ",").map(String.init)
+  if let unknown = only?.first(where: { Section(rawValue: $0) == nil }) {
+    throw NetworkError(
+      .invalidValue, operation: "choose parts",
+      reason: "there is no part \"\(unknown)\"; there are \(Section.allCases.map(\.rawValue).joined(separator: ", "))")
+  }
+  if only != nil, arguments["--document"] != nil {
+    throw NetworkError(
+      .invalidValue, operation: "make documents", reason: "they are made of all parts; leave out --only")
+  }
   var results = Results(
     machine: Machine(
       commit: arguments["--commit"] ?? "",
@@ -51,7 +60,10 @@ do {
   for section in Section.allCases where only?.contains(section.rawValue) ?? true {
     say("\(section.rawValue): \(section.title)")
     let start = clock.now
-    if let remark = try supervisor.run(section, &results) { results.remarks.append(remark) }
+    do { if let remark = try supervisor.run(section, &results) { results.remarks.append(remark) } } catch {
+      supervisor.finish()
+      throw error
+    }
     if supervisor.signal != 0 { break }
     say("  took \(Int((clock.now - start) / .seconds(1))) s")
   }

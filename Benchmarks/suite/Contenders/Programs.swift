@@ -1,3 +1,4 @@
+import BenchmarkKit
 import ContainerNetworking
 import Dispatch
 import Playground

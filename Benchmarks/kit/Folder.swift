@@ -1,14 +1,15 @@
+public import Dispatch
 import FoundationEssentials
 import Glibc
-import SystemPackage
+public import SystemPackage
 
 /// The directory of a run, named by its process.
-enum Folder {
+public enum Folder {
   private static let prefix = "cn-benchmark-"
   private static let place = "/tmp"
 
-  /// Makes this process's. Those that others left, who were killed, are removed by the way.
-  static func make() throws -> FilePath {
+  /// Makes this process's. Those that others left, who were killed, are removed on the occasion.
+  public static func make() throws -> FilePath {
     let manager = FileManager.default
     for name in try manager.contentsOfDirectory(atPath: place) where name.hasPrefix(prefix) {
       guard let id = Int32(name.dropFirst(prefix.count)), kill(id, 0) != 0, errno == ESRCH else { continue }
@@ -19,13 +20,31 @@ enum Folder {
     return FilePath(path)
   }
 
-  static func makeDirectory(_ path: FilePath) throws {
+  /// Makes a directory, with those that it is in.
+  public static func makeDirectory(_ path: FilePath) throws {
     try FileManager.default.createDirectory(atPath: path.string, withIntermediateDirectories: true)
+  }
+
+  /// Has a signal that ends the process remove it first.
+  ///
+  /// - Returns: What listens, to be kept.
+  public static func removeAtSignals(_ path: FilePath) -> [any DispatchSourceSignal] {
+    [SIGINT, SIGTERM, SIGHUP].map { number in
+      signal(number, SIG_IGN)
+      // On a queue of its own: the main one is at work.
+      let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
+      source.setEventHandler { @Sendable in
+        remove(path)
+        _exit(128 + number)
+      }
+      source.resume()
+      return source
+    }
   }
 
   /// Removes it, and the control groups of its name. Processes that were killed write on until they are gone, so it is tried
   /// for some seconds.
-  static func remove(_ path: FilePath) {
+  public static func remove(_ path: FilePath) {
     for _ in 0..<50 {
       try? FileManager.default.removeItem(atPath: path.string)
       let isClean = removeGroups(path.lastComponent?.string ?? "") && !exists(path)
@@ -34,9 +53,11 @@ enum Folder {
     }
   }
 
-  static func removeFile(_ path: FilePath) { _ = unsafe unlink(path.string) }
+  /// Removes a file, if it is there.
+  public static func removeFile(_ path: FilePath) { _ = unsafe unlink(path.string) }
 
-  static func exists(_ path: FilePath) -> Bool { FileManager.default.fileExists(atPath: path.string) }
+  /// Whether there is a file or directory.
+  public static func exists(_ path: FilePath) -> Bool { FileManager.default.fileExists(atPath: path.string) }
 
   private static let groups = "/sys/fs/cgroup"
 
