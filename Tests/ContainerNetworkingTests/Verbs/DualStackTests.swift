@@ -44,6 +44,10 @@ import Testing
     #expect(try web.namespace.addresses(of: "eth0") == endpoint.addresses.map(\.description))
     #expect(
       try web.namespace.addresses(of: "eth0", isLinkLocal: true) == ["\(endpoint.macAddress.linkLocalAddress)/64"])
+    // In use at once: nobody is asked whether somebody else has one (RFC 4862, 5.4).
+    for address in try web.namespace.addresses.list(link: web.namespace.links.get("eth0").index) {
+      #expect(!address.flags.contains(.tentative), "\(address.address)")
+    }
     #expect(
       try world.host.addresses.list(link: world.host.links.get("\(try #require(endpoint.hostInterface))").index) == [])
     #expect(try web.namespace.defaultRoutes() == gateways.map { "via \($0) dev eth0" }.sorted())
@@ -119,6 +123,7 @@ import Testing
     // Random, local, no multicast; and the bridge keeps its own, or the container's neighbour entry would be stale.
     let own = try #require(web.endpoints.first?.macAddress)
     #expect(!own.isMulticast)
+    #expect(own.isLocallyAdministered)
     #expect(!own.description.hasPrefix("02:42:"))
     #expect(try web.namespace.links.get("eth0").macAddress == own)
     #expect(try world.host.links.get("\(try #require(six.bridge))").macAddress == mac)
@@ -138,6 +143,16 @@ import Testing
       .fetch(("outside", world.outside), ("web", Playground.hostIPv6Address), 8080, "hello", true),
       .fetch(("outside", world.outside), ("web by IPv4", Playground.hostAddress), 8080, "hello", false),
       .fetch(("other", other.namespace), ("web by IPv4", Playground.hostAddress), 8080, "hello", false),
+    ])
+    // Nor by IPv6 addresses of its own choice on a network without.
+    let another = try await controller.attach("another", to: .network("four"))
+    for (sandbox, address) in [(other, "fd00:99::1/64"), (another, "fd00:99::2/64")] {
+      try sandbox.namespace.addresses.add(
+        InterfaceAddress(address), to: sandbox.namespace.links.get("eth0").index)
+    }
+    await world.check([
+      .ping(("other", other.namespace), ("another, by its own IPv6 address", "fd00:99::2"), false),
+      .ping(("other", other.namespace), ("another", "10.40.0.3"), true),
     ])
     // Forwarding of a family goes with the last network that has it.
     try await controller.detach("web")
