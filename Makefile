@@ -5,6 +5,8 @@
 Examples := bridge-mode host-mode none-mode container-mode custom-network
 # Tests that start programs by the dozen.
 Starters := CrashTests|StoreTests|CommandLineTests|ExampleTests|MachineStateTests|PublicInterfaceTests
+# A test that hangs fails, too.
+Limited := timeout --foreground --signal INT --kill-after 1m 30m
 Folders := Sources Tests Examples Benchmarks Fuzz/Entries Fuzz/Harness
 
 # All of the fuzzing, seconds, shared by its entries; and which entries (Fuzz/Entries/FuzzEntry.swift).
@@ -76,9 +78,8 @@ test: setup
 	swift build --build-tests
 	@.ci/machine-state >.build/machine-state
 	@# Apart: Foundation's Process cannot start programs where a thousand descriptors are open, as beside the others.
-	@# Each is ended after half an hour: a test that hangs is a failure, too.
-	timeout 30m swift test --skip-build --parallel --filter '^($(Starters))\.'; first=$$?; \
-	timeout 30m swift test --skip-build --parallel --skip '^($(Starters))\.'; second=$$?; \
+	$(Limited) swift test --skip-build --parallel --filter '^($(Starters))\.'; first=$$?; \
+	$(Limited) swift test --skip-build --parallel --skip '^($(Starters))\.'; second=$$?; \
 	.ci/machine-state compare .build/machine-state && exit $$((first + second))
 
 format:

@@ -217,8 +217,11 @@ let package = Package(
       swiftSettings: settings),
     .testTarget(name: "MachineStateTests", swiftSettings: settings),
     .testTarget(
-      name: "PublicInterfaceTests", dependencies: ["ContainerNetworking", "ContainerNetworkingDNS"],
-      swiftSettings: settings),
+      name: "PublicInterfaceTests",
+      dependencies: [
+        "ContainerNetworking", "ContainerNetworkingDNS", "ContainerNetworkingForwarder", "ContainerNetworkingStore",
+        system,
+      ], swiftSettings: settings),
     .testTarget(
       name: "RuntimeTests",
       dependencies: ["ContainerNetworking", "ContainerNetworkingTestKit", system], swiftSettings: settings),

@@ -1,0 +1,138 @@
+// swift-format-ignore-file
+// Pages align their comments.
+
+import ContainerNetworking
+import ContainerNetworkingDNS
+import ContainerNetworkingForwarder
+import ContainerNetworkingStore
+import Foundation
+import SystemPackage
+import Testing
+
+/// The examples of pages that nobody runs here: they would change the machine's own network. They are compiled, and the pages
+/// hold them word for word.
+@Suite struct PageExampleTests {
+  private func readme1() async throws {
+    // example README.md
+    let controller = try await NetworkController(host: .current())
+    let web = try await controller.attach(
+      "web", to: .bridge, options: AttachOptions(ports: [PortMapping("8080:80")]))
+
+    print(web.namespace.path)                    // what an OCI runtime takes as the network namespace
+    print(web.endpoints[0].address)              // 172.17.0.2/16
+    print(try web.namespace.spawn(Command("busybox", ["ifconfig"])).wait())   // exited(0)
+    try await controller.detach("web")           // endpoint, address, port and rules are gone
+    // end
+  }
+
+  private func readme2() async throws {
+    // example README.md
+    let controller = try await NetworkController(
+      host: .current(), store: SQLiteStore(at: "/var/lib/containernetworking"),
+      settings: ControllerSettings(heals: true))
+    try await controller.createNetwork("blue", options: NetworkOptions(subnet: Subnet("192.168.50.0/24"), isIPv6Enabled: true))
+    try await controller.connect("web", to: "blue", options: EndpointOptions(gatewayPriority: 1))
+    for difference in try await controller.differences() { print(difference, "→", difference.remedy) }
+    // end
+  }
+
+  private func readme3(controller: NetworkController) async throws {
+    // example README.md
+    // In bulk, a result for each; made, wired and addressed ahead of time, so that an attach hands one over; on the controller's
+    // own threads, so that a call costs no turn to another.
+    let workers = (1...100).map { AttachRequest("worker\($0)", to: .network("blue")) }
+    for result in await controller.attach(workers) { print(try result.get().endpoints[0].address) }
+    try await controller.keepReady(10, on: "blue")
+    let job = Task(executorPreference: controller.executor) { try await controller.attach("job", to: .network("blue")) }
+    try await controller.settled()               // the kernel has freed what was detached
+    // end
+    _ = job
+  }
+
+  private func readme4() async throws {
+    // example README.md
+    let namespace = try NetworkNamespace.create()
+    let host = try NetworkNamespace.current()
+    let end = try host.links.createVeth(
+      VethEnd(InterfaceName("port0")),
+      peer: VethEnd(InterfaceName("eth0"), namespace: namespace.handle.descriptor))
+    try host.addresses.add(InterfaceAddress("10.0.0.1/24"), to: end.index)
+    try host.links.setUp(index: end.index)
+    // end
+  }
+
+  private func names1(host: NetworkNamespace, store: any Store) async throws {
+    // example Documentation/Names.md
+    let server = NameServer(host: host, store: store)
+    try await server.start()
+    var settings = ControllerSettings()
+    settings.names = server                                // or RemoteNameService(directory:), for a server elsewhere
+    settings.filesDirectory = "/var/lib/me/files"
+    let controller = try await NetworkController(host: host, store: store, settings: settings)
+    // end
+    _ = controller
+  }
+
+  private func nameServer1(directory: FilePath) async throws {
+    // example Documentation/NameServer.md
+    let host = try NetworkNamespace.current()
+    let server = NameServer(host: host, store: try SQLiteStore(at: directory))
+    try await server.start()                       // or in a ServiceGroup of swift-service-lifecycle
+
+    var settings = ControllerSettings()
+    settings.names = server                        // or RemoteNameService(directory: directory) in other processes
+    let controller = try await NetworkController(host: host, store: try SQLiteStore(at: directory), settings: settings)
+    // end
+    _ = controller
+  }
+
+  private func ports1(controller: NetworkController) async throws {
+    // example Documentation/Ports.md
+    let web = try await controller.attach("web", options: AttachOptions(ports: [PortMapping("8080:80")]))
+    try await controller.publish([PortMapping("8443:443"), PortMapping("53:53/udp")], of: "web")
+    try await controller.unpublish([PortMapping("8443:443")], of: "web")
+    // end
+    _ = web
+  }
+
+  private func ports2() async throws {
+    // example Documentation/Ports.md
+    let forwarder = PortForwarder()
+    let controller = try await NetworkController(
+      host: .current(), settings: ControllerSettings(forwarder: forwarder))
+    // end
+    _ = controller
+  }
+
+  private func state1() async throws {
+    // example Documentation/State.md
+    let store = try SQLiteStore(at: "/var/lib/containernetworking")
+    // end
+    _ = store
+  }
+
+  private func state2() async throws {
+    // example Documentation/State.md
+    print(try SQLiteStore.recover(at: "/var/lib/containernetworking"))
+    // end
+  }
+
+  @Test func pagesHoldTheExamples() throws {
+    let own = URL(filePath: #filePath)
+    let root = own.deletingLastPathComponent().appending(path: "../..")
+    var examples: [String: [String]] = [:]
+    for match in try String(contentsOf: own, encoding: .utf8).matches(of: #/(?s)    // example (\S+)\n(.*?)\n    // end\n/#) {
+      let lines = match.2.split(separator: "\n", omittingEmptySubsequences: false).map { $0.dropFirst(4) }
+      examples[String(match.1), default: []].append(lines.joined(separator: "\n"))
+    }
+    #expect(examples.count == 5)
+    for (page, examples) in examples {
+      let text = try String(contentsOf: root.appending(path: page), encoding: .utf8)
+      let blocks = text.matches(of: #/(?s)```swift\n(.*?)\n```/#).map { match in
+        match.1.split(separator: "\n", omittingEmptySubsequences: false).drop { $0.isEmpty || $0.hasPrefix("import ") }
+          .joined(separator: "\n")
+      }
+      #expect(blocks == examples, "\(page)")
+    }
+  }
+}
