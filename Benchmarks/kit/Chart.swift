@@ -88,7 +88,8 @@ public struct Chart: Sendable {
 
   /// Colors on light ground and on dark ground, of each contestant in order.
   private static let colors = [
-    ("#0b7285", "#3bc9db"), ("#868e96", "#adb5bd"), ("#e8590c", "#ff922b"), ("#5f3dc4", "#9775fa"),
+    ("#0b7285", "#3bc9db"), ("#3bc9db", "#0b7285"), ("#868e96", "#adb5bd"), ("#e8590c", "#ff922b"),
+    ("#5f3dc4", "#9775fa"),
     ("#2b8a3e", "#51cf66"),
   ]
 

@@ -33,6 +33,8 @@ public struct Measurement: Codable, Hashable, Sendable {
 /// Who is measured.
 public enum Contestant: String, Codable, Sendable, CaseIterable {
   case library = "ContainerNetworking"
+  /// The same, by handing over what it kept ready.
+  case handOver = "ContainerNetworking, hand-over"
   case floor = "C floor"
   case netavark = "netavark"
   case cni = "CNI bridge+portmap+firewall"
@@ -56,6 +58,8 @@ public enum Quantity: String, Codable, Sendable, CaseIterable {
   // The library and the floor in turns: microseconds, of the clock and of the processor.
   case ready, cold, handOver, removal
   case readyProcessor, coldProcessor, handOverProcessor, removalProcessor
+  /// The library's alone, called by a task that is on the controller's threads.
+  case readyOnThreads, readyOnThreadsProcessor
   /// 50 cold attaches, for each.
   case manyOneByOne, manyAtOnce
   // What is held for a container, and by all processes at their most; bytes.
@@ -77,11 +81,21 @@ public enum Quantity: String, Codable, Sendable, CaseIterable {
   /// A look whether anything changed, and one endpoint changed so that it survives the process, and a power cut; microseconds.
   case readNothing, update, updateDurably
 
+  /// What of the floor's it is to be compared with.
+  public var ofFloor: Quantity {
+    switch self {
+    case .readyOnThreads: .ready
+    case .readyOnThreadsProcessor: .readyProcessor
+    default: self
+    }
+  }
+
   /// The processor time of the same.
   public var processor: Quantity? {
     switch self {
     case .attach: .attachProcessor
     case .ready: .readyProcessor
+    case .readyOnThreads: .readyOnThreadsProcessor
     case .cold: .coldProcessor
     case .handOver: .handOverProcessor
     case .removal: .removalProcessor

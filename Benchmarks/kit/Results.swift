@@ -44,7 +44,7 @@ public struct Results: Codable, Sendable {
     _ what: Quantity, _ who: Contestant, to other: Contestant, at size: Int, records: Records? = nil
   ) -> Double? {
     guard let one = self[what, who, at: size, records: records],
-      let two = self[what, other, at: size, records: records],
+      let two = self[other == .floor ? what.ofFloor : what, other, at: size, records: records],
       two.median > 0
     else { return nil }
     return one.median / two.median

@@ -22,7 +22,8 @@ public struct Tables: Sendable {
   // MARK: - The library and the floor in turns
 
   private static let turns: [(String, Quantity)] = [
-    ("attach, ready", .ready), ("attach, cold", .cold), ("hand-over", .handOver), ("detach", .removal),
+    ("attach, ready", .ready), ("the same, on the controller's threads", .readyOnThreads), ("attach, cold", .cold),
+    ("hand-over", .handOver), ("detach", .removal),
   ]
 
   private var floor: String {
@@ -33,14 +34,14 @@ public struct Tables: Sendable {
       for size in results.sizes(of: .ready) {
         for (name, what) in Self.turns {
           guard let ours = results[what, .library, at: size, records: records],
-            let theirs = results[what, .floor, at: size, records: records], let processor = what.processor
+            let theirs = results[what.ofFloor, .floor, at: size, records: records], let processor = what.processor
           else { continue }
           table.add([
             "\(records.rawValue)", Cell.grouped(size), name, Cell.comparison(ours.median, theirs.median),
             Cell.comparison(ours.p99, theirs.p99),
             Cell.comparison(
               results[processor, .library, at: size, records: records]?.median,
-              results[processor, .floor, at: size, records: records]?.median),
+              results[processor.ofFloor, .floor, at: size, records: records]?.median),
           ])
         }
       }

@@ -39,6 +39,10 @@ extension Tables {
             name: "attach to the floor's in processor time, \(place)", limit: 1.15,
             value: turn(.readyProcessor, size, records)))
         goals.append(
+          Goal(
+            name: "the same, on the controller's threads, \(place)", limit: 1.3,
+            value: turn(.readyOnThreads, size, records)))
+        goals.append(
           Goal(name: "hand-over to the floor's, \(place)", limit: 2, value: turn(.handOver, size, records)))
         goals.append(
           Goal(
@@ -55,10 +59,12 @@ extension Tables {
     for (who, size, limit) in [
       (Contestant.netavark, 1, 50.0), (.cni, 1, 120), (.docker, 1, 25), (.netavark, 500, 130), (.cni, 500, 230),
     ] {
-      goals.append(
-        Goal(
-          name: "\(who.rawValue)'s attach to ours, beside \(size)", limit: limit, isAtLeast: true,
-          value: results.ratio(.attach, who, to: .library, at: size)))
+      for (ours, name) in [(Contestant.library, "ours"), (.handOver, "our hand-over")] {
+        goals.append(
+          Goal(
+            name: "\(who.rawValue)'s attach to \(name), beside \(size)", limit: limit, isAtLeast: true,
+            value: results.ratio(.attach, who, to: ours, at: size)))
+      }
     }
     goals.append(
       Goal(

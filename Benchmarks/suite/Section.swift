@@ -9,7 +9,9 @@ enum Section: String, CaseIterable {
   case floorMemory = "floor-memory"
   case floorSQLite = "floor-sqlite"
   case floorCrowded = "floor-crowded"
-  case library, holdings, ports, restoration, opening, netavark, cni, docker
+  case library
+  case handOver = "hand-over"
+  case holdings, ports, restoration, opening, netavark, cni, docker
 
   /// What is measured there.
   var title: String {
@@ -18,6 +20,7 @@ enum Section: String, CaseIterable {
     case .floorSQLite: "the library and the floor in turns, records in SQLite"
     case .floorCrowded: "the library and the floor in turns, beside many containers"
     case .library: "attach and detach, the library and the floor"
+    case .handOver: "attach and detach, the library by hand-over"
     case .holdings: "what the library holds"
     case .ports: "published ports"
     case .restoration: "rules after a flush"
@@ -40,6 +43,9 @@ enum Section: String, CaseIterable {
       try await rounds.measure { contender, count in
         if count == 1 { try await rounds.measureNetworksAndEight(contender, beside: count, rounds: 20) }
       }
+    case .handOver:
+      let contender = try await Library(settings, handsOver: true)
+      try await Rounds([contender], notebook).measure { _, _ in }
     case .holdings: try await Held(settings: settings, notebook: notebook).measure()
     case .ports: try await Ports(settings: settings, notebook: notebook).measure()
     case .restoration: try await Restoration(settings, notebook).measure()

@@ -6,14 +6,16 @@ import SystemPackage
 
 /// This library, with its records on disk, as a runtime would keep them; its host is this process's own namespace.
 @MainActor final class Library: Contender {
-  let who = Contestant.library
+  let who: Contestant
   let counts: [Int]
   let rounds: Int
   let makesNetworks = true
   let controller: NetworkController
   private var namespaces: [Int: NetworkNamespace] = [:]
 
-  init(_ settings: Settings) async throws {
+  /// - Parameter handsOver: Whether each attach is of a sandbox that was kept ready.
+  init(_ settings: Settings, handsOver: Bool = false) async throws {
+    who = handsOver ? .handOver : .library
     rounds = settings.rounds
     counts = settings.counts
     controller = try await NetworkController(
@@ -24,7 +26,11 @@ import SystemPackage
     try await controller.detach("first")
   }
 
-  func makeContainer(_ number: Int) throws { namespaces[number] = try NetworkNamespace.create() }
+  func makeContainer(_ number: Int) async throws {
+    guard who == .handOver else { return namespaces[number] = try NetworkNamespace.create() }
+    // So slowly that none is made during a turn in the place of the one that was handed over.
+    try await controller.keepReady(1, refillsPerSecond: 0.000_1)
+  }
 
   func attach(_ number: Int) async throws {
     try await controller.attach("c\(number)", options: try Self.options(number), namespace: namespaces[number])

@@ -7,16 +7,34 @@ import BenchmarkKit
     let what: Quantity
   }
 
-  private let clock = ContinuousClock()
+  /// Microseconds of one turn.
+  struct Sample {
+    var elapsed: Double
+    var processor: Double
+
+    /// Where it is called, so that no turn of threads comes between.
+    nonisolated(nonsending) static func take<Value>(
+      _ body: nonisolated(nonsending) () async throws -> Value
+    ) async throws -> Sample {
+      let (processor, start) = (ProcessorTime.own, ContinuousClock.now)
+      _ = try await body()
+      let elapsed = ContinuousClock.now - start
+      return Sample(elapsed: elapsed / .microseconds(1), processor: ProcessorTime.own - processor)
+    }
+  }
+
   private var values: [Key: [Double]] = [:]
 
   func measure(_ who: Contestant, _ what: Quantity, _ body: @MainActor () async throws -> Void) async throws {
-    let (processor, start) = (ProcessorTime.own, clock.now)
+    let (processor, start) = (ProcessorTime.own, ContinuousClock.now)
     try await body()
-    let elapsed = clock.now - start
-    let used = ProcessorTime.own - processor
-    values[Key(who: who, what: what), default: []].append(elapsed / .microseconds(1))
-    if let what = what.processor { values[Key(who: who, what: what), default: []].append(used) }
+    let elapsed = ContinuousClock.now - start
+    note(Sample(elapsed: elapsed / .microseconds(1), processor: ProcessorTime.own - processor), who, what)
+  }
+
+  func note(_ sample: Sample, _ who: Contestant, _ what: Quantity) {
+    values[Key(who: who, what: what), default: []].append(sample.elapsed)
+    if let what = what.processor { values[Key(who: who, what: what), default: []].append(sample.processor) }
   }
 
   /// Forgets what was measured so far.

@@ -25,6 +25,8 @@ import Glibc
   private enum Way: CaseIterable {
     /// Into a namespace that is there.
     case ready
+    /// The same, by a task on the controller's threads: the library alone.
+    case onThreads
     /// With making the namespace.
     case cold
     /// As one that was kept ready.
@@ -33,6 +35,7 @@ import Glibc
     var quantity: Quantity {
       switch self {
       case .ready: .ready
+      case .onThreads: .readyOnThreads
       case .cold: .cold
       case .handOver: .handOver
       }
@@ -43,6 +46,10 @@ import Glibc
   func take() async throws {
     for way in Way.allCases {
       number += 1
+      guard way != .onThreads else {
+        try await useThreads()
+        continue
+      }
       let floor = try Floor(number, on: host)
       keptFloors.append(floor)
       if number & 2 == 0 {
@@ -65,6 +72,7 @@ import Glibc
         try floor.makeNamespace()
         try floor.attach()
       }
+    case .onThreads: break
     case .handOver:
       try floor.prepare()
       try await samples.measure(.floor, way.quantity) { try floor.handOver() }
@@ -83,6 +91,19 @@ import Glibc
       kept.append(try await controller.attach(name, options: options, namespace: ready).namespace)
     }
     try await samples.measure(.library, .removal) { try await controller.detach(name) }
+    usleep(Self.pause)
+  }
+
+  private func useThreads() async throws {
+    let (name, controller) = ("c\(number)", controller)
+    let options = AttachOptions(ports: [try PortMapping("\(10_000 + number):80")])
+    let namespace = try NetworkNamespace.create()
+    kept.append(namespace)
+    let sample = try await Task(executorPreference: controller.executor) {
+      try await Samples.Sample.take { try await controller.attach(name, options: options, namespace: namespace) }
+    }.value
+    samples.note(sample, .library, .readyOnThreads)
+    try await controller.detach(name)
     usleep(Self.pause)
   }
 }
