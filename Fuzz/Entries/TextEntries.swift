@@ -63,7 +63,7 @@ enum TextEntries {
   /// Runs what may refuse a text, but with a reason.
   private static func refusing<Value>(_ body: () throws(NetworkError) -> Value) throws(Violation) -> Value? {
     do throws(NetworkError) { return try body() } catch {
-      let codes: [NetworkError.Code] = [.invalidValue, .conflictingOptions, .inUse]
+      let codes: [NetworkError.Code] = [.invalidValue, .conflictingOptions, .inUse, .exhausted]
       try Violation.unless(codes.contains(error.code), "refused as \(error.code): \(error)")
       try Violation.unless(!error.reason.isEmpty || !error.causes.isEmpty, "refused without a reason: \(error)")
       return nil
