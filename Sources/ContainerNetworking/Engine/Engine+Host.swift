@@ -8,14 +8,18 @@ extension Engine {
     guard network.passesHost else { return }
     try store.exclusively { () throws(NetworkError) in
       try settleRules(areNew: firewall.ensure())
-      try yieldUplinksNow()
       try switchOnUplinks(network.isInternal ? [] : network.families)
     }
   }
 
   /// Has the host's links forward, those that are new too. One process at a time.
   private func switchOnUplinks(_ families: [AddressFamily]) throws(NetworkError) {
-    for family in families { try recordUplinks(family) }
+    try yieldUplinksNow()
+    if !families.isEmpty {
+      let links = try host.links.list()
+      try forgetUplinks(except: Set(links.map(\.name)))
+      for family in families { try recordUplinks(family, links) }
+    }
     let record = try look { $0.host }
     // The rules first: from its first packet on, an uplink forwards for us alone.
     try firewall.include(FirewallElements(record?.uplinks ?? []))
@@ -35,12 +39,12 @@ extension Engine {
     Set(networks.filter { $0.phase == .ready && $0.passesHost && !$0.isInternal }.flatMap(\.families))
   }
 
-  /// The switch of a link of the host's for a family, if it is off and we have not seen to it: the link came after the last
-  /// network was made. Nil for IPv6 where one switch is for all links.
+  /// The switch of a link of the host's for a family, if it is off and ours to switch on: the link came after the last
+  /// network was made, or came back. Nil for IPv6 where one switch is for all links.
   func idleUplink(_ name: String, _ family: AddressFamily, _ record: HostRecord?) -> String? {
     guard (try? InterfaceName(name)) != nil else { return nil }
     let path = Self.forwardingSwitch(name, family)
-    return record?.sysctls[path] == nil && (try? host.sysctl(path)) == "0" ? path : nil
+    return (try? host.sysctl(path)) == "0" && !isForwardedByOwner(family, record) ? path : nil
   }
 
   private static func forwardingSwitch(_ link: String, _ family: AddressFamily) -> String {
@@ -80,11 +84,36 @@ extension Engine {
     }
   }
 
+  /// Forgets links that are gone, which took their switches along. One switch for all links stays, and so do its links.
+  private func forgetUplinks(except names: Set<String>) throws(NetworkError) {
+    guard let record = try look({ $0.host }) else { return }
+    let gone = record.uplinks.filter { uplink in
+      let path = Self.forwardingSwitch("\(uplink.name)", uplink.family)
+      return !names.contains("\(uplink.name)") && record.sysctls[path] != nil && isGone(path)
+    }
+    guard !gone.isEmpty else { return }
+    try firewall.remove(FirewallElements(gone))
+    try transaction { transaction in
+      guard var record = transaction.state.host else { return }
+      record.uplinks.removeAll { gone.contains($0) }
+      for uplink in gone { record.sysctls[Self.forwardingSwitch("\(uplink.name)", uplink.family)] = nil }
+      transaction.save(.host(record))
+    }
+  }
+
+  private func isGone(_ path: String) -> Bool {
+    do throws(NetworkError) { _ = try host.sysctl(path) } catch { return error.code == .notFound }
+    return false
+  }
+
   /// Writes down the host's own links that do not forward yet, which they are about to.
-  private func recordUplinks(_ family: AddressFamily) throws(NetworkError) {
-    let bridges = Set(try look { state in state.networks.values.flatMap(\.ownLinks) })
+  private func recordUplinks(_ family: AddressFamily, _ all: [Link]) throws(NetworkError) {
+    let (networks, record) = try look { state in (Array(state.networks.values), state.host) }
+    // Where its owner forwards for all, a link that is off is so on purpose.
+    guard !isForwardedByOwner(family, record) else { return }
+    let bridges = Set(networks.flatMap(\.ownLinks))
     // A name with a slash or dot is another path under /proc/sys; such a link is left as it is.
-    let links = try host.links.list().filter {
+    let links = all.filter {
       !$0.flags.contains(.loopback) && $0.master == nil && !bridges.contains($0.name)
     }.compactMap { try? InterfaceName($0.name) }
 
@@ -111,15 +140,18 @@ extension Engine {
 
   // MARK: - Hosts that others have forward
 
+  /// Whether the host's owner has it forward a family on all links at once. No link is to be kept to our networks then, nor
+  /// to be switched on or off: for IPv6 that switch counts whatever a link's own says (`ip6_forward` in
+  /// net/ipv6/ip6_output.c), for IPv4 a link whose own is off is meant not to forward.
+  private func isForwardedByOwner(_ family: AddressFamily, _ record: HostRecord?) -> Bool {
+    let general = family == .ipv4 ? "net/ipv4/ip_forward" : "net/ipv6/conf/all/forwarding"
+    return record?.sysctls[general] == nil && (try? host.sysctl(general)) == "1"
+  }
+
   /// The families that the host's owner has switched forwarding on for since we did for ourselves, on all links at once.
-  /// What is on then is theirs, and not to be kept to our networks, nor to be switched off.
   func yieldedFamilies(_ record: HostRecord?) -> [AddressFamily] {
     AddressFamily.allCases.filter { family in
-      let general = family == .ipv4 ? "net/ipv4/ip_forward" : "net/ipv6/conf/all/forwarding"
-      guard let record, record.uplinks.contains(where: { $0.family == family }), record.sysctls[general] == nil else {
-        return false
-      }
-      return (try? host.sysctl(general)) == "1"
+      record?.uplinks.contains { $0.family == family } == true && isForwardedByOwner(family, record)
     }
   }
 
@@ -133,11 +165,13 @@ extension Engine {
     let families = yieldedFamilies(record)
     guard !families.isEmpty else { return }
     let uplinks = record.uplinks.filter { families.contains($0.family) }
+    let switches = record.sysctls.filter { families.contains($0.key.hasPrefix("net/ipv4/") ? .ipv4 : .ipv6) }
+    // IPv4 has one switch for them and us, by now theirs. This one was for us alone, and would stay on without a guard when
+    // they switch theirs off.
+    for (name, value) in switches where name.hasSuffix("/force_forwarding") { try setBack(name, to: value) }
     try firewall.remove(FirewallElements(uplinks))
     record.uplinks.removeAll { families.contains($0.family) }
-    record.sysctls = record.sysctls.filter { name, _ in
-      !families.contains(name.hasPrefix("net/ipv4/") ? .ipv4 : .ipv6)
-    }
+    record.sysctls = record.sysctls.filter { switches[$0.key] == nil }
     let yielded = record
     try transaction { $0.save(.host(yielded)) }
   }

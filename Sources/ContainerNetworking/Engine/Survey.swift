@@ -146,9 +146,10 @@ extension Engine {
     }
     return links.map(\.name).sorted().flatMap { name in
       AddressFamily.allCases.filter(families.contains).compactMap { family in
-        idleUplink(name, family, survey.host).map { path in
-          Difference(.forwarding, "\(name) does not forward \(family) to our networks (\(path)): it came after them")
-        }
+        // One that is recorded is told of as that.
+        guard let path = idleUplink(name, family, survey.host), survey.host?.sysctls[path] == nil else { return nil }
+        return Difference(
+          .forwarding, "\(name) does not forward \(family) to our networks (\(path)): it came after them")
       }
     }
   }

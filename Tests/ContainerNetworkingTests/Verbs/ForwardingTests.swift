@@ -85,6 +85,7 @@ import Testing
       #expect(try await controller.reconcile().remaining == [])
     }
     #expect(try await controller.differences() == [])
+    if hasForce { #expect(try world.host.sysctl("net/ipv6/conf/eth0/force_forwarding") == "0") }
     await world.check((hasForce ? between(true) : Array(between(true).filter { !$0.address.contains(":") })) + out(web))
     // And what is theirs stays on when our networks go.
     try await controller.removeAll()
@@ -93,6 +94,50 @@ import Testing
     }
     if hasForce { #expect(try world.host.sysctl("net/ipv6/conf/all/forwarding") == "1") }
     await world.check(hasForce ? between(true) : [])
+  }
+
+  /// Where the owner has the host forward for all, no link is switched on, and none kept to our networks.
+  @Test(.timeLimit(.minutes(5))) func theOwnerForwardsForAllAlready() async throws {
+    let general = ["net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding"]
+    for name in general { try world.host.setSysctl(name, to: "1") }
+    // One that is meant not to forward.
+    try addLink("mgmt0")
+    try world.host.setSysctl("net/ipv4/conf/mgmt0/forwarding", to: "0")
+    let uplinks = switches(of: ["mgmt0", "eth0", "eth1"])
+    let controller = try await NetworkController(host: world.host)
+    try await controller.createNetwork("net", options: NetworkOptions(["10.60.0.0/24", "fd00:60::/64"]))
+    let web = try await controller.attach("web", to: .network("net"))
+    #expect(try await controller.differences() == [])
+    for family in [4, 6] {
+      let set = try world.output(
+        "nft", "list", "set", "inet", "containernetworking", "uplinks\(family)", in: world.host)
+      #expect(set?.contains("elements") == false)
+    }
+    await world.check(between(true) + out(web))
+    try addLink("late0")
+    #expect(try await controller.reconcile().found == [])
+    #expect(switches(of: ["mgmt0", "eth0", "eth1"]) == uplinks)
+    await world.check(between(true))
+    // When they end that, it is as on any host.
+    for name in general { try world.host.setSysctl(name, to: "0") }
+    #expect(try await controller.reconcile().found.contains { $0.kind == .forwarding && $0.detail.hasPrefix("late0 ") })
+    #expect(try await controller.differences() == [])
+    await world.check(between(false) + out(web))
+    try await controller.removeAll()
+    #expect(switches(of: ["mgmt0", "eth0", "eth1"]).allSatisfy { $0.hasSuffix("= 0") })
+  }
+
+  /// A link of the host's that is up; its other end is not.
+  private func addLink(_ name: String) throws {
+    let pair = try world.host.links.createVeth(
+      VethEnd(try InterfaceName(name)), peer: VethEnd(try InterfaceName(name), namespace: far.handle.descriptor))
+    try world.host.links.setUp(index: pair.index)
+  }
+
+  /// Whether links forward, as text.
+  private func switches(of links: [String]) -> [String] {
+    links.flatMap { ["ipv4/conf/\($0)/forwarding", "ipv6/conf/\($0)/force_forwarding"] }
+      .compactMap { name in (try? world.host.sysctl("net/\(name)")).map { "\(name) = \($0)" } }
   }
 
   /// A network that is made after the owner's change sees to it too.
@@ -131,17 +176,54 @@ import Testing
     // And by itself, where the controller heals.
     let healing = try await NetworkController(
       host: world.host, store: store, settings: ControllerSettings(heals: true))
-    let pair = try world.host.links.createVeth(
-      VethEnd(try InterfaceName("later0")), peer: VethEnd(try InterfaceName("later1")))
-    try world.host.links.setUp(index: pair.index)
-    var value = ""
-    for _ in 0..<500 where value != "1" {
-      value = try world.host.sysctl("net/ipv4/conf/later0/forwarding")
-      if value != "1" { try await Task.sleep(for: .milliseconds(20)) }
+    // One that comes back, under a name that is known, too.
+    for round in 1...3 {
+      if round > 1 { try world.host.links.delete(index: try world.host.links.get("later0").index) }
+      try addLink("later0")
+      var value = ""
+      for _ in 0..<500 where value != "1" {
+        value = try world.host.sysctl("net/ipv4/conf/later0/forwarding")
+        if value != "1" { try await Task.sleep(for: .milliseconds(20)) }
+      }
+      #expect(value == "1", "round \(round)")
+      for _ in 0..<500 where try await !healing.differences().isEmpty { try await Task.sleep(for: .milliseconds(20)) }
     }
-    #expect(value == "1")
     try await healing.removeAll()
     #expect(try world.host.sysctl("net/ipv4/conf/late0/forwarding") == "0")
     #expect(try world.host.sysctl("net/ipv4/conf/later0/forwarding") == "0")
+  }
+
+  /// A link that is gone leaves nothing in the record and in our sets, once the next comes or a network is made.
+  @Test(.timeLimit(.minutes(5))) func shortLivedLinksAreForgotten() async throws {
+    let store = MemoryStore()
+    let controller = try await NetworkController(host: world.host, store: store)
+    try await controller.createNetwork("net", options: NetworkOptions(["10.60.0.0/24", "fd00:60::/64"]))
+    func record() throws -> HostRecord {
+      let found = store.read(since: 0).changes.compactMap { change in
+        if case .save(.host(let host)) = change { host } else { nil }
+      }
+      return try #require(found.first)
+    }
+    func sets() throws -> [String] {
+      try [4, 6].map { family in
+        try world.output("nft", "list", "set", "inet", "containernetworking", "uplinks\(family)", in: world.host) ?? ""
+      }
+    }
+    let before = (record: try record(), sets: try sets())
+    #expect(before.record.uplinks.count >= 4)
+    for number in 0..<20 {
+      try addLink("tap\(number)")
+      #expect(try await controller.reconcile().found.contains { $0.detail.hasPrefix("tap\(number) ") })
+      #expect(try world.host.sysctl("net/ipv4/conf/tap\(number)/forwarding") == "1")
+      #expect(try record().sysctls.count <= before.record.sysctls.count + 2)
+      #expect(try record().uplinks.count <= before.record.uplinks.count + 2)
+      try world.host.links.delete(index: try world.host.links.get("tap\(number)").index)
+      #expect(try await controller.differences() == [])
+    }
+    try await controller.createNetwork("other", options: NetworkOptions(["10.61.0.0/24"]))
+    try await controller.removeNetwork("other")
+    #expect(try record() == before.record)
+    #expect(try sets() == before.sets)
+    try await controller.removeAll()
   }
 }
