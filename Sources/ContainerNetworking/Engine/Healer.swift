@@ -7,18 +7,18 @@ import Synchronization
 /// rules; and has links of the host that are new forward for our networks. What this process changes itself is no reason to
 /// look.
 ///
-/// What cannot be put back at once is tried again, after pauses that grow from a tenth of a second to ten; a watch that
-/// the kernel ends is begun anew, and what it missed is looked for.
+/// What cannot be put back at once is tried again, after pauses that grow from a tenth of a second to ten, and keeps nothing
+/// else from being healed: every further attempt looks at everything, and comes within a second when more is taken away. A
+/// watch that the kernel ends is begun anew, and what it missed is looked for.
 final class Healer: Sendable {
   private let tasks: [Task<Void, Never>]
 
   init(_ engine: Engine, _ worker: Worker, log: @escaping @Sendable (ReconcileReport) -> Void) throws(NetworkError) {
     // However much happens while it heals, it looks once more.
     let (calls, caller) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
-    // At everything, unless nothing but our tables was touched.
-    let scope = Mutex(LookScope.rules)
+    let pending = PendingLook()
     let call = { @Sendable (isOfRulesAlone: Bool) in
-      if !isOfRulesAlone { scope.withLock { $0 = LookScope(looksInside: false) } }
+      pending.add(isOfRulesAlone: isOfRulesAlone)
       caller.yield()
     }
     let links = try engine.host.changes(of: [.links, .addresses])
@@ -26,11 +26,9 @@ final class Healer: Sendable {
     tasks = [
       Task {
         for await _ in calls {
-          let scope = scope.withLock { scope in
-            defer { scope = .rules }
-            return scope
-          }
-          await Self.heal(scope, engine, worker, log: log)
+          // Nothing, when an attempt that was not the first has looked by now.
+          guard let scope = pending.take() else { continue }
+          await Self.heal(scope, pending, engine, worker, log: log)
         }
       },
       Task {
@@ -77,14 +75,16 @@ final class Healer: Sendable {
 
   /// Heals until nothing remains to be healed, or the task is cancelled. Each result that differs from the last is told.
   private static func heal(
-    _ scope: LookScope, _ engine: Engine, _ worker: Worker, log: @Sendable (ReconcileReport) -> Void
+    _ first: LookScope, _ pending: PendingLook, _ engine: Engine, _ worker: Worker,
+    log: @Sendable (ReconcileReport) -> Void
   ) async {
+    var scope = first
     var last: ReconcileReport?
     for attempt in 0... {
       if Task.isCancelled { return }
       let report: ReconcileReport
       do throws(NetworkError) {
-        report = try await worker.run { () throws(NetworkError) in
+        report = try await worker.run { [scope] () throws(NetworkError) in
           try engine.gate.pass { () throws(NetworkError) in try engine.reconcile(scope) }
         }
       } catch {
@@ -95,7 +95,19 @@ final class Healer: Sendable {
       if (!report.found.isEmpty || !report.failures.isEmpty) && report != last { log(report) }
       last = report
       if report.remaining.isEmpty && report.failures.isEmpty { return }
-      try? await Task.sleep(for: pause(after: attempt))
+      await wait(for: pause(after: attempt), pending)
+      scope = LookScope(looksInside: false)
+    }
+  }
+
+  /// Waits, but no more than about a second once something is pending: that is taken.
+  private static func wait(for pause: Duration, _ pending: PendingLook) async {
+    var left = pause
+    while left > .zero, !Task.isCancelled {
+      let part = min(left, .seconds(1))
+      try? await Task.sleep(for: part)
+      left -= part
+      if pending.take() != nil { return }
     }
   }
 
@@ -181,6 +193,19 @@ final class Healer: Sendable {
   }
 
   private static func isOwnThread(_ id: Int32) -> Bool { unsafe access("/proc/self/task/\(id)", F_OK) == 0 }
+}
+
+/// What is to be looked at: everything, unless nothing but our tables was touched.
+private final class PendingLook: Sendable {
+  private let scope = Mutex<LookScope?>(nil)
+
+  func add(isOfRulesAlone: Bool) {
+    scope.withLock { scope in
+      if !isOfRulesAlone { scope = LookScope(looksInside: false) } else if scope == nil { scope = .rules }
+    }
+  }
+
+  func take() -> LookScope? { scope.withLock { $0.take() } }
 }
 
 extension RulesetChange.Object {

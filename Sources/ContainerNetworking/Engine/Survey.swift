@@ -38,6 +38,15 @@ struct LookScope {
   func looks(inside container: String) -> Bool { looksInside && containers?.contains(container) ?? true }
 }
 
+extension Difference {
+  /// Without its text where that counts or lists what others may add to meanwhile: it is the same difference then.
+  fileprivate var withoutCount: Difference {
+    var same = self
+    if [.rules, .uplinks, .filesMissing].contains(kind) { same.detail = "" }
+    return same
+  }
+}
+
 extension Engine {
   /// Takes stock. Links are listed after the records are read: one that a record tells of and that is not there is missing.
   func survey() throws(NetworkError) -> Survey {
@@ -58,7 +67,8 @@ extension Engine {
   func differences(_ scope: LookScope = LookScope()) throws(NetworkError) -> [Difference] {
     let first = Set(try differencesAtOneLook(scope))
     guard !first.isEmpty else { return [] }
-    return try differencesAtOneLook(scope.narrowed(to: first)).filter { first.contains($0) }
+    let seen = Set(first.map(\.withoutCount))
+    return try differencesAtOneLook(scope.narrowed(to: first)).filter { seen.contains($0.withoutCount) }
   }
 
   private func differencesAtOneLook(_ scope: LookScope) throws(NetworkError) -> [Difference] {

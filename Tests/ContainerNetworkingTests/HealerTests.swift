@@ -1,0 +1,74 @@
+import ContainerNetworking
+import Playground
+import Synchronization
+import Testing
+
+/// Differences that change while they are looked at, and repairs that fail; on the real kernel.
+@Suite(.timeLimit(.minutes(5))) struct HealerTests {
+  let world: Playground
+  let kernel = RulesHookKernel()
+  let host: NetworkNamespace
+
+  init() throws {
+    world = try Playground()
+    host = NetworkNamespace(world.host.handle, of: kernel)
+  }
+
+  /// Waits until something is so, for a minute at most.
+  private func eventually(
+    _ what: String, _ sourceLocation: SourceLocation = #_sourceLocation, _ isSo: () async throws -> Bool
+  ) async throws {
+    let end = ContinuousClock.now + .seconds(60)
+    while ContinuousClock.now < end {
+      if try await isSo() { return }
+      try await Task.sleep(for: .milliseconds(50))
+    }
+    Issue.record("not within a minute: \(what)", sourceLocation: sourceLocation)
+  }
+
+  /// While our tables cannot be made, what else is taken away is put back.
+  @Test func stuckRulesKeepNothingElseFromBeingHealed() async throws {
+    let reports = Mutex<[ReconcileReport]>([])
+    var settings = ControllerSettings(heals: true)
+    settings.onHeal = { report in reports.withLock { $0.append(report) } }
+    let controller = try await NetworkController(host: host, settings: settings)
+    let web = try await controller.attach("web")
+    kernel.refuseTables(true)
+    #expect(try world.output("nft", "flush ruleset", in: world.host) != nil)
+    try await eventually("a failure is told") { reports.withLock { $0.contains { !$0.failures.isEmpty } } }
+    for round in 1...2 {
+      try world.host.links.delete(index: try world.host.links.get("cn0").index)
+      try await eventually("the bridge is back, round \(round)") {
+        try world.pings("172.17.0.1", from: web.namespace, within: 1)
+      }
+    }
+    #expect(try world.output("nft", "list", "tables", in: world.host) == "")
+    kernel.refuseTables(false)
+    try await eventually("all is well") { try await controller.differences().isEmpty }
+    #expect(try world.output("nft", "list", "tables", in: world.host)?.contains("containernetworking") == true)
+    try await controller.removeAll()
+  }
+
+  /// Containers come and go between the two looks: how many elements are missing at each is another number.
+  @Test func moreRulesGoBetweenTheLooks() async throws {
+    let controller = try await NetworkController(host: host)
+    try await controller.attach("web", options: AttachOptions(ports: [PortMapping("8080-8089:80-89")]))
+    let before = try world.output("nft", "-s", "list", "ruleset", in: world.host)
+    var port = 8080
+    for repair in [controller.reconcile, controller.reconcileRules] {
+      let delete = { @Sendable [world] (port: Int) in
+        _ = try? world.output(
+          "nft", "delete element inet containernetworking published4 { 6 . \(port) }", in: world.host)
+      }
+      delete(port)
+      // Of the second look: two tables are listed at each.
+      kernel.before(listing: 3) { [port] in delete(port + 1) }
+      let report = try await repair()
+      #expect(report.found.map(\.kind) == [.rules] && report.remaining == [] && report.failures == [])
+      #expect(report.found.first?.detail.contains("2 elements missing") == true)
+      #expect(try world.output("nft", "-s", "list", "ruleset", in: world.host) == before)
+      port += 2
+    }
+    try await controller.removeAll()
+  }
+}
