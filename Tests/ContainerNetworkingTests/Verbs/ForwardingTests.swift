@@ -74,7 +74,7 @@ import Testing
     try world.host.setSysctl("net/ipv6/conf/all/forwarding", to: "1")
     #expect(try world.output("nft", "add table inet theirs", in: world.host) != nil)
     if heals {
-      for _ in 0..<500 where try await !controller.differences().isEmpty {
+      for _ in 0..<3_000 where try await !controller.differences().isEmpty {
         try await Task.sleep(for: .milliseconds(20))
       }
     } else {
@@ -181,12 +181,12 @@ import Testing
       if round > 1 { try world.host.links.delete(index: try world.host.links.get("later0").index) }
       try addLink("later0")
       var value = ""
-      for _ in 0..<500 where value != "1" {
+      for _ in 0..<3_000 where value != "1" {
         value = try world.host.sysctl("net/ipv4/conf/later0/forwarding")
         if value != "1" { try await Task.sleep(for: .milliseconds(20)) }
       }
       #expect(value == "1", "round \(round)")
-      for _ in 0..<500 where try await !healing.differences().isEmpty { try await Task.sleep(for: .milliseconds(20)) }
+      for _ in 0..<3_000 where try await !healing.differences().isEmpty { try await Task.sleep(for: .milliseconds(20)) }
     }
     try await healing.removeAll()
     #expect(try world.host.sysctl("net/ipv4/conf/late0/forwarding") == "0")
