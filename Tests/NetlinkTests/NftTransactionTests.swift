@@ -22,6 +22,22 @@ import Testing
     return try child.wait(timeoutMilliseconds: 30_000) == .exited(0)
   }
 
+  @Test func noElementsAreNoRequest() throws {
+    let set = NftSet(table: table, name: "links", key: [.interfaceName])
+    let elements = [NftElement(.interface(try InterfaceName("cn0")))]
+    var changes = NftTransaction()
+    try changes.add(table, exclusive: true)
+    try changes.add(set)
+    try changes.add(elements, to: set)
+    try changes.commit(over: connection)
+    var none = NftTransaction()
+    try none.add([], to: set)
+    try none.delete([], from: set)
+    #expect(none.requests.isEmpty)
+    try none.commit(over: connection)
+    #expect(try nftShows(["elements = { \"cn0\" }"]))
+  }
+
   @Test func setsAndMapsComeBack() throws {
     let networks = NftSet(table: table, name: "networks", key: [.ipv4Address], flags: .interval)
     let pairs = NftSet(table: table, name: "pairs", key: [.ipv4Address, .port], flags: .interval)

@@ -202,3 +202,22 @@ public struct NetworkGraph: Hashable, Sendable, Codable {
     }
   }
 }
+
+extension NetworkGraph.Network {
+  /// Decodes one, also of a version whose networks did not grow.
+  ///
+  /// - Parameter decoder: What it is read from.
+  /// - Throws: A `DecodingError`.
+  public init(from decoder: any Decoder) throws {
+    let values = try decoder.container(keyedBy: CodingKeys.self)
+    self.init(
+      name: try values.decode(String.self, forKey: .name),
+      driver: try values.decode(NetworkDriver.self, forKey: .driver),
+      bridge: try values.decodeIfPresent(InterfaceName.self, forKey: .bridge),
+      furtherBridges: try values.decodeIfPresent([InterfaceName].self, forKey: .furtherBridges) ?? [],
+      parent: try values.decodeIfPresent(InterfaceName.self, forKey: .parent),
+      subnets: try values.decode([NetworkGraph.Subnetwork].self, forKey: .subnets),
+      isInternal: try values.decode(Bool.self, forKey: .isInternal),
+      policy: try values.decode(NetworkPolicy.self, forKey: .policy))
+  }
+}

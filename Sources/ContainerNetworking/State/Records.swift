@@ -165,8 +165,8 @@ public struct Endpoint: Hashable, Sendable, Codable {
   public var gatewayPriority: Int
   /// Names that the network's other containers know it by, besides the container's.
   public var aliases: [String]
-  /// Whether its announcement is to reach every container of its bridge, and not only the host, since one may know its
-  /// addresses by another hardware address; nil for no.
+  /// Whether its announcement is to reach every container of its network, on all bridges of that, and not only the host, since
+  /// one may know its addresses by another hardware address; nil for no.
   public var announcesToAll: Bool?
   /// Ports published on the host.
   public var ports: [PublishedPort]

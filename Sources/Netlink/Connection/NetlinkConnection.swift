@@ -312,7 +312,7 @@ package enum Remedy {
   static func text(for errno: Errno) -> String {
     switch errno {
     case .notPermitted, .permissionDenied: "it needs CAP_NET_ADMIN in the namespace: run as root, or under unshare -Urn"
-    case Errno(rawValue: 54): "a Linux bridge takes at most 1024 ports"
+    case Errno(rawValue: 54): "a Linux bridge takes at most 1023 ports"
     default: ""
     }
   }

@@ -145,6 +145,8 @@ public struct NftTransaction: Sendable, Hashable {
   private func bodies(
     _ elements: [NftElement], _ set: NftSet, _ reference: NftSetReference?
   ) throws(NetworkError) -> [PayloadWriter] {
+    // For nothing, no request.
+    if elements.isEmpty { return [] }
     if elements.count <= 128 {
       // They fit: none is longer than a key and its end of 64 bytes each, the name of a chain, and headers.
       var body = start(of: set, reference)

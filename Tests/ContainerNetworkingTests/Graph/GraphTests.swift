@@ -132,6 +132,20 @@ import Testing
     try await controller.removeAll()
   }
 
+  /// As it was written before networks grew over several bridges.
+  @Test func aGraphOfAnEarlierVersionIsRead() throws {
+    let json = """
+      {"networks":[{"name":"net","driver":"bridge","bridge":"br0","subnets":[{"subnet":"10.0.0.0/24"}],"isInternal":true,
+      "policy":POLICY}],"uplinks":[],"containers":[]}
+      """
+    let policy = String(decoding: try JSONEncoder().encode(NetworkPolicy()), as: UTF8.self)
+    let graph = try JSONDecoder().decode(NetworkGraph.self, from: Data(json.replacing("POLICY", with: policy).utf8))
+    let network = NetworkGraph.Network(
+      name: "net", bridge: try InterfaceName("br0"),
+      subnets: [NetworkGraph.Subnetwork(try Subnet("10.0.0.0/24"))], isInternal: true)
+    #expect(graph == NetworkGraph(networks: [network]))
+  }
+
   /// Without what differs from run to run.
   static func stable(_ text: String) -> String {
     text.replacing(#/veth[0-9a-f]{8}/#, with: "veth01234567").replacing(#/br-[0-9a-f]{12}/#, with: "br-0123456789ab")
