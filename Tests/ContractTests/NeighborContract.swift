@@ -53,4 +53,36 @@ import Testing
     try namespace.links.setDown(index: links[0])
     #expect(try !namespace.neighbors.list().contains(neighbor))
   }
+
+  /// What a bridge takes to be behind its ports goes where it is sent to, and only by a port.
+  @Test(arguments: KernelUnderTest.available) func aBridgeIsToldWhereSomebodyIs(_ kernel: KernelUnderTest) throws {
+    let (namespace, links) = try make(kernel)
+    let ports = try ["p0", "p1"].map { name in
+      let port = try namespace.links.createVeth(
+        VethEnd(try InterfaceName(name), master: links[0]), peer: VethEnd(try InterfaceName("\(name)x")))
+      return (port.index, try namespace.links.get("\(name)x").index)
+    }
+    let mac = try MACAddress("02:00:00:00:00:02")
+    let place = { (port: Int32) throws in
+      _ = try namespace.connection(.route).execute(NeighborRequests.place(mac, behind: port))
+    }
+    let down = refusal { try place(ports[0].0) }
+    #expect(down?.code == .permissionDenied)
+    for (port, peer) in ports {
+      try namespace.links.setUp(index: port)
+      try namespace.links.setUp(index: peer)
+      // So that it carries packets at once.
+      _ = try namespace.links.get("p0")
+      _ = try namespace.links.get("p1")
+      try place(port)
+      // Again, and to another port.
+      try place(port)
+    }
+    let alone = refusal { try place(links[0]) }
+    #expect(alone?.kernel?.errno == .notSupportedOnSocket || alone?.code == .unsupported)
+    let gone = refusal { try place(4_711) }
+    #expect(gone?.code == .notFound)
+    // They are no neighbours.
+    #expect(try !namespace.neighbors.list().contains { $0.macAddress == mac })
+  }
 }

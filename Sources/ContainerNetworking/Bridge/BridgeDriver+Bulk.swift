@@ -59,12 +59,12 @@ extension BridgeDriver {
     }
     let outcomes = try host.connection(.route).perform(requests)
     var failures: [NetworkError?] = []
-    var insides: [Int32] = []
+    var indices: [(inside: Int32, port: Int32)] = []
     for (number, plug) in plugs.enumerated() {
       let end = number + 1 < starts.count ? starts[number + 1] : outcomes.count
       let result = settle(plug, outcomes[starts[number]..<end])
       failures.append(result.failure)
-      insides.append(result.index)
+      indices.append(result.indices)
     }
     // In the order that the carrier comes up, see `plug(_:to:in:routes:)`; and whether the bridges are still the same.
     let names = bridges.keys.sorted { "\($0)" < "\($1)" }
@@ -72,20 +72,18 @@ extension BridgeDriver {
     var owners: [Int] = []
     for index in plugs.indices where failures[index] == nil {
       let (endpoint, network) = (plugs[index].endpoint, plugs[index].network)
-      let settings = isTellingSwitches(endpoint, network) ? [] : try portSettings(endpoint, network)
-      let requests = settings + [LinkRequests.glance(at: try endpoint.requirePort())]
+      let requests = try portSettings(endpoint, network) + [LinkRequests.glance(at: endpoint.requirePort())]
       last += requests
       owners += requests.map { _ in index }
     }
     let ends = try host.connection(.route).perform(last + names.map { LinkRequests.glance(at: $0) })
     for (index, end) in zip(owners, ends) where failures[index] == nil { failures[index] = end.error }
-    for (index, plug) in plugs.enumerated() where failures[index] == nil {
-      let isTellingSwitches = isTellingSwitches(plug.endpoint, plug.network)
-      guard plug.endpoint.announcesToAll == true || isTellingSwitches else { continue }
-      do throws(NetworkError) {
-        try announce(plug.endpoint, insides[index], on: plug.network, in: plug.namespace)
-        if isTellingSwitches { try host.perform(portSettings(plug.endpoint, plug.network)) }
-      } catch { failures[index] = error }
+    try tellBridges(
+      plugs.indices.filter { failures[$0] == nil }.map { (plugs[$0].endpoint, plugs[$0].network, indices[$0].port) })
+    for (index, plug) in plugs.enumerated() where failures[index] == nil && plug.endpoint.announcesToAll == true {
+      do throws(NetworkError) { try announce(plug.endpoint, indices[index].inside, in: plug.namespace) } catch {
+        failures[index] = error
+      }
     }
     let looks = ends.suffix(names.count)
     for (name, look) in zip(names, looks) {
@@ -99,16 +97,19 @@ extension BridgeDriver {
 
   /// Configures the container's end of a pair that was asked for.
   ///
-  /// - Returns: Its index; why it could not be.
+  /// - Returns: The indices of its ends; why it could not be.
   private func settle(
     _ plug: Plug, _ outcomes: ArraySlice<NetlinkConnection.Outcome>
-  ) -> (index: Int32, failure: NetworkError?) {
+  ) -> (indices: (inside: Int32, port: Int32), failure: NetworkError?) {
     do throws(NetworkError) {
       for outcome in outcomes { if let error = outcome.error { throw error } }
-      let peer = if let echo = outcomes.first?.replies.first { try Link.peer(in: echo) } else { nil as Int32? }
+      let echo = outcomes.first?.replies.first
+      let peer = if let echo { try Link.peer(in: echo) } else { nil as Int32? }
       let inside = if let peer { peer } else { try plug.namespace.links.get("\(plug.endpoint.interface)").index }
+      let port =
+        if let echo { try Link.index(in: echo) } else { try host.links.get("\(plug.endpoint.requirePort())").index }
       try configure(plug.endpoint, inside, in: plug.namespace, routes: plug.endpoint.gateways.map(\.family))
-      return (inside, nil)
-    } catch { return (0, error) }
+      return ((inside, port), nil)
+    } catch { return ((0, 0), error) }
   }
 }

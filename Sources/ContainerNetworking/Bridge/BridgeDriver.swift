@@ -238,10 +238,8 @@ struct BridgeDriver: Driver {
       try configure(endpoint, inside, in: namespace, routes: routes)
       // As of the container's end, in the order that the carrier comes up: the bridge has it with its first port. And it
       // tells whether the index was the bridge's.
-      let settings = try portSettings(endpoint, network)
-      let isTellingSwitches = isTellingSwitches(endpoint, network)
       let look = try host.perform(
-        (isTellingSwitches ? [] : settings) + [
+        portSettings(endpoint, network) + [
           LinkRequests.glance(at: endpoint.requirePort()), LinkRequests.glance(at: network.bridge(of: endpoint)),
         ])
       if let look, try Link.index(in: look) != index {
@@ -249,10 +247,12 @@ struct BridgeDriver: Driver {
         guard failures.isEmpty else { throw failures[0].with(leftovers: failures) }
         return false
       }
-      if endpoint.announcesToAll == true || isTellingSwitches {
-        try announce(endpoint, inside, on: network, in: namespace)
+      if network.furtherBridges?.isEmpty == false {
+        let port =
+          if let echo { try Link.index(in: echo) } else { try host.links.get("\(endpoint.requirePort())").index }
+        try tellBridges([(endpoint, network, port)])
       }
-      if isTellingSwitches { try host.perform(settings) }
+      if endpoint.announcesToAll == true { try announce(endpoint, inside, in: namespace) }
       return true
     } catch { throw error.leftovers.isEmpty ? error.with(leftovers: unplug(endpoint)) : error }
   }

@@ -7,7 +7,7 @@ extension BridgeDriver {
   /// Has a further bridge be there, joined to the first and up; whatever of it is there already stays.
   ///
   /// - Throws: `.exhausted` (`EXFULL`) when the first bridge has no port left for it; `.alreadyExists` for somebody else's
-  ///   link of its name. What was made until then is left to ``remove(_:of:)``.
+  ///   link of its name, or of its trunk's. What was made until then is left to ``remove(_:of:)``.
   func make(_ further: FurtherBridge, of network: NetworkRecord) throws(NetworkError) {
     let first = try host.links.get("\(network.requireBridge())").index
     // The rules first: from its first frame on, it hands nothing up.
@@ -16,24 +16,52 @@ extension BridgeDriver {
     let (trunk, uplink) = (try further.trunk, try further.uplink)
     var quiet = LinkChange()
     quiet.makesLinkLocalAddress = false
-    var requests = [LinkRequests.createVeth(VethEnd(trunk), peer: VethEnd(uplink), mtu: network.mtu)]
+    try makeTrunk(further, of: network)
+    var requests: [NetlinkRequest] = []
     for (name, master) in [(trunk, first), (uplink, bridge)] {
       requests.append(LinkRequests.change(named: name, quiet))
       var asPort = LinkChange(isUp: true)
       asPort.master = master
       requests.append(LinkRequests.change(named: name, asPort))
+      var options = BridgePortOptions()
+      // What went to all where it came from goes on to all: see `BridgePorts.swift`.
+      options.suppressesNeighbors = true
+      if name == trunk { options.isHairpin = passesBridgeNetfilter }
+      requests.append(LinkRequests.changeBridgePort(named: name, options))
     }
-    var options = BridgePortOptions()
-    options.isHairpin = passesBridgeNetfilter
-    requests.append(LinkRequests.changeBridgePort(named: trunk, options))
     requests.append(LinkRequests.change(bridge, LinkChange(isUp: true)))
     // So that it carries packets at once, and not when linkwatch runs (linkwatch_sync_dev in rtnl_getlink).
     requests += [uplink, trunk, further.name].map { LinkRequests.glance(at: $0) }
-    let outcomes = try host.connection(.route).perform(requests)
-    let isThere = outcomes[0].error?.code == .alreadyExists
-    // One that is said to be there, and is not, was refused for that.
-    if let error = outcomes.dropFirst(isThere ? 1 : 0).lazy.compactMap(\.error).first {
-      throw isThere && error.code == .notFound ? outcomes[0].error ?? error : error
+    try host.perform(requests)
+  }
+
+  private func makeTrunk(_ further: FurtherBridge, of network: NetworkRecord) throws(NetworkError) {
+    let (trunk, uplink) = (try further.trunk, try further.uplink)
+    do throws(NetworkError) {
+      try host.connection(.route).execute(
+        LinkRequests.createVeth(VethEnd(trunk), peer: VethEnd(uplink), mtu: network.mtu))
+    } catch {
+      guard error.code == .alreadyExists else { throw error }
+      if try self.trunk(of: further) != nil { return }
+      let others = [trunk, uplink].filter { (try? host.links.get("\($0)")) != nil }.map { "\"\($0)\"" }
+      throw NetworkError(
+        .alreadyExists, operation: "join bridge \"\(further.name)\" of network \"\(network.name)\" to its first",
+        reason:
+          "of the pair \"\(trunk)\" and \"\(uplink)\" there is \(others.joined(separator: " and ")) already, and it is "
+          + "not ours; delete or rename it", causes: [error])
+    }
+  }
+
+  /// The index of a further bridge's trunk; nil unless it is one end of a veth pair, of which the uplink is the other.
+  func trunk(of further: FurtherBridge) throws(NetworkError) -> Int32? {
+    do throws(NetworkError) {
+      let (trunk, uplink) = (try host.links.get("\(further.trunk)"), try host.links.get("\(further.uplink)"))
+      let isPair = trunk.kind == "veth" && uplink.kind == "veth" && trunk.peer == uplink.index
+      // An index of another namespace says nothing here.
+      return isPair && trunk.peerNamespaceID == nil ? trunk.index : nil
+    } catch {
+      if error.code == .notFound { return nil }
+      throw error
     }
   }
 
@@ -82,7 +110,9 @@ extension BridgeDriver {
   /// Takes a further bridge away. Every step is tried; what failed is returned, what was gone is not a failure.
   func remove(_ further: FurtherBridge, of network: NetworkRecord) -> [NetworkError] {
     // Both ends at once.
-    attempt { () throws(NetworkError) in try host.delete(LinkRequests.delete(named: further.trunk)) }
+    attempt { () throws(NetworkError) in
+      if let trunk = try trunk(of: further) { try host.delete(LinkRequests.delete(trunk)) }
+    }
       + attempt { () throws(NetworkError) in
         let link = try host.links.get("\(further.name)")
         if isOurs(kind: link.kind, link.macAddress, further, network) {
@@ -111,6 +141,11 @@ extension BridgeDriver {
         list.append(
           Difference(
             .bridgeSettings, network: network.name, "\(what) is not sent back what br_netfilter redirects to it"))
+      }
+      if [trunk, uplink].contains(where: { $0?.suppressesNeighbors == false }) {
+        list.append(
+          Difference(
+            .bridgeSettings, network: network.name, "\(what) is not told on by those who announce themselves to all"))
       }
       if !isJoined || !isUp(trunk) || !isUp(uplink) {
         list.append(

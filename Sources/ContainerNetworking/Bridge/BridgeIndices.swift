@@ -5,8 +5,6 @@ import Synchronization
 /// as an address and a route. Whoever goes by one finds out when it is wrong.
 final class BridgeIndices: Sendable {
   private let indices = Mutex<[InterfaceName: Int32]>([:])
-  /// Held while all bridges of a network are to hear an announcement.
-  let announcing = Mutex(())
 
   func known(_ bridge: InterfaceName) -> Int32? { indices.withLock { $0[bridge] } }
   func note(_ bridge: InterfaceName, _ index: Int32) { indices.withLock { $0[bridge] = index } }

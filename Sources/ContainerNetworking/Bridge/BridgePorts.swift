@@ -9,8 +9,8 @@ import Synchronization
 /// a hardware address goes with its IPv4 address: whoever knows one by the other is right. So ports are kept from hearing
 /// announcements (`neigh_suppress`; `br_do_proxy_suppress_arp` and `br_flood` in net/bridge). What such a port sends itself is
 /// delivered to all as ever; a port is one once its container has announced itself. One whose addresses neighbours may know by
-/// another hardware address announces itself after that, and all hear it. Between the bridges of a network that has grown the
-/// ports are none.
+/// another hardware address announces itself after that, and all hear it. The ports between the bridges of a network that has
+/// grown are such from the beginning: what comes by them, for all or for none, was decided where it came from.
 extension BridgeDriver {
   /// Settings of a port: none, or one request.
   func portSettings(_ endpoint: Endpoint, _ network: NetworkRecord) throws(NetworkError) -> [NetlinkRequest] {
@@ -21,20 +21,13 @@ extension BridgeDriver {
     return [LinkRequests.changeBridgePort(named: try endpoint.requirePort(), options)]
   }
 
-  /// Whether the other bridges of a network must hear where an endpoint is: they go on to send what is for its hardware address
-  /// to where somebody else had it, until a frame of its own comes by.
-  func isTellingSwitches(_ endpoint: Endpoint, _ network: NetworkRecord) -> Bool {
-    endpoint.announcesToAll != true && network.furtherBridges?.isEmpty == false
-  }
-
   /// Has a container announce itself, to all whom its port is one of by now: to set the hardware address that it has makes the
   /// kernel do so (`NETDEV_CHANGEADDR` in net/ipv4/devinet.c and net/ipv6/ndisc.c). To come up does so, too, but its port
   /// carries frames by then only if the kernel has not yet looked at its carrier.
   func announce(
-    _ endpoint: Endpoint, _ inside: Int32, on network: NetworkRecord, in namespace: NetworkNamespace
+    _ endpoint: Endpoint, _ inside: Int32, in namespace: NetworkNamespace
   ) throws(NetworkError) {
-    let isForAll = endpoint.announcesToAll == true
-    if isForAll, endpoint.address(.ipv6) != nil {
+    if endpoint.address(.ipv6) != nil {
       // An unsolicited neighbour advertisement (RFC 4861 7.2.6).
       try namespace.setSysctl("net/ipv6/conf/\(endpoint.interface)/ndisc_notify", to: "1")
     }
@@ -42,32 +35,23 @@ extension BridgeDriver {
     settings.announcesAddresses = true
     var address = LinkChange()
     address.macAddress = endpoint.macAddress
-    let requests = [LinkRequests.change(inside, settings), LinkRequests.change(inside, address)]
-    guard isForAll, let further = network.furtherBridges, !further.isEmpty else {
-      try namespace.perform(requests)
-      return
-    }
-    // Between the bridges, too, it goes to all only by ports that are such themselves.
-    let result: Result<Void, NetworkError> = indices.announcing.withLock { _ in
-      setTrunks(further, suppressNeighbors: true)
-      defer { setTrunks(further, suppressNeighbors: false) }
-      do throws(NetworkError) {
-        try namespace.perform(requests)
-        return .success(())
-      } catch { return .failure(error) }
-    }
-    try result.get()
+    try namespace.perform([LinkRequests.change(inside, settings), LinkRequests.change(inside, address)])
   }
 
-  /// What is gone of a further bridge, nobody hears by.
-  private func setTrunks(_ further: [FurtherBridge], suppressNeighbors: Bool) {
-    var options = BridgePortOptions()
-    options.suppressesNeighbors = suppressNeighbors
-    for bridge in further {
-      for port in [try? bridge.trunk, try? bridge.uplink] {
-        if let port { _ = try? host.perform([LinkRequests.changeBridgePort(named: port, options)]) }
-      }
+  /// Has the bridges of a network that has grown know where containers are by now. They would go on to send what is for a
+  /// hardware address to where somebody else had it, until a frame of the container's own comes by. That are two at the most:
+  /// the bridge that it is on, and the first, by which it is reached from all others.
+  func tellBridges(_ placed: [(endpoint: Endpoint, network: NetworkRecord, port: Int32)]) throws(NetworkError) {
+    var requests: [NetlinkRequest] = []
+    var trunks: [InterfaceName: Int32] = [:]
+    for (endpoint, network, port) in placed where network.furtherBridges?.isEmpty == false {
+      requests.append(NeighborRequests.place(endpoint.macAddress, behind: port))
+      guard let name = endpoint.bridge, let further = network.furtherBridge(name) else { continue }
+      if trunks[name] == nil { trunks[name] = try trunk(of: further) }
+      if let trunk = trunks[name] { requests.append(NeighborRequests.place(endpoint.macAddress, behind: trunk)) }
     }
+    // A port that carries nothing is refused it, and has forgotten whom it knew (br_stp_disable_port).
+    if !requests.isEmpty { _ = try host.connection(.route).perform(requests) }
   }
 
   /// Whether the ports of a network's endpoints are kept from announcements. A bridge of the user's has other ports, and what

@@ -79,7 +79,6 @@ extension BridgeDriver {
       }
     }
     try configure(network)
-    for further in network.furtherBridges ?? [] where further.phase == .ready { try make(further, of: network) }
   }
 
   func isPlugged(

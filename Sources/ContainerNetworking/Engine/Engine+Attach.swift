@@ -378,9 +378,12 @@ extension Engine {
     let left = leftovers
     var failures = leftovers
     var isLeftAlone = false
+    var released: [Endpoint] = []
     if let endpoint = planned.endpoint { keeper?.end(of: endpoint.id) }
     failures += attempt { () throws(NetworkError) in
-      isLeftAlone = try transaction { (transaction) throws(NetworkError) in
+      (isLeftAlone, released) = try transaction { (transaction) throws(NetworkError) in
+        // It may have been put on another bridge since it was planned.
+        let endpoint = planned.endpoint.map { transaction.state.endpoints[$0.id] ?? $0 }
         let isLeftAlone =
           planned.record.isSharer
           && transaction.state.members(of: planned.record.sandboxID).allSatisfy {
@@ -391,26 +394,27 @@ extension Engine {
           record.phase = .removing
           record.owner = ""
           transaction.save(.sandbox(record))
-          if var endpoint = planned.endpoint {
+          if var endpoint {
             endpoint.phase = .removing
             endpoint.owner = ""
             transaction.save(.endpoint(endpoint))
           }
-          return isLeftAlone
+          return (isLeftAlone, [])
         }
-        if let endpoint = planned.endpoint { try transaction.release(endpoint, keeping: planned.kept) }
+        if let endpoint { try transaction.release(endpoint, keeping: planned.kept) }
         if let stopped = planned.stopped {
           transaction.save(.sandbox(stopped))
         } else {
           transaction.remove(.sandbox, planned.record.container)
         }
-        return false
+        return (false, endpoint.map { [$0] } ?? [])
       }
     }
     if failures.count > leftovers.count {
       failures += letGo(
         containers: [planned.record.container], endpoints: planned.endpoint.map { [$0.id] } ?? [])
     }
+    failures += dropEmptyBridges(after: released)
     // The donor may have gone meanwhile, and left its namespace to this one: with it goes all that is in there.
     guard isLeftAlone else { return failures }
     failures += attempt { () throws(NetworkError) in

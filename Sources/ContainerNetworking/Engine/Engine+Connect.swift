@@ -122,6 +122,7 @@ extension Engine {
       failures += letGo(endpoints: [endpoint.id])
       throw failures.leftovers(operation)
     }
+    try dropEmptyBridges(after: [endpoint]).throwLeftovers(operation)
   }
 
   /// Takes an endpoint that was not made out of the record; what could not be taken back stays there.
@@ -133,19 +134,23 @@ extension Engine {
       leftovers += dropEmptyBridges(of: planned.endpoint.networkID, leaving: [planned.endpoint])
     }
     let isWhole = leftovers.isEmpty
+    var endpoint = planned.endpoint
     let failures = attempt { () throws(NetworkError) in
-      try transaction { (transaction) throws(NetworkError) in
+      endpoint = try transaction { (transaction) throws(NetworkError) in
+        // It may have been put on another bridge since it was planned.
+        var record = transaction.state.endpoints[planned.endpoint.id] ?? planned.endpoint
         guard isWhole else {
-          var record = planned.endpoint
           record.phase = .removing
           record.owner = ""
           transaction.save(.endpoint(record))
-          return
+          return record
         }
-        try transaction.release(planned.endpoint, keeping: planned.kept)
+        try transaction.release(record, keeping: planned.kept)
+        return record
       }
     }
-    return leftovers + failures + (failures.isEmpty ? [] : letGo(endpoints: [planned.endpoint.id]))
+    if !failures.isEmpty { return leftovers + failures + letGo(endpoints: [endpoint.id]) }
+    return leftovers + (isWhole ? dropEmptyBridges(after: [endpoint]) : [])
   }
 
   func checkConnectable(

@@ -56,6 +56,7 @@ extension Engine {
       failures += letGo(containers: [container], endpoints: endpoints.map(\.id))
       throw failures.leftovers(operation)
     }
+    try dropEmptyBridges(after: endpoints).throwLeftovers(operation)
   }
 
   /// Takes a container and its endpoints out of the record, but for static addresses that it keeps.

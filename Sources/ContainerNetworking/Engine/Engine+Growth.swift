@@ -43,6 +43,17 @@ extension Engine {
     }
   }
 
+  /// Has the further bridges of a network be whole that it has by now: others may have taken away what it had at a look.
+  func remakeBridges(ofNetwork id: String) throws(NetworkError) {
+    guard try look({ $0.networks[id]?.furtherBridges?.isEmpty == false }) else { return }
+    try store.exclusively { () throws(NetworkError) in
+      guard let network = try look({ $0.networks[id] }), network.phase == .ready else { return }
+      for further in network.furtherBridges ?? [] where further.phase == .ready {
+        try bridges.make(further, of: network)
+      }
+    }
+  }
+
   private func explained(
     _ error: NetworkError, _ further: FurtherBridge, _ network: NetworkRecord
   ) -> NetworkError {
@@ -103,6 +114,12 @@ extension Engine {
     return onFurther.sorted { $0.key < $1.key }.flatMap { dropEmptyBridges(of: $0.key, leaving: $0.value) }
   }
 
+  /// The same once endpoints are off the record: those who leave a bridge at the same time are all on record at the look of
+  /// each of them.
+  func dropEmptyBridges(after left: [Endpoint]) -> [NetworkError] {
+    Set(left.filter { $0.bridge != nil }.map(\.networkID)).sorted().flatMap { dropEmptyBridges(of: $0) }
+  }
+
   /// Takes away what a crash has left of bridges that nothing is on.
   func dropEmptyBridges() throws(NetworkError) {
     guard try lookAtUnsettled({ $0.networks.values.contains { $0.furtherBridges != nil } }) else { return }
@@ -139,7 +156,7 @@ extension EngineState {
   func emptyBridges(ofNetwork id: String, without leaving: [Endpoint] = []) -> [FurtherBridge] {
     guard let further = networks[id]?.furtherBridges else { return [] }
     return further.filter { further in
-      let gone = leaving.count { $0.bridge == further.name && endpoints[$0.id]?.bridge == further.name }
+      let gone = leaving.count { endpoints[$0.id]?.bridge == further.name }
       return loads.load(of: further.name, ofNetwork: id) <= gone
     }
   }

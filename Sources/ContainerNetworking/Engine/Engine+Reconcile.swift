@@ -62,6 +62,7 @@ extension Engine {
   private func repair(_ network: NetworkRecord, _ survey: Survey) throws(NetworkError) {
     let driver = driver(of: network)
     try driver.repair(network, survey)
+    try remakeBridges(ofNetwork: network.id)
     let isStillThere = try look { state in state.networks[network.id]?.phase == .ready }
     guard isStillThere else {
       return try driver.tearDown(network).throwLeftovers("remove network \"\(network.name)\"")

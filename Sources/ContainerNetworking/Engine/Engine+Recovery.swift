@@ -196,6 +196,7 @@ extension Engine {
       if !failed.isEmpty { left.containers.insert(record.container) }
       failures += failed
     }
+    failures += dropEmptyBridges(after: gone)
     for network in unfinished.networks {
       let failed = driver(of: network).owns(network) ? discard(network) : abandon(network, [])
       if !failed.isEmpty { left.networks.append(network.id) }

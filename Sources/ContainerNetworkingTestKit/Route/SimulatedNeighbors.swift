@@ -27,6 +27,11 @@ extension SimulatedState {
     let neighbor = try Self.neighbor(request.payload)
     guard namespaces[namespace]?.links[neighbor.link] != nil else { throw refusal(.noDevice) }
     try Self.check(neighbor)
+    // NTF_MASTER: rtnl_fdb_add asks the bridge, and br_fdb_add the port's state.
+    if neighbor.family == 7, neighbor.flags & 4 != 0, let link = namespaces[namespace]?.links[neighbor.link] {
+      guard link.master != nil else { throw refusal(.notSupportedOnSocket) }
+      guard neighbor.state & 0xc0 != 0 || hasCarrier(link, in: namespace) else { throw refusal(.notPermitted) }
+    }
     if let index = namespaces[namespace]?.neighbors.firstIndex(where: { $0.isSame(as: neighbor) }) {
       if request.flags.contains(.exclusive) { throw refusal(.fileExists) }
       namespaces[namespace]?.neighbors[index] = neighbor

@@ -96,6 +96,26 @@ public enum NeighborRequests {
     request(neighbor, UInt16(RTM_NEWNEIGH), "RTM_NEWNEIGH", [.create, .replace], "set")
   }
 
+  /// Has a bridge take a hardware address to be behind one of its ports, as if a frame of that had come by it: it is forgotten
+  /// as one that was learned (`br_fdb_add` in net/bridge/br_fdb.c). `EPERM` for a port that carries no frames.
+  ///
+  /// - Parameters:
+  ///   - macAddress: The address.
+  ///   - port: Index of the link that is the port.
+  package static func place(_ macAddress: MACAddress, behind port: Int32) -> NetlinkRequest {
+    var body = PayloadWriter()
+    body.append(UInt8(7))  // AF_BRIDGE
+    body.appendZeros(3)
+    body.append(port)
+    body.append(Neighbor.State.reachable.rawValue)
+    body.append(UInt8(NTF_MASTER))
+    body.append(UInt8(0))  // type
+    body.attribute(Int(NDA_LLADDR), bytes: macAddress.bytes)
+    return NetlinkRequest(
+      type: UInt16(RTM_NEWNEIGH), flags: [.create, .replace], body: body.bytes, name: "RTM_NEWNEIGH",
+      purpose: "place \(macAddress) behind link \(port)")
+  }
+
   /// Deletes the neighbour of that address and link; `ENOENT` when there is none.
   public static func delete(_ neighbor: Neighbor) -> NetlinkRequest {
     var known = neighbor

@@ -37,6 +37,28 @@ final class GatedKernel: ForwardingKernel {
     }
   }
 
+  /// Has the next new link of that name wait, or the first of a pair.
+  func closeGate(forCreationOf name: String) {
+    closeGate { type, flags, payload in
+      type == 16 && flags & 0x400 != 0
+        && payload.indices.contains { payload[$0...].starts(with: Array("\(name)\0".utf8)) }
+    }
+  }
+
+  /// Has the next change of a link to that hardware address wait.
+  func closeGate(forChangeTo macAddress: MACAddress) {
+    closeGate { type, flags, payload in
+      (type == 16 || type == 19) && flags & 0x400 == 0
+        && payload.indices.contains { payload[$0...].starts(with: macAddress.bytes) }
+    }
+  }
+
+  private func closeGate(_ isAwaited: @escaping @Sendable (UInt16, UInt16, [UInt8]) -> Bool) {
+    self.isAwaited.withLock { predicate in
+      predicate = { isAwaited($0.type, $0.flags.rawValue, Array($0.payload)) }
+    }
+  }
+
   /// Waits until the request has come to the gate.
   func requestAtGate() async {
     await withCheckedContinuation { continuation in
