@@ -73,10 +73,7 @@ extension Engine {
       gateways: network.isInternal ? [] : network.subnets.compactMap(\.gateway),
       gatewayPriority: options.gatewayPriority, aliases: options.aliases, ports: ports, phase: .creating,
       owner: store.token)
-    let moved = transaction.state.networks[network.id]?.movedAddresses ?? []
-    if network.bridge != nil,
-      !endpoint.hasDerivedMACAddress || addresses.contains(where: { moved.contains($0.address) })
-    {
+    if (transaction.state.networks[network.id] ?? network).mayBeKnownOtherwise(endpoint) {
       endpoint.announcesToAll = true
     }
     transaction.save(.endpoint(endpoint))
@@ -163,6 +160,12 @@ extension Engine {
 }
 
 extension Engine.Transaction {
+  /// Takes down that an endpoint that is ready has announced itself, if that was to all.
+  mutating func noteAnnouncement(of endpoint: Endpoint) {
+    guard endpoint.announcesToAll == true, var network = state.networks[endpoint.networkID] else { return }
+    if network.strikeMovedAddresses(of: endpoint) { save(.network(network)) }
+  }
+
   /// Forgets what a stopped container kept on a network, whose new endpoint takes it over.
   mutating func takeOver(_ container: String, on network: NetworkRecord) throws(NetworkError) -> [Endpoint] {
     let kept = state.endpoints(ofContainer: container).filter { $0.networkID == network.id && $0.phase == .stopped }

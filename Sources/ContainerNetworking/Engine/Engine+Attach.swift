@@ -324,6 +324,7 @@ extension Engine {
       endpoint.phase = .ready
       endpoint.owner = ""
       transaction.save(.endpoint(endpoint))
+      transaction.noteAnnouncement(of: endpoint)
       if !record.isKeptReady {
         transaction.note(
           NetworkEvent(

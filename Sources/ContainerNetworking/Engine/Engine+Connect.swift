@@ -53,6 +53,7 @@ extension Engine {
       try settleRoutes(of: record.sandboxID, in: namespace, with: made)
       let isAlone = try transaction { transaction in
         transaction.save(.endpoint(made))
+        transaction.noteAnnouncement(of: made)
         transaction.note(
           NetworkEvent(.connect, networkID: network.id, network: network.name, container: container))
         return transaction.state.endpoints(ofSandbox: record.sandboxID).allSatisfy { others.contains($0.id) }

@@ -114,10 +114,12 @@ extension Engine {
       for network in transaction.state.networks.values where network.phase != .ready {
         transaction.remove(.network, network.id)
       }
-      // With their last endpoints: they are made again as they are needed.
-      for var network in transaction.state.networks.values where network.furtherBridges != nil {
-        network.furtherBridges = nil
-        transaction.save(.network(network))
+      // Further bridges went with their last endpoints: they are made again as they are needed.
+      for network in transaction.state.networks.values {
+        var fresh = network
+        fresh.furtherBridges = nil
+        fresh.forgetMovedAddresses()
+        if fresh != network { transaction.save(.network(fresh)) }
       }
       transaction.save(.host(HostRecord(stamp: stamp, sysctls: [:], uplinks: [], owner: token)))
       return Array(transaction.state.networks.values)

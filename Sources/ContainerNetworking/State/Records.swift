@@ -54,9 +54,11 @@ public struct NetworkRecord: Hashable, Sendable, Codable {
   public var nameServing: NameServing?
   /// The name servers that are asked for what is no name of the network; nil for the host's.
   public var dnsServers: [IPAddress]?
-  /// Addresses that containers have had with a hardware address of their choice, by which neighbours may go on to know them:
-  /// whoever has one next announces itself to all, see ``Endpoint/announcesToAll``. Nil for none.
+  /// Addresses that containers have had with a hardware address that does not come with them, by which neighbours may go on to
+  /// know them: whoever has one next announces itself to all, see ``Endpoint/announcesToAll``. Nil for none.
   public var movedAddresses: [IPAddress]?
+  /// Whether those were too many to be listed, and everybody announces itself to all; nil for no.
+  public var hasUnlistedMovedAddresses: Bool?
   /// How far it has come.
   public var phase: Phase
   /// Who is making or removing it.
@@ -78,18 +80,6 @@ public struct NetworkRecord: Hashable, Sendable, Codable {
 
   /// The subnet of a family.
   public func subnet(_ family: AddressFamily) -> SubnetRecord? { subnets.first { $0.subnet.family == family } }
-
-  /// Takes down which addresses of an endpoint that is gone nobody else has with the same hardware address.
-  ///
-  /// - Returns: Whether there are any that were not known. On a network of IPv6 alone, where no hardware address comes back,
-  ///   everybody announces itself to all anyway.
-  mutating func noteMovedAddresses(of endpoint: Endpoint) -> Bool {
-    guard bridge != nil, endpoint.address(.ipv4) != nil, !endpoint.hasDerivedMACAddress else { return false }
-    let known = movedAddresses ?? []
-    let new = endpoint.addresses.map(\.address).filter { !known.contains($0) }
-    if !new.isEmpty { movedAddresses = known + new }
-    return !new.isEmpty
-  }
 }
 
 /// How a bridge was before a network adopted it, and is to be after.
