@@ -66,17 +66,14 @@ extension Engine {
         (state.networks.filter { $0.key != network && $0.value.passesHost }, state.host)
       }
       let needed = Set(networks.values.filter { !$0.isInternal }.flatMap(\.families))
-      if var record {
+      if let record {
         let unneeded = record.sysctls.filter { !needed.contains($0.key.hasPrefix("net/ipv4/") ? .ipv4 : .ipv6) }
         let uplinks = record.uplinks.filter { !needed.contains($0.family) }
         for (name, value) in unneeded { try setBack(name, to: value) }
         // The rules last: until its last packet, an uplink forwards for us alone.
         if !networks.isEmpty, !uplinks.isEmpty { try firewall.remove(FirewallElements(uplinks)) }
         if !unneeded.isEmpty || !uplinks.isEmpty {
-          record.sysctls = record.sysctls.filter { unneeded[$0.key] == nil }
-          record.uplinks.removeAll { uplinks.contains($0) }
-          let released = record
-          try transaction { $0.save(.host(released)) }
+          try strike(unneeded, uplinks)
         }
       }
       if networks.isEmpty { try firewall.remove() }
@@ -93,10 +90,16 @@ extension Engine {
     }
     guard !gone.isEmpty else { return }
     try firewall.remove(FirewallElements(gone))
+    let paths = Set(gone.map { Self.forwardingSwitch("\($0.name)", $0.family) })
+    try strike(record.sysctls.filter { paths.contains($0.key) }, gone)
+  }
+
+  /// Takes switches and links off the record as it is by now: what else it says, others change meanwhile.
+  private func strike(_ switches: [String: String], _ uplinks: [Uplink]) throws(NetworkError) {
     try transaction { transaction in
       guard var record = transaction.state.host else { return }
-      record.uplinks.removeAll { gone.contains($0) }
-      for uplink in gone { record.sysctls[Self.forwardingSwitch("\(uplink.name)", uplink.family)] = nil }
+      record.sysctls = record.sysctls.filter { switches[$0.key] == nil }
+      record.uplinks.removeAll { uplinks.contains($0) }
       transaction.save(.host(record))
     }
   }
@@ -161,7 +164,7 @@ extension Engine {
   }
 
   private func yieldUplinksNow() throws(NetworkError) {
-    guard var record = try look({ $0.host }) else { return }
+    guard let record = try look({ $0.host }) else { return }
     let families = yieldedFamilies(record)
     guard !families.isEmpty else { return }
     let uplinks = record.uplinks.filter { families.contains($0.family) }
@@ -170,10 +173,7 @@ extension Engine {
     // they switch theirs off.
     for (name, value) in switches where name.hasSuffix("/force_forwarding") { try setBack(name, to: value) }
     try firewall.remove(FirewallElements(uplinks))
-    record.uplinks.removeAll { families.contains($0.family) }
-    record.sysctls = record.sysctls.filter { switches[$0.key] == nil }
-    let yielded = record
-    try transaction { $0.save(.host(yielded)) }
+    try strike(switches, uplinks)
   }
 
   func switchOn(_ name: String) throws(NetworkError) {
