@@ -31,7 +31,8 @@ extension SimulatedNamespace {
       if let metric = route.metric { line += " metric \(metric)" }
       return line
     }
-    lines += neighbors.map { neighbor in
+    // Without what a bridge knows as if it had learned it: that ages.
+    lines += neighbors.filter { $0.family != 7 || $0.state & 0xc0 != 0 }.map { neighbor in
       "neighbor \(neighbor.destination.map { text($0) } ?? "-") link \(links[neighbor.link]?.name ?? "-")"
     }
     lines += sysctls.sorted { $0.key < $1.key }.map { "sysctl \($0.key) = \($0.value)" }

@@ -31,6 +31,11 @@ extension SimulatedState {
     if neighbor.family == 7, neighbor.flags & 4 != 0, let link = namespaces[namespace]?.links[neighbor.link] {
       guard link.master != nil else { throw refusal(.notSupportedOnSocket) }
       guard neighbor.state & 0xc0 != 0 || hasCarrier(link, in: namespace) else { throw refusal(.notPermitted) }
+      // A bridge knows an address behind one port.
+      let others = Set(namespaces[namespace]?.links.values.filter { $0.master == link.master }.map(\.index) ?? [])
+      namespaces[namespace]?.neighbors.removeAll {
+        $0.family == 7 && $0.macAddress == neighbor.macAddress && $0.link != neighbor.link && others.contains($0.link)
+      }
     }
     if let index = namespaces[namespace]?.neighbors.firstIndex(where: { $0.isSame(as: neighbor) }) {
       if request.flags.contains(.exclusive) { throw refusal(.fileExists) }
