@@ -1,6 +1,5 @@
 import ContainerNetworking
 import ContainerNetworkingTestKit
-import Dispatch
 import Synchronization
 import SystemPackage
 
@@ -8,8 +7,7 @@ import SystemPackage
 final class GatedKernel: ForwardingKernel {
   let base: any Kernel = LinuxKernel()
   private let isAwaited = Mutex<(@Sendable (NetlinkMessage) -> Bool)?>(nil)
-  private let arrival = DispatchSemaphore(value: 0)
-  private let opening = DispatchSemaphore(value: 0)
+  private let threshold = Threshold()
 
   /// `RTM_DELLINK`.
   static let deleteLink: UInt16 = 17
@@ -60,17 +58,10 @@ final class GatedKernel: ForwardingKernel {
   }
 
   /// Waits until the request has come to the gate.
-  func requestAtGate() async {
-    await withCheckedContinuation { continuation in
-      DispatchQueue(label: "gate").async {
-        self.arrival.wait()
-        continuation.resume()
-      }
-    }
-  }
+  func requestAtGate() async { await threshold.awaitArrival("request") }
 
   /// Lets it go on.
-  func openGate() { opening.signal() }
+  func openGate() { threshold.open() }
 
   fileprivate func pass(_ datagram: [UInt8]) throws(NetworkError) {
     let messages = try NetlinkMessage.parse(datagram[...])
@@ -79,9 +70,7 @@ final class GatedKernel: ForwardingKernel {
       predicate = nil
       return true
     }
-    guard isHeld else { return }
-    arrival.signal()
-    opening.wait()
+    if isHeld { threshold.pass() }
   }
 
   func openSocket(

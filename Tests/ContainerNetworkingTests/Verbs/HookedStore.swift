@@ -1,8 +1,6 @@
 import ContainerNetworking
-import Dispatch
 import Synchronization
 import SystemPackage
-import Testing
 
 /// A store whose changes can be held up, or fail as on a full disk.
 final class HookedStore: Store {
@@ -10,8 +8,7 @@ final class HookedStore: Store {
   private let real: any Store
   private let isFull = Mutex(false)
   private let gate = Mutex<Gate?>(nil)
-  private let arrival = DispatchSemaphore(value: 0)
-  private let opening = DispatchSemaphore(value: 0)
+  private let threshold = Threshold()
 
   init(_ real: any Store = MemoryStore()) { self.real = real }
 
@@ -29,18 +26,11 @@ final class HookedStore: Store {
     closeGate { $0.revision > before }
   }
 
-  /// Waits until that update has come; for a minute.
-  func updateAtGate() async {
-    let hasCome = await withCheckedContinuation { continuation in
-      DispatchQueue(label: "store gate").async {
-        continuation.resume(returning: self.arrival.wait(timeout: .now() + 60) == .success)
-      }
-    }
-    #expect(hasCome, "no update has come to the gate")
-  }
+  /// Waits until that update has come.
+  func updateAtGate() async { await threshold.awaitArrival("update") }
 
   /// Lets it go on.
-  func openGate() { opening.signal() }
+  func openGate() { threshold.open() }
 
   var token: String { real.token }
   func isAlive(_ token: String) -> Bool { real.isAlive(token) }
@@ -55,10 +45,7 @@ final class HookedStore: Store {
       isAwaited = nil
       return true
     }
-    if isHeld {
-      arrival.signal()
-      _ = opening.wait(timeout: .now() + 60)
-    }
+    if isHeld { threshold.pass() }
     return try real.update(since: revision, durability) { (delta) throws(NetworkError) in
       let result = try body(delta)
       if !result.1.isEmpty, isFull.withLock({ $0 }) {
