@@ -95,7 +95,7 @@ struct DirectoryIndex: Sendable {
     // What is kept ready is nobody's yet.
     guard record.phase == .ready, !record.isKeptReady else { return }
     let sandboxID = known(sandbox: record.sandboxID)
-    let networkID = networks[record.networkID]?.record?.id ?? record.networkID
+    let networkID = networks.index(forKey: record.networkID).map { networks.keys[$0] } ?? record.networkID
     let hostnames = sandboxes[sandboxID]?.hostnames ?? []
     let container = DomainName(record.container)
     let own = [container, DomainName(String(sandboxID.prefix(12)))] + record.aliases.map { DomainName($0) }
