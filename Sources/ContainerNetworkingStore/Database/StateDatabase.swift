@@ -148,19 +148,13 @@ struct StateDatabase: ~Copyable {
       SELECT kind, id, NULL, revision AS revision, 0 AS step FROM removed WHERE revision > ?1
       UNION ALL SELECT kind, id, value, revision, 1 FROM records WHERE revision > ?1 ORDER BY revision, step
       """
-    let count = isComplete ? try connection.number("SELECT count(*) FROM records") ?? 0 : 0
-    let changes = try changes(sql, isComplete ? [] : [.number(Int64(revision))], expecting: Int(clamping: count))
+    let changes = try changes(sql, isComplete ? [] : [.number(Int64(revision))])
     return StoreDelta(isComplete: isComplete, changes: changes, revision: current)
   }
 
   /// Reads rows of kind, id and value, without a value for a removal.
-  ///
-  /// - Parameter count: About how many there are: an array that grows copies all that it has, and they are large.
-  private mutating func changes(
-    _ sql: String, _ values: [SQLiteValue] = [], expecting count: Int = 0
-  ) throws(NetworkError) -> [StoreChange] {
+  private mutating func changes(_ sql: String, _ values: [SQLiteValue] = []) throws(NetworkError) -> [StoreChange] {
     var changes: [StoreChange] = []
-    changes.reserveCapacity(count)
     let file = connection.file
     let coder = coder
     try connection.each(sql, values) { (row) throws(NetworkError) in
