@@ -5,7 +5,7 @@ import Synchronization
 /// What a bridge does with the ports of endpoints.
 ///
 /// A new container announces itself, and the kernel would deliver that to every port of the bridge before it returns to who
-/// made the container: beside a thousand containers that is most of what an attach takes. Nobody but the host needs it, since
+/// made the container: beside a thousand containers that is most of what an attach takes. Nobody needs it, since
 /// a hardware address goes with its IPv4 address: whoever knows one by the other is right. So ports are kept from hearing
 /// announcements (`neigh_suppress`; `br_do_proxy_suppress_arp` and `br_flood` in net/bridge). What such a port sends itself is
 /// delivered to all as ever; a port is one once its container has announced itself. One whose addresses neighbours may know by

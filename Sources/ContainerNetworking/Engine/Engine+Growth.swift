@@ -48,9 +48,12 @@ extension Engine {
     guard try look({ $0.networks[id]?.furtherBridges?.isEmpty == false }) else { return }
     try store.exclusively { () throws(NetworkError) in
       guard let network = try look({ $0.networks[id] }), network.phase == .ready else { return }
+      // One that cannot be made keeps none of the others from it.
+      var failures: [NetworkError] = []
       for further in network.furtherBridges ?? [] where further.phase == .ready {
-        try bridges.make(further, of: network)
+        failures += attempt { () throws(NetworkError) in try bridges.make(further, of: network) }
       }
+      if let first = failures.first { throw first }
     }
   }
 

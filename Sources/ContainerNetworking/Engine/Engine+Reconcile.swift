@@ -62,12 +62,13 @@ extension Engine {
   private func repair(_ network: NetworkRecord, _ survey: Survey) throws(NetworkError) {
     let driver = driver(of: network)
     try driver.repair(network, survey)
-    try remakeBridges(ofNetwork: network.id)
+    let failures = attempt { () throws(NetworkError) in try remakeBridges(ofNetwork: network.id) }
     let isStillThere = try look { state in state.networks[network.id]?.phase == .ready }
     guard isStillThere else {
       return try driver.tearDown(network).throwLeftovers("remove network \"\(network.name)\"")
     }
     try serveNamesAgain(of: network)
+    if let first = failures.first { throw first }
   }
 
   private func repairLink(of endpoint: Endpoint, _ survey: Survey) throws(NetworkError) {

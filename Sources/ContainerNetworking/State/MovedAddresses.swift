@@ -5,9 +5,9 @@ extension NetworkRecord {
   /// How many moved addresses are listed: each attach looks through them, and each that is new has the record written.
   private static let movedAddressLimit = 256
 
-  /// Takes down which addresses of an endpoint that is gone the next who has them has with another hardware address: all, if
-  /// its own was of its choice; otherwise an IPv6 address that it asked for. One that it was given does not come back (see
-  /// ``mayBeKnownOtherwise(_:)``).
+  /// Takes down which addresses of an endpoint that is gone the next who has them has with another hardware address: its IPv4
+  /// address, if its own was of its choice, and an IPv6 address that it asked for. One of IPv6 that it was given does not come
+  /// back, or is announced anyway (see ``mayBeKnownOtherwise(_:)``).
   ///
   /// - Returns: Whether there are any that were not known. On a network of IPv6 alone, where no hardware address comes back,
   ///   everybody announces itself to all anyway.
@@ -16,7 +16,7 @@ extension NetworkRecord {
     let isDerived = endpoint.hasDerivedMACAddress
     let known = movedAddresses ?? []
     let new = endpoint.addresses.map(\.address).filter { address in
-      let isKept = isDerived && (address.family == .ipv4 || !endpoint.staticAddresses.contains(address))
+      let isKept = address.family == .ipv4 ? isDerived : !endpoint.staticAddresses.contains(address)
       return !isKept && !known.contains(address)
     }
     guard !new.isEmpty else { return false }

@@ -171,6 +171,17 @@ import Testing
     }
     #expect(try await controller.network("net").hasUnlistedMovedAddresses == true)
     #expect(try await come(EndpointOptions()).announcesToAll == true)
+    // An IPv6 address that is given comes back to nobody, whatever becomes of the IPv4 address.
+    try await controller.createNetwork("both", options: NetworkOptions(["10.61.0.0/24", "fd00:61::/64"]))
+    for options in [EndpointOptions(addresses: [try IPAddress("10.61.0.9")]), EndpointOptions()] {
+      for _ in 0..<3 {
+        try await controller.attach("s", to: .network("both"), options: AttachOptions(endpoint: options))
+        try await controller.stop("s")
+      }
+      try await controller.attach("s", to: .network("both"), options: AttachOptions(endpoint: options))
+      try await controller.detach("s")
+    }
+    #expect(try await controller.network("both").movedAddresses == nil)
     // After a start of the machine nobody knows anybody.
     let afterwards = try Playground()
     let next = try await NetworkController(

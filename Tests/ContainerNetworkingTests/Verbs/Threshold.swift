@@ -24,6 +24,6 @@ final class Threshold: Sendable {
   /// Comes, and waits until it may go on.
   func pass() {
     arrival.signal()
-    _ = opening.wait(timeout: .now() + Self.patience)
+    if opening.wait(timeout: .now() + Self.patience) == .timedOut { Issue.record("nobody has opened") }
   }
 }
