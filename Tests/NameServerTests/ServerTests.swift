@@ -103,9 +103,16 @@ import Testing
     #expect(error?.code == .inUse)
     let again = await #expect(throws: NetworkError.self) { try await it.server.start() }
     #expect(again?.code == .refused)
+    // A process that is being started has all that is open, until it executes its program.
+    let inherited = try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").compactMap(Int32.init).filter {
+      (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\($0)"))
+        == state.appending("dns.lock").string
+    }.map { try FileDescriptor(rawValue: $0).duplicate() }
+    #expect(!inherited.isEmpty)
     await it.server.stop()
     try await second.start()
     await second.stop()
+    for descriptor in inherited { try descriptor.close() }
     try await it.end()
   }
 

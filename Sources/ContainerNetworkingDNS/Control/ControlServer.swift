@@ -40,6 +40,9 @@ final class ControlServer: Sendable {
     try? await channel.close()
     unsafe unlink(directory.appending(ServerMessage.socketName).string)
   }
+
+  /// Lets another server have the directory.
+  func release() { lock.release() }
 }
 
 /// Does what is asked, away from the event loops, which it waits for.

@@ -29,5 +29,11 @@ final class ServerLock: Sendable {
     }
   }
 
-  deinit { try? file.close() }
+  /// Lets another server take it, also while a process that is just being started has the descriptor, too.
+  func release() { flock(file.rawValue, LOCK_UN) }
+
+  deinit {
+    release()
+    try? file.close()
+  }
 }

@@ -53,6 +53,7 @@ final class RunningServer: Sendable {
     await control?.close()
     await listeners.close()
     await loops.close()
+    control?.release()
   }
 }
 

@@ -20,7 +20,11 @@ final class LockFile: Sendable {
     }
   }
 
-  deinit { try? descriptor.close() }
+  deinit {
+    // A process that is just being started has the descriptor too, and with it the lock, until it executes its program.
+    unlock()
+    try? descriptor.close()
+  }
 
   /// Takes the lock; blocks until it is free.
   func lock() throws(NetworkError) { try lock(LOCK_EX) }
