@@ -59,12 +59,12 @@ extension BridgeDriver {
     }
     let outcomes = try host.connection(.route).perform(requests)
     var failures: [NetworkError?] = []
-    var indices: [(inside: Int32, port: Int32)] = []
+    var insides: [Int32] = []
     for (number, plug) in plugs.enumerated() {
       let end = number + 1 < starts.count ? starts[number + 1] : outcomes.count
       let result = settle(plug, outcomes[starts[number]..<end])
       failures.append(result.failure)
-      indices.append(result.indices)
+      insides.append(result.index)
     }
     // In the order that the carrier comes up, see `plug(_:to:in:routes:)`; and whether the bridges are still the same.
     let names = bridges.keys.sorted { "\($0)" < "\($1)" }
@@ -79,9 +79,11 @@ extension BridgeDriver {
     let ends = try host.connection(.route).perform(last + names.map { LinkRequests.glance(at: $0) })
     for (index, end) in zip(owners, ends) where failures[index] == nil { failures[index] = end.error }
     try tellBridges(
-      plugs.indices.filter { failures[$0] == nil }.map { (plugs[$0].endpoint, plugs[$0].network, indices[$0].port) })
+      plugs.indices.filter { failures[$0] == nil }.map {
+        (plugs[$0].endpoint, plugs[$0].network, outcomes[starts[$0]].replies.first)
+      })
     for (index, plug) in plugs.enumerated() where failures[index] == nil && plug.endpoint.announcesToAll == true {
-      do throws(NetworkError) { try announce(plug.endpoint, indices[index].inside, in: plug.namespace) } catch {
+      do throws(NetworkError) { try announce(plug.endpoint, insides[index], in: plug.namespace) } catch {
         failures[index] = error
       }
     }
@@ -97,19 +99,15 @@ extension BridgeDriver {
 
   /// Configures the container's end of a pair that was asked for.
   ///
-  /// - Returns: The indices of its ends; why it could not be.
+  /// - Returns: Its index; why it could not be.
   private func settle(
     _ plug: Plug, _ outcomes: ArraySlice<NetlinkConnection.Outcome>
-  ) -> (indices: (inside: Int32, port: Int32), failure: NetworkError?) {
+  ) -> (index: Int32, failure: NetworkError?) {
     do throws(NetworkError) {
       for outcome in outcomes { if let error = outcome.error { throw error } }
-      let echo = outcomes.first?.replies.first
-      let peer = if let echo { try Link.peer(in: echo) } else { nil as Int32? }
-      let inside = if let peer { peer } else { try plug.namespace.links.get("\(plug.endpoint.interface)").index }
-      let port =
-        if let echo { try Link.index(in: echo) } else { try host.links.get("\(plug.endpoint.requirePort())").index }
+      let inside = try insideIndex(of: plug.endpoint, outcomes.first?.replies.first, in: plug.namespace)
       try configure(plug.endpoint, inside, in: plug.namespace, routes: plug.endpoint.gateways.map(\.family))
-      return ((inside, port), nil)
-    } catch { return ((0, 0), error) }
+      return (inside, nil)
+    } catch { return (0, error) }
   }
 }

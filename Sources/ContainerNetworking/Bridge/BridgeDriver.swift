@@ -167,7 +167,8 @@ struct BridgeDriver: Driver {
 
   func macAddress(on network: NetworkRecord) throws(NetworkError) -> MACAddress? { nil }
 
-  /// Makes an endpoint in three sends: one nftables transaction, and one to each namespace. With UDP ports there is a look
+  /// Makes an endpoint in four sends: one nftables transaction, two to the host and one between them to the container's
+  /// namespace; in one more, where the network has grown or all are to hear of it. With UDP ports there is a look
   /// at the host's flows, too.
   func connect(
     _ endpoint: Endpoint, to network: NetworkRecord, in namespace: NetworkNamespace, routes: [AddressFamily]
@@ -232,9 +233,7 @@ struct BridgeDriver: Driver {
     }
     do throws(NetworkError) {
       if let refusal { throw refusal.error }
-      // Kernels before 6.0 do not echo the new link, whose other end is the one inside.
-      let peer = if let echo { try Link.peer(in: echo) } else { nil as Int32? }
-      let inside = if let peer { peer } else { try namespace.links.get("\(endpoint.interface)").index }
+      let inside = try insideIndex(of: endpoint, echo, in: namespace)
       try configure(endpoint, inside, in: namespace, routes: routes)
       // As of the container's end, in the order that the carrier comes up: the bridge has it with its first port. And it
       // tells whether the index was the bridge's.
@@ -247,14 +246,24 @@ struct BridgeDriver: Driver {
         guard failures.isEmpty else { throw failures[0].with(leftovers: failures) }
         return false
       }
-      if network.furtherBridges?.isEmpty == false {
-        let port =
-          if let echo { try Link.index(in: echo) } else { try host.links.get("\(endpoint.requirePort())").index }
-        try tellBridges([(endpoint, network, port)])
-      }
+      try tellBridges([(endpoint, network, echo)])
       if endpoint.announcesToAll == true { try announce(endpoint, inside, in: namespace) }
       return true
     } catch { throw error.leftovers.isEmpty ? error.with(leftovers: unplug(endpoint)) : error }
+  }
+
+  /// The index of the container's end of a pair: the other one of the link that the kernel echoed. Kernels before 6.0 do not.
+  func insideIndex(
+    of endpoint: Endpoint, _ echo: NetlinkMessage?, in namespace: NetworkNamespace
+  ) throws(NetworkError) -> Int32 {
+    if let echo, let peer = try Link.peer(in: echo) { return peer }
+    return try namespace.links.get("\(endpoint.interface)").index
+  }
+
+  /// The index of the host's end.
+  func portIndex(of endpoint: Endpoint, _ echo: NetlinkMessage?) throws(NetworkError) -> Int32 {
+    if let echo { return try Link.index(in: echo) }
+    return try host.links.get("\(endpoint.requirePort())").index
   }
 
   /// Whether a link is the bridge that an endpoint is on.

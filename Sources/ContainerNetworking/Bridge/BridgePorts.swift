@@ -1,6 +1,7 @@
+import Glibc
 import Netlink
 import NetworkPrimitives
-import Synchronization
+import SystemPackage
 
 /// What a bridge does with the ports of endpoints.
 ///
@@ -41,17 +42,35 @@ extension BridgeDriver {
   /// Has the bridges of a network that has grown know where containers are by now. They would go on to send what is for a
   /// hardware address to where somebody else had it, until a frame of the container's own comes by. That are two at the most:
   /// the bridge that it is on, and the first, by which it is reached from all others.
-  func tellBridges(_ placed: [(endpoint: Endpoint, network: NetworkRecord, port: Int32)]) throws(NetworkError) {
-    var requests: [NetlinkRequest] = []
-    var trunks: [InterfaceName: Int32] = [:]
-    for (endpoint, network, port) in placed where network.furtherBridges?.isEmpty == false {
-      requests.append(NeighborRequests.place(endpoint.macAddress, behind: port))
-      guard let name = endpoint.bridge, let further = network.furtherBridge(name) else { continue }
-      if trunks[name] == nil { trunks[name] = try trunk(of: further) }
-      if let trunk = trunks[name] { requests.append(NeighborRequests.place(endpoint.macAddress, behind: trunk)) }
+  func tellBridges(
+    _ placed: [(endpoint: Endpoint, network: NetworkRecord, echo: NetlinkMessage?)]
+  ) throws(NetworkError) {
+    for _ in 0..<2 {
+      var requests: [NetlinkRequest] = []
+      var trunks: Set<InterfaceName> = []
+      for (endpoint, network, echo) in placed where network.hasGrown {
+        requests.append(NeighborRequests.place(endpoint.macAddress, behind: try portIndex(of: endpoint, echo)))
+        guard let name = endpoint.bridge, let further = network.furtherBridge(name),
+          let trunk = try trunkIndex(of: further)
+        else { continue }
+        trunks.insert(try further.trunk)
+        requests.append(NeighborRequests.place(endpoint.macAddress, behind: trunk))
+      }
+      guard !requests.isEmpty else { return }
+      let refusals = try host.connection(.route).perform(requests).compactMap { $0.error?.kernel?.errno }
+      // A port that carries nothing is refused it (EPERM), and has forgotten whom it knew (br_stp_disable_port). Only where no
+      // link has the index, or one that is no bridge's, it may be that of a trunk that is no more.
+      guard refusals.contains(where: { [Errno(rawValue: ENODEV), .notSupportedOnSocket].contains($0) }) else { return }
+      for trunk in trunks { indices.forget(trunk) }
     }
-    // A port that carries nothing is refused it, and has forgotten whom it knew (br_stp_disable_port).
-    if !requests.isEmpty { _ = try host.connection(.route).perform(requests) }
+  }
+
+  private func trunkIndex(of further: FurtherBridge) throws(NetworkError) -> Int32? {
+    let name = try further.trunk
+    if let index = indices.known(name) { return index }
+    let index = try trunk(of: further)
+    if let index { indices.note(name, index) }
+    return index
   }
 
   /// Whether the ports of a network's endpoints are kept from announcements. A bridge of the user's has other ports, and what

@@ -45,7 +45,7 @@ extension Engine {
 
   /// Has the further bridges of a network be whole that it has by now: others may have taken away what it had at a look.
   func remakeBridges(ofNetwork id: String) throws(NetworkError) {
-    guard try look({ $0.networks[id]?.furtherBridges?.isEmpty == false }) else { return }
+    guard try look({ $0.networks[id]?.hasGrown == true }) else { return }
     try store.exclusively { () throws(NetworkError) in
       guard let network = try look({ $0.networks[id] }), network.phase == .ready else { return }
       // One that cannot be made keeps none of the others from it.

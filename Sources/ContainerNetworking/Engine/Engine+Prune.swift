@@ -12,12 +12,12 @@ extension Engine {
         defer { isBusy = true }
         return !isBusy
       })
-    else { throw Self.isPruning }
+    else { throw Self.secondPrune }
     defer { pruning.withLock { $0 = false } }
     let candidates = try transaction { (transaction) throws(NetworkError) in
       // Of all processes that share the record. What one that was killed has written down holds nobody up.
       if var host = transaction.state.host {
-        if let other = host.pruner, other != holderID, isHolderAlive(other) { throw Self.isPruning }
+        if let other = host.pruner, other != holderID, isHolderAlive(other) { throw Self.secondPrune }
         host.pruner = holderID
         transaction.save(.host(host))
       }
@@ -46,7 +46,7 @@ extension Engine {
     return report
   }
 
-  private static var isPruning: NetworkError {
+  private static var secondPrune: NetworkError {
     NetworkError(.inUse, operation: "prune networks", reason: "a prune is under way already; try again when it is done")
   }
 }

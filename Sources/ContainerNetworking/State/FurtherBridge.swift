@@ -44,6 +44,9 @@ extension NetworkRecord {
     return try requireBridge()
   }
 
+  /// Whether it has grown over further bridges.
+  var hasGrown: Bool { furtherBridges?.isEmpty == false }
+
   /// What it has of a further bridge.
   func furtherBridge(_ name: InterfaceName) -> FurtherBridge? { furtherBridges?.first { $0.name == name } }
 

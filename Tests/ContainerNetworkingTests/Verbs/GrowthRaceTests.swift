@@ -221,6 +221,25 @@ import Testing
     try await expectNothingLeft(controller)
   }
 
+  /// A trunk that was made anew is another link: what was known of the old one is no more believed.
+  @Test func bridgesAreToldByATrunkThatWasMadeAnew() async throws {
+    let controller = try await NetworkController(host: world.host, settings: settings())
+    let network = try await fill(controller, 4, ["10.60.0.0/24"])
+    let trunk = "bd-\(network.id.prefix(8))-1"
+    for number in 4...5 {
+      let mac = try await controller.attach("c\(number)", to: .network("net")).endpoints[0].macAddress
+      // Of IPv4 alone nothing has gone by the trunk yet that the first bridge could have learned it from.
+      let known = try #require(try world.output("bridge", "fdb", "show", "dev", trunk, in: world.host))
+      #expect(known.contains("\(mac) master \(try #require(network.bridge))"), "\(mac) in \(known)")
+      try await controller.detach("c\(number)")
+      let old = try index(trunk)
+      try world.host.links.delete(index: old)
+      #expect(try await controller.reconcile().remaining == [])
+      #expect(try index(trunk) != old)
+    }
+    try await expectNothingLeft(controller)
+  }
+
   /// While another announces itself to all, a container comes to another bridge than it was on: it is reached at once by all.
   @Test func oneMovesWhileAnotherAnnouncesItself() async throws {
     let kernel = GatedKernel()
