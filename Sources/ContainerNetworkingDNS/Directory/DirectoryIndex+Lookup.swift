@@ -42,13 +42,13 @@ extension DirectoryIndex {
         || sandbox.places.contains { endpoint(at: $0)?.addresses.contains(source) == true }
       return isInside ? (sandbox.networks, sandbox) : nil
     case .gateway(let id):
-      guard let network = networks[id], network.isOnRecord else { return nil }
+      guard let network = networks[id], let record = network.record else { return nil }
       if let place = network.places[source], let endpoint = endpoint(at: place),
         let sandbox = sandboxes[endpoint.sandboxID]
       {
         return (sandbox.networks, sandbox)
       }
-      return network.contains(source) ? ([id], nil) : nil
+      return record.subnets.contains { $0.subnet.contains(source) } ? ([id], nil) : nil
     }
   }
 

@@ -95,7 +95,7 @@ struct DirectoryIndex: Sendable {
     // What is kept ready is nobody's yet.
     guard record.phase == .ready, !record.isKeptReady else { return }
     let sandboxID = known(sandbox: record.sandboxID)
-    let networkID = networks.index(forKey: record.networkID).map { networks.keys[$0] } ?? record.networkID
+    let networkID = known(network: record.networkID)
     let hostnames = sandboxes[sandboxID]?.hostnames ?? []
     let container = DomainName(record.container)
     let own = [container, DomainName(String(sandboxID.prefix(12)))] + record.aliases.map { DomainName($0) }
@@ -147,6 +147,7 @@ struct DirectoryIndex: Sendable {
 
   /// The id as it is kept already, if it is: each record brings a copy of it, of 64 digits.
   private func known(sandbox id: String) -> String { sandboxes.index(forKey: id).map { sandboxes.keys[$0] } ?? id }
+  private func known(network id: String) -> String { networks.index(forKey: id).map { networks.keys[$0] } ?? id }
 
   private mutating func order(_ sandboxID: String) {
     guard let sandbox = sandboxes[sandboxID] else { return }

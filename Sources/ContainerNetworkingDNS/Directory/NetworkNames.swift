@@ -3,8 +3,8 @@ import NetworkPrimitives
 
 /// Whom the names of one network mean.
 struct NetworkNames: Sendable {
-  /// The network; nil while only endpoints of it are known. By reference: each look-up copies what has it.
-  private var network: Network?
+  /// The network; nil while only endpoints of it are known.
+  var record: NetworkRecord?
   /// The network's name, below which its names are found too; nil where it is no domain name.
   var suffix: DomainName?
   /// Places of the endpoints that have a name.
@@ -41,25 +41,7 @@ struct NetworkNames: Sendable {
 
   init() {}
 
-  private final class Network: Sendable {
-    let record: NetworkRecord
-    init(_ record: NetworkRecord) { self.record = record }
-  }
-
-  /// The network.
-  var record: NetworkRecord? {
-    get { network?.record }
-    set { network = newValue.map { Network($0) } }
-  }
-
-  var isOnRecord: Bool { network != nil }
-
-  /// Whether an address is one of the network's.
-  func contains(_ address: IPAddress) -> Bool {
-    network?.record.subnets.contains { $0.subnet.contains(address) } ?? false
-  }
-
-  var isEmpty: Bool { network == nil && places.isEmpty && owners.isEmpty && wildcards.isEmpty }
+  var isEmpty: Bool { record == nil && places.isEmpty && owners.isEmpty && wildcards.isEmpty }
 
   mutating func add(_ endpoint: EndpointNames, at place: Int32) {
     for address in endpoint.addresses { places[address] = place }
