@@ -32,7 +32,7 @@ extension SimulatedNamespace {
       return line
     }
     // Without what a bridge knows as if it had learned it: that ages.
-    lines += neighbors.filter { $0.family != 7 || $0.state & 0xc0 != 0 }.map { neighbor in
+    lines += neighbors.filter { !$0.isOfBridge || $0.isLasting }.map { neighbor in
       "neighbor \(neighbor.destination.map { text($0) } ?? "-") link \(links[neighbor.link]?.name ?? "-")"
     }
     lines += sysctls.sorted { $0.key < $1.key }.map { "sysctl \($0.key) = \($0.value)" }

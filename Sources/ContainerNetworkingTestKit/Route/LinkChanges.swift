@@ -67,7 +67,7 @@ extension SimulatedState {
   mutating func setMaster(_ master: Int32, of index: Int32, in namespace: UInt64) throws(NetworkError) {
     if let old = namespaces[namespace]?.links[index]?.master, old != master {
       // Its bridge forgets whom it knew behind it.
-      namespaces[namespace]?.neighbors.removeAll { $0.family == 7 && $0.link == index }
+      namespaces[namespace]?.neighbors.removeAll { $0.isOfBridge && $0.link == index }
     }
     guard master != 0 else {
       namespaces[namespace]?.links[index]?.master = nil

@@ -14,10 +14,16 @@ struct SimulatedNeighbor: Hashable {
   /// `NDA_LLADDR`.
   var macAddress: [UInt8]?
 
+  /// Whether it is an entry of a bridge's (`AF_BRIDGE`).
+  var isOfBridge: Bool { family == 7 }
+  /// Whether it stays until it is deleted (`NUD_NOARP`, `NUD_PERMANENT`); others a bridge forgets.
+  var isLasting: Bool { state & 0xc0 != 0 }
+  /// Whether the link's bridge is to have it, and not the link itself (`NTF_MASTER`).
+  var isForMaster: Bool { flags & 4 != 0 }
+
   func isSame(as other: SimulatedNeighbor) -> Bool {
     guard family == other.family, link == other.link else { return false }
-    // AF_BRIDGE entries are known by the hardware address.
-    return family == 7 ? macAddress == other.macAddress : destination == other.destination
+    return isOfBridge ? macAddress == other.macAddress : destination == other.destination
   }
 }
 
@@ -27,14 +33,14 @@ extension SimulatedState {
     let neighbor = try Self.neighbor(request.payload)
     guard namespaces[namespace]?.links[neighbor.link] != nil else { throw refusal(.noDevice) }
     try Self.check(neighbor)
-    // NTF_MASTER: rtnl_fdb_add asks the bridge, and br_fdb_add the port's state.
-    if neighbor.family == 7, neighbor.flags & 4 != 0, let link = namespaces[namespace]?.links[neighbor.link] {
+    // rtnl_fdb_add asks the bridge, and br_fdb_add the port's state.
+    if neighbor.isOfBridge, neighbor.isForMaster, let link = namespaces[namespace]?.links[neighbor.link] {
       guard link.master != nil else { throw refusal(.notSupportedOnSocket) }
-      guard neighbor.state & 0xc0 != 0 || hasCarrier(link, in: namespace) else { throw refusal(.notPermitted) }
+      guard neighbor.isLasting || hasCarrier(link, in: namespace) else { throw refusal(.notPermitted) }
       // A bridge knows an address behind one port.
       let others = Set(namespaces[namespace]?.links.values.filter { $0.master == link.master }.map(\.index) ?? [])
       namespaces[namespace]?.neighbors.removeAll {
-        $0.family == 7 && $0.macAddress == neighbor.macAddress && $0.link != neighbor.link && others.contains($0.link)
+        $0.isOfBridge && $0.macAddress == neighbor.macAddress && $0.link != neighbor.link && others.contains($0.link)
       }
     }
     if let index = namespaces[namespace]?.neighbors.firstIndex(where: { $0.isSame(as: neighbor) }) {
@@ -109,7 +115,7 @@ extension SimulatedState {
 
   /// What `neigh_add` and, for a bridge's entry, `rtnl_fdb_add` ask of a new one.
   private static func check(_ neighbor: SimulatedNeighbor) throws(NetworkError) {
-    if neighbor.family == 7 {
+    if neighbor.isOfBridge {
       guard neighbor.macAddress?.count == 6 else { throw refusal(.invalidArgument, "invalid address") }
       return
     }
