@@ -43,22 +43,10 @@ final class FaultyKernel: ForwardingKernel {
   func openSocket(
     _ family: NetlinkFamily, in namespace: NamespaceHandle
   ) throws(NetworkError) -> any NetlinkSocket {
-    FaultySocket(try base.openSocket(family, in: namespace), family, of: self)
+    InterceptingSocket(try base.openSocket(family, in: namespace)) { (datagram) throws(NetworkError) in
+      try self.spoil(datagram, of: family)
+    }
   }
-}
-
-private final class FaultySocket: ForwardingSocket {
-  let base: any NetlinkSocket
-  private let family: NetlinkFamily
-  private let kernel: FaultyKernel
-
-  init(_ base: any NetlinkSocket, _ family: NetlinkFamily, of kernel: FaultyKernel) {
-    self.family = family
-    self.base = base
-    self.kernel = kernel
-  }
-
-  func send(_ datagram: [UInt8]) throws(NetworkError) { try base.send(try kernel.spoil(datagram, of: family)) }
 }
 
 @Suite struct FaultTests {

@@ -21,7 +21,7 @@ final class RulesHookKernel: ForwardingKernel {
     countdown.withLock { $0 = (count, action) }
   }
 
-  fileprivate func pass(_ datagram: [UInt8]) throws(NetworkError) -> [UInt8] {
+  private func pass(_ datagram: [UInt8]) throws(NetworkError) -> [UInt8] {
     let messages = try NetlinkMessage.parse(datagram[...])
     if messages.contains(where: { $0.type == Self.getRules }) {
       let action = countdown.withLock { countdown -> (@Sendable () -> Void)? in
@@ -47,18 +47,7 @@ final class RulesHookKernel: ForwardingKernel {
     _ family: NetlinkFamily, in namespace: NamespaceHandle
   ) throws(NetworkError) -> any NetlinkSocket {
     let socket = try base.openSocket(family, in: namespace)
-    return family == .netfilter ? RulesHookSocket(socket, of: self) : socket
+    guard family == .netfilter else { return socket }
+    return InterceptingSocket(socket) { (datagram) throws(NetworkError) in try self.pass(datagram) }
   }
-}
-
-private final class RulesHookSocket: ForwardingSocket {
-  let base: any NetlinkSocket
-  private let kernel: RulesHookKernel
-
-  init(_ base: any NetlinkSocket, of kernel: RulesHookKernel) {
-    self.base = base
-    self.kernel = kernel
-  }
-
-  func send(_ datagram: [UInt8]) throws(NetworkError) { try base.send(try kernel.pass(datagram)) }
 }

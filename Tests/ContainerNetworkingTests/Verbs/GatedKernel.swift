@@ -14,30 +14,20 @@ final class GatedKernel: ForwardingKernel {
 
   /// Has the next deletion of a link of that name wait.
   func closeGate(forDeletionOf name: String) {
-    isAwaited.withLock { predicate in
-      predicate = { message in
-        guard message.type == Self.deleteLink else { return false }
-        let payload = Array(message.payload)
-        return payload.indices.contains { payload[$0...].starts(with: Array(name.utf8)) }
-      }
+    closeGate { type, _, payload in
+      type == Self.deleteLink && payload.indices.contains { payload[$0...].starts(with: Array(name.utf8)) }
     }
   }
 
-  /// Has the next new veth pair wait.
+  /// Has the next new veth pair wait, by the name of its kind.
   func closeGateForPair() {
-    isAwaited.withLock { predicate in
-      predicate = { message in
-        // RTM_NEWLINK, NLM_F_CREATE
-        guard message.type == 16, message.flags.rawValue & 0x400 != 0 else { return false }
-        let payload = Array(message.payload)
-        return payload.indices.contains { payload[$0...].starts(with: Array("veth\0".utf8)) }
-      }
-    }
+    closeGate(forCreationOf: "veth")
   }
 
   /// Has the next new link of that name wait, or the first of a pair.
   func closeGate(forCreationOf name: String) {
     closeGate { type, flags, payload in
+      // RTM_NEWLINK, NLM_F_CREATE
       type == 16 && flags & 0x400 != 0
         && payload.indices.contains { payload[$0...].starts(with: Array("\(name)\0".utf8)) }
     }
@@ -63,7 +53,7 @@ final class GatedKernel: ForwardingKernel {
   /// Lets it go on.
   func openGate() { threshold.open() }
 
-  fileprivate func pass(_ datagram: [UInt8]) throws(NetworkError) {
+  private func pass(_ datagram: [UInt8]) throws(NetworkError) {
     let messages = try NetlinkMessage.parse(datagram[...])
     let isHeld = isAwaited.withLock { predicate in
       guard let isAwaited = predicate, messages.contains(where: isAwaited) else { return false }
@@ -76,21 +66,9 @@ final class GatedKernel: ForwardingKernel {
   func openSocket(
     _ family: NetlinkFamily, in namespace: NamespaceHandle
   ) throws(NetworkError) -> any NetlinkSocket {
-    GatedSocket(try base.openSocket(family, in: namespace), behind: self)
-  }
-}
-
-private final class GatedSocket: ForwardingSocket {
-  let base: any NetlinkSocket
-  private let kernel: GatedKernel
-
-  init(_ base: any NetlinkSocket, behind kernel: GatedKernel) {
-    self.base = base
-    self.kernel = kernel
-  }
-
-  func send(_ datagram: [UInt8]) throws(NetworkError) {
-    try kernel.pass(datagram)
-    try base.send(datagram)
+    InterceptingSocket(try base.openSocket(family, in: namespace)) { (datagram) throws(NetworkError) in
+      try self.pass(datagram)
+      return datagram
+    }
   }
 }
