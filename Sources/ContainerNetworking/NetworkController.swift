@@ -37,7 +37,7 @@ public final class NetworkController: Sendable {
       try engine.open()
       return settings.heals ? try Healer(engine, worker, log: settings.onHeal) : nil
     }
-    follower = engine.keeper == nil ? nil : PortFollower(engine, worker)
+    follower = engine.keeper == nil ? nil : PortFollower(engine)
   }
 
   /// The controller's threads, for tasks that make many calls or wait for each: `Task(executorPreference:)`,

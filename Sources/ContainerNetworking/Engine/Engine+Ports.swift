@@ -1,3 +1,4 @@
+import Dispatch
 import Netlink
 import NetworkPrimitives
 import Synchronization
@@ -9,7 +10,7 @@ import Synchronization
 /// The host's ports: that nobody else holds what is published, and that this process does.
 extension Engine {
   /// How long another process of the same record may take to let go of a port that the record does not tell of any more.
-  private static let patienceMilliseconds: UInt32 = 2 * PortFollower.intervalMilliseconds + 500
+  private static let patienceMilliseconds: UInt32 = 2 * PortFollower.intervalMilliseconds + 1_500
 
   /// Where a network's ports are served: with a forwarder, here or in another process of the same record, everywhere.
   func places(of network: NetworkRecord, _ state: EngineState) -> PortPlaces {
@@ -148,18 +149,17 @@ final class PortFollower: Sendable {
   /// How often the record is asked, which takes it a few microseconds when nothing is new.
   static let intervalMilliseconds: UInt32 = 200
 
-  private let task: Task<Void, Never>
+  /// One of its own: others wait for what is done here, and Swift's threads may all be busy.
+  private let queue = DispatchQueue(label: "ContainerNetworking.ports")
 
-  init(_ engine: Engine, _ worker: Worker) {
-    task = Task { [weak engine] in
-      while !Task.isCancelled {
-        try? await Task.sleep(for: .milliseconds(Self.intervalMilliseconds))
-        guard !Task.isCancelled, let engine else { return }
-        // What cannot be read or had now is tried again.
-        _ = try? await worker.run { () throws(NetworkError) in try engine.followPorts() }
-      }
+  init(_ engine: Engine) { schedule(engine) }
+
+  private func schedule(_ engine: Engine) {
+    queue.asyncAfter(deadline: .now() + .milliseconds(Int(Self.intervalMilliseconds))) { [weak self, weak engine] in
+      guard let self, let engine else { return }
+      // What cannot be read or had now is tried again.
+      _ = attempt { () throws(NetworkError) in try engine.followPorts() }
+      schedule(engine)
     }
   }
-
-  deinit { task.cancel() }
 }
