@@ -1,10 +1,10 @@
 # What a new user types: `make demo`, `make test`. Both install what is missing (Debian, Ubuntu) and need root for it
 # and for the real kernel.
-.PHONY: demo bench bench-dns docs fuzz test format setup clean
+.PHONY: demo bench bench-dns docs fuzz test format setup setup-engines clean
 
 Examples := bridge-mode host-mode none-mode container-mode custom-network
 # Tests that start programs by the dozen.
-Starters := CrashTests|StoreTests|CommandLineTests|ExampleTests|MachineStateTests|PublicInterfaceTests
+Starters := CrashTests|EngineTests|StoreTests|CommandLineTests|ExampleTests|MachineStateTests|PublicInterfaceTests
 # A test that hangs fails, too.
 Limited := timeout --foreground --signal INT --kill-after 1m 30m
 Folders := Sources Tests Examples Benchmarks Fuzz/Entries Fuzz/Harness
@@ -21,6 +21,13 @@ setup:
 	if [ -n "$$Tools" ]; then \
 	  if [ "$$(id -u)" != 0 ]; then echo "missing:$$Tools; install them, or run this as root" >&2; exit 1; fi; \
 	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$Tools >/dev/null; fi
+
+# The engines that tests drive.
+setup-engines:
+	@Tools=; for package in podman crun containerd runc curl; do \
+	  dpkg-query -W -f='$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || Tools="$$Tools $$package"; done; \
+	if [ -n "$$Tools" ]; then apt-get update -qq && \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$Tools >/dev/null; fi
 
 demo: setup
 	@if [ "$$(id -u)" != 0 ]; then echo "make demo needs root: it makes network namespaces" >&2; exit 1; fi
@@ -72,7 +79,7 @@ fuzz: setup
 	  echo "$$entry: $$(grep -o 'Done [0-9]* runs.*' .build/$$entry.log)"; \
 	done
 
-test: setup
+test: setup setup-engines
 	@if [ "$$(id -u)" != 0 ]; then echo "make test needs root: its tests make network namespaces" >&2; exit 1; fi
 	swift format lint --strict --recursive --parallel $(Folders) Package.swift Fuzz/Package.swift
 	swift build --build-tests

@@ -25,6 +25,7 @@ let package = Package(
     .library(name: "ContainerNetworkingStore", targets: ["ContainerNetworkingStore"]),
     .library(name: "ContainerNetworkingForwarder", targets: ["ContainerNetworkingForwarder"]),
     .executable(name: "cnet", targets: ["cnet"]),
+    .executable(name: "cnet-cni", targets: ["cnet-cni"]),
     .library(name: "ContainerNetworkingTestKit", targets: ["ContainerNetworkingTestKit"]),
   ],
   dependencies: [
@@ -83,10 +84,19 @@ let package = Package(
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
       ], swiftSettings: settings),
 
+    // What engines and the tool have in common besides the library.
+    .target(name: "AdapterSupport", swiftSettings: settings),
+    // The CNI plugin: containers of containerd and podman on networks of the record.
+    .executableTarget(
+      name: "cnet-cni",
+      dependencies: ["AdapterSupport", "ContainerNetworking", "ContainerNetworkingStore", system],
+      swiftSettings: settings),
+
     // The command-line tool.
     .executableTarget(
       name: "cnet",
       dependencies: [
+        "AdapterSupport",
         "ContainerNetworking", "ContainerNetworkingDNS", "ContainerNetworkingForwarder", "ContainerNetworkingStore",
         "Netlink", system,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -197,6 +207,11 @@ let package = Package(
     .testTarget(
       name: "CommandLineTests", dependencies: ["ContainerNetworking", "Playground", "cnet", system],
       exclude: ["Golden"], swiftSettings: settings),
+    // The doors for engines, called as the engines call them, and by the engines.
+    .testTarget(
+      name: "EngineTests",
+      dependencies: ["ContainerNetworking", "ContainerNetworkingStore", "Playground", "cnet", "cnet-cni", system],
+      exclude: ["prelude.sh", "podman.sh", "containerd.sh"], swiftSettings: settings),
     // They ask the server from containers, and play the servers that it asks.
     .testTarget(
       name: "NameServerTests",

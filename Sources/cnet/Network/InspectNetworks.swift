@@ -1,3 +1,4 @@
+import AdapterSupport
 import ArgumentParser
 import ContainerNetworking
 

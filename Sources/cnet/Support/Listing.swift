@@ -1,3 +1,4 @@
+import AdapterSupport
 import ContainerNetworking
 
 /// How a list is printed: `table`, `json` (one object a line), `table TEMPLATE`, or a template for each row.

@@ -1,3 +1,4 @@
+import AdapterSupport
 import ContainerNetworking
 
 /// The part of Go's templates that Docker's `--format` is used for: `{{.Name}}`, `{{.IPAM.Driver}}`, `{{json .Labels}}`,

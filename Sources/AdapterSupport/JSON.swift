@@ -1,7 +1,7 @@
 import FoundationEssentials
 
-/// Any value of JSON (RFC 8259), for templates to walk through.
-enum JSON: Hashable, Codable {
+/// Any value of JSON (RFC 8259): what engines and templates read and write without a type of their own.
+package enum JSON: Hashable, Sendable, Codable {
   case null
   case flag(Bool)
   case number(Int64)
@@ -11,11 +11,11 @@ enum JSON: Hashable, Codable {
   case object([String: JSON])
 
   /// What a value encodes to.
-  init(_ value: some Encodable) throws {
+  package init(_ value: some Encodable) throws {
     self = try JSONDecoder().decode(JSON.self, from: JSONEncoder().encode(value))
   }
 
-  init(from decoder: any Decoder) throws {
+  package init(from decoder: any Decoder) throws {
     let value = try decoder.singleValueContainer()
     if value.decodeNil() {
       self = .null
@@ -34,7 +34,7 @@ enum JSON: Hashable, Codable {
     }
   }
 
-  func encode(to encoder: any Encoder) throws {
+  package func encode(to encoder: any Encoder) throws {
     var container = encoder.singleValueContainer()
     switch self {
     case .null: try container.encodeNil()
@@ -48,20 +48,20 @@ enum JSON: Hashable, Codable {
   }
 
   /// As a template prints it: a text bare, all else as JSON.
-  var plain: String {
+  package var plain: String {
     if case .text(let text) = self { return text }
     return (try? Self.line(self)) ?? ""
   }
 
   /// One line. Keys are sorted, since the encoder does not keep the order in which they come.
-  static func line(_ value: some Encodable) throws -> String {
+  package static func line(_ value: some Encodable) throws -> String {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
     return String(decoding: try encoder.encode(value), as: UTF8.self)
   }
 
   /// Indented by four, as Docker does.
-  func page(indent: String = "") throws -> String {
+  package func page(indent: String = "") throws -> String {
     let inner = indent + "    "
     switch self {
     case .list(let list) where !list.isEmpty:

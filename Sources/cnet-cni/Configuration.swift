@@ -1,0 +1,160 @@
+import AdapterSupport
+import ContainerNetworking
+import FoundationEssentials
+
+/// What a runtime gives on standard input: the plugin's part of a network's configuration list, and what it adds to it.
+struct Configuration: Sendable {
+  /// The plugin that is asked, by its type: this program answers for several.
+  enum Kind: String, Sendable, CaseIterable {
+    /// A network of the record, of whatever driver.
+    case containernetworking
+    /// The same with the fields of the plugin of that name.
+    case bridge
+    case macvlan
+    /// Publishes ports for a plugin before it in the list.
+    case portmap
+    /// Nothing to do: what a network lets through is said by its policy.
+    case firewall
+    /// Sets sysctls and the MTU of an interface.
+    case tuning
+    /// Brings `lo` up.
+    case loopback
+  }
+
+  var version: SpecVersion
+  var name: String
+  var kind: Kind
+  var json: JSON
+  /// What the plugins before it in the list have made.
+  var previous: JSON?
+
+  /// Reads the input.
+  ///
+  /// - Throws: `undecodable`, `incompatibleVersion`, `invalidConfiguration`.
+  init(_ input: [UInt8], verb: Invocation.Verb) throws(CNIError) {
+    do { json = try JSONDecoder().decode(JSON.self, from: Data(input)) } catch {
+      throw CNIError(.undecodable, "standard input is no JSON object", details: "\(error)")
+    }
+    guard json.fields != nil else {
+      throw CNIError(.undecodable, "standard input is \(json.kind); it has to be a JSON object")
+    }
+    var reader = FieldReader()
+    let version = reader.text("cniVersion", of: json)
+    name = reader.text("name", of: json) ?? ""
+    let type = reader.text("type", of: json) ?? ""
+    previous = reader.object("prevResult", of: json)
+    try reader.check()
+    self.version = try version.map { (text) throws(CNIError) in try SpecVersion(text) } ?? .unsaid
+    guard let kind = Kind(rawValue: type) else {
+      let known = Kind.allCases.map(\.rawValue).joined(separator: ", ")
+      throw CNIError(.invalidConfiguration, "type \"\(type)\" is none that this plugin answers for: \(known)")
+    }
+    self.kind = kind
+    guard self.version >= verb.since else {
+      throw CNIError(
+        .incompatibleVersion,
+        "\(verb.rawValue) is of version \(verb.since.rawValue) and later, and the configuration of \(self.version.rawValue)"
+      )
+    }
+    // STATUS alone asks nothing of one network.
+    guard !name.isEmpty || verb == .status else {
+      throw CNIError(.invalidConfiguration, "name: it is missing; it names the network")
+    }
+  }
+
+  /// Where the record is; nil where the configuration leaves that to the environment.
+  var stateDirectory: String? { json["stateDir"]?.text }
+}
+
+/// What a runtime adds for one container, by the capabilities that the configuration says the plugin has
+/// (the conventions of the CNI project).
+struct RuntimeConfiguration: Sendable {
+  var ports: [PortMapping] = []
+  var addresses: [IPAddress] = []
+  var macAddress: MACAddress?
+  var aliases: [String] = []
+  /// What the result says of name servers: the runtime's word, or the configuration's.
+  var dns: JSON = .object([:])
+
+  init(_ configuration: Configuration, _ arguments: CNIArguments) throws(CNIError) {
+    var reader = FieldReader()
+    let json = configuration.json
+    let runtime = reader.object("runtimeConfig", of: json) ?? .object([:])
+    let path = "runtimeConfig."
+    for (index, mapping) in reader.list("portMappings", of: runtime, at: path).enumerated() {
+      if let port = Self.port(mapping, at: "\(path)portMappings[\(index)].", &reader) { ports.append(port) }
+    }
+    for (index, text) in reader.list("ips", of: runtime, at: path).enumerated() {
+      let place = "\(path)ips[\(index)]"
+      guard let text = text.text else {
+        reader.fault(place, "it is \(text.kind), and has to be a text, as in \"10.88.0.9/16\"")
+        continue
+      }
+      if let address = reader.attempt(place, { () throws(NetworkError) in try Self.address(text) }) {
+        addresses.append(address)
+      }
+    }
+    // The configuration's own way to say it, for those that pass no capability on.
+    let own = reader.object("args", of: json).flatMap { $0["cni"] } ?? .object([:])
+    for text in own["ips"]?.list?.compactMap(\.text) ?? [] {
+      if let address = reader.attempt("args.cni.ips", { () throws(NetworkError) in try Self.address(text) }) {
+        addresses.append(address)
+      }
+    }
+    if let address = arguments.address, !addresses.contains(address) { addresses.append(address) }
+    macAddress =
+      reader.value("mac", of: runtime, at: path) { (text) throws(NetworkError) in try MACAddress(text) }
+      ?? reader.value("mac", of: json) { (text) throws(NetworkError) in try MACAddress(text) } ?? arguments.macAddress
+    // A list, or, from podman, a list for each network.
+    let aliases = runtime["aliases"].flatMap { $0[configuration.name] ?? $0 }?.list ?? []
+    self.aliases = aliases.compactMap(\.text)
+    if let name = arguments.podName, !self.aliases.contains(name) { self.aliases.append(name) }
+    if runtime["bandwidth"] != nil {
+      reader.lack("runtimeConfig.bandwidth", "this plugin shapes no traffic; leave it to a plugin that does")
+    }
+    if runtime["ipRanges"] != nil {
+      reader.lack(
+        "runtimeConfig.ipRanges", "a network's ranges are those that it was made with; write them in ipam.ranges")
+    }
+    if let said = reader.object("dns", of: json) { dns = said }
+    if let said = reader.object("dns", of: runtime, at: path), said.fields?.isEmpty == false {
+      dns = .compact([
+        "nameservers": said["servers"] ?? said["nameservers"], "search": said["searches"] ?? said["search"],
+        "options": said["options"], "domain": said["domain"],
+      ])
+    }
+    try reader.check()
+  }
+
+  private static func address(_ text: String) throws(NetworkError) -> IPAddress {
+    try IPAddress(String(text.prefix { $0 != "/" }))
+  }
+
+  private static func port(_ mapping: JSON, at path: String, _ reader: inout FieldReader) -> PortMapping? {
+    let count = reader.faults.count
+    let host = reader.number("hostPort", of: mapping, at: path)
+    let container = reader.number("containerPort", of: mapping, at: path)
+    let transport =
+      reader.value("protocol", of: mapping, at: path) { (text) throws(NetworkError) in
+        try TransportProtocol(text.lowercased())
+      } ?? .tcp
+    let address = reader.value("hostIP", of: mapping, at: path) { (text) throws(NetworkError) in try IPAddress(text) }
+    guard let container, (1...65_535).contains(container) else {
+      reader.fault("\(path)containerPort", "it is \(container.map(String.init) ?? "missing"); a port is 1 to 65535")
+      return nil
+    }
+    guard (0...65_535).contains(host ?? 0) else {
+      reader.fault("\(path)hostPort", "it is \(host ?? 0); a port is 1 to 65535, and 0 for one of the host's choice")
+      return nil
+    }
+    guard reader.faults.count == count else { return nil }
+    // The runtimes' word for every address.
+    let everywhere = address.map { $0.isUnspecified && $0.family == .ipv4 } ?? true
+    return reader.attempt(path) { () throws(NetworkError) in
+      try PortMapping(
+        hostAddress: everywhere ? nil : address,
+        hostPorts: host == nil || host == 0 ? nil : PortRange(UInt16(host ?? 0)),
+        containerPorts: PortRange(UInt16(container)), transport: transport)
+    }
+  }
+}

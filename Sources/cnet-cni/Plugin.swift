@@ -1,0 +1,51 @@
+import AdapterSupport
+import ContainerNetworking
+import ContainerNetworkingStore
+import SystemPackage
+
+/// One call of the plugin: what was asked, and the record that answers.
+struct Plugin {
+  let invocation: Invocation
+  let configuration: Configuration
+  let controller: NetworkController
+  let attachments: Attachments
+
+  init(
+    _ invocation: Invocation, _ configuration: Configuration, _ environment: [String: String]
+  ) async throws(CNIError) {
+    self.invocation = invocation
+    self.configuration = configuration
+    let directory = FilePath(
+      configuration.stateDirectory ?? environment["CNET_STATE_DIR"] ?? "/var/lib/containernetworking")
+    guard directory.isAbsolute else {
+      throw CNIError(.invalidConfiguration, "stateDir: \"\(directory)\" is no absolute path")
+    }
+    attachments = Attachments(in: directory)
+    controller = try await calling { () throws(NetworkError) in
+      // It ends before its containers do: it holds no ports.
+      try await NetworkController(
+        host: .current(), store: SQLiteStore(at: directory), settings: ControllerSettings(reservesPorts: false))
+    }
+  }
+
+  /// Does what was asked.
+  ///
+  /// - Returns: What is printed; nil for nothing.
+  func run() async throws(CNIError) -> JSON? {
+    switch (configuration.kind, invocation.verb) {
+    case (_, .status), (_, .version): return nil
+    case (.loopback, _): return try bringUpLoopback()
+    case (.firewall, .add): return try previousResult()
+    case (.firewall, _): return nil
+    case (.tuning, .add), (.tuning, .check): return try tune()
+    case (.tuning, _): return nil
+    case (.portmap, .add): return try await publish()
+    case (.portmap, .delete): return try await unpublish()
+    case (.portmap, .collectGarbage): return nil
+    case (_, .add): return try await add()
+    case (_, .delete): return try await delete()
+    case (_, .check): return try await check()
+    case (_, .collectGarbage): return try await collectGarbage()
+    }
+  }
+}

@@ -1,0 +1,61 @@
+import AdapterSupport
+import ContainerNetworking
+import SystemPackage
+
+/// What this program does as a later plugin of a list, for a container that it has put on the network before.
+extension Plugin {
+  /// What the plugin before has made, to be passed on.
+  func previousResult() throws(CNIError) -> JSON {
+    guard let previous = configuration.previous else {
+      throw CNIError(
+        .invalidConfiguration,
+        "prevResult: it is missing; \(configuration.kind.rawValue) comes after a plugin that makes the interface")
+    }
+    return previous
+  }
+
+  /// Publishes the ports that the runtime maps.
+  func publish() async throws(CNIError) -> JSON {
+    let previous = try previousResult()
+    let runtime = try RuntimeConfiguration(configuration, invocation.arguments)
+    guard !runtime.ports.isEmpty else { return previous }
+    do throws(NetworkError) {
+      let ports = try await unpublished(runtime.ports, of: invocation.containerID)
+      guard !ports.isEmpty else { return previous }
+      try await controller.publish(ports, of: invocation.containerID, on: configuration.name)
+    } catch {
+      guard error.code == .notFound else { throw CNIError(error) }
+      throw CNIError(
+        .unknownContainer,
+        "portmap publishes for containers of this record, and \(invocation.containerID) is none on "
+          + "\"\(configuration.name)\"; let this program make the interface, too")
+    }
+    return previous
+  }
+
+  /// Without those that the container has published by another of its networks: a runtime says all of a container's ports
+  /// for each network.
+  func unpublished(_ ports: [PortMapping], of container: String) async throws(NetworkError) -> [PortMapping] {
+    let published = try await controller.sandbox(container).endpoints.filter { $0.networkName != configuration.name }
+      .flatMap(\.ports)
+    return ports.filter { mapping in
+      !published.contains { port in
+        mapping.transport == port.transport && mapping.containerPorts.contains(port.containerPort)
+          && mapping.hostPorts?.contains(port.hostPort) == true
+      }
+    }
+  }
+
+  /// Releases the ports; with the endpoint they go anyhow.
+  func unpublish() async throws(CNIError) -> JSON? {
+    let ports = try RuntimeConfiguration(configuration, invocation.arguments).ports
+    guard !ports.isEmpty else { return nil }
+    do throws(NetworkError) {
+      try await controller.unpublish(ports, of: invocation.containerID, on: configuration.name)
+    } catch {
+      // Gone already, or with its namespace.
+      guard error.code == .notFound || error.code == .closed else { throw CNIError(error) }
+    }
+    return nil
+  }
+}

@@ -1,0 +1,60 @@
+import AdapterSupport
+import ContainerNetworking
+
+extension Plugin {
+  /// Takes the container off the network; what is gone already is what was wanted.
+  func delete() async throws(CNIError) -> JSON? {
+    try await remove(invocation.containerID, invocation.interface)
+    attachments.remove(invocation.interface, of: invocation.containerID, from: configuration.name)
+    return nil
+  }
+
+  /// Takes an interface of a container off the network, and the container off the record with its last one.
+  func remove(_ container: String, _ interface: String) async throws(CNIError) {
+    do throws(NetworkError) {
+      let endpoint = try await controller.inspect(configuration.name).endpoints.first { $0.container == container }
+      // A runtime may say DEL of a name that the container never had here.
+      guard let endpoint, endpoint.interface.description == interface else { return }
+      try await controller.disconnect(container, from: configuration.name, isForced: true)
+    } catch { if error.code != .notFound { throw CNIError(error) } }
+    do throws(NetworkError) {
+      guard try await controller.sandbox(container).endpoints.isEmpty else { return }
+    } catch {
+      if error.code == .notFound { return }
+      // Its namespace is gone, and every interface with it.
+      guard error.code == .closed else { throw CNIError(error) }
+    }
+    do throws(NetworkError) { try await controller.detach(container) } catch {
+      if error.code != .notFound { throw CNIError(error) }
+    }
+  }
+
+  /// Takes away whatever this plugin has put on the network, but for what the runtime says that it still has.
+  func collectGarbage() async throws(CNIError) -> JSON? {
+    let valid = configuration.json["cni.dev/valid-attachments"] ?? configuration.json["cni.dev/attachments"]
+    guard let valid = valid?.list else {
+      throw CNIError(
+        .invalidConfiguration, "cni.dev/valid-attachments: it is missing; without it everything would be taken away")
+    }
+    var kept: Set<[String]> = []
+    for attachment in valid {
+      guard let container = attachment["containerID"]?.text, let interface = attachment["ifname"]?.text else {
+        throw CNIError(
+          .invalidConfiguration, "cni.dev/valid-attachments: each is an object with containerID and ifname")
+      }
+      kept.insert([container, interface])
+    }
+    var failures: [CNIError] = []
+    for (container, interface) in try attachments.list(on: configuration.name)
+    where !kept.contains([container, interface]) {
+      do throws(CNIError) {
+        try await remove(container, interface)
+        attachments.remove(interface, of: container, from: configuration.name)
+      } catch { failures.append(error) }
+    }
+    guard let first = failures.first else { return nil }
+    throw CNIError(
+      first.code, "\(failures.count) attachments cannot be taken away: \(first.message)",
+      details: failures.map { $0.details.isEmpty ? $0.message : $0.details }.joined(separator: "\n"))
+  }
+}
