@@ -3,7 +3,8 @@ public import SystemPackage
 /// What every throwing call of this library throws: which rule was broken or which request failed, in one sentence
 /// that says what to do, and the kernel's own report where it was the kernel that refused.
 ///
-/// Branch on ``code``; print the error for a person. New codes may come, so a `switch` needs a `default`.
+/// Ask it by ``is(_:)`` or branch on ``code``, within one `catch` without a pattern; print the error for a person. New codes
+/// may come, so a `switch` needs a `default`.
 public struct NetworkError: Error, Sendable, Hashable {
   /// What kind of failure this is; the part a program branches on.
   public var code: Code

@@ -15,6 +15,14 @@ import Testing
         """)
   }
 
+  @Test func answersWhichCodeItIs() {
+    let error = NetworkError(.inUse, operation: "publish 8080/tcp")
+    #expect(error.is(.inUse) && error.is(.notFound, .inUse) && !error.is(.notFound) && !error.is())
+    #expect(throws: Never.self) { try error.rethrow(unless: .alreadyExists, .inUse) }
+    #expect(throws: error) { try error.rethrow(unless: .alreadyExists, .notFound) }
+    #expect(throws: error) { try error.rethrow() }
+  }
+
   @Test(arguments: [
     (Errno.permissionDenied, NetworkError.Code.permissionDenied), (.noSuchFileOrDirectory, .notFound),
     (.fileExists, .alreadyExists), (.addressInUse, .inUse), (.noSpace, .exhausted), (.invalidArgument, .kernelRefused),

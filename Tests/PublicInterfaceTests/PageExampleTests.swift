@@ -36,6 +36,19 @@ import Testing
     // end
   }
 
+  private func readmeErrors(controller: NetworkController) async throws {
+    // example README.md
+    do { try await controller.attach("web", to: .network("blue")) } catch {
+      switch error.code {
+      case .alreadyExists: print("it is on the network")
+      case .inUse, .exhausted: print("no address or port is left:", error)
+      default: throw error
+      }
+    }
+    do { try await controller.detach("web") } catch { try error.rethrow(unless: .notFound) }
+    // end
+  }
+
   private func readme3(controller: NetworkController) async throws {
     // example README.md
     // In bulk, a result for each; made, wired and addressed ahead of time, so that an attach hands one over; on the controller's

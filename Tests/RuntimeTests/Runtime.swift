@@ -32,7 +32,7 @@ struct Runtime {
   /// A host whose tables keep changing may be calmer at the second try. Any other failure would only come again.
   private func attach(_ name: String, _ mode: NetworkMode, _ options: AttachOptions) async throws -> Sandbox {
     do { return try await controller.attach(name, to: mode, options: options) } catch {
-      guard error.code == .interrupted else { throw error }
+      guard error.is(.interrupted) else { throw error }
       return try await controller.attach(name, to: mode, options: options)
     }
   }

@@ -34,10 +34,11 @@ final class LockFile: Sendable {
 
   /// Takes the lock if nobody has it, for as long as this object lives.
   func tryLock(isShared: Bool = false) throws(NetworkError) -> Bool {
-    do {
+    do throws(NetworkError) {
       try lock((isShared ? LOCK_SH : LOCK_EX) | LOCK_NB)
       return true
-    } catch  where error.kernel?.errno == .wouldBlock {
+    } catch {
+      guard error.kernel?.errno == .wouldBlock else { throw error }
       return false
     }
   }

@@ -26,7 +26,8 @@ struct Salvage {
         number = try connection.number("SELECT value FROM meta WHERE key = 'revision'")
       }
       revision = max(revision, StateDatabase.count(number) ?? 1)
-    } catch  where error.code == .damagedRecord {
+    } catch {
+      try error.rethrow(unless: .damagedRecord)
       lost.append("everything: \(Self.sentence(error))")
     }
   }
@@ -105,7 +106,10 @@ struct Salvage {
 
   /// What `body` gives; nil when damage is in the way.
   fileprivate static func read<Value>(_ body: () throws(NetworkError) -> Value) throws(NetworkError) -> Value? {
-    do { return try body() } catch  where error.code == .damagedRecord { return nil }
+    do { return try body() } catch {
+      try error.rethrow(unless: .damagedRecord)
+      return nil
+    }
   }
 }
 
