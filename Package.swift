@@ -154,15 +154,21 @@ let package = Package(
         system,
       ], swiftSettings: settings),
 
+    // Verbs at random, of several records on one host.
+    .target(name: "Mingling", dependencies: ["ContainerNetworking"], path: "Tests/Mingling", swiftSettings: settings),
     // Verbs that die at each of their steps.
     .executableTarget(
       name: "crash-probe",
-      dependencies: ["ContainerNetworking", "ContainerNetworkingStore", "ContainerNetworkingTestKit", system],
+      dependencies: [
+        "ContainerNetworking", "ContainerNetworkingStore", "ContainerNetworkingTestKit", "Mingling", system,
+      ],
       path: "Tests/CrashProbe",
       swiftSettings: settings),
     .testTarget(
       name: "CrashTests",
-      dependencies: ["ContainerNetworking", "ContainerNetworkingStore", "Playground", "crash-probe", system],
+      dependencies: [
+        "ContainerNetworking", "ContainerNetworkingStore", "Mingling", "Playground", "crash-probe", system,
+      ],
       swiftSettings: settings),
 
     .target(

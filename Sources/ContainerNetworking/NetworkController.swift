@@ -273,6 +273,16 @@ public final class NetworkController: Sendable {
     try await worker.run { [engine] () throws(NetworkError) in try engine.differences() }
   }
 
+  /// What the record is known by on its host, beside others: eight hexadecimal digits. The comment of each element of our
+  /// firewall tables has it.
+  public var recordID: String { engine.firewall.id.description }
+
+  /// The other records that have networks on the same host. They share our firewall tables, and what is theirs is never
+  /// touched.
+  public func otherRecords() async throws(NetworkError) -> [OtherRecord] {
+    try await worker.run { [engine] () throws(NetworkError) in try engine.otherRecords() }
+  }
+
   /// Rules of other owners that drop our networks' packets, and what would allow them. Nothing is sent, and nothing changed.
   public func obstacles() async throws(NetworkError) -> [Obstacle] {
     try await worker.run { [engine] () throws(NetworkError) in try engine.obstacles() }

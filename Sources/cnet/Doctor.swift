@@ -30,6 +30,7 @@ struct Doctor: AsyncParsableCommand {
       let found = try await controller.differences()
       try show(found, remaining: found)
       let isBlocked = try await showObstacles(controller)
+      try await showOthers(controller)
       if !found.isEmpty || isBlocked { throw ExitCode.failure }
       return
     }
@@ -37,6 +38,7 @@ struct Doctor: AsyncParsableCommand {
     try show(report.found, remaining: report.remaining)
     for failure in report.failures { Failure.report(failure) }
     let isBlocked = rules ? false : try await showObstacles(controller)
+    if !rules { try await showOthers(controller) }
     if !report.remaining.isEmpty || !report.failures.isEmpty || isBlocked { throw ExitCode.failure }
   }
 
@@ -55,6 +57,15 @@ struct Doctor: AsyncParsableCommand {
     return !obstacles.isEmpty
   }
 
+  /// Other records of the host, which are no fault.
+  private func showOthers(_ controller: NetworkController) async throws {
+    let others = try await controller.otherRecords()
+    for other in others {
+      if json { print(try JSON.line(RecordRow(other))) } else { print("also on this host:", other) }
+    }
+    if !others.isEmpty, !json { print("  this one is record \(controller.recordID)") }
+  }
+
   private func show(_ found: [Difference], remaining: [Difference]) throws {
     let terminal = Terminal(global.color)
     for difference in found {
@@ -67,6 +78,24 @@ struct Doctor: AsyncParsableCommand {
       }
     }
     if found.isEmpty, !json { print("The record and the kernel agree.") }
+  }
+
+  private struct RecordRow: Encodable {
+    let kind = "record"
+    let id: String
+    let bridges: [String]
+    let endpoints, publishedPorts: Int
+
+    private enum CodingKeys: String, CodingKey {
+      case kind = "Kind", id = "Id", bridges = "Bridges", endpoints = "Endpoints", publishedPorts = "PublishedPorts"
+    }
+
+    init(_ record: OtherRecord) {
+      id = record.id
+      bridges = record.bridges
+      endpoints = record.endpoints
+      publishedPorts = record.publishedPorts
+    }
   }
 
   private struct ObstacleRow: Encodable {

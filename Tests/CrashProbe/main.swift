@@ -43,6 +43,8 @@ do {
   settings.names = KillingNames(countdown)
   // So that a network's second container is on a further bridge.
   if unsafe getenv("CRASH_PROBE_GROWS") != nil { (settings.bridgePorts, settings.bridgeTrunks) = (4, 3) }
+  // One of several records of a host, whose rules are flushed.
+  if arguments[3] == "mingle" { settings.heals = true }
   let controller = try await NetworkController(
     host: host, store: KillingStore(try SQLiteStore(at: directory), countdown), settings: settings)
   let names = Array(arguments[4...])
@@ -76,6 +78,9 @@ do {
   case "connect": try await controller.connect(names[0], to: names[1])
   case "disconnect": try await controller.disconnect(names[0], from: names[1])
   case "churn": try await churn(controller, names[0], rounds: Int(names[1]) ?? 0)
+  case "mingle":
+    try await mingle(
+      controller, number: Int(names[0]) ?? 0, seed: UInt64(names[1]) ?? 0, verbs: Int(names[2]) ?? 0)
   default:
     print("unknown verb \(arguments[3])")
     exit(2)

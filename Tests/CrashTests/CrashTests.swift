@@ -182,7 +182,7 @@ struct Crash {
       kept: kept)
   }
 
-  private func probe(_ step: Int, _ verb: [String], boot: String? = nil) throws -> Process {
+  func probe(_ step: Int, _ verb: [String], boot: String? = nil) throws -> Process {
     let own = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
     let process = Process()
     process.executableURL = URL(filePath: own).deletingLastPathComponent().appending(path: "crash-probe")

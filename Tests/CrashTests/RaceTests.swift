@@ -17,9 +17,9 @@ import Testing
     let processes = try (0..<8).map { number in try crash.start(["churn", "p\(number)", "200"]) }
     var looks = 0
     while processes.contains(where: \.isRunning) {
-      let addresses = try await elementsOfTheKernel(world, "endpoints4")
+      let addresses = try await elementsOfTheKernel(world, "set", "endpoints4")
       #expect(Set(addresses).count == addresses.count)
-      let ports = try await elementsOfTheKernel(world, "published4")
+      let ports = try await elementsOfTheKernel(world, "map", "published4")
       #expect(Set(ports).count == ports.count)
       looks += 1
       try await Task.sleep(for: .milliseconds(50))
@@ -37,8 +37,9 @@ import Testing
   }
 
   /// The addresses, or protocols and ports, that our sets hold, as nft(8) prints them.
-  private func elementsOfTheKernel(_ world: Playground, _ set: String) async throws -> [String] {
-    let text = try world.output("nft", "list", "set", "inet", "containernetworking", set, in: world.host) ?? ""
+  private func elementsOfTheKernel(_ world: Playground, _ kind: String, _ name: String) async throws -> [String] {
+    let text = try #require(
+      try world.output("nft", "list", kind, "inet", "containernetworking", name, in: world.host))
     guard let elements = text.firstRange(of: "elements = {") else { return [] }
     return text[elements.upperBound...].prefix { $0 != "}" }.split(separator: ",").map { element in
       // The key's first part: `172.17.0.2 . "cn0"`, `tcp . 32768 : …`.

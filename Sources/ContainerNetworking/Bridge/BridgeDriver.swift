@@ -32,21 +32,29 @@ struct BridgeDriver: Driver {
 
   /// Makes the bridge, or takes the one that the network adopts, gives it the gateways' addresses and sets it up.
   func setUp(_ network: NetworkRecord) throws(NetworkError) {
-    if !network.adoptsBridge { try makeBridge(network) }
-    do throws(NetworkError) {
-      try configure(network)
-      try firewall.add(FirewallElements(network))
-    } catch { throw error.with(leftovers: tearDown(network)) }
+    let elements = FirewallElements(network)
+    // The rules first: from its first packet on, the bridge is one of ours, and to other records of the host no way out.
+    do throws(NetworkError) { try firewall.add(elements) } catch {
+      // What is there already is another's; of a change whose answer was lost it is not known whether it was made.
+      if error.code == .alreadyExists || error.code == .inUse { throw error }
+      throw error.with(leftovers: attempt { () throws(NetworkError) in try firewall.remove(elements) })
+    }
+    if !network.adoptsBridge {
+      do throws(NetworkError) { try makeBridge(network) } catch {
+        throw error.with(leftovers: attempt { () throws(NetworkError) in try firewall.remove(elements) })
+      }
+    }
+    do throws(NetworkError) { try configure(network) } catch { throw error.with(leftovers: tearDown(network)) }
   }
 
   func bringBack(_ network: NetworkRecord) throws(NetworkError) {
+    try firewall.include(FirewallElements(network))
     if !network.adoptsBridge {
       do throws(NetworkError) { try makeBridge(network) } catch {
         if error.code != .alreadyExists { throw error }
       }
     }
     try configure(network)
-    try firewall.include(FirewallElements(network))
   }
 
   /// The bridge, down, with a hardware address for good: the kernel's own choice changes with the bridge's ports, under its

@@ -85,7 +85,7 @@ extension BridgeDriver {
       try firewall.add(FirewallElements(ports, of: endpoint, on: network))
     } catch {
       // What is there already is another's; of a change whose answer was lost it is not known whether it was made.
-      let isUntouched = error.code == .alreadyExists
+      let isUntouched = error.code == .alreadyExists || error.code == .inUse
       let leftovers =
         isUntouched
         ? attempt { () throws(NetworkError) in try setHairpin(false, endpoint) }

@@ -185,6 +185,11 @@ extension Engine {
         .conflictingOptions, operation: "adopt bridge \"\(name)\"",
         reason: "the link \"\(name)\" is no bridge but \(link.kind ?? "hardware"); name another one")
     }
+    if let other = try firewall.othersBridges()["\(name)"] {
+      throw NetworkError(
+        .inUse, operation: "adopt bridge \"\(name)\"",
+        reason: "the bridge \"\(name)\" is in use by another record (\(other)) on this host; name another one")
+    }
     let addresses = try host.addresses.list(link: link.index).map(\.address)
     for address in addresses
     where !address.address.isLinkLocal && !options.subnets.contains(where: { $0.family == address.family }) {

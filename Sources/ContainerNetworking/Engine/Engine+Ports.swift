@@ -39,6 +39,8 @@ extension Engine {
   ) throws(NetworkError) -> [PublishedPort] {
     guard !picked.isEmpty else { return [] }
     var ports = picked
+    // What another record has no socket need hold: it is in our tables.
+    let others = try firewall.othersPorts()
     var held: Set<PortBinding> = []
     var free: Set<PortBinding> = []
     var sockets: [PortBinding: PortReservation] = [:]
@@ -47,7 +49,10 @@ extension Engine {
     while true {
       let asked = ports.flatMap(\.bindings).filter { !free.contains($0) }
       var found = Set(asked)
-      if keeper == nil {
+      let taken = asked.filter { others.holder(of: $0) != nil }
+      if !taken.isEmpty {
+        found = Set(taken)
+      } else if keeper == nil {
         found = Set(try host.kernel.heldPorts(among: asked, in: host.handle))
       } else {
         for socket in try host.kernel.reservePorts(asked, in: host.handle) {
@@ -55,26 +60,28 @@ extension Engine {
           found.remove(socket.binding)
         }
       }
-      free.formUnion(Set(asked).subtracting(found))
+      if taken.isEmpty { free.formUnion(Set(asked).subtracting(found)) }
       if found.isEmpty {
         keeper?.hold(ports.flatMap(\.bindings).compactMap { sockets[$0] }, for: endpoint.id)
         return ports
       }
-      if waited < Self.patienceMilliseconds, try isHeldByOthers() {
+      if taken.isEmpty, waited < Self.patienceMilliseconds, try isHeldByOthers() {
         waited += 20
         usleep(20_000)
         continue
       }
       held.formUnion(found)
       let last = ports
-      ports = try transaction { (transaction) throws(NetworkError) in
-        let next = try transaction.state.ports.pick(
-          request.ports, for: endpoint.container, bindingAddress: network.policy.hostBindingAddress,
-          at: places(of: network, transaction.state), ephemeral: request.ephemeral, avoiding: held,
-          inPlaceOf: last)
-        save(&transaction, next)
-        return next
-      }
+      do throws(NetworkError) {
+        ports = try transaction { (transaction) throws(NetworkError) in
+          let next = try transaction.state.ports.pick(
+            request.ports, for: endpoint.container, bindingAddress: network.policy.hostBindingAddress,
+            at: places(of: network, transaction.state), ephemeral: request.ephemeral, avoiding: held,
+            inPlaceOf: last)
+          save(&transaction, next)
+          return next
+        }
+      } catch { throw error.code == .inUse ? others.refusal(of: taken, error.operation) ?? error : error }
     }
   }
 

@@ -96,9 +96,14 @@ extension Engine {
 
   /// What the records say that is in our sets: for sure, and for changes that are under way.
   private func wantedElements() throws(NetworkError) -> (wanted: FirewallElements, open: FirewallElements) {
-    try look { state in
-      var wanted = FirewallElements(state.host?.uplinks ?? [])
-      var open = FirewallElements()
+    let yielded = try yieldedFamilies(look { $0.host })
+    return try look { state in
+      let uplinks = state.host?.uplinks ?? []
+      var wanted = FirewallElements(uplinks.filter { !yielded.contains($0.family) })
+      var open = FirewallElements(uplinks.filter { yielded.contains($0.family) })
+      let presence = presence(state)
+      wanted.add(presence.wanted)
+      open.add(presence.open)
       for network in state.networks.values {
         let own = FirewallElements(network)
         if network.phase == .ready { wanted.add(own) } else { open.add(own) }
@@ -125,16 +130,16 @@ extension Engine {
   func ruleDifference() throws(NetworkError) -> Difference? {
     guard try hasRules() else { return nil }
     let wasReady = try hasRules { $0.phase == .ready }
-    let ruleCount: Int
-    var (missing, strange) = (0, 0)
+    var content: FirewallContent
+    var odd: OddElements
     do throws(NetworkError) {
-      ruleCount = try firewall.ruleCount()
-      (missing, strange) = Self.compare(try firewall.elements(), [try wantedElements()])
-      if missing > 0 || strange > 0 {
+      content = try firewall.content()
+      odd = OddElements(content, [try wantedElements()])
+      if !odd.isEmpty {
         // Others go on meanwhile: what was to be there before and after is missing, what was neither is strange.
         let before = try wantedElements()
-        let present = try firewall.elements()
-        (missing, strange) = Self.compare(present, [before, try wantedElements()])
+        content = try firewall.content()
+        odd = OddElements(content, [before, try wantedElements()])
       }
     } catch {
       guard error.code == .notFound else { throw error }
@@ -142,56 +147,41 @@ extension Engine {
       return wasReady && isReady ? Difference(.rules, "our firewall tables are gone") : nil
     }
     var parts: [String] = []
-    if ruleCount != Firewall.staticRuleCount {
-      parts.append("\(ruleCount) rules where \(Firewall.staticRuleCount) belong")
+    if content.isOlder { parts.append("the rules of an older version") }
+    if !content.isNewer, content.ruleCount != Firewall.staticRuleCount {
+      parts.append("\(content.ruleCount) rules where \(Firewall.staticRuleCount) belong")
     }
-    if missing > 0 { parts.append("\(missing) elements missing") }
-    if strange > 0 { parts.append("\(strange) elements too many") }
+    parts += odd.described
     guard !parts.isEmpty else { return nil }
     return Difference(.rules, "our firewall tables have \(parts.joined(separator: ", "))")
   }
 
-  /// How many elements are not there that were to be at each of several moments, and how many are that were not at any.
-  private static func compare(
-    _ present: [String: Set<[UInt8]>], _ moments: [(wanted: FirewallElements, open: FirewallElements)]
-  ) -> (missing: Int, strange: Int) {
-    let steady = moments.map { $0.wanted.bySet }
-    let open = moments.map { $0.open.bySet }
-    var (missing, strange) = (0, 0)
-    for set in FirewallSets.all {
-      let has = present[set.name] ?? []
-      missing += (steady[0][set.name] ?? []).count { element in
-        !has.contains(element) && steady.dropFirst().allSatisfy { $0[set.name]?.contains(element) == true }
-      }
-      strange += has.count { element in
-        !steady.contains { $0[set.name]?.contains(element) == true }
-          && !open.contains { $0[set.name]?.contains(element) == true }
-      }
-    }
-    return (missing, strange)
-  }
-
   /// What putting our tables back whole is, where none of them is there.
-  func rulesRestoration() throws(NetworkError) -> NftTransaction { try Firewall.restoration(wantedElements().wanted) }
+  func rulesRestoration() throws(NetworkError) -> NftTransaction { try firewall.restoration(wantedElements().wanted) }
 
-  /// Puts our tables back whole, unless somebody changed the rules between the look and the change: then it looks again.
+  /// Puts our part of the tables back, unless somebody changed rules between the look and the change: then it looks again.
   func restoreRules() throws(NetworkError) {
-    for attempt in 1...20 {
+    for _ in 0..<1_000 {
       let generation = try firewall.generation()
-      var present: [String: Set<[UInt8]>] = [:]
-      do throws(NetworkError) { present = try firewall.elements() } catch {
+      var content: FirewallContent?
+      do throws(NetworkError) { content = try firewall.content() } catch {
         if error.code != .notFound { throw error }
       }
       guard try hasRules() else { return }
       var (wanted, open) = try wantedElements()
-      wanted.add(open.filtered { set, element in present[set.name]?.contains(element.identity) == true })
-      do throws(NetworkError) {
-        try firewall.restore(wanted, generation: generation)
-        return
-      } catch {
-        guard error.kernel?.errno.rawValue == 85, attempt < 20 else { throw error }  // ERESTART
+      if let content {
+        let present = Dictionary(uniqueKeysWithValues: open.list.map { ($0.set.name, content.has($0.set.name)) })
+        wanted.add(open.filtered { set, element in present[set.name]?.contains(element.identity) == true })
       }
+      let links = content?.isOlder == true ? try linkIndices() : [:]
+      do throws(NetworkError) {
+        try firewall.restore(wanted, over: content, links: links, generation: generation)
+        return
+      } catch { if error.kernel?.errno != Firewall.restart { throw error } }
     }
+    throw NetworkError(
+      .inUse, operation: "put our firewall tables back",
+      reason: "others change rules again and again meanwhile; try again when the host is calmer")
   }
 }
 

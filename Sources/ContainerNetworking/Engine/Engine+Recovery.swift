@@ -19,12 +19,7 @@ extension Engine {
   func open() throws(NetworkError) {
     _ = try InterfaceName(settings.defaultBridge)
     let stamp = self.stamp
-    if try lookAtUnsettled({ state in state.host == nil }) {
-      try transaction { transaction in
-        guard transaction.state.host == nil else { return }
-        transaction.save(.host(HostRecord(stamp: stamp, sysctls: [:], uplinks: [])))
-      }
-    }
+    try identify(stamp)
     try startAnew(stamp)
     do throws(NetworkError) { try recover() } catch {
       // What cannot be taken away now stays a difference, and is no reason to stand still.
@@ -121,7 +116,8 @@ extension Engine {
         fresh.forgetMovedAddresses()
         if fresh != network { transaction.save(.network(fresh)) }
       }
-      transaction.save(.host(HostRecord(stamp: stamp, sysctls: [:], uplinks: [], owner: token)))
+      let id = transaction.state.host?.id
+      transaction.save(.host(HostRecord(stamp: stamp, sysctls: [:], id: id, uplinks: [], owner: token)))
       return Array(transaction.state.networks.values)
     }
   }
@@ -139,7 +135,9 @@ extension Engine {
         state.networks.values.map { ($0.phase, $0.owner) }
         + state.sandboxes.values.map { ($0.phase, $0.owner) } + state.endpoints.values.map { ($0.phase, $0.owner) }
       let unfinished = Set(owners.filter { $0.0 != .ready && $0.0 != .stopped }.map(\.1))
-      let isIdle = !state.networks.values.contains(where: \.passesHost) && !(state.host?.sysctls.isEmpty ?? true)
+      let isIdle =
+        !state.networks.values.contains(where: \.passesHost)
+        && !(state.host.map { $0.sysctls.isEmpty && $0.uplinks.isEmpty } ?? true)
       return (unfinished.filter { !isAlive($0) }, isIdle)
     }
     if !dead.isEmpty { try takeAway(ownedBy: dead) }
@@ -284,8 +282,14 @@ extension Engine {
       }
       if known != nil { try recover() }
       do throws(NetworkError) {
-        return try addNetwork("bridge", NetworkOptions(bridge: try InterfaceName(settings.defaultBridge)))
+        return try addNetwork("bridge", NetworkOptions(bridge: try freeDefaultBridge()))
       } catch {
+        // Another record of the host was: the next name is chosen.
+        if error.code == .alreadyExists, try firewall.othersBridges()[settings.defaultBridge] != nil,
+          try look({ state in !state.networks.values.contains { $0.name == "bridge" } })
+        {
+          continue
+        }
         // Another was faster.
         guard error.code == .alreadyExists || error.code == .inUse,
           try look({ state in state.networks.values.contains { $0.name == "bridge" } })
@@ -295,6 +299,24 @@ extension Engine {
     throw NetworkError(
       .inUse, operation: "make the default network",
       reason: "it is being made or removed by another process for half a minute; see whether that one hangs")
+  }
+}
+
+extension Engine {
+  /// What the default network's bridge is called: as it is set, or with the next number that is free where another record of
+  /// the host has that.
+  private func freeDefaultBridge() throws(NetworkError) -> InterfaceName {
+    let first = try InterfaceName(settings.defaultBridge)
+    let others = try firewall.othersBridges()
+    guard others[settings.defaultBridge] != nil else { return first }
+    let stem = settings.defaultBridge.reversed().drop { $0.isASCII && $0.isNumber }.reversed()
+    let number = Int(settings.defaultBridge.dropFirst(stem.count)) ?? 0
+    let links = Set(try host.links.glances().map(\.name))
+    for next in (number + 1)... {
+      let name = String(stem) + "\(next)"
+      if !links.contains(name), others[name] == nil { return try InterfaceName(name) }
+    }
+    return first
   }
 }
 

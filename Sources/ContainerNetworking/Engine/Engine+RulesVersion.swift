@@ -8,7 +8,10 @@ extension Engine {
     let failures = attempt { () throws(NetworkError) in
       guard try lookAtUnsettled({ $0.host?.rulesVersion != Firewall.version }) else { return }
       guard try hasRules({ $0.phase == .ready }) else { return }
-      try store.exclusively { () throws(NetworkError) in try settleRules(areNew: false) }
+      try store.exclusively { () throws(NetworkError) in
+        try settleUplinks(host.links.list())
+        try settleRules(areNew: false)
+      }
     }
     if !failures.isEmpty { settings.onHeal(ReconcileReport(failures: failures)) }
   }

@@ -184,7 +184,12 @@ final class Healer: Sendable {
     guard let (networks, record, isPort) = known, !isPort,
       !networks.contains(where: { $0.ownLinks.contains(link.name) })
     else { return false }
-    return Engine.forwardedFamilies(networks).contains { engine.idleUplink(link.name, $0, record) != nil }
+    let families = Engine.forwardedFamilies(networks)
+    guard families.contains(where: { engine.idleUplink(link.name, link.index, $0, record) != nil }) else {
+      return false
+    }
+    // Another record's bridge is no way out.
+    return (try? engine.firewall.othersBridges()[link.name]) ?? nil == nil
   }
 
   private static func keepsUplinksOfOthers(_ engine: Engine) -> Bool {

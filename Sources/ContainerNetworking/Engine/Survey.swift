@@ -16,6 +16,14 @@ struct Survey {
   var endpointsBySandbox: [String: [Endpoint]]
 
   func network(_ id: String) -> NetworkRecord? { networks.first { $0.id == id } }
+
+  /// What links are called, by their indices.
+  var names: [Int32: String] { Dictionary(links.values.map { ($0.index, $0.name) }) { first, _ in first } }
+
+  /// What an uplink is called by now.
+  func name(of uplink: Uplink) -> String {
+    links.values.first { $0.index == uplink.index }?.name ?? "\(uplink.name)"
+  }
 }
 
 /// What is looked at.
@@ -133,13 +141,13 @@ extension Engine {
 
   private func forwarding(_ survey: Survey) -> [Difference] {
     yieldedFamilies(survey.host).map { family in
-      let links = (survey.host?.uplinks ?? []).filter { $0.family == family }.map(\.name.description)
+      let links = (survey.host?.uplinks ?? []).filter { $0.family == family }.map { survey.name(of: $0) }
       return Difference(
         .uplinks,
         "the host forwards \(family) on all links by now, and \(links.joined(separator: ", ")) still for our networks alone"
       )
     }
-      + (survey.host?.sysctls.keys.sorted() ?? []).compactMap { name in
+      + forwardingSwitches(survey.host, survey.names).compactMap { name in
         guard let value = try? host.sysctl(name), value == "0" else { return nil }
         return Difference(.forwarding, "\(name) was switched on for our networks, and is off")
       } + idleUplinks(survey)
@@ -154,14 +162,20 @@ extension Engine {
     let links = survey.links.values.filter {
       !$0.flags.contains(.loopback) && $0.flags.contains(.up) && $0.master == nil && !own.contains($0.name)
     }
-    return links.map(\.name).sorted().flatMap { name in
-      AddressFamily.allCases.filter(families.contains).compactMap { family in
+    let idle = links.sorted { $0.name < $1.name }.flatMap { link in
+      AddressFamily.allCases.filter(families.contains).compactMap { family -> (String, Difference)? in
         // One that is recorded is told of as that.
-        guard let path = idleUplink(name, family, survey.host), survey.host?.sysctls[path] == nil else { return nil }
-        return Difference(
-          .forwarding, "\(name) does not forward \(family) to our networks (\(path)): it came after them")
+        guard let path = idleUplink(link.name, link.index, family, survey.host) else { return nil }
+        return (
+          link.name,
+          Difference(
+            .forwarding, "\(link.name) does not forward \(family) to our networks (\(path)): it came after them")
+        )
       }
     }
+    // Another record's bridge is no way out.
+    let others = idle.isEmpty ? [:] : (try? firewall.othersBridges()) ?? [:]
+    return idle.filter { others[$0.0] == nil }.map(\.1)
   }
 
   /// Ports of our own bridges that are named as ours are and that no record tells of. What is on a bridge that was adopted

@@ -1,5 +1,6 @@
 import Netlink
 import NetworkPrimitives
+import SystemPackage
 
 /// The intents that the controller has towards the host's firewall, as two nftables tables of ours: one for packets, one for
 /// frames between a bridge's ports.
@@ -10,79 +11,104 @@ import NetworkPrimitives
 struct Firewall: Sendable {
   let host: NetworkNamespace
 
-  /// Of our sets, chains and rules: raised with every change of them, so that tables that another version made are known.
-  static let version = 1
+  private let identity = RecordIdentity()
 
-  /// Makes our tables with all their chains, and no elements, unless they are there.
+  /// The record that it writes for.
+  var id: RecordID {
+    get { identity.id }
+    nonmutating set { identity.id = newValue }
+  }
+
+  init(host: NetworkNamespace) { self.host = host }
+
+  /// Of our sets, chains and rules: raised with every change of them, so that tables that another version made are known.
+  static let version = 2
+  /// What a table says of its version.
+  static let versionPrefix = "rules of version "
+
+  /// What ``ensure()`` found.
+  struct Presence {
+    /// Whether both tables were made just now.
+    var areNew: Bool
+    /// Whether an older version made one of them.
+    var areOlder: Bool
+  }
+
+  /// Has our tables be there with all their chains, and this record be in them.
   ///
   /// It looks first: to refuse what is there takes the kernel tens of milliseconds, since it waits until nobody can still be
   /// reading what it takes back (`nf_tables_abort`).
   ///
-  /// - Returns: Whether both were made.
-  func ensure() throws(NetworkError) -> Bool {
-    var areNew = true
-    for table in FirewallSets.tables {
-      guard try !isThere(table) else {
-        areNew = false
-        continue
-      }
+  /// - Throws: `.inUse` when others make and remove them again and again.
+  func ensure() throws(NetworkError) -> Presence {
+    for _ in 0..<100 {
+      let versions = try versions()
+      let missing = FirewallSets.tables.filter { versions[$0.family] == nil }
+      let areOlder = versions.values.contains { $0 < Self.version }
       var changes = NftTransaction()
-      try Self.add(table, to: &changes)
-      do throws(NetworkError) { try commit(changes) } catch {
-        if error.code != .alreadyExists { throw error }
-        areNew = false
+      for table in missing { try Self.add(table, to: &changes) }
+      // An older version's have no place for it: they are renewed first.
+      if !areOlder || missing.contains(FirewallSets.table) {
+        for (set, elements) in FirewallElements(id).tagged(id).list { try changes.add(elements, to: set) }
+      }
+      do throws(NetworkError) {
+        if !changes.requests.isEmpty { try commit(changes) }
+        return Presence(areNew: missing == FirewallSets.tables, areOlder: areOlder)
+      } catch {
+        // Another record was faster, or took them away with its last network.
+        if error.code != .alreadyExists && error.code != .notFound { throw error }
       }
     }
-    return areNew
+    throw NetworkError(
+      .inUse, operation: "make our firewall tables",
+      reason: "others make and remove them again and again; see by whom, and try again")
   }
 
-  private func isThere(_ table: NftTable) throws(NetworkError) -> Bool {
-    for message in try host.connection(.netfilter).dump(NftRequests.tables(table.family)) {
-      let found = try NftTable(message)
-      if found.family == table.family, found.name == table.name { return true }
-    }
-    return false
-  }
-
-  /// Removes our tables; one that is gone already was what was wanted.
-  func remove() throws(NetworkError) {
-    do throws(NetworkError) { try remove(FirewallSets.tables) } catch {
-      guard error.code == .notFound else { throw error }
-      for table in FirewallSets.tables {
-        do throws(NetworkError) { try remove([table]) } catch {
-          if error.code != .notFound { throw error }
-        }
-      }
-    }
-  }
-
-  private func remove(_ tables: [NftTable]) throws(NetworkError) {
-    var changes = NftTransaction()
-    for table in tables { changes.delete(table) }
-    try commit(changes)
-  }
-
-  /// Puts our tables in the place of whatever there is under their names, with these elements, at once: no packet passes
-  /// between the old and the new.
+  /// Takes this record out of our tables, and the tables away unless others are in them.
   ///
-  /// - Parameter generation: Of the rules that this is based on; the kernel refuses with `ERESTART` if they were changed
-  ///   since.
-  func restore(_ elements: FirewallElements, generation: UInt32) throws(NetworkError) {
-    try Self.restoration(elements).commit(over: try host.connection(.netfilter), generation: generation)
+  /// - Parameter links: The host's links by their names, with their indices.
+  func leave(_ links: [String: Int32]) throws(NetworkError) {
+    for _ in 0..<1_000 {
+      let generation = try generation()
+      let versions = try versions()
+      let present = FirewallSets.tables.filter { versions[$0.family] != nil }
+      if present.isEmpty { return }
+      var changes = NftTransaction()
+      if try isShared(FirewallSets.records, links) {
+        let content = try content()
+        for set in FirewallSets.all {
+          let own = try (content.own[set.name] ?? []).map { (found) throws(NetworkError) in try found.element(of: set) }
+          try changes.delete(own, from: set)
+        }
+      } else {
+        for table in present { changes.delete(table) }
+      }
+      do throws(NetworkError) {
+        if !changes.requests.isEmpty {
+          try changes.commit(over: try host.connection(.netfilter), generation: generation)
+        }
+        return
+      } catch {
+        // Somebody changed rules meanwhile.
+        let isChanged = error.kernel?.errno == Self.restart || error.code == .notFound
+        if !isChanged { throw error }
+      }
+    }
+    throw NetworkError(
+      .inUse, operation: "remove our firewall tables",
+      reason: "others change rules again and again meanwhile; try again")
   }
 
-  /// What ``restore(_:generation:)`` changes.
-  static func restoration(_ elements: FirewallElements) throws(NetworkError) -> NftTransaction {
-    var changes = NftTransaction()
-    for table in FirewallSets.tables {
-      // An add that finds it changes nothing, and lets the deletion find one.
-      try changes.add(table)
-      changes.delete(table)
-      try add(table, to: &changes)
-    }
-    for (set, elements) in elements.list { try changes.add(elements, to: set, exclusive: true) }
-    return changes
+  /// Whether another record is in a set of records. One that nobody has claimed is, while a bridge of its is there.
+  func isShared(_ set: NftSet, _ links: [String: Int32]) throws(NetworkError) -> Bool {
+    let others = try others(in: set)
+    if others.isEmpty { return false }
+    if others != [.unclaimed] { return true }
+    return try content().hasUnclaimedBridge(links)
   }
+
+  /// `ERESTART`, which the kernel refuses a transaction with that is based on rules that were changed since.
+  static let restart = Errno(rawValue: 85)
 
   /// The generation of the host's rules.
   func generation() throws(NetworkError) -> UInt32 {
@@ -91,36 +117,6 @@ struct Firewall: Sendable {
       throw NetworkError(.replyLost, operation: request.purpose, reason: "the kernel acknowledged, but sent none")
     }
     return try NftRequests.generation(message)
-  }
-
-  /// What is in our sets, by their names (``NftElement/identity``); a set that is gone is not among them.
-  ///
-  /// - Throws: `.notFound` without any of them.
-  func elements() throws(NetworkError) -> [String: Set<[UInt8]>] {
-    var elements: [String: Set<[UInt8]>] = [:]
-    var gone: NetworkError?
-    for set in FirewallSets.all {
-      do throws(NetworkError) {
-        elements[set.name] = try NftElement.identities(
-          host.connection(.netfilter).dump(NftRequests.elements(of: set)))
-      } catch {
-        guard error.code == .notFound else { throw error }
-        gone = error
-      }
-    }
-    if let gone, elements.isEmpty { throw gone }
-    return elements
-  }
-
-  /// How many rules our tables have; what they have whole is ``staticRuleCount``.
-  func ruleCount() throws(NetworkError) -> Int {
-    var count = 0
-    for table in FirewallSets.tables {
-      do throws(NetworkError) {
-        count += try host.connection(.netfilter).dump(NftRequests.rules(of: table)).count
-      } catch { if error.code != .notFound { throw error } }
-    }
-    return count
   }
 
   /// How many rules ``ensure()`` makes.
@@ -132,22 +128,57 @@ struct Firewall: Sendable {
 
   /// Adds what a network or an endpoint is, in one transaction.
   ///
-  /// - Throws: `.alreadyExists` for what is there; nothing was changed then.
+  /// - Throws: `.alreadyExists` for what is there, `.inUse` for what is there of another record; nothing was changed then.
   func add(_ elements: FirewallElements) throws(NetworkError) {
+    guard !elements.list.isEmpty else { return }
     var changes = NftTransaction()
-    for (set, elements) in elements.list { try changes.add(elements, to: set, exclusive: true) }
-    if !elements.list.isEmpty { try commit(changes) }
+    for (set, elements) in elements.tagged(id).list { try changes.add(elements, to: set, exclusive: true) }
+    do throws(NetworkError) { try commit(changes) } catch {
+      guard error.code == .alreadyExists else { throw error }
+      throw try conflict(of: elements) ?? error
+    }
   }
 
   /// Removes what a network or an endpoint is, in one transaction; whatever of it is gone, with its table or alone, is
-  /// passed over.
+  /// passed over, and so is what another record has.
   func remove(_ elements: FirewallElements) throws(NetworkError) {
+    let own = try withoutOthers(elements)
     var changes = NftTransaction()
-    for (set, elements) in elements.list { try changes.delete(elements, from: set) }
-    guard !elements.list.isEmpty else { return }
+    for (set, elements) in own.list { try changes.delete(elements, from: set) }
+    guard !changes.requests.isEmpty else { return }
     do throws(NetworkError) { try commit(changes) } catch {
       guard error.code == .notFound else { throw error }
-      try removeOneByOne(elements)
+      try removeOneByOne(own)
+    }
+  }
+
+  /// The elements without those that another record has under the same key: the kernel deletes by keys alone.
+  private func withoutOthers(_ elements: FirewallElements) throws(NetworkError) -> FirewallElements {
+    guard elements.list.contains(where: { FirewallSets.isContested($0.set) }), try !others().isEmpty else {
+      return elements
+    }
+    var requests: [NetlinkRequest] = []
+    for (set, elements) in elements.list where FirewallSets.isContested(set) {
+      for element in elements { requests.append(try NftRequests.element(element, of: set)) }
+    }
+    var outcomes = try host.connection(.netfilter).perform(requests)[...]
+    var others: Set<FirewallElements.Key> = []
+    for (set, elements) in elements.list where FirewallSets.isContested(set) {
+      for element in elements {
+        guard let outcome = outcomes.popFirst() else { break }
+        if let error = outcome.error {
+          guard error.code == .notFound else { throw error }
+          continue
+        }
+        guard let found = try NftElement.found(outcome.replies).first, let comment = found.comment,
+          let other = RecordID(comment: comment), other != id
+        else { continue }
+        others.insert(FirewallElements.Key(set: set.name, key: element.keyBytes))
+      }
+    }
+    if others.isEmpty { return elements }
+    return elements.filtered { set, element in
+      !others.contains(FirewallElements.Key(set: set.name, key: element.keyBytes))
     }
   }
 
@@ -166,7 +197,7 @@ struct Firewall: Sendable {
   /// Adds what may be there already.
   func include(_ elements: FirewallElements) throws(NetworkError) {
     var changes = NftTransaction()
-    for (set, elements) in elements.list { try changes.add(elements, to: set) }
+    for (set, elements) in elements.tagged(id).list { try changes.add(elements, to: set) }
     try commit(changes)
   }
 

@@ -5,7 +5,7 @@ import NetworkPrimitives
 extension Firewall {
   /// A table of ours, its sets, its chains and their rules.
   static func add(_ table: NftTable, to changes: inout NftTransaction) throws(NetworkError) {
-    try changes.add(table, exclusive: true)
+    try changes.add(table, exclusive: true, comment: "\(versionPrefix)\(version)")
     for set in FirewallSets.all where set.table == table { try changes.add(set, exclusive: true) }
     guard table == FirewallSets.table else { return try addFrameChains(&changes) }
     try addFilterChains(&changes)
@@ -87,11 +87,12 @@ extension Firewall {
     let established = NftStatement.match(.connectionState, .state([.established, .related]))
     // What a rule of the user's has marked so passes, whatever ours say.
     var rules: [[NftStatement]] = [[.match(.mark, .equal(acceptMark)), .verdict(.accept)]]
-    // Forwarding was switched on for us alone: what came in by an uplink goes to a bridge or nowhere.
+    // Forwarding was switched on for us alone: what came in by an uplink goes to a bridge or nowhere. One that a network has
+    // adopted since is a bridge.
     rules += AddressFamily.allCases.map { family in
       [
-        isFamily(family), match(.incomingInterface, in: FirewallSets.uplinks.of(family)),
-        match(.outgoingInterface, notIn: FirewallSets.bridges), .counter, .verdict(.drop),
+        isFamily(family), match(.incomingInterfaceIndex, in: FirewallSets.uplinks.of(family)),
+        match(.outgoingInterface, notIn: FirewallSets.bridges), fromOutside, .counter, .verdict(.drop),
       ]
     }
     rules += [

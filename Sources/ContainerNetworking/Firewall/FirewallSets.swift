@@ -32,8 +32,13 @@ enum FirewallSets {
     ipv6: set("source_addresses6", [.interfaceName], data: .values([.ipv6Address])))
   /// Bridge twice: what comes in by a bridge and leaves by the same.
   static let sameBridge = set("same_bridge", [.interfaceName, .interfaceName])
-  /// Links that forward because we need it: only from and to our bridges.
-  static let uplinks = familySets("uplinks") { _ in [.interfaceName] }
+  /// Links that forward because we need it, by their indices: only from and to our bridges. One of our records has switched
+  /// each on, which is no matter: the last that needs it switches it off.
+  static let uplinks = familySets("uplinks") { _ in [.interfaceIndex] }
+  /// The records that need the host's links to forward a family. No rule looks here.
+  static let forwarding = familySets("forwarding") { _ in [.mark] }
+  /// The records that are in our tables. No rule looks here.
+  static let records = set("records", [.mark])
   /// Address and bridge of each endpoint.
   static let endpoints = familySets("endpoints") { [address($0), .interfaceName] }
   /// Address of a container, and a bridge that it is on too by another address: it answers that network directly.
@@ -62,15 +67,32 @@ enum FirewallSets {
 
   static let all =
     [
-      bridges, furtherBridges, internalBridges, sameBridge, trustedLinks, ports, apartPorts, furtherPorts, trunks,
+      records, bridges, furtherBridges, internalBridges, sameBridge, trustedLinks, ports, apartPorts, furtherPorts,
+      trunks,
       portMACs,
     ]
     + [
-      internalGateways, uplinks, openBridges, pingBridges, natBridges, sourceAddresses, endpoints, besides, routedPorts,
+      internalGateways, uplinks, forwarding, openBridges, pingBridges, natBridges, sourceAddresses, endpoints, besides,
+      routedPorts,
       directPorts, published, publishedAt, portAddresses,
     ].flatMap { sets in
       AddressFamily.allCases.map { sets.of($0) }
     }
+
+  /// Whether another record may ask for the same key: of what is on one host once, and not made by the record first.
+  static func isContested(_ set: NftSet) -> Bool {
+    AddressFamily.allCases.contains { family in
+      set.name == published.of(family).name || set.name == publishedAt.of(family).name
+    }
+  }
+
+  /// Whether the elements of a set are records, that are there or need something.
+  static func isOfRecords(_ set: NftSet) -> Bool {
+    [records.name, forwarding.ipv4.name, forwarding.ipv6.name].contains(set.name)
+  }
+
+  /// Whether what is in a set is all records' together.
+  static func isShared(_ set: NftSet) -> Bool { set.name == uplinks.ipv4.name || set.name == uplinks.ipv6.name }
 
   /// One set for IPv4, one for IPv6.
   struct ByFamily: Sendable {
@@ -104,6 +126,12 @@ enum FirewallSets {
 
 /// Elements of our sets that belong together: a network's, an endpoint's.
 struct FirewallElements {
+  /// What an element is found by.
+  struct Key: Hashable {
+    var set: String
+    var key: [UInt8]
+  }
+
   private(set) var list: [(set: NftSet, elements: [NftElement])] = []
 
   private mutating func add(_ element: NftElement, to set: NftSet) {
@@ -275,10 +303,31 @@ struct FirewallElements {
 
   /// Links that forward for us alone.
   init(_ uplinks: [Uplink]) {
-    for uplink in uplinks { add(NftElement(.interface(uplink.name)), to: FirewallSets.uplinks.of(uplink.family)) }
+    for uplink in uplinks {
+      guard let index = uplink.index else { continue }
+      add(NftElement(.interface(index: index)), to: FirewallSets.uplinks.of(uplink.family))
+    }
+  }
+
+  /// That a record is in our tables.
+  init(_ record: RecordID) { add(NftElement(.host(record.number)), to: FirewallSets.records) }
+
+  /// That a record needs the host's links to forward.
+  init(_ record: RecordID, forwards families: some Sequence<AddressFamily>) {
+    for family in families { add(NftElement(.host(record.number)), to: FirewallSets.forwarding.of(family)) }
   }
 
   init() {}
+
+  /// The same, with whose they are behind each.
+  func tagged(_ record: RecordID) -> FirewallElements {
+    var result = self
+    for index in result.list.indices {
+      let comment = FirewallSets.isShared(result.list[index].set) ? RecordID.shared : record.comment
+      for element in result.list[index].elements.indices { result.list[index].elements[element].comment = comment }
+    }
+    return result
+  }
 
   /// The elements that are meant.
   func filtered(_ isMeant: (NftSet, NftElement) -> Bool) -> FirewallElements {

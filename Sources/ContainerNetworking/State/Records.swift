@@ -230,6 +230,9 @@ public struct HostRecord: Hashable, Sendable, Codable {
   public var stamp: String
   /// Sysctls that were switched on, and what they were before.
   public var sysctls: [String: String]
+  /// What the record is known by on its host, beside others: eight hexadecimal digits, in the comments of its elements in our
+  /// firewall tables. Nil in records of versions that did not write it down.
+  public var id: String?
   /// Links that forward only because a network needs it.
   public var uplinks: [Uplink]
   /// Who is making the networks again after a start of the machine; nil when that is done.
@@ -246,8 +249,10 @@ public struct HostRecord: Hashable, Sendable, Codable {
 
 /// A link of the host that forwards packets of a family for our networks alone.
 public struct Uplink: Hashable, Sendable, Codable {
-  /// The link.
+  /// What the link was called when it was last looked at.
   public var name: InterfaceName
   /// The family.
   public var family: AddressFamily
+  /// What it is known by, whatever it is called; nil in records of versions that knew links by their names.
+  public var index: Int32?
 }

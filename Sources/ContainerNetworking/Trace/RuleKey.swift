@@ -25,7 +25,7 @@ struct RuleKey: Hashable, CustomStringConvertible {
     let attributes = expression.attributes
     let number = { (type: Int) in (try? attributes[type: type]?.bigEndian(UInt32.self)) ?? 0 }
     switch expression.name {
-    case "meta": return [6: "iif", 7: "oif"][number(2)]
+    case "meta": return [4: "iif", 6: "iif", 7: "oif"][number(2)]
     case "payload": return number(2) == 2 && number(3) == 0 && number(4) == 1 ? "icmptype" : nil
     case "ct": return [0: "state", 2: "status"][number(2)]
     case "lookup":

@@ -93,7 +93,7 @@ enum RuleReasons {
       "postrouting: oif bridges masquerade": { _ in "a container cannot answer to 127.0.0.0/8" },
     ]
     for family in ["4", "6"] {
-      all["forward: iif uplinks\(family) oif !bridges drop"] = uplinks
+      all["forward: iif uplinks\(family) oif !bridges iif !bridges drop"] = uplinks
       all["forward: iif !bridges oif open_bridges\(family) accept"] = { "\($0.to) is open to the outside" }
       all["forward: iif !bridges iif oif trusted_links direct_ports\(family) accept"] = { facts in
         "the port is published, and \(facts.to) is reached directly from \(facts.from)"

@@ -2,6 +2,11 @@ import CContainerNetworking
 package import NetworkPrimitives
 
 /// Elements by what they are alone, for comparing thousands: key and value as the kernel holds them, behind each other.
+extension NftSet {
+  /// Bytes of a key.
+  package var keySize: Int { key.size }
+}
+
 extension NftElement {
   /// Of an element without a range or a timeout, in a set or a map of values.
   package var identity: [UInt8] {
@@ -9,27 +14,68 @@ extension NftElement {
     return key.encoded + value.encoded
   }
 
-  /// The same of the elements in the messages of a dump.
+  /// The key alone.
+  package var keyBytes: [UInt8] { key.encoded }
+
+  /// An element of a dump as the kernel wrote it.
+  package struct Found: Hashable, Sendable {
+    /// Key and value, as ``NftElement/identity``.
+    package var identity: [UInt8]
+    /// How many bytes of those are the key.
+    package var keyLength: Int
+    /// What is written behind it.
+    package var comment: String?
+    /// All of its attributes.
+    fileprivate var bytes: ArraySlice<UInt8>
+
+    /// The key alone.
+    package var key: ArraySlice<UInt8> { identity.prefix(keyLength) }
+
+    /// A key of four bytes as a number in the host's byte order; nil for any other.
+    package var number: UInt32? { keyLength == 4 ? UInt32(hostBytes: key) : nil }
+
+    /// The element, to be added again.
+    ///
+    /// - Throws: `.malformedMessage` where it is none of that set.
+    package func element(of set: NftSet) throws(NetworkError) -> NftElement {
+      let (key, length) = (self.key, set.key.size)
+      guard key.count == length else {
+        throw NftMessage.malformed("element", "a key of \(key.count) bytes where the set has \(length)")
+      }
+      return try NftElement(Attributes(bytes), key: key, of: set)
+    }
+  }
+
+  /// The elements in the messages of a dump.
   ///
   /// - Throws: `.malformedMessage`.
-  package static func identities(_ messages: [NetlinkMessage]) throws(NetworkError) -> Set<[UInt8]> {
-    var identities: Set<[UInt8]> = []
+  package static func found(_ messages: [NetlinkMessage]) throws(NetworkError) -> [Found] {
+    var found: [Found] = []
+    // Comments come by the thousand, and few are different.
+    var last: (bytes: ArraySlice<UInt8>, text: String?)?
     for message in messages {
       var reader = PayloadReader(message.payload)
       try reader.skip(4)  // struct nfgenmsg
       let list = Attributes.first(Int(NFTA_SET_ELEM_LIST_ELEMENTS.rawValue), in: reader.rest)
       guard var rest = list?.payload else { continue }
       while let element = Attributes.first(Int(NFTA_LIST_ELEM.rawValue), in: rest) {
+        let bytes = element.payload
         // Of the catch-all there is no key.
-        if let key = value(Int(NFTA_SET_ELEM_KEY.rawValue), in: element.payload) {
+        if let key = value(Int(NFTA_SET_ELEM_KEY.rawValue), in: bytes) {
           var identity = Array(key)
-          if let data = value(Int(NFTA_SET_ELEM_DATA.rawValue), in: element.payload) { identity += data }
-          identities.insert(identity)
+          if let data = value(Int(NFTA_SET_ELEM_DATA.rawValue), in: bytes) { identity += data }
+          let userData = Attributes.first(Int(NFTA_SET_ELEM_USERDATA.rawValue), in: bytes)?.payload
+          if let userData, last.map({ $0.bytes.elementsEqual(userData) }) != true {
+            last = (userData, NftComment.text(in: userData))
+          }
+          found.append(
+            Found(
+              identity: identity, keyLength: key.count, comment: userData == nil ? nil : last?.text, bytes: bytes))
         }
-        rest = rest[min((element.payload.endIndex + 3 - rest.startIndex) & ~3 + rest.startIndex, rest.endIndex)...]
+        rest = rest[min((bytes.endIndex + 3 - rest.startIndex) & ~3 + rest.startIndex, rest.endIndex)...]
       }
     }
-    return identities
+    return found
   }
 
   private static func value(_ type: Int, in bytes: ArraySlice<UInt8>) -> ArraySlice<UInt8>? {

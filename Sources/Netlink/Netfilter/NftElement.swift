@@ -11,13 +11,18 @@ public struct NftElement: Hashable, Sendable {
   public var data: Data
   /// How long it lives, milliseconds.
   public var timeout: UInt64?
+  /// What `nft list ruleset` shows behind the element; up to 127 bytes.
+  public var comment: String?
 
   /// An element; `last` makes it a range, in a set with ``NftSet/Flags/interval``.
-  public init(_ key: NftValue, through last: NftValue? = nil, data: Data = .none, timeout: UInt64? = nil) {
+  public init(
+    _ key: NftValue, through last: NftValue? = nil, data: Data = .none, timeout: UInt64? = nil, comment: String? = nil
+  ) {
     self.key = key
     self.last = last
     self.data = data
     self.timeout = timeout
+    self.comment = comment
   }
 
   /// The addresses of a subnet, as a range.
@@ -49,11 +54,12 @@ public struct NftElement: Hashable, Sendable {
     default:
       throw NetworkError(.invalidValue, operation: operation(), reason: "\(data) where \(set.data) belongs")
     }
+    let userData = try comment.map { (text) throws(NetworkError) in try NftComment.userData(text, of: "element") }
     guard set.flags.contains(.interval) else {
       guard last == nil else {
         throw NetworkError(.invalidValue, operation: operation(), reason: "a range needs a set with flag interval")
       }
-      write(key.encoded, into: &list)
+      write(key.encoded, userData, into: &list)
       return
     }
     let end = (last ?? key).encoded
@@ -61,9 +67,9 @@ public struct NftElement: Hashable, Sendable {
       throw NetworkError(.invalidValue, operation: operation(), reason: "the range ends before it starts")
     }
     if set.key.count > 1 {
-      write(key.encoded, end: end, into: &list)
+      write(key.encoded, end: end, userData, into: &list)
     } else {
-      write(key.encoded, into: &list)
+      write(key.encoded, userData, into: &list)
       // Behind the highest value there is nothing: the range is open.
       if let next = Self.successor(end) {
         list.nested(NFTA_LIST_ELEM) { element in
@@ -74,7 +80,7 @@ public struct NftElement: Hashable, Sendable {
     }
   }
 
-  private func write(_ key: [UInt8], end: [UInt8]? = nil, into list: inout PayloadWriter) {
+  private func write(_ key: [UInt8], end: [UInt8]? = nil, _ userData: [UInt8]?, into list: inout PayloadWriter) {
     list.nested(NFTA_LIST_ELEM) { element in
       element.nested(NFTA_SET_ELEM_KEY) { $0.attribute(NFTA_DATA_VALUE, bytes: key) }
       if let end { element.nested(NFTA_SET_ELEM_KEY_END) { $0.attribute(NFTA_DATA_VALUE, bytes: end) } }
@@ -85,6 +91,7 @@ public struct NftElement: Hashable, Sendable {
       case .verdict(let verdict): verdict.encode(into: &element, as: Int(NFTA_SET_ELEM_DATA.rawValue))
       }
       if let timeout { element.attribute(NFTA_SET_ELEM_TIMEOUT, be64: timeout) }
+      if let userData { element.attribute(NFTA_SET_ELEM_USERDATA, bytes: userData) }
     }
   }
 
@@ -137,7 +144,7 @@ extension NftElement {
     return elements.map { element in element.closed(by: sorted) }
   }
 
-  private init(_ fields: Attributes, key: ArraySlice<UInt8>, of set: NftSet) throws(NetworkError) {
+  init(_ fields: Attributes, key: ArraySlice<UInt8>, of set: NftSet) throws(NetworkError) {
     self.init(try NftValue(key, lengths: set.key.map(\.length)))
     if let end = try Self.value(in: fields[NFTA_SET_ELEM_KEY_END]) {
       let value = try NftValue(end, lengths: set.key.map(\.length))
@@ -152,6 +159,7 @@ extension NftElement {
       }
     }
     timeout = try fields.be64(NFTA_SET_ELEM_TIMEOUT)
+    comment = fields[NFTA_SET_ELEM_USERDATA].flatMap { NftComment.text(in: $0.payload) }
   }
 
   private static func value(in attribute: Attribute?) throws(NetworkError) -> ArraySlice<UInt8>? {

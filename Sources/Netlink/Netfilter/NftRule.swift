@@ -36,16 +36,7 @@ public struct NftRule: Hashable, Sendable {
     body.nested(NFTA_RULE_EXPRESSIONS) { rule in
       for expression in expressions { expression.encode(into: &rule) }
     }
-    if let comment {
-      let text = Array(comment.utf8)
-      guard text.count < 128, !text.contains(0) else {
-        throw NetworkError(
-          .invalidValue, operation: "encode nftables rule",
-          reason: "a comment of \(text.count) bytes; up to 127 without NUL are possible")
-      }
-      // nft's own record: NFTNL_UDATA_RULE_COMMENT, length, text, NUL.
-      body.attribute(NFTA_RULE_USERDATA, bytes: [0, UInt8(text.count + 1)] + text + [0])
-    }
+    if let comment { body.attribute(NFTA_RULE_USERDATA, bytes: try NftComment.userData(comment, of: "rule")) }
     return body
   }
 }

@@ -28,7 +28,7 @@ public struct NftRuleRecord: Hashable, Sendable {
     let table = NftTable(family: family, name: try attributes.name(NFTA_RULE_TABLE, of: "rule"))
     chain = NftChain(table: table, name: try attributes.name(NFTA_RULE_CHAIN, of: "rule"))
     handle = try attributes.be64(NFTA_RULE_HANDLE) ?? 0
-    comment = attributes[NFTA_RULE_USERDATA].flatMap { Self.comment(in: $0.payload) }
+    comment = attributes[NFTA_RULE_USERDATA].flatMap { NftComment.text(in: $0.payload) }
     expressions = []
     guard let list = attributes[NFTA_RULE_EXPRESSIONS] else { return }
     for element in try list.nested() {
@@ -36,16 +36,6 @@ public struct NftRuleRecord: Hashable, Sendable {
       let data = try Attributes(fields[NFTA_EXPR_DATA]?.payload ?? [])
       expressions.append(Expression(name: try fields.name(NFTA_EXPR_NAME, of: "expression"), attributes: data))
     }
-  }
-
-  /// Finds NFTNL_UDATA_RULE_COMMENT among nft's own records of type, length, bytes; what is no record is no comment.
-  private static func comment(in userData: ArraySlice<UInt8>) -> String? {
-    var rest = userData
-    while let type = rest.popFirst(), let length = rest.popFirst(), Int(length) <= rest.count {
-      if type == 0 { return String(decoding: rest.prefix(Int(length)).prefix { $0 != 0 }, as: UTF8.self) }
-      rest = rest.dropFirst(Int(length))
-    }
-    return nil
   }
 }
 
@@ -85,6 +75,17 @@ public enum NftRequests {
   public static func elements(of set: NftSet) -> NetlinkRequest {
     let body = set.reference(NFTA_SET_ELEM_LIST_TABLE, NFTA_SET_ELEM_LIST_SET)
     return request(NFT_MSG_GETSETELEM, "NFT_MSG_GETSETELEM", body, "list elements of \"\(set.name)\"")
+  }
+
+  /// One element of a set or map, by its key; `ENOENT` where it is not there. Not a dump.
+  ///
+  /// - Throws: `.invalidValue` for a key that is none of the set's.
+  public static func element(_ element: NftElement, of set: NftSet) throws(NetworkError) -> NetlinkRequest {
+    var body = set.reference(NFTA_SET_ELEM_LIST_TABLE, NFTA_SET_ELEM_LIST_SET)
+    try body.nested(NFTA_SET_ELEM_LIST_ELEMENTS) { (list) throws(NetworkError) in
+      try element.encode(into: &list, of: set)
+    }
+    return request(NFT_MSG_GETSETELEM, "NFT_MSG_GETSETELEM", body, "look for an element of \"\(set.name)\"")
   }
 
   /// The generation of the namespace's rules: a number that every transaction raises. Not a dump.

@@ -49,6 +49,8 @@ public struct NftSelector: Hashable, Sendable {
 
   /// `meta iifname`: the interface that the packet came in by.
   public static let incomingInterface = meta(NFT_META_IIFNAME, .interfaceName)
+  /// `meta iif`: the index of the interface that the packet came in by, whatever that is called.
+  public static let incomingInterfaceIndex = meta(NFT_META_IIF, .interfaceIndex)
   /// `meta oifname`: the interface that it goes out by.
   public static let outgoingInterface = meta(NFT_META_OIFNAME, .interfaceName)
   /// `meta ibrname`: the bridge whose port it came in by; bridge family, and a kernel with `CONFIG_NFT_BRIDGE_META`.

@@ -26,11 +26,18 @@ public struct NftTable: Hashable, Sendable {
     handle = try attributes.be64(NFTA_TABLE_HANDLE)
   }
 
-  func create(isOwned: Bool = false) throws(NetworkError) -> PayloadWriter {
+  /// The comment of the table in an `NFT_MSG_NEWTABLE` message.
+  package static func comment(_ message: NetlinkMessage) throws(NetworkError) -> String? {
+    let (_, attributes) = try NftMessage.read(message, NFT_MSG_NEWTABLE, "table")
+    return attributes[NFTA_TABLE_USERDATA].flatMap { NftComment.text(in: $0.payload) }
+  }
+
+  func create(isOwned: Bool = false, _ comment: String? = nil) throws(NetworkError) -> PayloadWriter {
     try NftMessage.check(name: name, of: "table")
     var body = NftMessage.body(family: family.rawValue)
     body.attribute(NFTA_TABLE_NAME, string: name)
     body.attribute(NFTA_TABLE_FLAGS, be32: isOwned ? NFT_TABLE_F_OWNER.rawValue : 0)
+    if let comment { body.attribute(NFTA_TABLE_USERDATA, bytes: try NftComment.userData(comment, of: "table")) }
     return body
   }
 

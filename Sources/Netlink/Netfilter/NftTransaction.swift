@@ -20,11 +20,12 @@ public struct NftTransaction: Sendable, Hashable {
   ///   - exclusive: Whether it must not be there.
   ///   - isOwned: Whether it belongs to the socket that makes it: nobody else can change it, and it goes when the socket
   ///     does, however that comes to be (`NFT_TABLE_F_OWNER`, Linux 5.12).
+  ///   - comment: What `nft list ruleset` shows in it, up to 127 bytes; kernels before 5.10 do not keep it.
   public mutating func add(
-    _ table: NftTable, exclusive: Bool = false, isOwned: Bool = false
+    _ table: NftTable, exclusive: Bool = false, isOwned: Bool = false, comment: String? = nil
   ) throws(NetworkError) {
     append(
-      NFT_MSG_NEWTABLE, "NFT_MSG_NEWTABLE", make(exclusive), try table.create(isOwned: isOwned),
+      NFT_MSG_NEWTABLE, "NFT_MSG_NEWTABLE", make(exclusive), try table.create(isOwned: isOwned, comment),
       "create \(Self.describe(table))")
   }
 
@@ -147,8 +148,8 @@ public struct NftTransaction: Sendable, Hashable {
   ) throws(NetworkError) -> [PayloadWriter] {
     // For nothing, no request.
     if elements.isEmpty { return [] }
-    if elements.count <= 128 {
-      // They fit: none is longer than a key and its end of 64 bytes each, the name of a chain, and headers.
+    if elements.count <= 64 {
+      // They fit: none is longer than a key and its end of 64 bytes each, the name of a chain, a comment, and headers.
       var body = start(of: set, reference)
       try body.nested(NFTA_SET_ELEM_LIST_ELEMENTS) { (list) throws(NetworkError) in
         for element in elements { try element.encode(into: &list, of: set) }

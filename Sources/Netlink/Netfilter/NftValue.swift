@@ -77,6 +77,8 @@ public struct NftValue: Hashable, Sendable {
     while bytes.count < 16 { bytes.append(0) }
     return .bytes(bytes)
   }
+  /// `iface_index`: a link by its index.
+  public static func interface(index: Int32) -> NftValue { .host(UInt32(bitPattern: index)) }
   /// A number of the kernel's own, in the host's byte order: a mark, a connection's state.
   public static func host(_ number: UInt32) -> NftValue {
     var writer = PayloadWriter()
@@ -136,6 +138,8 @@ public struct NftDataType: Hashable, Sendable {
   public static let port = NftDataType(id: 13, length: 2)
   /// `mark`.
   public static let mark = NftDataType(id: 19, length: 4, byteOrder: 1)
+  /// `iface_index`, in the host's byte order: see ``NftValue/interface(index:)``.
+  public static let interfaceIndex = NftDataType(id: 20, length: 4, byteOrder: 1)
   /// `ifname`.
   public static let interfaceName = NftDataType(id: 41, length: 16, byteOrder: 1)
 
@@ -148,7 +152,7 @@ public struct NftDataType: Hashable, Sendable {
   /// The types that a number from the kernel names, six bits each; nil when one is not among those above.
   static func list(id: UInt32) -> [NftDataType]? {
     let known: [NftDataType] = [
-      .ipv4Address, .ipv6Address, .macAddress, .transportProtocol, .port, .mark, .interfaceName,
+      .ipv4Address, .ipv6Address, .macAddress, .transportProtocol, .port, .mark, .interfaceIndex, .interfaceName,
     ]
     var rest = id
     var types: [NftDataType] = []

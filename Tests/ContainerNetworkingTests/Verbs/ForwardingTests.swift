@@ -140,6 +140,54 @@ import Testing
       .compactMap { name in (try? world.host.sysctl("net/\(name)")).map { "\(name) = \($0)" } }
   }
 
+  /// A link is known by its index: one that is renamed stays guarded, and is switched off under the name that it has by then.
+  @Test(.timeLimit(.minutes(5)), arguments: [true, false]) func renamedLinksStayGuarded(heals: Bool) async throws {
+    let controller = try await NetworkController(host: world.host, settings: ControllerSettings(heals: heals))
+    try await controller.createNetwork("net", options: NetworkOptions(["10.60.0.0/24", "fd00:60::/64"]))
+    let web = try await controller.attach("web", to: .network("net"))
+    func rename(_ old: String, _ new: String) throws {
+      #expect(try world.output("ip", "link", "set", "dev", old, "name", new, in: world.host) != nil, "\(old)")
+    }
+    try rename("eth0", "enp7s0")
+    try rename("eth1", "eth0")
+    await world.check(between(false) + out(web))
+    #expect(try await controller.differences() == [])
+    #expect(try await controller.reconcile().found == [])
+    // A network that is made after it finds nothing new.
+    try await controller.createNetwork("more", options: NetworkOptions(["10.61.0.0/24"]))
+    try rename("enp7s0", "lan.0")
+    await world.check(between(false) + out(web))
+    #expect(switches(of: ["lan.0", "eth0"]).allSatisfy { $0.hasSuffix("= 1") })
+    // What somebody switches off is told of by the name that it has.
+    try world.host.setSysctl("net/ipv4/conf/lan.0/forwarding", to: "0")
+    #expect(try await controller.differences().map(\.detail).contains { $0.contains("net/ipv4/conf/lan.0/forwarding") })
+    #expect(try await controller.reconcile().remaining == [])
+    await world.check(between(false) + out(web))
+    try await controller.removeAll()
+    #expect(switches(of: ["lan.0", "eth0"]).allSatisfy { $0.hasSuffix("= 0") })
+    try rename("eth0", "eth1")
+    try rename("lan.0", "eth0")
+    #expect(try world.host.contents(world) == before)
+  }
+
+  /// A bridge of the host's that forwards for our networks, and that a network then adopts, is theirs and no way out any more.
+  @Test(.timeLimit(.minutes(5))) func anUplinkThatIsAdopted() async throws {
+    let index = try world.host.links.createBridge(InterfaceName("br0")).index
+    try world.host.addresses.add(InterfaceAddress("10.62.0.1/24"), to: index)
+    try world.host.links.setUp(index: index)
+    let controller = try await NetworkController(host: world.host)
+    try await controller.createNetwork("net", options: NetworkOptions(["10.60.0.0/24"]))
+    #expect(try world.host.sysctl("net/ipv4/conf/br0/forwarding") == "1")
+    try await controller.createNetwork("own", options: NetworkOptions(bridge: InterfaceName("br0")))
+    let web = try await controller.attach("web", to: .network("own"))
+    await world.check([.ping(("web", web.namespace), ("outside", Playground.outsideAddress), true)])
+    #expect(try await controller.differences() == [])
+    try await controller.removeAll()
+    #expect(try world.host.sysctl("net/ipv4/conf/br0/forwarding") == "0")
+    try world.host.links.delete(index: index)
+    #expect(try world.host.contents(world) == before)
+  }
+
   /// A network that is made after the owner's change sees to it too.
   @Test(.timeLimit(.minutes(5))) func aNewNetworkYieldsToo() async throws {
     let controller = try await NetworkController(host: world.host)

@@ -31,7 +31,8 @@ enum Explanations {
   private static let fixedSource = "Out of the host: the address of the user's choice, if there is one for this bridge."
   private static let masquerade = "Out of the host: the address of the link that it leaves by."
   private static let uplink =
-    "Forwarding is on at this link for our networks alone: what it brings goes to one of our bridges, or nowhere."
+    "Forwarding is on at this link for our networks alone: what it brings goes to one of our bridges, or nowhere. The link is known "
+    + "by its index, whatever it is called; one that a network has adopted since is a bridge."
   private static let open =
     "Gateway mode `nat-unprotected`: from outside, though not from another of our networks, every port."
   private static let ping = "Gateway mode `routed`: pings, from outside and from our other networks."
@@ -51,8 +52,8 @@ enum Explanations {
     "iifname @internal_bridges ip6 daddr != fe80::/10 ip6 daddr . iifname != @internal_gateways6 fib daddr type local counter drop":
       "The same by IPv6. By addresses of the link neighbours find each other.",
     "meta mark 0x636e6574 accept": "A rule of the user's, before ours, has marked it: `NetworkController.acceptMark`.",
-    "meta nfproto ipv4 iifname @uplinks4 oifname != @bridges counter drop": uplink,
-    "meta nfproto ipv6 iifname @uplinks6 oifname != @bridges counter drop": uplink,
+    "meta nfproto ipv4 iif @uplinks4 oifname != @bridges iifname != @bridges counter drop": uplink,
+    "meta nfproto ipv6 iif @uplinks6 oifname != @bridges iifname != @bridges counter drop": uplink,
     "iifname . oifname @same_bridge accept":
       "Within one bridge, where br_netfilter shows it here or a packet is sent back by a published port; not with `icc` off.",
     "iifname @internal_bridges counter drop": "Out of an internal network.",
@@ -129,6 +130,8 @@ enum Explanations {
     "same_bridge": "Containers of this bridge may reach each other.",
     "trusted_links": "By this link published container ports of this bridge are reached directly.",
     "internal_gateways": "The address that this internal network reaches the host by.",
+    "records": "A record that has networks here; no rule looks at it.",
+    "forwarding": "This record needs the host's links to forward this family; no rule looks at it.",
     "uplinks": "Forwarding of this family is on at this link for our networks alone.",
     "open_bridges": "From outside, its containers are reached by their own addresses, on every port.",
     "ping_bridges": "From outside and from other networks, its containers answer pings.",

@@ -7,7 +7,8 @@ enum RulesetPage {
     frames between a bridge's ports. Their chains and rules are always the same, and are explained first; networks, endpoints and
     ports are elements of the sets and maps, and what each kind of them adds comes after. [Reach.md](Reach.md) shows what comes of
     it, [Architecture.md](Architecture.md#how-a-packet-travels) how a packet goes through it, and [Kernel.md](Kernel.md) one
-    ruleset whole. The rules and elements are as `nft -s list ruleset` prints them; a test makes this page and compares it.
+    ruleset whole. Behind each element its comment says which record it is of, or that all records of the host share it; it is left
+    out here ([Architecture.md](Architecture.md#several-records-on-one-host)). The rules and elements are as `nft -s list ruleset` prints them; a test makes this page and compares it.
 
 
     """

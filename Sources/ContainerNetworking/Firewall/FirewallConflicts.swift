@@ -1,0 +1,100 @@
+import Netlink
+import NetworkPrimitives
+
+/// What another record of the host has that this one asks for.
+extension Firewall {
+  /// Why elements cannot be had; nil where no other record has one of them.
+  func conflict(of elements: FirewallElements) throws(NetworkError) -> NetworkError? {
+    for (set, elements) in elements.list {
+      let wanted = Dictionary(elements.map { ($0.keyBytes, $0) }) { first, _ in first }
+      for found in try foundIfAny(in: set) {
+        guard let element = wanted[Array(found.key)], let other = found.comment.flatMap({ RecordID(comment: $0) }),
+          other != id
+        else { continue }
+        return NetworkError(
+          .inUse, operation: "add to set \"\(set.name)\"",
+          reason: "\(Self.describe(element, in: set)) is in use by another record (\(other)) on this host; "
+            + "choose another, or release it there")
+      }
+    }
+    return nil
+  }
+
+  private static func describe(_ element: NftElement, in set: NftSet) -> String {
+    let fields = element.key.fields
+    let isPublished = AddressFamily.allCases.contains { family in
+      [FirewallSets.published.of(family).name, FirewallSets.publishedAt.of(family).name].contains(set.name)
+    }
+    if isPublished, let port = fields.last, let transport = fields.dropLast().last?.first {
+      let number = port.reduce(0) { $0 << 8 | UInt16($1) }
+      let name = TransportProtocol.allCases.first { $0.number == transport }.map { "\($0)" } ?? "protocol \(transport)"
+      let address = fields.count == 3 ? IPAddress(bytes: fields[0]).map { " at \($0)" } ?? "" : ""
+      return "port \(number)/\(name)\(address)"
+    }
+    if set.key.first == .interfaceName, let name = fields.first {
+      return "the link \"\(String(decoding: name.prefix { $0 != 0 }, as: UTF8.self))\""
+    }
+    return "what this host's rules call \(fields.map { "\($0)" }.joined(separator: " ")) in \"\(set.name)\""
+  }
+}
+
+/// Ports of the host that other records publish.
+struct OthersPorts {
+  private struct Key: Hashable {
+    var family: AddressFamily
+    var transport: UInt8
+    var port: UInt16
+  }
+
+  private var holders: [Key: [(address: IPAddress, id: RecordID)]] = [:]
+
+  var isEmpty: Bool { holders.isEmpty }
+
+  /// Which of them has a port that stands in the way of an address and port; nil for none.
+  func holder(of binding: PortBinding) -> RecordID? {
+    let key = Key(family: binding.address.family, transport: binding.transport.number, port: binding.port)
+    return holders[key]?.first { $0.address.includes(binding.address) || binding.address.includes($0.address) }?.id
+  }
+
+  /// The error for ports that were asked for by name; nil where none of them is another record's.
+  func refusal(of bindings: [PortBinding], _ operation: String) -> NetworkError? {
+    for binding in bindings {
+      guard let other = holder(of: binding) else { continue }
+      return NetworkError(
+        .inUse, operation: operation,
+        reason:
+          "port \(binding) is in use by another record (\(other)) on this host; choose another, or release it there")
+    }
+    return nil
+  }
+
+  /// Takes in what a map of published ports has.
+  fileprivate mutating func take(
+    _ found: [NftElement.Found], of map: NftSet, _ family: AddressFamily, but own: RecordID
+  )
+    throws(NetworkError)
+  {
+    for found in found {
+      guard let other = found.comment.flatMap({ RecordID(comment: $0) }), other != own else { continue }
+      let fields = try found.element(of: map).key.fields
+      guard let transport = fields.dropLast().last?.first, let port = fields.last else { continue }
+      let address = fields.count == 3 ? IPAddress(bytes: fields[0]) : nil
+      let key = Key(family: family, transport: transport, port: port.reduce(0) { $0 << 8 | UInt16($1) })
+      holders[key, default: []].append((address ?? .any(family), other))
+    }
+  }
+}
+
+extension Firewall {
+  /// The ports that other records publish; without another record, one look.
+  func othersPorts() throws(NetworkError) -> OthersPorts {
+    var ports = OthersPorts()
+    if try others().isEmpty { return ports }
+    for family in AddressFamily.allCases {
+      for map in [FirewallSets.published.of(family), FirewallSets.publishedAt.of(family)] {
+        try ports.take(foundIfAny(in: map), of: map, family, but: id)
+      }
+    }
+    return ports
+  }
+}

@@ -1,0 +1,151 @@
+import Netlink
+import NetworkPrimitives
+
+/// What there is in our tables, told apart by whose it is.
+struct FirewallContent {
+  /// The version of each table that is there, by its family.
+  var versions: [NftFamily: Int] = [:]
+  /// How many rules the tables have.
+  var ruleCount = 0
+  /// Sets of ours that are there.
+  var sets: Set<String> = []
+  /// Ours, by sets.
+  var own: [String: [NftElement.Found]] = [:]
+  /// What all records have in common.
+  var shared: [String: [NftElement.Found]] = [:]
+  /// Other records'.
+  var foreign: [String: [(element: NftElement.Found, id: RecordID)]] = [:]
+  /// Nobody's: written by hand, or by a version that wrote nobody down.
+  var nobodys: [String: [NftElement.Found]] = [:]
+
+  /// Whether both tables are there, with all that this version makes or a newer one made.
+  var isWhole: Bool {
+    if isNewer { return true }
+    return FirewallSets.tables.allSatisfy { versions[$0.family] == Firewall.version }
+      && ruleCount == Firewall.staticRuleCount && sets.count == FirewallSets.all.count
+  }
+
+  /// Whether a newer version of this library made both tables: their chains stay as they are.
+  var isNewer: Bool { FirewallSets.tables.allSatisfy { versions[$0.family] ?? 0 > Firewall.version } }
+
+  /// Whether an older version of this library made one of them.
+  var isOlder: Bool { versions.values.contains { $0 < Firewall.version } }
+
+  /// Elements as ours are told from others' by.
+  mutating func take(_ elements: [NftElement.Found], of set: NftSet, _ id: RecordID) {
+    sets.insert(set.name)
+    let mine = id.comment
+    for element in elements {
+      if element.comment == mine {
+        own[set.name, default: []].append(element)
+      } else if element.comment == RecordID.shared {
+        shared[set.name, default: []].append(element)
+      } else if let comment = element.comment, let other = RecordID(comment: comment) {
+        foreign[set.name, default: []].append((element, other))
+      } else {
+        nobodys[set.name, default: []].append(element)
+      }
+    }
+  }
+
+  /// What of ours is there, whoever wrote it.
+  func has(_ set: String) -> Set<[UInt8]> {
+    Set([own, shared, nobodys].flatMap { ($0[set] ?? []).map(\.identity) })
+  }
+
+  /// The keys of a set that are other records', who have claimed them.
+  func others(in set: String) -> Set<[UInt8]> {
+    Set((foreign[set] ?? []).filter { $0.id != .unclaimed }.map { Array($0.element.key) })
+  }
+
+  /// Whether there is a bridge that a version wrote down which wrote down nobody whose it is.
+  func hasUnclaimedBridge(_ links: [String: Int32], besides wanted: Set<[UInt8]> = []) -> Bool {
+    let bridges = FirewallSets.bridges.name
+    let unclaimed = (foreign[bridges] ?? []).filter { $0.id == .unclaimed }.map(\.element) + (nobodys[bridges] ?? [])
+    return unclaimed.contains { element in
+      !wanted.contains(Array(element.key))
+        && links[String(decoding: element.key.prefix { $0 != 0 }, as: UTF8.self)] != nil
+    }
+  }
+}
+
+extension Firewall {
+  /// What there is in our tables.
+  ///
+  /// - Throws: `.notFound` without any of our sets.
+  func content() throws(NetworkError) -> FirewallContent {
+    var content = FirewallContent()
+    content.versions = try versions()
+    content.ruleCount = try ruleCount()
+    var gone: NetworkError?
+    for set in FirewallSets.all {
+      do throws(NetworkError) {
+        content.take(try found(in: set), of: set, id)
+      } catch {
+        guard error.code == .notFound else { throw error }
+        gone = error
+      }
+    }
+    if let gone, content.sets.isEmpty { throw gone }
+    return content
+  }
+
+  /// The elements of one set.
+  func found(in set: NftSet) throws(NetworkError) -> [NftElement.Found] {
+    try NftElement.found(host.connection(.netfilter).dump(NftRequests.elements(of: set)))
+  }
+
+  /// The elements of one set; none where there is no such set.
+  func foundIfAny(in set: NftSet) throws(NetworkError) -> [NftElement.Found] {
+    do throws(NetworkError) { return try found(in: set) } catch {
+      if error.code == .notFound { return [] }
+      throw error
+    }
+  }
+
+  /// The versions of those tables of ours that are there, by their families: 1 for one that does not say it.
+  func versions() throws(NetworkError) -> [NftFamily: Int] {
+    var versions: [NftFamily: Int] = [:]
+    for table in FirewallSets.tables {
+      for message in try host.connection(.netfilter).dump(NftRequests.tables(table.family)) {
+        let found = try NftTable(message)
+        guard found.family == table.family, found.name == table.name else { continue }
+        let comment = try NftTable.comment(message) ?? ""
+        versions[table.family] =
+          comment.hasPrefix(Self.versionPrefix) ? Int(comment.dropFirst(Self.versionPrefix.count)) ?? 1 : 1
+      }
+    }
+    return versions
+  }
+
+  /// How many rules our tables have; what they have whole is ``staticRuleCount``.
+  func ruleCount() throws(NetworkError) -> Int {
+    var count = 0
+    for table in FirewallSets.tables {
+      do throws(NetworkError) {
+        count += try host.connection(.netfilter).dump(NftRequests.rules(of: table)).count
+      } catch { if error.code != .notFound { throw error } }
+    }
+    return count
+  }
+
+  // MARK: - Others
+
+  /// The records that have something in our tables, besides this one.
+  func others(in set: NftSet = FirewallSets.records) throws(NetworkError) -> Set<RecordID> {
+    let ids = try foundIfAny(in: set).compactMap { $0.comment.flatMap { RecordID(comment: $0) } }
+    return Set(ids).subtracting([id])
+  }
+
+  /// Others' bridges, by their names.
+  func othersBridges() throws(NetworkError) -> [String: RecordID] {
+    var bridges: [String: RecordID] = [:]
+    for set in [FirewallSets.bridges, FirewallSets.furtherBridges] {
+      for element in try foundIfAny(in: set) {
+        guard let other = element.comment.flatMap({ RecordID(comment: $0) }), other != id else { continue }
+        bridges[String(decoding: element.key.prefix { $0 != 0 }, as: UTF8.self)] = other
+      }
+    }
+    return bridges
+  }
+}

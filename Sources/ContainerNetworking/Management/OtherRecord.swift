@@ -1,0 +1,51 @@
+import Netlink
+import NetworkPrimitives
+
+/// Another record that has networks on the same host: that of another program with this library, or of another state
+/// directory. What is known of it is what our firewall tables say.
+public struct OtherRecord: Hashable, Sendable, CustomStringConvertible {
+  /// What it is known by: ``NetworkController/recordID``. 00000000 for what a version made that wrote nobody down.
+  public var id: String
+  /// Its networks' bridges, by their names.
+  public internal(set) var bridges: [String] = []
+  /// How many endpoints it has on them.
+  public internal(set) var endpoints = 0
+  /// How many ports of the host it publishes, each family and address by itself.
+  public internal(set) var publishedPorts = 0
+
+  /// In words.
+  public var description: String {
+    let names =
+      bridges.isEmpty ? "no bridge" : "the bridge\(bridges.count == 1 ? "" : "s") \(bridges.joined(separator: ", "))"
+    return "record \(id), which has \(names), \(endpoints) endpoint\(endpoints == 1 ? "" : "s") and "
+      + "\(publishedPorts) published port\(publishedPorts == 1 ? "" : "s")"
+  }
+}
+
+extension Engine {
+  /// The other records of the host, by their ids.
+  func otherRecords() throws(NetworkError) -> [OtherRecord] {
+    var records: [RecordID: OtherRecord] = [:]
+    for id in try firewall.others() { records[id] = OtherRecord(id: "\(id)") }
+    if records.isEmpty { return [] }
+    for (name, id) in try firewall.othersBridges() { records[id]?.bridges.append(name) }
+    func count(_ set: NftSet, _ note: (inout OtherRecord) -> Void) throws(NetworkError) {
+      for element in try firewall.foundIfAny(in: set) {
+        guard let id = element.comment.flatMap({ RecordID(comment: $0) }), var record = records[id] else { continue }
+        note(&record)
+        records[id] = record
+      }
+    }
+    try count(FirewallSets.ports) { $0.endpoints += 1 }
+    for family in AddressFamily.allCases {
+      for map in [FirewallSets.published.of(family), FirewallSets.publishedAt.of(family)] {
+        try count(map) { $0.publishedPorts += 1 }
+      }
+    }
+    return records.values.map { record in
+      var record = record
+      record.bridges.sort()
+      return record
+    }.sorted { $0.id < $1.id }
+  }
+}
