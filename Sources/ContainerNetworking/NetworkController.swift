@@ -283,6 +283,18 @@ public final class NetworkController: Sendable {
     try await worker.run { [engine] () throws(NetworkError) in try engine.otherRecords() }
   }
 
+  /// Takes away all that another record has on this host: its elements of our tables, the ends of its containers' cables, and its
+  /// bridges. For a record that is lost for ever, whose state directory was deleted: whether it is in use is not known here, and a
+  /// program that has it open puts its own back.
+  ///
+  /// - Parameter id: As in ``otherRecords()``.
+  /// - Returns: The names of its bridges that were left, since they may be the host's own.
+  /// - Throws: `.notFound` for one that is not there; `.refused` for this controller's own.
+  @discardableResult
+  public func forgetRecord(_ id: String) async throws(NetworkError) -> [String] {
+    try await worker.run { [engine] () throws(NetworkError) in try engine.forgetRecord(id) }
+  }
+
   /// Rules of other owners that drop our networks' packets, and what would allow them. Nothing is sent, and nothing changed.
   public func obstacles() async throws(NetworkError) -> [Obstacle] {
     try await worker.run { [engine] () throws(NetworkError) in try engine.obstacles() }

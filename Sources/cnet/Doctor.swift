@@ -1,6 +1,8 @@
 import AdapterSupport
 import ArgumentParser
 import ContainerNetworking
+import Glibc
+import SystemPackage
 
 struct Doctor: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
@@ -15,6 +17,13 @@ struct Doctor: AsyncParsableCommand {
   var fix = false
   @Flag(help: "With --fix: look at our firewall tables alone.")
   var rules = false
+  @Option(
+    help: .init(
+      "Take away what another record, which is lost for ever, has on this host: its rules, cables and bridges.",
+      valueName: "record"))
+  var forgetRecord: String?
+  @Flag(name: .shortAndLong, help: "With --forget-record: do not ask.")
+  var force = false
   @Flag(help: "Print an object a line.")
   var json = false
   @OptionGroup
@@ -22,10 +31,15 @@ struct Doctor: AsyncParsableCommand {
 
   func validate() throws {
     guard fix || !rules else { throw ValidationError("--rules goes with --fix: give both, or neither") }
+    guard forgetRecord != nil || !force else { throw ValidationError("--force goes with --forget-record") }
+    guard forgetRecord == nil || !fix else {
+      throw ValidationError("--forget-record does nothing else: leave --fix out")
+    }
   }
 
   func run() async throws {
     let controller = try await global.controller()
+    if let forgetRecord { return try await forget(forgetRecord, controller) }
     if !fix {
       let found = try await controller.differences()
       try show(found, remaining: found)
@@ -55,6 +69,23 @@ struct Doctor: AsyncParsableCommand {
       for line in obstacle.remedies { print("  to allow it:", line) }
     }
     return !obstacles.isEmpty
+  }
+
+  private func forget(_ record: String, _ controller: NetworkController) async throws {
+    if !force {
+      guard Terminal.isTerminal(.standardInput) else {
+        throw NetworkError(
+          .refused, operation: "forget record \(record)",
+          reason: "there is no terminal to ask on whether to take away what it has; say so by --force")
+      }
+      if let other = try await controller.otherRecords().first(where: { $0.id == record }) { print("That is", other) }
+      print("Its containers are cut off. A program that uses it puts it back. Go on? [y/N] ", terminator: "")
+      fflush(nil)
+      guard ["y", "yes"].contains(readLine()?.lowercased() ?? "") else { throw ExitCode.failure }
+    }
+    for bridge in try await controller.forgetRecord(record) {
+      print("left: the bridge \(bridge), which may be the host's own; delete it if it is not")
+    }
   }
 
   /// Other records of the host, which are no fault.

@@ -168,7 +168,7 @@ import Testing
     try first.add(table, exclusive: true)
     try first.add(chain)
     try first.add(set)
-    try first.add([NftElement(.port(1)), NftElement(.port(2))], to: set)
+    try first.add([NftElement(.port(1)), NftElement(.port(2), comment: "the first")], to: set)
     try first.add(NftRule(chain, [.verdict(.accept)]))
     try first.commit(over: connection)
     var second = NftTransaction()
@@ -195,8 +195,10 @@ import Testing
     func elements(_ changes: [RulesetChange]) -> (added: Int, removed: Int) {
       changes.reduce(into: (0, 0)) { sum, change in
         switch change {
-        case .added(.elements(table, "s", let count)): sum.0 += count
-        case .removed(.elements(table, "s", let count)): sum.1 += count
+        case .added(.elements(table, "s", let count, let comments)):
+          sum.0 += count
+          #expect(comments.isSubset(of: ["", "the first"]))
+        case .removed(.elements(table, "s", let count, ["the first"])): sum.1 += count
         default: break
         }
       }

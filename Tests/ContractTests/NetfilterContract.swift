@@ -82,4 +82,38 @@ import Testing
     try removal.commit(over: connection)
     #expect(refusal(removal, connection) == .noSuchFileOrDirectory)
   }
+
+  /// A table and its elements keep what is written behind them; one is found by its key alone.
+  @Test(arguments: KernelUnderTest.available) func commentsAreKept(_ kernel: KernelUnderTest) throws {
+    let connection = try open(kernel)
+    let long = String(repeating: "x", count: 127)
+    var changes = NftTransaction()
+    try changes.add(table, comment: "mine")
+    try changes.add(set)
+    let elements = [
+      NftElement(.port(80), comment: "the first"), NftElement(.port(81), comment: long), NftElement(.port(82)),
+    ]
+    try changes.add(elements, to: set, exclusive: true)
+    try changes.commit(over: connection)
+    let found = try NftElement.list(connection.dump(NftRequests.elements(of: set)), of: set)
+    #expect(Set(found) == Set(elements))
+    let tables = try connection.dump(NftRequests.tables(table.family))
+    #expect(try tables.map { try NftTable.comment($0) } == ["mine"])
+    let one = try connection.execute(NftRequests.element(NftElement(.port(80)), of: set))
+    #expect(try NftElement.list(one, of: set) == [elements[0]])
+    #expect(throws: NetworkError.self) {
+      _ = try connection.execute(NftRequests.element(NftElement(.port(83)), of: set))
+    }
+    var tooLong = NftTransaction()
+    #expect(throws: NetworkError.self) {
+      try tooLong.add([NftElement(.port(83), comment: long + "x")], to: set)
+    }
+    #expect(tooLong.requests.isEmpty)
+    // One that is there keeps its own.
+    var again = NftTransaction()
+    try again.add([NftElement(.port(80), comment: "another")], to: set)
+    try again.commit(over: connection)
+    let last = try NftElement.list(connection.dump(NftRequests.elements(of: set)), of: set)
+    #expect(Set(last) == Set(elements))
+  }
 }

@@ -61,7 +61,6 @@ import Testing
     let before = try contents(world)
     let crashes = try (0..<3).map { _ in try Crash(world) }
     let verbs = 70
-    // One after the other, so that each has pools that the others have not.
     let neighbors = try (0..<2).map { number in
       try Neighbor(crashes[number], number: number, seed: seed, verbs: verbs)
     }
@@ -71,11 +70,10 @@ import Testing
     let own = try await NetworkController(
       host: world.host, store: SQLiteStore(at: crashes[2].directory), settings: settings)
     var mingler = Mingler(own, number: 2, seed: seed)
-    for neighbor in neighbors {
-      try neighbor.tell("begin")
-      #expect(try await neighbor.lines(upTo: "begun") == [])
-    }
+    // All at once: each gets a bridge and a pool of its own.
+    for neighbor in neighbors { try neighbor.tell("begin") }
     try await mingler.begin()
+    for neighbor in neighbors { #expect(try await neighbor.lines(upTo: "begun") == []) }
     for neighbor in neighbors { try neighbor.tell("run") }
     // Somebody takes all rules of the host away meanwhile.
     let flusher = Task {

@@ -64,7 +64,8 @@ public struct Mingler: Sendable {
       try await controller.unpublish([mapping], of: container.container)
     case 8:
       guard networks.count < 4 else { return }
-      let subnet = try Subnet("10.\(100 + number).\(next % 250).0/24")
+      // From the pools that all have, or one that is only its own.
+      let subnet = try Bool.random(using: &generator) ? Subnet("10.\(100 + number).\(next % 250).0/24") : nil
       try await controller.createNetwork("r\(number)-net\(next)", options: NetworkOptions(subnet: subnet))
     case 9: if network != "bridge" { try await controller.removeNetwork(network) }
     case 10: if let container { try await controller.connect(container.container, to: network) }

@@ -15,7 +15,7 @@ extension Engine {
   }
 
   /// Writes the network down, makes it, and writes that down; a failure takes all of it back.
-  func addNetwork(_ name: String, _ options: NetworkOptions) throws(NetworkError) -> NetworkRecord {
+  func addNetworkOnce(_ name: String, _ options: NetworkOptions) throws(NetworkError) -> NetworkRecord {
     let operation = "create network \"\(name)\""
     var options = options
     var faults = check(options, operation)
@@ -35,6 +35,7 @@ extension Engine {
     do throws(NetworkError) {
       try prepareHost(for: planned)
       try driver(of: planned).setUp(planned)
+      try checkAgainstOthers(planned)
     } catch {
       // The driver has taken back its own.
       throw undone(operation, error, leftovers: abandon(planned, error.leftovers))

@@ -49,7 +49,9 @@ final class Healer: Sendable {
         await Self.watch(rules, again: { () throws(NetworkError) in try engine.host.rulesetChanges() }) { change in
           switch change {
           case .removed(let object):
-            if FirewallSets.tables.contains(where: { $0.identity == object.table }) {
+            if FirewallSets.tables.contains(where: { $0.identity == object.table }),
+              !object.isOfOthers(engine.firewall.id)
+            {
               isSuspicious.withLock { $0 = true }
             }
           case .generation(let generation):
@@ -217,8 +219,16 @@ extension RulesetChange.Object {
   fileprivate var table: String {
     switch self {
     case .table(let table): table.identity
-    case .chain(let table, _), .rule(let table, _, _), .set(let table, _), .elements(let table, _, _): table.identity
+    case .chain(let table, _), .rule(let table, _, _), .set(let table, _), .elements(let table, _, _, _):
+      table.identity
     }
+  }
+
+  /// Whether it is elements of other records.
+  fileprivate func isOfOthers(_ own: RecordID) -> Bool {
+    guard case .elements(_, _, _, let comments) = self else { return false }
+    return !comments.isEmpty
+      && comments.allSatisfy { comment in RecordID(comment: comment).map { $0 != own } ?? false }
   }
 }
 

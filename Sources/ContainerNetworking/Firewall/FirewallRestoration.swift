@@ -81,6 +81,19 @@ extension Firewall {
     }
   }
 
+  /// Removes all that another record has.
+  func remove(_ other: RecordID, in content: FirewallContent, generation: UInt32) throws(NetworkError) {
+    var changes = NftTransaction()
+    for set in FirewallSets.all {
+      for (element, id) in content.foreign[set.name] ?? [] where id == other {
+        try changes.delete([element.element(of: set)], from: set)
+      }
+    }
+    if !changes.requests.isEmpty {
+      try changes.commit(over: try host.connection(.netfilter), generation: generation)
+    }
+  }
+
   /// What tables that are whole lack of ours, and have too much.
   private func adjustment(
     _ wanted: FirewallElements, _ content: FirewallContent

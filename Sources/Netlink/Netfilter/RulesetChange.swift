@@ -23,8 +23,8 @@ public enum RulesetChange: Hashable, Sendable {
     case rule(table: NftTable, chain: String, handle: UInt64)
     /// A set or map.
     case set(table: NftTable, name: String)
-    /// So many elements of a set or map.
-    case elements(table: NftTable, set: String, count: Int)
+    /// So many elements of a set or map, and the comments behind them; an empty one for none.
+    case elements(table: NftTable, set: String, count: Int, comments: Set<String>)
   }
 
   /// A state of the ruleset (`NFT_MSG_NEWGEN`).
@@ -89,9 +89,15 @@ public enum RulesetChange: Hashable, Sendable {
     case NFT_MSG_NEWSET.rawValue, NFT_MSG_DELSET.rawValue:
       return .set(table: try table(NFTA_SET_TABLE), name: try attributes.name(NFTA_SET_NAME, of: "event"))
     case NFT_MSG_NEWSETELEM.rawValue, NFT_MSG_DELSETELEM.rawValue:
+      let elements = try attributes[NFTA_SET_ELEM_LIST_ELEMENTS]?.nested()
+      var comments: Set<String> = []
+      for element in elements.map({ Array($0) }) ?? [] {
+        let userData = try element.nested()[NFTA_SET_ELEM_USERDATA]?.payload
+        comments.insert(userData.flatMap { NftComment.text(in: $0) } ?? "")
+      }
       return .elements(
         table: try table(NFTA_SET_ELEM_LIST_TABLE), set: try attributes.name(NFTA_SET_ELEM_LIST_SET, of: "event"),
-        count: try attributes[NFTA_SET_ELEM_LIST_ELEMENTS]?.nested().count ?? 0)
+        count: elements?.count ?? 0, comments: comments)
     default: return nil
     }
   }

@@ -174,6 +174,39 @@ import Testing
     #expect(try world.host.contents(world) == before)
   }
 
+  /// What a record has that is lost for ever is taken away by its id, and nothing of another.
+  @Test(arguments: [true, false]) func aLostRecordIsForgotten(hasNetworks: Bool) async throws {
+    var lost: NetworkController? = try await open()
+    let kept = try await open()
+    let id = try #require(lost?.recordID)
+    try await lost?.createNetwork("net", options: NetworkOptions(["10.60.0.0/24", "fd00:60::/64"]))
+    let adopted = try world.host.links.createBridge(InterfaceName("mine0")).index
+    try world.host.addresses.add(InterfaceAddress("10.62.0.1/24"), to: adopted)
+    try await lost?.createNetwork("adopted", options: NetworkOptions(bridge: InterfaceName("mine0")))
+    var sandbox = try await lost?.attach("web", options: AttachOptions(ports: [try PortMapping("8080:80")]))
+    #expect(sandbox != nil)
+    var db: Sandbox?
+    if hasNetworks {
+      try await kept.createNetwork("net", options: NetworkOptions(["10.61.0.0/24"]))
+      db = try await kept.attach("db", to: .network("net"))
+    }
+    (lost, sandbox) = (nil, nil)
+    let unknown = try #require(await refusal { try await kept.forgetRecord("12345678") })
+    #expect(unknown.code == .notFound && "\(unknown)".contains(id))
+    #expect(await refusal { try await kept.forgetRecord(kept.recordID) }?.code == .refused)
+    #expect(try await kept.forgetRecord(id) == ["mine0"])
+    #expect(!(try rules().contains(id)))
+    #expect(try await kept.otherRecords() == [])
+    #expect(try await kept.differences() == [])
+    if let db {
+      await world.check([.ping(("db", db.namespace), ("outside", Playground.outsideAddress), true)])
+      #expect(try world.host.sysctl("net/ipv4/conf/eth0/forwarding") == "1")
+    }
+    try await kept.removeAll()
+    try world.host.links.delete(index: adopted)
+    #expect(try world.host.contents(world) == before)
+  }
+
   /// The record keeps its id: for all of its users, over openings, and where a version that does not know it has struck it out.
   @Test func theRecordKeepsItsID() async throws {
     let store = MemoryStore()

@@ -1,0 +1,120 @@
+import Glibc
+import Netlink
+import NetworkPrimitives
+
+/// Other records of the host: that no two have one block of addresses, and the way out where one is dead for ever.
+extension Engine {
+  /// What a failure says that another record has chosen the same block at the same moment.
+  private static let contest = "look for the blocks of other records"
+
+  /// Adds a network; makes another choice where other records of the host have made the same at the same moment.
+  func addNetwork(_ name: String, _ options: NetworkOptions) throws(NetworkError) -> NetworkRecord {
+    for _ in 1..<20 {
+      do throws(NetworkError) { return try addNetworkOnce(name, options) } catch {
+        guard error.causes.contains(where: { $0.operation == Self.contest }) else { throw error }
+        usleep(UInt32.random(in: 1_000...50_000))
+      }
+    }
+    return try addNetworkOnce(name, options)
+  }
+
+  /// Looks, once a network's addresses are there, whether another record has come to have the same block meanwhile: of two,
+  /// one at least sees the other.
+  ///
+  /// - Throws: `.inUse`, with the network torn down.
+  func checkAgainstOthers(_ network: NetworkRecord) throws(NetworkError) {
+    guard network.passesHost else { return }
+    let failure: NetworkError
+    do throws(NetworkError) {
+      let others = try firewall.othersBridges()
+      if others.isEmpty { return }
+      let indices = try linkIndices()
+      let owners = Dictionary(
+        others.compactMap { name, id in indices[name].map { ($0, id) } }
+      ) { first, _ in first }
+      let blocks = network.subnets.map(\.subnet)
+      let found = try host.routes.list().first { route in
+        guard let link = route.link, owners[link] != nil, route.kind == .unicast, route.destination.prefixLength > 0
+        else { return false }
+        return blocks.contains { $0.overlaps(route.destination) }
+      }
+      guard let found, let other = found.link.flatMap({ owners[$0] }) else { return }
+      failure = NetworkError(
+        .inUse, operation: Self.contest,
+        reason: "the subnet \(found.destination) is in use by another record (\(other)) on this host; choose another")
+    } catch { failure = error }
+    throw failure.with(leftovers: driver(of: network).tearDown(network))
+  }
+
+  // MARK: - Records that are dead for ever
+
+  /// Takes away what another record has in our tables and on the host.
+  ///
+  /// - Returns: The names of bridges that were left, since they may be the host's own.
+  func forgetRecord(_ text: String) throws(NetworkError) -> [String] {
+    let operation = "forget record \(text)"
+    let others = try firewall.others()
+    guard let id = RecordID(text), others.contains(id) else {
+      let known = others.map(\.description).sorted().joined(separator: ", ")
+      let isOwn = text == "\(firewall.id)"
+      throw NetworkError(
+        isOwn ? .refused : .notFound, operation: operation,
+        reason: isOwn
+          ? "it is this one; remove its containers and networks instead"
+          : "no such record is on this host; " + (known.isEmpty ? "this one is alone" : "there are: \(known)"))
+    }
+    return try store.exclusively { () throws(NetworkError) -> [String] in
+      let left = try deleteLinks(of: id)
+      try deleteElements(of: id)
+      let needed = Set(
+        try look { Array($0.networks.values) }.filter { $0.passesHost && !$0.isInternal }.flatMap(\.families))
+      try switchOffUplinks(AddressFamily.allCases.filter { !needed.contains($0) })
+      if try !hasRules() { try firewall.leave(linkIndices()) }
+      return left
+    }
+  }
+
+  /// The links first: their names are in the tables.
+  private func deleteLinks(of id: RecordID) throws(NetworkError) -> [String] {
+    func names(_ set: NftSet) throws(NetworkError) -> [String] {
+      try firewall.foundIfAny(in: set).filter { $0.comment == id.comment }.map { element in
+        String(decoding: element.key.prefix { $0 != 0 }, as: UTF8.self)
+      }
+    }
+    let links = try linkIndices()
+    for name in try names(FirewallSets.ports) + names(FirewallSets.furtherPorts) + names(FirewallSets.furtherBridges) {
+      if let index = links[name] { try deleteIfAny(index) }
+    }
+    var left: [String] = []
+    for name in try names(FirewallSets.bridges) {
+      guard let index = links[name] else { continue }
+      // One that a network adopted has its own name, and stays.
+      if Self.isBridgeName(name) { try deleteIfAny(index) } else { left.append(name) }
+    }
+    return left
+  }
+
+  private func deleteIfAny(_ index: Int32) throws(NetworkError) {
+    do throws(NetworkError) { try host.links.delete(index: index) } catch { if error.code != .notFound { throw error } }
+  }
+
+  private static func isBridgeName(_ name: String) -> Bool {
+    let isHexadecimal = { (byte: UInt8) in (0x30...0x39).contains(byte) || (0x61...0x66).contains(byte) }
+    if name.hasPrefix("br-") { return name.utf8.count == 15 && name.utf8.dropFirst(3).allSatisfy(isHexadecimal) }
+    return name.hasPrefix("cn") && name.utf8.count > 2
+      && name.utf8.dropFirst(2).allSatisfy { (0x30...0x39).contains($0) }
+  }
+
+  private func deleteElements(of id: RecordID) throws(NetworkError) {
+    for _ in 0..<1_000 {
+      let generation = try firewall.generation()
+      let content = try firewall.content()
+      do throws(NetworkError) { return try firewall.remove(id, in: content, generation: generation) } catch {
+        if error.kernel?.errno != Firewall.restart && error.code != .notFound { throw error }
+      }
+    }
+    throw NetworkError(
+      .inUse, operation: "forget record \(id)",
+      reason: "others change rules again and again meanwhile, perhaps that record itself; end its processes first")
+  }
+}
