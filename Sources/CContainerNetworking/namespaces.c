@@ -56,20 +56,24 @@ static int share_directory(const char *directory) {
   return mount("", directory, "none", MS_SHARED | MS_REC, NULL) == 0 ? 0 : -errno;
 }
 
-int cn_namespace_pin(int namespace_fd, const char *path, const char *directory, int share) {
+int cn_namespace_pin(int namespace_fd, const char *path, const char *directory, int share, const char **failed) {
   if (share) {
+    *failed = "mkdir";
     if (mkdir(directory, 0755) != 0 && errno != EEXIST)
       return -errno;
+    *failed = "mount";
     int shared = share_directory(directory);
     if (shared < 0)
       return shared;
   }
+  *failed = "open";
   int file = open(path, O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0);
   if (file < 0)
     return -errno;
   close(file);
   char source[64];
   snprintf(source, sizeof source, "/proc/self/fd/%d", namespace_fd);
+  *failed = "mount";
   if (mount(source, path, "none", MS_BIND, NULL) != 0) {
     int error = -errno;
     unlink(path);

@@ -11,7 +11,9 @@ public struct ControllerSettings: Sendable {
   /// The name servers that the host asks; nil for those of the machine's own resolv.conf(5), read when one is needed.
   public var resolvers: [IPAddress]?
   /// Where the namespaces that `attach` makes are pinned, each under its container's name (and a number, while its
-  /// former one is still in others' hands), so that they outlive the process: for those who detach from another one. Nil to hold them open in this process alone, and lose them with it.
+  /// former one is still in others' hands), so that they outlive the process: for those who detach from another one. Made when it
+  /// is first needed, with what is missing of the way there, each for its owner alone (0700). Nil to hold them open in this
+  /// process alone, and lose them with it.
   public var namespaceDirectory: FilePath?
   /// What tells one start of the machine from the next; nil for the kernel's own
   /// (`/proc/sys/kernel/random/boot_id`, random(4)). Records of another start are true for networks, not for containers.
@@ -20,8 +22,8 @@ public struct ControllerSettings: Sendable {
   /// Who answers for the names of custom networks; nil for nobody: there is no discovery then.
   public var names: (any NameService)?
   /// Where containers' resolv.conf, hosts and hostname are made, each container's in a directory of its own; nil for
-  /// nowhere. It is there already, and for one store alone: what is in it of containers that the store does not know is
-  /// removed by a repair.
+  /// nowhere. Made when it is first needed, with what is missing of the way there (0755: containers read what is in it). It is
+  /// for one store alone: what is in it of containers that the store does not know is removed by a repair.
   public var filesDirectory: FilePath?
   /// What `host-gateway` stands for in an extra host; none for the addresses of the bridge that the container is on.
   public var hostGateways: [IPAddress] = []

@@ -16,7 +16,7 @@ extension NetworkController {
     _ ports: [PortMapping], of container: String, on network: String? = nil
   ) async throws(NetworkError) -> [PublishedPort] {
     try await worker.run { [engine] () throws(NetworkError) in
-      try engine.gate.pass { () throws(NetworkError) in try engine.publish(ports, of: container, on: network) }
+      try engine.verb { () throws(NetworkError) in try engine.publish(ports, of: container, on: network) }
     }
   }
 
@@ -35,7 +35,7 @@ extension NetworkController {
     _ ports: [PortMapping]? = nil, of container: String, on network: String? = nil
   ) async throws(NetworkError) -> [PublishedPort] {
     try await worker.run { [engine] () throws(NetworkError) in
-      try engine.gate.pass { () throws(NetworkError) in try engine.unpublish(ports, of: container, on: network) }
+      try engine.verb { () throws(NetworkError) in try engine.unpublish(ports, of: container, on: network) }
     }
   }
 

@@ -63,7 +63,7 @@ public final class NetworkController: Sendable {
     namespace: NetworkNamespace? = nil
   ) async throws(NetworkError) -> Sandbox {
     try await worker.run { [engine] () throws(NetworkError) in
-      try engine.gate.pass { () throws(NetworkError) in
+      try engine.verb { () throws(NetworkError) in
         try engine.attach(container, to: mode, options: options, namespace: namespace)
       }
     }
@@ -80,7 +80,7 @@ public final class NetworkController: Sendable {
   public func attach(_ requests: [AttachRequest]) async -> [Result<Sandbox, NetworkError>] {
     do throws(NetworkError) {
       return try await worker.run { [engine] () throws(NetworkError) in
-        try engine.gate.pass { () throws(NetworkError) in engine.attach(requests) }
+        try engine.attachAll(requests)
       }
     } catch { return requests.map { _ in .failure(error) } }
   }
@@ -107,7 +107,7 @@ public final class NetworkController: Sendable {
     _ count: Int, on network: String = "bridge", refillsPerSecond: Double = 50
   ) async throws(NetworkError) {
     try await worker.run { [engine] () throws(NetworkError) in
-      try engine.gate.pass { () throws(NetworkError) in
+      try engine.verb { () throws(NetworkError) in
         try engine.keepReady(count, on: network, refillsPerSecond: refillsPerSecond)
       }
     }
@@ -127,7 +127,7 @@ public final class NetworkController: Sendable {
   /// - Throws: `.notFound` when it is not attached; everything that could not be taken away, after all was tried.
   public func detach(_ container: String) async throws(NetworkError) {
     try await worker.run { [engine] () throws(NetworkError) in
-      try engine.gate.pass { () throws(NetworkError) in try engine.detach(container) }
+      try engine.verb { () throws(NetworkError) in try engine.detach(container) }
     }
   }
 
@@ -146,7 +146,7 @@ public final class NetworkController: Sendable {
   /// - Throws: As ``detach(_:)``.
   public func stop(_ container: String) async throws(NetworkError) {
     try await worker.run { [engine] () throws(NetworkError) in
-      try engine.gate.pass { () throws(NetworkError) in try engine.detach(container, keepsAddresses: true) }
+      try engine.verb { () throws(NetworkError) in try engine.detach(container, keepsAddresses: true) }
     }
   }
 
@@ -159,7 +159,7 @@ public final class NetworkController: Sendable {
     _ container: String, to network: String, options: EndpointOptions = EndpointOptions()
   ) async throws(NetworkError) -> Endpoint {
     try await worker.run { [engine] () throws(NetworkError) in
-      try engine.gate.pass { () throws(NetworkError) in try engine.connect(container, to: network, options: options) }
+      try engine.verb { () throws(NetworkError) in try engine.connect(container, to: network, options: options) }
     }
   }
 
@@ -175,7 +175,7 @@ public final class NetworkController: Sendable {
     _ container: String, from network: String, isForced: Bool = false
   ) async throws(NetworkError) {
     try await worker.run { [engine] () throws(NetworkError) in
-      try engine.gate.pass { () throws(NetworkError) in
+      try engine.verb { () throws(NetworkError) in
         try engine.disconnect(container, from: network, isForced: isForced)
       }
     }
@@ -201,7 +201,7 @@ public final class NetworkController: Sendable {
     _ name: String, options: NetworkOptions = NetworkOptions()
   ) async throws(NetworkError) -> NetworkRecord {
     try await worker.run { [engine] () throws(NetworkError) in
-      try engine.gate.pass { () throws(NetworkError) in try engine.createNetwork(name, options: options) }
+      try engine.verb { () throws(NetworkError) in try engine.createNetwork(name, options: options) }
     }
   }
 
@@ -210,7 +210,7 @@ public final class NetworkController: Sendable {
   /// - Throws: `.inUse`, naming them, while containers are attached; `.refused` for a predefined one; `.notFound`.
   public func removeNetwork(_ name: String) async throws(NetworkError) {
     try await worker.run { [engine] () throws(NetworkError) in
-      try engine.gate.pass { () throws(NetworkError) in try engine.removeNetwork(name) }
+      try engine.verb { () throws(NetworkError) in try engine.removeNetwork(name) }
     }
   }
 
@@ -248,7 +248,7 @@ public final class NetworkController: Sendable {
   @discardableResult
   public func prune(matching filter: NetworkFilter = NetworkFilter()) async throws(NetworkError) -> PruneReport {
     try await worker.run { [engine] () throws(NetworkError) in
-      try engine.gate.pass { () throws(NetworkError) in try engine.prune(filter) }
+      try engine.verb { () throws(NetworkError) in try engine.prune(filter) }
     }
   }
 

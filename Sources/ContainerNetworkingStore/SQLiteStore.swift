@@ -12,7 +12,8 @@ public final class SQLiteStore: Store {
   private let database: Mutex<StateDatabase>
   private let host: Mutex<LockFile>
 
-  /// Opens the store in a directory, which is made, for its owner alone, if it is not there; its parent must be.
+  /// Opens the store in a directory, which is made, for its owner alone (0700), if it is not there, and so is what is missing of
+  /// the way there.
   ///
   /// - Throws: `.damagedRecord` for a file that cannot be read, see ``recover(at:)``; `.refused` for the database of another
   ///   application; `.unsupported` for one of a newer version of this library; `.permissionDenied`, `.notFound`,

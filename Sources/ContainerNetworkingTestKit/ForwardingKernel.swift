@@ -45,6 +45,11 @@ extension ForwardingKernel {
   }
 
   /// As the base does it.
+  public func heldNamespace(_ identity: NamespaceIdentity) -> (handle: NamespaceHandle, path: FilePath)? {
+    base.heldNamespace(identity)
+  }
+
+  /// As the base does it.
   public func openSocket(
     _ family: NetlinkFamily, in namespace: NamespaceHandle
   ) throws(NetworkError) -> any NetlinkSocket {

@@ -89,7 +89,7 @@ import Testing
       "cnet run /dev/null",
       "cnet --host-namespace /dev/null ps",
       "cnet --host-namespace /proc/self/ns/net ps",
-      "cnet --state-dir /nonexistent/state ps",
+      "cnet --state-dir /dev/null/state ps",
       "cnet --color=often ps",
       "cnet graph --format png",
       "cnet graph --output /nonexistent/graph.svg",

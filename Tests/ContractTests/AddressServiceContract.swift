@@ -74,6 +74,18 @@ import Testing
     #expect(try namespace.addresses.get(address, of: link).label == "br0:first")
   }
 
+  /// Of a link without IPv6 the kernel says EACCES, which is no lack of a privilege.
+  @Test(arguments: KernelUnderTest.available) func aLinkWithoutIPv6SaysSo(_ kernel: KernelUnderTest) throws {
+    let (namespace, link) = try make(kernel)
+    try namespace.setSysctl("net/ipv6/conf/br0/disable_ipv6", to: "1")
+    let error = #expect(throws: NetworkError.self) {
+      try namespace.addresses.add(InterfaceAddress("fd00::1/64"), to: link)
+    }
+    #expect(error?.code == .kernelRefused)
+    #expect(error?.reason.contains("IPv6 is switched off on the link") == true, "\(error as Any)")
+    #expect(error?.description.contains("root") == false)
+  }
+
   /// What the kernel refuses by itself, where the check before it is passed by.
   @Test(arguments: KernelUnderTest.available) func kernelRefusesBadOptions(_ kernel: KernelUnderTest) throws {
     let (namespace, link) = try make(kernel)

@@ -75,9 +75,52 @@ import Testing
       try await Task.sleep(for: .milliseconds(10))
     }
     #expect(gone == ["alone", "web"])
-    try await one.reconcile()
+    // Its pair went with it, and is not told of, nor made again.
+    let report = try await one.reconcile()
+    #expect(Set(report.found.map(\.kind)) == [.namespaceGone] && report.remaining == [])
     #expect(try await one.differences() == [])
     try await one.removeAll()
+    try await crash.end()
+  }
+
+  /// A namespace that is gone has left its number to another, which is a container's like any other; and the record of the one
+  /// that was there is not taken for that.
+  @Test func aNumberIsNotTakenForANamespace() async throws {
+    let world = try Playground()
+    let crash = try Crash(world)
+    let one = try await crash.open()
+    var isReused = false
+    for _ in 0..<50 where !isReused {
+      let old: NamespaceIdentity
+      do {
+        let other = try await crash.open()
+        let given = try NetworkNamespace.create()
+        let path = crash.directory.appending("given")
+        try given.pin(at: path)
+        old = given.identity
+        try await other.attach("old", namespace: NetworkNamespace.open(at: path))
+        try NetworkNamespace.unpin(at: path)
+      }
+      // The kernel is not done with a namespace when its last holder is gone.
+      var found: [Difference] = []
+      for _ in 0..<3_000 where found.map(\.kind) != [.namespaceGone] {
+        found = try await one.differences()
+        try await Task.sleep(for: .milliseconds(20))
+      }
+      #expect(found.map(\.container) == ["old"])
+      let next = try (0..<8).map { _ in try NetworkNamespace.create() }
+      if let same = next.first(where: { $0.identity == old }) {
+        isReused = true
+        try await one.attach("new", namespace: same)
+        #expect(try await one.sandboxes().map(\.container) == ["new"])
+        #expect(try await one.reconcile().remaining == [])
+        #expect(try await one.sandboxes().map(\.container) == ["new"])
+        try await one.detach("new")
+      } else {
+        try await one.reconcile()
+      }
+    }
+    #expect(isReused, "no namespace got the number of one that was gone, in 50 tries")
     try await crash.end()
   }
 

@@ -33,6 +33,22 @@ import Testing
     try await it.end()
   }
 
+  /// The directory by which others find it is made, with the way there, for its owner alone.
+  @Test func itsDirectoryIsMade() async throws {
+    let world = try Playground()
+    let root = FilePath(NSTemporaryDirectory()).appending("names-\(UUID().uuidString)")
+    defer { try? FileManager.default.removeItem(atPath: root.string) }
+    var settings = NameServerSettings()
+    settings.directory = root.appending("a").appending("names")
+    let server = NameServer(host: world.host, store: MemoryStore(), settings: settings)
+    try await server.start()
+    for directory in [root.appending("a"), root.appending("a").appending("names")] {
+      let attributes = try FileManager.default.attributesOfItem(atPath: directory.string)
+      #expect(attributes[.posixPermissions] as? Int == 0o700)
+    }
+    await server.stop()
+  }
+
   @Test func aNetworkThatGoesLetsGoOfItsPort() async throws {
     let it = try await NameWorld()
     for round in 0..<3 {

@@ -105,6 +105,13 @@ import Testing
     #expect(error?.code == .notFound)
     #expect(error?.kernel?.request == "chdir")
     #expect(error?.operation == "start true in directory /does/not/exist")
+    #expect(error?.reason == "there is no directory /does/not/exist; make it, or name another")
+    // What is missing is named, whichever call did not find it.
+    var bound = Command("true")
+    bound.bindings = [FileBinding("/does/not/exist", at: "/etc/hosts")]
+    let lost = #expect(throws: NetworkError.self) { try kernel.spawn(bound, in: namespace) }
+    #expect(lost?.kernel?.request == "mount")
+    #expect(lost?.reason == "there is no file /does/not/exist to be seen at /etc/hosts; make it again")
     #expect(throws: NetworkError.self) { try kernel.spawn(Command("/etc/passwd"), in: namespace) }
     let text = #expect(throws: NetworkError.self) { try kernel.spawn(Command("true", ["a\0b"]), in: namespace) }
     #expect(text?.code == .invalidValue)

@@ -136,8 +136,9 @@ typedef struct {
 int cn_probe_wait(int fd, const cn_port *source, int timeout_ms, cn_answer *answer);
 
 // Bind-mounts the namespace at `path`, so that it outlives every descriptor. `directory` is made a shared mount first,
-// as ip-netns(8) does, when `share` is not 0.
-int cn_namespace_pin(int namespace_fd, const char *path, const char *directory, int share);
+// as ip-netns(8) does, when `share` is not 0. On failure `failed` names the call.
+int cn_namespace_pin(int namespace_fd, const char *path, const char *directory, int share,
+                     const char *_Nullable *_Nonnull failed);
 int cn_namespace_unpin(const char *path);
 
 // 1 when the descriptor is a network namespace, 0 when it is something else.

@@ -90,7 +90,11 @@ extension BridgeDriver {
     let looks = ends.suffix(names.count)
     for (name, look) in zip(names, looks) {
       if let error = look.error { throw error }
-      guard let reply = look.replies.first, try Link.index(in: reply) != bridges[name] else { continue }
+      guard let reply = look.replies.first else { continue }
+      if let plug = plugs.first(where: { (try? $0.network.bridge(of: $0.endpoint)) == name }) {
+        try heed(reply, ofBridgeOf: plug.network, isFirst: plug.endpoint.bridge == nil)
+      }
+      guard try Link.index(in: reply) != bridges[name] else { continue }
       throw NetworkError(
         .inUse, operation: "make veth pairs on \(name)", reason: "it was deleted and made again meanwhile; try again")
     }

@@ -254,10 +254,17 @@ struct BridgeDriver: Driver {
         guard failures.isEmpty else { throw failures[0].with(leftovers: failures) }
         return false
       }
+      if let look { try heed(look, ofBridgeOf: network, isFirst: endpoint.bridge == nil) }
       try tellBridges([(endpoint, network, echo)])
       if endpoint.announcesToAll == true { try announce(endpoint, inside, in: namespace) }
       return true
     } catch { throw error.leftovers.isEmpty ? error.with(leftovers: unplug(endpoint)) : error }
+  }
+
+  /// Notes a bridge that is there and passes nothing, as its link was just told.
+  func heed(_ look: NetlinkMessage, ofBridgeOf network: NetworkRecord, isFirst: Bool) throws(NetworkError) {
+    let forwards = isFirst && network.families.contains(.ipv4) && !network.isInternal
+    if try !Link.works(in: look, forwardingIPv4: forwards) { firewall.losses.note() }
   }
 
   /// The index of the container's end of a pair: the other one of the link that the kernel echoed. Kernels before 6.0 do not.

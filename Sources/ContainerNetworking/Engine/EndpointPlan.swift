@@ -11,6 +11,8 @@ struct EndpointRequest {
   var ephemeral: EphemeralPorts?
   /// Names that links of the namespace are known to have.
   var usedNames: Set<String> = []
+  /// Containers that were in the namespace's predecessor of the same number; see ``Engine/departed(from:)``.
+  var departed: Set<String> = []
 }
 
 extension Engine {

@@ -88,9 +88,7 @@ extension Engine {
       case .none, .bridge, .network: made = namespace == nil ? try NetworkNamespace.create(on: host.kernel) : nil
       }
     } catch { throw undone(operation, error, leftovers: []) }
-    var planned = try transaction { (transaction) throws(NetworkError) in
-      try plan(request, mode, given: namespace, made: made, operation, &transaction)
-    }
+    var planned = try planAlone(request, mode, given: namespace, made: made, operation)
     do throws(NetworkError) {
       if let endpoint = planned.endpoint, let network = planned.network {
         try settlePorts(of: &planned, endpoint, on: network, request)
@@ -98,6 +96,24 @@ extension Engine {
       return try make(planned, given: namespace, made: made)
     } catch {
       throw undone(operation, error, leftovers: abandon(planned, error.leftovers))
+    }
+  }
+
+  private func planAlone(
+    _ request: EndpointRequest, _ mode: NetworkMode, given: NetworkNamespace?, made: NetworkNamespace?,
+    _ operation: String
+  ) throws(NetworkError) -> PlannedSandbox {
+    let planOnce = { [self] (request: EndpointRequest) throws(NetworkError) in
+      try transaction { (transaction) throws(NetworkError) in
+        try plan(request, mode, given: given, made: made, operation, &transaction)
+      }
+    }
+    do throws(NetworkError) { return try planOnce(request) } catch {
+      guard error.code == .inUse, let given else { throw error }
+      var request = request
+      request.departed = try departed(from: given)
+      if request.departed.isEmpty { throw error }
+      return try planOnce(request)
     }
   }
 
@@ -160,6 +176,7 @@ extension Engine {
   ) throws(NetworkError) -> PlannedSandbox {
     let container = request.container
     try checkUnattached(container, operation, transaction.state)
+    if let given { try checkIsNobodys(given, for: container, besides: request.departed, operation, &transaction) }
     let stopped = transaction.state.sandboxes[container].flatMap { $0.phase == .stopped ? $0 : nil }
     // One that was stopped stays the same, so that what it kept on other networks goes with it.
     var record = SandboxRecord(
@@ -311,8 +328,8 @@ extension Engine {
   ) throws(NetworkError) -> (SandboxRecord, [Endpoint]) {
     var record = planned.record
     record.phase = .ready
-    // Without a path it is there for as long as its holder.
-    record.owner = record.namespacePath == nil ? store.token : ""
+    // Who holds it open, so that it is known to live wherever its path does not lead to it.
+    record.owner = store.token
     record.namespaceInode = namespace.identity.inode
     record.keepsAddresses = nil
     transaction.save(.sandbox(record))
@@ -341,33 +358,9 @@ extension Engine {
     if let given { return given }
     guard let made else { return try namespace(of: record) }
     guard record.ownsNamespace, let path = record.namespacePath else { return made }
-    try host.kernel.pinNamespace(made.handle, at: FilePath(path))
+    try pin(made.handle, at: FilePath(path))
     // By that path other processes find it, and so does an OCI runtime that outlives this one.
     return NetworkNamespace(made.handle, of: host.kernel, origin: FilePath(path))
-  }
-
-  /// Removes the files of a sandbox, and unpins the namespace that was made for it, if it was; what is gone is not a failure,
-  /// and what somebody else has put in its place is theirs.
-  func leave(_ record: SandboxRecord) -> [NetworkError] {
-    if record.isSharer, record.phase == .creating { return [] }
-    let failures = removeFiles(of: record)
-    guard record.ownsNamespace, let path = record.namespacePath else { return failures }
-    return failures + attempt { () throws(NetworkError) in try unpin(FilePath(path), record.namespaceInode) }
-  }
-
-  /// Removes a pin of a namespace, or what a process that died meanwhile or another start of the machine left of it.
-  func unpin(_ path: FilePath, _ inode: UInt64?) throws(NetworkError) {
-    let found: NamespaceHandle?
-    do throws(NetworkError) { found = try host.kernel.openNamespace(at: path) } catch {
-      // A file without a namespace.
-      guard error.code == .invalidValue else { throw error }
-      found = nil
-    }
-    if let found, found.identity.inode != inode { return }
-    do throws(NetworkError) { try host.kernel.unpinNamespace(at: path) } catch {
-      // A file with something in it is none of ours.
-      if error.code != .refused { throw error }
-    }
   }
 
   /// Takes out of the record what was not made; what could not be taken back stays there, for whoever tries again.

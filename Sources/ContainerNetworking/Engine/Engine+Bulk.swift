@@ -151,7 +151,11 @@ extension Engine {
         return Array(zip(jobs, planned))
       } catch {
         // Without one that was refused the others are planned anew; when nothing can be written, none is.
-        for index in refused.map({ [$0] }) ?? Array(jobs.indices) { results[jobs[index].place] = .failure(error) }
+        for index in refused.map({ [$0] }) ?? Array(jobs.indices) {
+          // Whether whoever is recorded as being in a given namespace is in it, is asked for each alone.
+          let mayBeFree = refused != nil && error.code == .inUse && jobs[index].given != nil
+          if !mayBeFree { results[jobs[index].place] = .failure(error) }
+        }
         if let refused { jobs.remove(at: refused) } else { jobs = [] }
       }
     }

@@ -10,6 +10,7 @@ extension Engine {
     let record = try look { (state) throws(NetworkError) in try state.sandbox(container) }
     try checkConnectable(record, operation)
     let namespace = try namespace(of: record)
+    try checkIsNotTheHosts(namespace, operation)
     let request = EndpointRequest(
       container: container, options: options, ports: [], usedNames: try interfaceNames(in: namespace))
     let (planned, network, others) = try transaction { (transaction) throws(NetworkError) in

@@ -34,6 +34,8 @@ extension Engine {
     }
     do throws(NetworkError) {
       try prepareHost(for: planned)
+      // For the first network tables are made that nobody has lost.
+      if try !hasRules({ $0.phase == .ready }) { _ = firewall.losses.take() }
       try driver(of: planned).setUp(planned)
       try checkAgainstOthers(planned)
     } catch {

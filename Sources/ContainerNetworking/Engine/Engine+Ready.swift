@@ -118,7 +118,7 @@ extension Engine {
     refills.asyncAfter(deadline: .now() + 1 / rate) { [weak self] in
       guard let self else { return }
       // What fails is told by `readySandboxes(on:)`.
-      let isMade = try? gate.pass { () throws(NetworkError) in try makeReady(on: networkID) }
+      let isMade = try? verb { () throws(NetworkError) in try makeReady(on: networkID) }
       stocks.withLock { $0[networkID]?.isRefilling = false }
       if isMade == true { refill(networkID) }
     }

@@ -18,7 +18,10 @@ extension Engine {
     }
   }
 
-  private func repair(_ found: [Difference]) throws(NetworkError) -> [NetworkError] {
+  /// Repairs some differences.
+  ///
+  /// - Returns: What could not be.
+  func repair(_ found: [Difference]) throws(NetworkError) -> [NetworkError] {
     let kinds = Set(found.map(\.kind))
     var failures: [NetworkError] = []
     // Nothing else of the kernel is asked for.

@@ -165,6 +165,11 @@ final class Engine: Sendable {
       }
     }
 
+    /// The containers that are recorded as being in a namespace.
+    mutating func containers(in namespace: NetworkNamespace) -> [SandboxRecord] {
+      state.containers(inNamespace: namespace.identity.inode)
+    }
+
     /// A network's pool as it is.
     mutating func pool(of network: NetworkRecord, _ subnet: SubnetRecord) throws(NetworkError) -> AddressPool {
       try state.pool(of: network, subnet)
@@ -264,33 +269,6 @@ final class Engine: Sendable {
 
   func network(_ name: String) throws(NetworkError) -> NetworkRecord {
     try lookAtUnsettled { (state) throws(NetworkError) in try state.network(name) }
-  }
-
-  /// The namespace of a sandbox: the one that this process holds, or the one that the record's path opens.
-  ///
-  /// - Throws: `.closed` when it is gone, or another is in its place.
-  func namespace(of record: SandboxRecord) throws(NetworkError) -> NetworkNamespace {
-    if record.sandboxID == Self.hostSandbox { return host }
-    // One that another has stopped and attached again is the same sandbox in a new namespace.
-    if let known = namespaces.withLock({ $0[record.sandboxID] }), known.identity.inode == record.namespaceInode {
-      return known
-    }
-    let operation = "open the namespace of \"\(record.container)\""
-    guard let path = record.namespacePath else {
-      throw NetworkError(
-        .closed, operation: operation,
-        reason: "it was held by a process that is gone; detach \"\(record.container)\" and attach it again")
-    }
-    do throws(NetworkError) {
-      let namespace = try NetworkNamespace.open(at: FilePath(path), on: host.kernel)
-      if namespace.identity.inode == record.namespaceInode {
-        namespaces.withLock { $0[record.sandboxID] = namespace }
-        return namespace
-      }
-    } catch { if error.code == .permissionDenied { throw error } }
-    throw NetworkError(
-      .closed, operation: operation,
-      reason: "\(path) is not its namespace any more; detach \"\(record.container)\" and attach it again")
   }
 
   static let hostSandbox = "host"

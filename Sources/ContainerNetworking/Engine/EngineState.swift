@@ -15,6 +15,8 @@ struct EngineState {
   private var containersBySandbox: [String: IDs] = [:]
   /// How many containers are in the namespace that is pinned at a path.
   private var containersByPin: [String: Int] = [:]
+  /// Built when first asked for, and then kept up.
+  private var containersByNamespace: [UInt64: IDs]?
   private var endpointsByPort: [String: String] = [:]
   private var poolRecords: [PoolKey: PoolRecord] = [:]
   private var endpointsByNetwork: [String: IDs] = [:]
@@ -81,7 +83,9 @@ struct EngineState {
     switch change {
     case .save(.network(let record)): networks[record.id] = record
     case .save(.sandbox(let record)):
-      if let old = sandboxes.updateValue(record, forKey: record.container) {
+      let old = sandboxes.updateValue(record, forKey: record.container)
+      if containersByNamespace != nil, old?.namespaceInode != record.namespaceInode { move(old, to: record) }
+      if let old {
         if old.sandboxID == record.sandboxID, old.namespacePath == record.namespacePath { return }
         leave(old)
       }
@@ -117,7 +121,10 @@ struct EngineState {
       endpointsByNetwork[key.id] = nil
       loads.forget(key.id)
       forgetPools(of: key.id)
-    case .sandbox: if let old = sandboxes.removeValue(forKey: key.id) { leave(old) }
+    case .sandbox:
+      guard let old = sandboxes.removeValue(forKey: key.id) else { return }
+      move(old, to: nil)
+      leave(old)
     case .host: host = nil
     case .pool:
       for family in AddressFamily.allCases {
@@ -148,6 +155,13 @@ struct EngineState {
     }
     containersBySandbox[sandbox.sandboxID]?.remove(sandbox.container)
     if containersBySandbox[sandbox.sandboxID]?.isEmpty == true { containersBySandbox[sandbox.sandboxID] = nil }
+  }
+
+  private mutating func move(_ old: SandboxRecord?, to new: SandboxRecord?) {
+    if let old, let inode = old.namespaceInode { containersByNamespace?[inode]?.remove(old.container) }
+    if let new, let inode = new.namespaceInode {
+      containersByNamespace?[inode, default: IDs()].insert(new.container)
+    }
   }
 
   private mutating func forgetPools(of networkID: String) {
@@ -211,6 +225,17 @@ struct EngineState {
     guard let record = sandboxes[container] else { return nil }
     if record.phase != .ready, record.phase != .stopped { return record.owner }
     return endpoints(ofSandbox: record.sandboxID).first { $0.phase != .ready && $0.phase != .stopped }?.owner
+  }
+
+  /// The containers that are recorded as being in a namespace, those that share another's last.
+  mutating func containers(inNamespace inode: UInt64) -> [SandboxRecord] {
+    if containersByNamespace == nil {
+      containersByNamespace = [:]
+      for record in sandboxes.values { move(nil, to: record) }
+    }
+    return (containersByNamespace?[inode]?.all ?? []).compactMap { sandboxes[$0] }.sorted {
+      ($0.isSharer ? 1 : 0, $0.container) < ($1.isSharer ? 1 : 0, $1.container)
+    }
   }
 
   /// Whether a container is in a namespace that is found at a path.

@@ -86,17 +86,23 @@ extension Engine {
     for network in survey.networks where network.phase == .ready {
       list += try driver(of: network).differences(of: network, survey)
     }
-    for endpoint in survey.endpoints where endpoint.phase == .ready {
+    var containers: [Difference] = []
+    var gone: Set<String> = []
+    for sandbox in survey.sandboxes where sandbox.phase == .ready {
+      let looksInside = scope.looks(inside: sandbox.container)
+      let found = try container(sandbox, survey, looksInside: looksInside)
+      if found.contains(where: { $0.kind == .namespaceGone }) { gone.insert(sandbox.sandboxID) }
+      containers += found
+      if looksInside { containers += try fileDifference(sandbox) }
+    }
+    // What went with a namespace is not missed beside it, nor made again.
+    for endpoint in survey.endpoints where endpoint.phase == .ready && !gone.contains(endpoint.sandboxID) {
       guard let network = survey.network(endpoint.networkID), network.phase == .ready else { continue }
       list += driver(of: network).differences(of: endpoint, on: network, survey)
     }
     list += strayPorts(survey).map { $0.difference }
     if scope.looksInside { list += try strayDirectories() + nameDifference(survey) }
-    for sandbox in survey.sandboxes where sandbox.phase == .ready {
-      let looksInside = scope.looks(inside: sandbox.container)
-      list += try container(sandbox, survey, looksInside: looksInside)
-      if looksInside { list += try fileDifference(sandbox) }
-    }
+    list += containers
     if let rules = try ruleDifference() { list.append(rules) }
     return list
   }
@@ -228,6 +234,8 @@ extension Engine {
       namespace = try self.namespace(of: sandbox)
     } catch {
       guard error.code == .closed else { throw error }
+      // In doubt it lives.
+      if try showsLife(sandbox) { return [] }
       return [
         Difference(
           .namespaceGone, network: own.first?.networkName ?? "", container: sandbox.container,

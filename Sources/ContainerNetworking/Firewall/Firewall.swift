@@ -10,6 +10,8 @@ import SystemPackage
 /// chains run too: a user's own rules go into a table of their own, at a priority before or after ours.
 struct Firewall: Sendable {
   let host: NetworkNamespace
+  /// Of what was to be there, and is not.
+  let losses = Losses()
 
   private let identity = RecordIdentity()
 
@@ -44,6 +46,7 @@ struct Firewall: Sendable {
     for _ in 0..<100 {
       let versions = try versions()
       let missing = FirewallSets.tables.filter { versions[$0.family] == nil }
+      if !missing.isEmpty { losses.note() }
       let areOlder = versions.values.contains { $0 < Self.version }
       var changes = NftTransaction()
       for table in missing { try Self.add(table, to: &changes) }
@@ -148,6 +151,7 @@ struct Firewall: Sendable {
     guard !changes.requests.isEmpty else { return }
     do throws(NetworkError) { try commit(changes) } catch {
       guard error.code == .notFound else { throw error }
+      losses.note()
       try removeOneByOne(own)
     }
   }

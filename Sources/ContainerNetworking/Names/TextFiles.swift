@@ -70,9 +70,7 @@ enum TextFiles {
   }
 
   fileprivate static func fileError(_ call: String, _ path: FilePath, _ errno: Errno) -> NetworkError {
-    NetworkError(
-      errno == .noSpace ? .kernelRefused : NetworkError.Code(errno), operation: "use the container's file \(path)",
-      kernel: KernelReport(errno: errno, request: call))
+    FileFault.error(call, path, errno, operation: "use the container's file \(path)")
   }
 }
 
@@ -80,12 +78,8 @@ enum TextFiles {
 ///
 /// Unsafe code: as above.
 enum Directories {
-  /// Makes a directory, unless it is there.
-  static func make(_ path: FilePath) throws(NetworkError) {
-    if unsafe mkdir(path.string, 0o755) == 0 { return }
-    let errno = Errno(rawValue: errno)
-    if errno != .fileExists { throw TextFiles.fileError("mkdir", path, errno) }
-  }
+  /// Makes a directory that anybody may look into, and what is missing of the way there, unless it is there.
+  static func make(_ path: FilePath) throws(NetworkError) { try DirectoryTree.make(path, mode: 0o755) }
 
   /// Locks a directory, flock(2), until the descriptor is closed; waits for others.
   static func lock(_ path: FilePath) throws(NetworkError) -> FileDescriptor {

@@ -220,7 +220,7 @@ public struct SandboxRecord: Hashable, Sendable, Codable {
   public var keepsAddresses: Bool?
   /// How far it has come.
   public var phase: Phase
-  /// Who is making or removing it; of one that is ready and has no ``namespacePath``, who holds its namespace open.
+  /// Who is making or removing it; of one that is ready, who holds its namespace open while it uses the store.
   public var owner: String
 }
 

@@ -1,4 +1,5 @@
 import Glibc
+import Netlink
 import NetworkPrimitives
 import SystemPackage
 
@@ -8,17 +9,17 @@ final class ServerLock: Sendable {
 
   static let name = "dns.lock"
 
-  /// - Throws: `.inUse` when another server has it; `.notFound` for a directory that is not there; what else open(2) says.
+  /// Makes the directory, for its owner alone, if it is not there.
+  ///
+  /// - Throws: `.inUse` when another server has it; what open(2) and mkdir(2) say.
   init(_ directory: FilePath) throws(NetworkError) {
     let operation = "serve names for \(directory)"
+    try DirectoryTree.make(directory)
+    let path = directory.appending(Self.name)
     do {
       file = try FileDescriptor.open(
-        directory.appending(Self.name), .readWrite, options: [.create, .closeOnExec], permissions: .ownerReadWrite)
-    } catch {
-      let errno = error as? Errno ?? .ioError
-      throw NetworkError(
-        NetworkError.Code(errno), operation: operation, kernel: KernelReport(errno: errno, request: "open"))
-    }
+        path, .readWrite, options: [.create, .closeOnExec], permissions: .ownerReadWrite)
+    } catch { throw FileFault.error("open", path, error as? Errno ?? .ioError, operation: operation) }
     guard flock(file.rawValue, LOCK_EX | LOCK_NB) == 0 else {
       let errno = Errno(rawValue: errno)
       // Closed by `deinit`, which runs for an object whose properties all have values.

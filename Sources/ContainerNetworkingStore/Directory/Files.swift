@@ -78,14 +78,12 @@ enum Files {
     throw fileError("link", old, Errno(rawValue: errno))
   }
 
-  /// Makes a directory for its owner alone, unless it is there.
+  /// Makes a directory for its owner alone, and what is missing of the way there, unless it is there.
   static func makeDirectory(_ path: FilePath) throws(NetworkError) {
-    if unsafe mkdir(path.string, 0o700) == 0 {
+    try DirectoryTree.make(path) { (made) throws(NetworkError) in
       // Else a power cut may take the entry, and what is in it.
-      return try synchronize(path.removingLastComponent())
+      try synchronize(made.removingLastComponent())
     }
-    let errno = Errno(rawValue: errno)
-    guard errno == .fileExists else { throw fileError("mkdir", path, errno) }
   }
 
   /// Puts a file, or a directory's entries, on the disk.

@@ -1,4 +1,5 @@
 import Glibc
+import Netlink
 import NetworkPrimitives
 import SystemPackage
 
@@ -58,7 +59,5 @@ func attempt<Value>(_ call: String, _ path: FilePath, _ body: () throws -> Value
 }
 
 func fileError(_ call: String, _ path: FilePath, _ errno: Errno) -> NetworkError {
-  NetworkError(
-    errno == .noSpace ? .kernelRefused : NetworkError.Code(errno), operation: "use the store's file \(path)",
-    kernel: KernelReport(errno: errno, request: call))
+  FileFault.error(call, path, errno, operation: "use the store's file \(path)")
 }

@@ -1,4 +1,5 @@
 import CSQLite
+import Netlink
 import NetworkPrimitives
 import SystemPackage
 
@@ -20,14 +21,17 @@ struct SQLiteFailure {
     case SQLITE_BUSY, SQLITE_LOCKED:
       return error(.inUse, file, sentence + "; another process has held the database for long: fuser(1) names it")
     case SQLITE_READONLY, SQLITE_PERM, SQLITE_AUTH:
-      return error(.permissionDenied, file, sentence + "; the directory and its files must be writable")
+      return error(
+        .permissionDenied, file,
+        "\(file) or its directory cannot be written: mount it for writing, or run as its owner; " + sentence)
     case SQLITE_FULL:
       // SQLite keeps ENOSPC to itself.
-      return error(.kernelRefused, file, sentence, Errno.noSpace)
+      return error(.kernelRefused, file, FileFault.reason(.noSpace, file) + "; " + sentence, Errno.noSpace)
     default:
       guard systemError > 0 else { return error(.kernelRefused, file, sentence) }
       let errno = Errno(rawValue: systemError)
-      return error(errno == .noSpace ? .kernelRefused : NetworkError.Code(errno), file, sentence, errno)
+      let reason = [FileFault.reason(errno, file), sentence].filter { !$0.isEmpty }.joined(separator: "; ")
+      return error(errno == .noSpace ? .kernelRefused : NetworkError.Code(errno), file, reason, errno)
     }
   }
 

@@ -299,21 +299,8 @@ public final class NetlinkConnection: Sendable {
     let report = KernelReport(
       errno: errno, request: request.name, message: answer.message, offset: answer.offset,
       missingAttribute: answer.missingAttribute)
-    return NetworkError(
-      NetworkError.Code(errno), operation: request.purpose, reason: Remedy.text(for: errno), kernel: report)
-  }
-}
-
-/// What to do about an errno that says nothing by itself.
-package enum Remedy {
-  /// For system calls, some of which need `CAP_SYS_ADMIN`, others the owner's rights to a file.
-  package static let privilege = "it needs the rights of root in the namespace: run as root, or under unshare -Urn"
-
-  static func text(for errno: Errno) -> String {
-    switch errno {
-    case .notPermitted, .permissionDenied: "it needs CAP_NET_ADMIN in the namespace: run as root, or under unshare -Urn"
-    case Errno(rawValue: 54): "a Linux bridge takes at most 1023 ports"
-    default: ""
-    }
+    // To whom it denies a privilege netlink says EPERM. EACCES is of a link without IPv6 (net/ipv6/addrconf.c, route.c).
+    let code: NetworkError.Code = errno == .permissionDenied ? .kernelRefused : NetworkError.Code(errno)
+    return NetworkError(code, operation: request.purpose, reason: Remedy.text(for: report), kernel: report)
   }
 }

@@ -25,6 +25,10 @@ public protocol Kernel: Sendable {
   /// The names of the files of a directory that namespaces are pinned at, in order; none where there is no directory.
   func pinnedNamespaces(in directory: FilePath) throws(NetworkError) -> [String]
 
+  /// A namespace that a process is in or holds open, found by what it is known by, and a path that opens it for as long as that
+  /// process does; nil where none is seen. It looks through all processes: for the namespace that no path leads to.
+  func heldNamespace(_ identity: NamespaceIdentity) -> (handle: NamespaceHandle, path: FilePath)?
+
   /// A netlink socket of the namespace, usable from any thread.
   func openSocket(
     _ family: NetlinkFamily, in namespace: NamespaceHandle
@@ -126,6 +130,11 @@ extension Kernel {
       .unsupported, operation: "list network namespaces in \(directory)",
       reason: "this kernel cannot list its pins; open them by name")
   }
+}
+
+extension Kernel {
+  /// For kernels without processes: none.
+  public func heldNamespace(_ identity: NamespaceIdentity) -> (handle: NamespaceHandle, path: FilePath)? { nil }
 }
 
 extension Kernel {

@@ -38,7 +38,31 @@ extension LinuxKernel {
       return unsafe cn_namespace_spawn(namespace.descriptor, &program, &failed)
     }
     let call = unsafe failed.map { unsafe String(cString: $0) } ?? "clone"
-    return ChildProcess(id: try check(id, call, operation))
+    do throws(NetworkError) { return ChildProcess(id: try check(id, call, operation)) } catch {
+      guard error.code == .notFound else { throw error }
+      var failure = error
+      failure.reason = Self.missing(call, command)
+      throw failure
+    }
+  }
+}
+
+extension LinuxKernel {
+  /// What a call did not find.
+  private static func missing(_ call: String, _ command: Command) -> String {
+    let isThere = { (path: String) in unsafe access(path, F_OK) == 0 }
+    switch call {
+    case "execve":
+      let isPath = command.executable.contains("/")
+      return isPath && isThere(command.executable)
+        ? "\(command.executable) is there, but not what runs it: the program in its first line (#!), or its loader"
+        : "there is no such program; give its path, or a name in $PATH"
+    case "chdir": return "there is no directory \(command.directory?.string ?? ""); make it, or name another"
+    case "mount":
+      let lost = command.bindings.first { !isThere($0.source.string) }
+      return lost.map { "there is no file \($0.source) to be seen at \($0.target); make it again" } ?? ""
+    default: return ""
+    }
   }
 }
 

@@ -58,10 +58,17 @@ public struct LinuxKernel: Kernel {
   /// Bind-mounts the namespace on a new file. Throws `.alreadyExists` where there is one.
   public func pinNamespace(_ namespace: NamespaceHandle, at path: FilePath) throws(NetworkError) {
     let directory = path.removingLastComponent()
-    try check(
-      unsafe cn_namespace_pin(
-        namespace.descriptor, path.string, directory.string, directory == "/run/netns" ? 1 : 0),
-      "mount", "pin network namespace at \(path)")
+    let operation = "pin network namespace at \(path)"
+    var failed: UnsafePointer<CChar>?
+    let result = unsafe cn_namespace_pin(
+      namespace.descriptor, path.string, directory.string, directory == "/run/netns" ? 1 : 0, &failed)
+    guard result < 0 else { return }
+    let call = unsafe failed.map { unsafe String(cString: $0) } ?? "mount"
+    let number = Errno(rawValue: -result)
+    guard call != "mount" else { throw systemError(number, call, operation) }
+    var error = FileFault.error(call, path, number, operation: operation)
+    if number == .fileExists { error.reason = "there is a file \(path) already; give another path, or remove it" }
+    throw error
   }
 
   /// Removes a pin. Throws `.refused` for a file that is not one.

@@ -15,11 +15,9 @@ extension LinuxKernel {
       sockets.formUnion(Self.sockets(in: table, that: binding))
     }
     guard !sockets.isEmpty else { return nil }
-    for process in Self.names(in: "/proc") where process.utf8.allSatisfy({ $0 &- 0x30 < 10 }) {
-      for descriptor in Self.names(in: FilePath("/proc/\(process)/fd")) {
-        guard let target = Self.target(of: "/proc/\(process)/fd/\(descriptor)"), sockets.contains(target) else {
-          continue
-        }
+    for process in Processes.all() {
+      for descriptor in Processes.descriptors(of: process) {
+        guard let target = Processes.target(of: descriptor), sockets.contains(target) else { continue }
         let name = text(of: "/proc/\(process)/comm", in: namespace).prefix { $0 != "\n" }
         return "\(name) (process \(process))"
       }
@@ -62,16 +60,5 @@ extension LinuxKernel {
       guard count > 0 else { return String(decoding: bytes, as: UTF8.self) }
       bytes += buffer[..<count]
     }
-  }
-
-  /// None of what this process may not look at, or is gone.
-  private static func names(in directory: FilePath) -> [String] { (try? directoryNames(directory)) ?? [] }
-
-  private static func target(of link: String) -> String? {
-    var buffer = [UInt8](repeating: 0, count: 64)
-    let count = unsafe buffer.withUnsafeMutableBytes {
-      unsafe readlink(link, $0.baseAddress.unsafelyUnwrapped, $0.count)
-    }
-    return count > 0 ? String(decoding: buffer[..<count], as: UTF8.self) : nil
   }
 }

@@ -21,7 +21,7 @@ func check(_ result: CInt, orErrno call: String, _ operation: String) throws(Net
 func systemError(_ error: any Error, _ call: String, _ operation: String, remedy: String = "") -> NetworkError {
   let number = error as? Errno ?? .ioError
   let code = NetworkError.Code(number)
-  return NetworkError(
-    code, operation: operation, reason: code == .permissionDenied ? remedy.isEmpty ? Remedy.privilege : remedy : "",
-    kernel: KernelReport(errno: number, request: call))
+  var reason = Remedy.text(for: number, of: call)
+  if code == .permissionDenied { reason = remedy.isEmpty ? Remedy.privilege : remedy }
+  return NetworkError(code, operation: operation, reason: reason, kernel: KernelReport(errno: number, request: call))
 }

@@ -91,6 +91,24 @@ extension Link {
     return try header.read()
   }
 
+  /// Whether the link of an `RTM_NEWLINK` message is up and, where that is told, forwards IPv4.
+  ///
+  /// - Throws: `.malformedMessage`.
+  package static func works(in message: NetlinkMessage, forwardingIPv4: Bool) throws(NetworkError) -> Bool {
+    var header = PayloadReader(message.payload)
+    try header.skip(8)
+    guard LinkFlags(rawValue: try header.read()).contains(.up) else { return false }
+    guard forwardingIPv4 else { return true }
+    try header.skip(4)
+    // A list of numbers by IPV4_DEVCONF_*, of which forwarding is the first (inet_fill_link_af in net/ipv4/devinet.c).
+    guard let families = Attributes.first(Int(IFLA_AF_SPEC), in: header.rest)?.payload,
+      let family = Attributes.first(2, in: families)?.payload,  // AF_INET
+      let settings = Attributes.first(Int(IFLA_INET_CONF), in: family)?.payload
+    else { return true }
+    var numbers = PayloadReader(settings)
+    return try numbers.read(UInt32.self) != 0
+  }
+
   /// The index of the other end in an `RTM_NEWLINK` message, of which nothing else is read; nil where it tells none.
   ///
   /// - Throws: `.malformedMessage`.

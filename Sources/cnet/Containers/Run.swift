@@ -71,6 +71,8 @@ struct Run: AsyncParsableCommand {
     command.endsWithParent = true
     let child: ChildProcess
     do throws(NetworkError) { child = try sandbox.spawn(command) } catch {
+      // Whatever else failed on the way is no fault of the command.
+      guard error.kernel?.request == "execve" else { throw error }
       let (code, remedy): (Int32, String)
       switch error.code {
       case .notFound: (code, remedy) = (127, "there is no such command; give its path, or a name in $PATH")

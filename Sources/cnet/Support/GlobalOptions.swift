@@ -38,8 +38,8 @@ struct GlobalOptions: ParsableArguments {
     let place = try place()
     let store = try place.store()
     var settings = ControllerSettings(
-      namespaceDirectory: try place.subdirectory("netns"), reservesPorts: reservesPorts, forwarder: forwarder)
-    settings.filesDirectory = try place.subdirectory("files")
+      namespaceDirectory: place.subdirectory("netns"), reservesPorts: reservesPorts, forwarder: forwarder)
+    settings.filesDirectory = place.subdirectory("files")
     settings.hostFiles = place.hostFiles
     settings.names = try names(of: place)
     return try await NetworkController(host: place.host, store: store, settings: settings)
@@ -108,27 +108,10 @@ struct StatePlace {
   func store() throws(NetworkError) -> any Store { try Self.store(at: directory) }
 
   /// The one place that says what the record is kept in.
-  private static func store(at directory: FilePath) throws(NetworkError) -> any Store {
-    do throws(NetworkError) { return try SQLiteStore(at: directory) } catch {
-      guard error.code == .notFound else { throw error }
-      var failure = error
-      failure.reason = "its parent is not there; make it, or name another --state-dir"
-      throw failure
-    }
-  }
+  private static func store(at directory: FilePath) throws(NetworkError) -> any Store { try SQLiteStore(at: directory) }
 
   /// Where namespaces are pinned, and containers' files are: here, and not in /run/netns, so that each record has its own.
-  func subdirectory(_ name: String) throws(NetworkError) -> FilePath {
-    let path = directory.appending(name)
-    do {
-      try FileManager.default.createDirectory(atPath: path.string, withIntermediateDirectories: true)
-    } catch {
-      throw NetworkError(
-        .permissionDenied, operation: "make directory \(path)",
-        reason: "it cannot be made; run as root, or name another --state-dir")
-    }
-    return path
-  }
+  func subdirectory(_ name: String) -> FilePath { directory.appending(name) }
 }
 
 /// The namespace of a path, or of a name under /run/netns.

@@ -19,6 +19,7 @@ import Testing
     let web = try await controller.attach(
       "web", options: AttachOptions(ports: [PortMapping("8080:80")]), namespace: given)
     #expect(web.endpoints[0].interface.description == "eth2")
+    try await controller.detach("web")
     let named = EndpointOptions(interface: try InterfaceName("eth1"))
     let error = await refusal {
       try await controller.attach("side", options: AttachOptions(endpoint: named), namespace: given)
@@ -26,7 +27,6 @@ import Testing
     #expect(error?.code == .inUse)
     #expect(error?.description.contains("has an interface \"eth1\" already") == true)
     // Nothing is left of either try: the port is free, and the host has the one end of the one pair.
-    try await controller.detach("web")
     #expect(try given.links.list().map(\.name).sorted() == ["eth0", "eth1", "lo"])
     try await controller.attach("web", options: AttachOptions(ports: [PortMapping("8080:80")]))
     #expect(try world.host.links.list().count { $0.name.hasPrefix("veth") } == 1)

@@ -1,0 +1,35 @@
+import NetworkPrimitives
+import SystemPackage
+
+/// What to do about an errno that says nothing by itself. The same number means one thing of one call and another of the next:
+/// where the call does not tell which, nothing is said, and where the kernel gives a sentence, that stands alone.
+package enum Remedy {
+  /// For system calls, some of which need `CAP_SYS_ADMIN`, others the owner's rights to a file.
+  package static let privilege = "it needs the rights of root in the namespace: run as root, or under unshare -Urn"
+
+  /// About a netlink request that was refused.
+  static func text(for report: KernelReport) -> String {
+    switch report.errno.rawValue {
+    case 13:  // EACCES
+      "IPv6 is switched off on the link: set its sysctl net/ipv6/conf/LINK/disable_ipv6 to 0, or do without IPv6"
+    case 1 where report.message == nil:  // EPERM
+      "it needs CAP_NET_ADMIN in the namespace: run as root, or under unshare -Urn"
+    case 54 where report.request.hasSuffix("LINK"):  // EXFULL, find_portno in net/bridge/br_if.c
+      "a Linux bridge takes at most 1023 ports"
+    default: ""
+    }
+  }
+
+  /// About a system call that failed.
+  static func text(for errno: Errno, of call: String) -> String {
+    switch (call, errno.rawValue) {
+    case ("unshare", 28): "there are as many network namespaces as user.max_net_namespaces allows; raise it"
+    case ("mount", 28): "there are as many mounts as fs.mount-max allows; raise it, or unmount some"
+    case ("clone", 11): "there are as many processes as the machine or its owner allows; raise pids.max or ulimit -u"
+    case (_, 23): "the machine may have no more open files; raise fs.file-max"
+    case (_, 24): "this process may have no more open files; raise its limit (ulimit -n)"
+    case (_, 30): "it is on a file system that is read-only; mount it for writing"
+    default: ""
+    }
+  }
+}

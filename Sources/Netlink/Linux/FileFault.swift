@@ -1,0 +1,85 @@
+import Glibc
+package import NetworkPrimitives
+package import SystemPackage
+
+/// What is wrong with a file or a directory, in words that say what to do: the path and the rule, not the number alone.
+package enum FileFault {
+  /// The error of a system call on a path.
+  package static func error(
+    _ call: String, _ path: FilePath, _ errno: Errno, operation: String
+  ) -> NetworkError {
+    // A full disk is no pool of ours.
+    let code: NetworkError.Code = errno == .noSpace ? .kernelRefused : NetworkError.Code(errno)
+    return NetworkError(
+      code, operation: operation, reason: reason(errno, path),
+      kernel: KernelReport(errno: errno, request: call))
+  }
+
+  /// What a system call's error means for a path; empty where the kernel's own words say it all.
+  package static func reason(_ errno: Errno, _ path: FilePath) -> String {
+    let directory = place(of: path)
+    return switch errno.rawValue {
+    case ENOSPC: "the file system of \(directory) is full; make room there"
+    case EDQUOT: "the quota on the file system of \(directory) is used up; raise it, or make room there"
+    case EROFS: "\(directory) is on a file system that is read-only; mount it for writing, or name another directory"
+    case EPERM, EACCES: "this process may not use \(path); run as root, or name a directory of its own"
+    case ENOENT:
+      directory == path.removingLastComponent()
+        ? "there is no \(path)" : "there is nothing but \(directory) of the path \(path); make the rest"
+    case ENOTDIR: "\(obstacle(on: path)) is no directory; name another path"
+    case ENAMETOOLONG: "a name in \(path) has more than 255 bytes, or all of it more than 4095; shorten it"
+    case ELOOP: "the symbolic links of \(path) lead in a circle, or are more than 40; name the file itself"
+    case EMFILE: "this process may have no more open files; raise its limit (ulimit -n)"
+    case ENFILE: "the machine may have no more open files; raise fs.file-max"
+    case EIO: "the disk of \(directory) failed; look into the kernel's log (dmesg)"
+    default: ""
+    }
+  }
+
+  /// The directory that a path leads to as far as it is there.
+  private static func place(of path: FilePath) -> FilePath {
+    var directory = path.removingLastComponent()
+    while !directory.components.isEmpty, unsafe access(directory.string, F_OK) != 0 { directory.removeLastComponent() }
+    return directory.isEmpty ? "." : directory
+  }
+
+  /// What on the way of a path is a file and no directory.
+  private static func obstacle(on path: FilePath) -> FilePath {
+    var way = path
+    while !way.components.isEmpty {
+      var status = stat()
+      if unsafe stat(way.string, &status) == 0, status.st_mode & S_IFMT != S_IFDIR { return way }
+      way.removeLastComponent()
+    }
+    return path
+  }
+}
+
+/// Directories that a caller names and that are made when they are needed.
+package enum DirectoryTree {
+  /// Makes a directory and what is missing of the way there; one that is there stays as it is.
+  ///
+  /// - Parameters:
+  ///   - path: The directory.
+  ///   - mode: The permissions of each that is made.
+  ///   - isMade: Told of each that was made, the outermost first.
+  /// - Throws: What is in the way, and what to do.
+  package static func make(
+    _ path: FilePath, mode: UInt32 = 0o700, isMade: (FilePath) throws(NetworkError) -> Void = { _ in }
+  ) throws(NetworkError) {
+    if unsafe mkdir(path.string, mode) == 0 { return try isMade(path) }
+    var number = Errno(rawValue: errno)
+    let parent = path.removingLastComponent()
+    if number == .noSuchFileOrDirectory, !parent.isEmpty, unsafe access(parent.string, F_OK) != 0 {
+      try make(parent, mode: mode, isMade: isMade)
+      if unsafe mkdir(path.string, mode) == 0 { return try isMade(path) }
+      number = Errno(rawValue: errno)
+    }
+    if number == .fileExists {
+      var status = stat()
+      guard unsafe stat(path.string, &status) != 0 || status.st_mode & S_IFMT != S_IFDIR else { return }
+      number = .notDirectory
+    }
+    throw FileFault.error("mkdir", path, number, operation: "make directory \(path)")
+  }
+}
