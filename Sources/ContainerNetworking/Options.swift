@@ -204,6 +204,9 @@ public enum AttachWarning: Hashable, Sendable, Codable, CustomStringConvertible 
   case portDiscarded(PortMapping, String)
   /// The container has no name server: the host's are on the host's own loopback, or of another family.
   case noNameServer
+  /// The names of its networks are all that the container resolves: the host's resolv.conf(5) is missing or names no server,
+  /// and no other was named.
+  case noOtherNames
   /// Resolvers ask no more than three name servers, resolv.conf(5); these are not asked.
   case nameServersIgnored([IPAddress])
   /// Some resolvers take no more than six search domains, or 256 characters of them.
@@ -224,6 +227,9 @@ public enum AttachWarning: Hashable, Sendable, Codable, CustomStringConvertible 
     case .noNameServer:
       "the container has no name server: the host asks only servers that the container cannot reach, and no others are "
         + "asked in their place; name one (dns)"
+    case .noOtherNames:
+      "the names of its networks are all that the container resolves: the host's resolv.conf is missing or names no server; "
+        + "name one (dns)"
     case .nameServersIgnored(let servers):
       "resolvers ask three name servers; not asked: \(servers.map(\.description).joined(separator: ", "))"
     case .searchTooLong(let domains, let characters):

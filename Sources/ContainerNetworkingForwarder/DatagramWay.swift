@@ -88,7 +88,7 @@ final class DatagramRelay: ChannelInboundHandler {
   }
 
   func channelActive(context: ChannelHandlerContext) {
-    let interval = TimeAmount.milliseconds(Int64(limits.clientIdleSeconds) * 250)
+    let interval = TimeAmount(limits.clientIdleTime / 4)
     let own = NIOLoopBound(self, eventLoop: context.eventLoop)
     sweep = context.eventLoop.scheduleRepeatedTask(initialDelay: interval, delay: interval) { _ in
       own.value.forgetIdle()
@@ -183,7 +183,7 @@ final class DatagramRelay: ChannelInboundHandler {
   }
 
   private func forgetIdle() {
-    let oldest = NIODeadline.now() - .seconds(Int64(limits.clientIdleSeconds))
+    let oldest = NIODeadline.now() - TimeAmount(limits.clientIdleTime)
     for client in sessions.filter({ $0.value.lastUse < oldest }).keys { forget(client) }
   }
 }

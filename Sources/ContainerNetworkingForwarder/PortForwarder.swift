@@ -125,18 +125,19 @@ public struct ForwarderLimits: Hashable, Sendable {
   /// Clients of one UDP port at a time; 1,024 by default. For one more, the one that has been silent for longest is
   /// forgotten.
   public var clientsPerPort: Int
-  /// How long a UDP client is remembered after its last datagram, or the last one for it; 60 seconds by default.
-  public var clientIdleSeconds: Int
+  /// How long a UDP client is remembered after its last datagram, or the last one for it; a minute by default.
+  public var clientIdleTime: Duration
   /// Bytes on their way in one direction of a connection, beside what the kernel's sockets hold; 65,536 by default.
   public var bufferBytes: Int
 
   /// Makes limits.
   public init(
-    connectionsPerPort: Int = 512, clientsPerPort: Int = 1_024, clientIdleSeconds: Int = 60, bufferBytes: Int = 65_536
+    connectionsPerPort: Int = 512, clientsPerPort: Int = 1_024, clientIdleTime: Duration = .seconds(60),
+    bufferBytes: Int = 65_536
   ) {
     self.connectionsPerPort = max(1, connectionsPerPort)
     self.clientsPerPort = max(1, clientsPerPort)
-    self.clientIdleSeconds = max(1, clientIdleSeconds)
+    self.clientIdleTime = max(.seconds(1), clientIdleTime)
     self.bufferBytes = max(1_024, bufferBytes)
   }
 }

@@ -8,6 +8,7 @@ public import SystemPackage
 /// Usable from any thread; calls block. The directory must be on a local file system: locks and shared memory are files in
 /// it.
 public final class SQLiteStore: Store {
+  private let path: FilePath
   private let owners: Owners
   private let database: Mutex<StateDatabase>
   private let host: Mutex<LockFile>
@@ -24,6 +25,7 @@ public final class SQLiteStore: Store {
 
   init(_ directory: StateDirectory, schema: Schema) throws(NetworkError) {
     try directory.make()
+    path = directory.path
     host = Mutex(try LockFile(directory.hostLock))
     let opening = try LockFile(directory.openLock)
     try opening.lock()
@@ -31,6 +33,9 @@ public final class SQLiteStore: Store {
     owners = try Owners(directory.owners)
     database = Mutex(try StateDatabase.open(directory, schema))
   }
+
+  /// Where it is.
+  public var directory: FilePath? { path }
 
   /// Different for each object.
   public var token: String { owners.token }

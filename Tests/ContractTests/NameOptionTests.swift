@@ -1,5 +1,7 @@
 import ContainerNetworking
 import ContainerNetworkingTestKit
+import Foundation
+import SystemPackage
 import Testing
 
 /// What a container may be called and ask, and what is refused.
@@ -95,6 +97,56 @@ import Testing
     #expect(blue.servesNamesAt == .gateway && blue.bridgeGateways == [blue.gateway])
     try await world.controller.attach("web")
     #expect(try await world.controller.network("bridge").servesNamesAt == .off)
+    #expect(try await world.close() == [])
+  }
+
+  @Test(arguments: [
+    ("fe80::1%eth0", "known by the link \"eth0\""), ("8.8.8.8:53", "write 8.8.8.8"), ("8.8.8.8:5353", "write 8.8.8.8"),
+    ("[2001:db8::53]:53", "write 2001:db8::53"), ("fe80::1", "known by a link alone"), ("0.0.0.0", "no machine's own"),
+    ("ff02::fb", "no machine's own"), ("dns.example", "dns.example"),
+  ]) func aServerThatCannotBeAskedIsRefusedWithTheReason(text: String, reason: String) async throws {
+    let error = #expect(throws: NetworkError.self) { try NameOptions.server(text) }
+    #expect(error?.code == .invalidValue && error?.description.contains(reason) == true, "\(error?.description ?? "")")
+    var options = NetworkOptions.Text()
+    options.dnsServers = [text]
+    let same = #expect(throws: NetworkError.self) { try NetworkOptions(parsing: options) }
+    #expect(same?.description.contains(reason) == true, "\(same?.description ?? "")")
+    guard let address = try? IPAddress(text) else { return }
+    let world = try await NamedWorld(hasService: true)
+    let attach = await #expect(throws: NetworkError.self) {
+      try await world.controller.attach("web", options: AttachOptions(names: NameOptions(dns: [address])))
+    }
+    #expect(attach?.description.contains(reason) == true)
+    var network = NetworkOptions(subnet: try Subnet("10.7.0.0/24"))
+    network.dnsServers = [address]
+    let wanted = network
+    let create = await #expect(throws: NetworkError.self) {
+      try await world.controller.createNetwork("blue", options: wanted)
+    }
+    #expect(create?.description.contains(reason) == true)
+    #expect(try await world.close() == [])
+  }
+
+  @Test func whereNothingElseResolvesIsAWarning() async throws {
+    let world = try await NamedWorld(hasService: true)
+    try FileManager.default.removeItem(atPath: world.settings.hostFiles.resolvConf.string)
+    var options = NetworkOptions(subnet: try Subnet("10.7.0.0/24"))
+    try await world.controller.createNetwork("blue", options: options)
+    let web = try await world.controller.attach("web", to: .network("blue"))
+    #expect(web.warnings == [.noOtherNames])
+    #expect(web.warnings.first?.description.contains("resolv.conf is missing") == true)
+    #expect(try lines(#require(web.files).resolvConf).first == "nameserver 10.7.0.1")
+    let told = AttachOptions(names: NameOptions(dns: [try IPAddress("192.0.2.7")]))
+    #expect(try await world.controller.attach("told", to: .network("blue"), options: told).warnings == [])
+    options.subnets = [try Subnet("10.8.0.0/24")]
+    options.dnsServers = [try IPAddress("192.0.2.7")]
+    try await world.controller.createNetwork("green", options: options)
+    #expect(try await world.controller.attach("green", to: .network("green")).warnings == [])
+    options.subnets = [try Subnet("10.9.0.0/24")]
+    options.dnsServers = []
+    options.isInternal = true
+    try await world.controller.createNetwork("inner", options: options)
+    #expect(try await world.controller.attach("inner", to: .network("inner")).warnings == [])
     #expect(try await world.close() == [])
   }
 }

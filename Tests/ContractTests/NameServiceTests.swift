@@ -91,4 +91,37 @@ import Testing
     #expect(names.take() == ["serve blue in web"])
     #expect(try await world.close() == [])
   }
+
+  @Test func rulesLeadFromPort53ToOneThatIsFree() async throws {
+    names.listen(at: 61_053...61_056, without: [61_053, 61_054])
+    // One that was made before there was a service with ports of its own, and one after.
+    try await controller.createNetwork("green", options: NetworkOptions(subnet: Subnet("10.10.0.0/24")))
+    #expect(try await controller.network("blue").nameServer == nil)
+    #expect(try await controller.network("green").nameServer?.port == 61_053)
+    for (network, asked) in [("blue", 3), ("green", 3)] {
+      try await controller.attach("on-\(network)", to: .network(network))
+      #expect(names.take() == Array(repeating: "serve \(network) in on-\(network)", count: asked))
+      let place = try await controller.network(network).nameServer
+      #expect(place?.port == 61_055 && place?.phase == .ready)
+      // The next finds it so.
+      try await controller.attach("next-\(network)", to: .network(network))
+      #expect(names.take() == ["serve \(network) in next-\(network)"])
+    }
+    #expect(try await controller.differences() == [])
+    // Rules that somebody takes away come back with them.
+    try await controller.connect("on-blue", to: "green")
+    #expect(try await controller.differences() == [])
+    // Where none is free the verb is undone, and the network goes on.
+    names.listen(at: 61_053...61_056, without: [61_053, 61_054, 61_055, 61_056])
+    let error = await #expect(throws: NetworkError.self) {
+      try await controller.attach("late", to: .network("blue"))
+    }
+    #expect(error?.code == .inUse)
+    #expect(try await controller.differences() == [])
+    for network in ["blue", "green"] {
+      for container in ["on-\(network)", "next-\(network)"] { try await controller.detach(container) }
+      try await controller.removeNetwork(network)
+    }
+    #expect(try await world.close() == [])
+  }
 }

@@ -10,6 +10,12 @@ final class NotedNames: NameService {
   private let calls = Mutex<[String]>([])
   private let isDown = Mutex(false)
   private let refusal = Mutex<NetworkError?>(nil)
+  private let own = Mutex<(ports: ClosedRange<UInt16>?, taken: Set<UInt16>)>((nil, []))
+
+  var gatewayPorts: ClosedRange<UInt16>? { own.withLock { $0.ports } }
+
+  /// Listens at ports of its own, some of which others hold.
+  func listen(at ports: ClosedRange<UInt16>, without taken: Set<UInt16>) { own.withLock { $0 = (ports, taken) } }
 
   /// What was asked since the last look.
   func take() -> [String] {
@@ -25,6 +31,7 @@ final class NotedNames: NameService {
     let texts = sandboxes.map { "\($0.container)\($0.namespacePath == nil ? " nowhere" : "")" }
     calls.withLock { $0.append("serve \(network.name) in \(texts.joined(separator: " "))") }
     if let error = refusal.withLock({ $0 }) { throw error }
+    if own.withLock({ $0.taken.contains(network.nameServerPort) }) { throw NetworkError(.inUse, operation: "listen") }
     isDown.withLock { $0 = false }
   }
 

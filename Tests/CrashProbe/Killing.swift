@@ -66,7 +66,13 @@ final class KillingNames: NameService {
 
   init(_ countdown: Countdown) { self.countdown = countdown }
 
-  func serve(_ network: NetworkRecord, in sandboxes: [SandboxRecord]) throws(NetworkError) { countdown.step() }
+  /// Somebody else holds the first.
+  var gatewayPorts: ClosedRange<UInt16>? { 61_053...61_054 }
+
+  func serve(_ network: NetworkRecord, in sandboxes: [SandboxRecord]) throws(NetworkError) {
+    countdown.step()
+    if network.nameServerPort == 61_053 { throw NetworkError(.inUse, operation: "listen") }
+  }
   func withdraw(_ network: NetworkRecord) { countdown.step() }
   func withdraw(_ sandbox: SandboxRecord) { countdown.step() }
 }

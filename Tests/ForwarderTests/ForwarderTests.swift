@@ -18,7 +18,8 @@ import Testing
 
   init() async throws {
     world = try Playground(isDualStack: true)
-    forwarder = PortForwarder(limits: ForwarderLimits(connectionsPerPort: 8, clientsPerPort: 4, clientIdleSeconds: 1))
+    forwarder = PortForwarder(
+      limits: ForwarderLimits(connectionsPerPort: 8, clientsPerPort: 4, clientIdleTime: .seconds(1)))
     controller = try await NetworkController(host: world.host, settings: ControllerSettings(forwarder: forwarder))
     for (name, subnets) in [
       ("four", ["10.71.0.0/24"]), ("six", ["fd00:72::/64"]), ("dual", ["10.70.0.0/24", "fd00:70::/64"]),

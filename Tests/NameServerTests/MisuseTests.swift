@@ -60,7 +60,7 @@ import Testing
   }
 
   @Test func whatIsNoMessageEndsAConnection() async throws {
-    let it = try await NameWorld { $0.idleTimeout = 1_000 }
+    let it = try await NameWorld { $0.idleTimeout = .seconds(1) }
     try await it.create("blue", "10.81.0.0/24")
     let asker = try await it.resolver(it.attach("web", to: "blue"))
     let good = try query("web")
@@ -128,7 +128,7 @@ import Testing
   }
 
   @Test func aClientThatDoesNotReadIsNotReadFrom() async throws {
-    let it = try await NameWorld { $0.idleTimeout = 2_000 }
+    let it = try await NameWorld { $0.idleTimeout = .seconds(2) }
     try await it.create("blue", "10.81.0.0/24")
     for number in 1...30 { try await it.attach("db\(number)", to: "blue", aliases: ["db"]) }
     let greedy = try await it.resolver(it.attach("greedy", to: "blue"))
@@ -155,7 +155,7 @@ import Testing
 
   @Test func slowServersHoldUpNobody() async throws {
     let it = try await NameWorld {
-      $0.upstreamTimeout = 2_000
+      $0.upstreamTimeout = .seconds(2)
       $0.upstreamQueriesPerClient = 10
       $0.threadCount = 1
     }

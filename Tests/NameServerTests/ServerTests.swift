@@ -11,18 +11,21 @@ import Testing
 
 /// How the server starts, ends, and bears with those who misuse it.
 @Suite(.timeLimit(.minutes(5))) struct ServerTests {
-  @Test func aPortThatIsTakenIsSaidAndNothingIsLeft() async throws {
+  @Test func portsThatAreAllTakenAreSaidAndNothingIsLeft() async throws {
     let it = try await NameWorld()
     let gateway = try IPAddress("10.81.0.1")
     for transport in [TransportProtocol.udp, .tcp] {
-      let holder = try it.world.host.bindSocket(to: TransportAddress(.any(.ipv4), 53, transport))
+      let ports = try #require(it.server.gatewayPorts)
+      let holders = try ports.map { try it.world.host.bindSocket(to: TransportAddress(.any(.ipv4), $0, transport)) }
       try await it.create("blue", "10.81.0.0/24")
       let error = await #expect(throws: NetworkError.self) { try await it.attach("web", to: "blue") }
       #expect(error?.code == .inUse)
       let text = error?.description ?? ""
-      for part in ["53/\(transport)", "10.81.0.1", "(process \(getpid()))"] { #expect(text.contains(part), "\(text)") }
+      for part in ["\(ports.upperBound)/\(transport)", "10.81.0.1", "(process \(getpid()))"] {
+        #expect(text.contains(part), "\(text)")
+      }
       #expect(try await it.controller.sandboxes().isEmpty)
-      try holder.close()
+      for holder in holders { try holder.close() }
       let web = try await it.attach("web", to: "blue")
       let asker = try it.resolver(web)
       #expect(asker.server == gateway)
@@ -61,7 +64,7 @@ import Testing
       open.close()
       for address in ["10.81.0.1", "fd00:81::1"] {
         for transport in [TransportProtocol.udp, .tcp] {
-          try it.world.host.bindSocket(to: TransportAddress(try IPAddress(address), 53, transport)).close()
+          try it.world.host.bindSocket(to: TransportAddress(try IPAddress(address), 61_053, transport)).close()
         }
       }
     }
@@ -98,7 +101,7 @@ import Testing
     let web = try it.resolver(try await it.attach("web", to: "blue"))
     let db = try it.resolver(try await it.attach("db", to: "red"))
     await it.server.stop()
-    let holder = try it.world.host.bindSocket(to: TransportAddress(web.server, 53, .udp))
+    let holder = try it.world.host.bindSocket(to: TransportAddress(web.server, 61_053, .udp))
     try await it.server.start()
     #expect(try db.addresses("db") == ["10.82.0.2"])
     #expect(it.failures.all.map(\.code) == [.inUse])
@@ -144,11 +147,13 @@ import Testing
       host: it.world.host, store: try SQLiteStore(at: state), settings: settings)
     var options = NetworkOptions(subnet: try Subnet("10.81.0.0/24"))
     try await other.createNetwork("blue", options: options)
-    let holder = try it.world.host.bindSocket(to: TransportAddress(try IPAddress("10.81.0.1"), 53, .tcp))
+    let holders = try #require(remote.gatewayPorts).map { port in
+      try it.world.host.bindSocket(to: TransportAddress(try IPAddress("10.81.0.1"), port, .tcp))
+    }
     let taken = await #expect(throws: NetworkError.self) { try await other.attach("web", to: .network("blue")) }
     #expect(taken?.code == .inUse)
     #expect(taken?.description.contains("(process \(getpid()))") == true)
-    try holder.close()
+    for holder in holders { try holder.close() }
     let web = try await other.attach("web", to: .network("blue"))
     #expect(try it.resolver(web).addresses("web") == web.shownAddresses)
     // However many containers are given to it at once: more than a message has room for.
@@ -167,7 +172,7 @@ import Testing
     try await other.detach("db")
     try await other.removeNetwork("blue")
     try await other.removeNetwork("inner")
-    try it.world.host.bindSocket(to: TransportAddress(try IPAddress("10.81.0.1"), 53, .udp)).close()
+    try it.world.host.bindSocket(to: TransportAddress(try IPAddress("10.81.0.1"), 61_053, .udp)).close()
 
     await it.server.stop()
     let gone = #expect(throws: NetworkError.self) { try remote.check() }
@@ -180,7 +185,7 @@ import Testing
     try FileManager.default.createDirectory(atPath: directory.string, withIntermediateDirectories: true)
     let socket = try UnixSocket.listen(in: directory, "dns.sock")
     let error = #expect(throws: NetworkError.self) {
-      try RemoteNameService(directory: directory, timeoutMilliseconds: 100).check()
+      try RemoteNameService(directory: directory, timeout: .milliseconds(100)).check()
     }
     #expect(error?.code == .replyLost)
     try socket.close()
@@ -209,6 +214,105 @@ import Testing
       return asker
     }
     #expect(throws: (any Error).self) { try asker.ask("web") }
+    try await it.server.start()
+    try await it.end()
+  }
+
+  @Test func oneThatIsStartedIsJoinedByItsService() async throws {
+    let it = try await NameWorld()
+    try await it.create("blue", "10.81.0.0/24")
+    let web = try await it.attach("web", to: "blue")
+    let asker = try it.resolver(web)
+    let server = it.server
+    try await testGracefulShutdown { trigger in
+      async let running: Void = server.run()
+      try await server.ready()
+      #expect(try asker.addresses("web") == web.shownAddresses)
+      trigger.triggerGracefulShutdown()
+      try await running
+    }
+    #expect(throws: (any Error).self) { try asker.ask("web") }
+    // In the group alone, who waits until it is ready need not try.
+    try await testGracefulShutdown { trigger in
+      async let ready: Void = server.ready()
+      async let running: Void = server.run()
+      try await ready
+      try await it.attach("next", to: "blue")
+      #expect(try asker.addresses("next") == ["10.81.0.3"])
+      trigger.triggerGracefulShutdown()
+      try await running
+    }
+    let waiting = Task { try await server.ready() }
+    waiting.cancel()
+    await #expect(throws: CancellationError.self) { try await waiting.value }
+    try await server.start()
+    try await it.end()
+  }
+
+  @Test func whoWaitsForOneThatCannotBeStartedIsToldWhy() async throws {
+    let it = try await NameWorld()
+    let second = NameServer(host: it.world.host, store: try SQLiteStore(at: it.directory.appending("state")))
+    async let ready: Void = second.ready()
+    // Its directory is that of the store, where the first one serves.
+    for _ in 0..<3 {
+      let error = await #expect(throws: NetworkError.self) { try await second.start() }
+      #expect(error?.code == .inUse)
+      try await Task.sleep(for: .milliseconds(20))
+    }
+    await it.server.stop()
+    do {
+      // Whether it was heard before the last start is the scheduler's.
+      try await second.start()
+      try await ready
+    } catch let error as NetworkError { #expect(error.code == .inUse) }
+    await second.stop()
+    try await it.server.start()
+    try await it.end()
+  }
+
+  @Test func aSharedServerJoinsAndTakesOver() async throws {
+    let it = try await NameWorld()
+    let state = it.directory.appending("state")
+    await it.server.stop()
+    var settings = NameServerSettings()
+    settings.resolverFile = it.resolverFile
+    let shared = try (0..<2).map { _ in
+      try SharedNameServer(host: it.world.host, store: try SQLiteStore(at: state), settings: settings)
+    }
+    for server in shared { try await server.start() }
+    #expect(shared.map(\.isServing) == [true, false])
+    try await it.create("blue", "10.81.0.0/24")
+    var made: [NetworkController] = []
+    for (index, server) in shared.enumerated() {
+      var own = ControllerSettings()
+      own.names = server
+      let controller = try await NetworkController(
+        host: it.world.host, store: try SQLiteStore(at: state), settings: own)
+      try await controller.attach("web\(index)", to: .network("blue"))
+      made.append(controller)
+    }
+    let controllers = made
+    let web = try await controllers[0].sandbox("web0")
+    let asker = try it.resolver(web)
+    #expect(try asker.addresses("web1") == ["10.81.0.3"])
+    #expect(try await controllers[1].differences() == [])
+    // Without a verb, and with the ports that it had.
+    await shared[0].stop()
+    for _ in 0..<600 where !shared[1].isServing { try await Task.sleep(for: .milliseconds(100)) }
+    #expect(shared[1].isServing)
+    #expect(try asker.addresses("web1") == ["10.81.0.3"])
+    let closed = await #expect(throws: NetworkError.self) {
+      try await controllers[0].attach("late", to: .network("blue"))
+    }
+    #expect(closed?.code == .closed)
+    try await controllers[1].attach("late", to: .network("blue"))
+    #expect(try asker.addresses("late") == ["10.81.0.4"])
+    try await controllers[1].removeAll()
+    await shared[1].stop()
+    let alone = #expect(throws: NetworkError.self) {
+      try SharedNameServer(host: it.world.host, store: MemoryStore())
+    }
+    #expect(alone?.code == .invalidValue)
     try await it.server.start()
     try await it.end()
   }

@@ -71,7 +71,9 @@ import Testing
   }
 
   @Test func aServerThatIsSilentIsNotAskedFirstAgain() async throws {
-    let (it, asker) = try await world(resolvers: ["203.0.113.2", "203.0.113.3"]) { $0.upstreamTimeout = 400 }
+    let (it, asker) = try await world(resolvers: ["203.0.113.2", "203.0.113.3"]) {
+      $0.upstreamTimeout = .milliseconds(400)
+    }
     try addServers(it, "203.0.113.3")
     let silent = try PlayedServer("203.0.113.2", in: it.world.outside) { _, _ in [] }
     let other = try PlayedServer.answering("192.0.2.1", at: "203.0.113.3", in: it.world.outside)
@@ -184,7 +186,7 @@ import Testing
 
   @Test func answersFromElsewhereDoNotCount() async throws {
     // Another address of the same machine answers, with everything right but itself; the server never does.
-    let (it, asker) = try await world { $0.upstreamTimeout = 1_000 }
+    let (it, asker) = try await world { $0.upstreamTimeout = .seconds(1) }
     try addServers(it, "203.0.113.66")
     let forger = try AddressForger("203.0.113.66", asks: NameWorld.outside, in: it.world.outside)
     #expect(try asker.ask("www.example")?.responseCode == .serverFailure)
@@ -194,7 +196,7 @@ import Testing
   }
 
   @Test func theSameQuestionIsAskedOnce() async throws {
-    let (it, asker) = try await world { $0.upstreamTimeout = 5_000 }
+    let (it, asker) = try await world { $0.upstreamTimeout = .seconds(5) }
     let isOpen = Mutex(false)
     let outside = try PlayedServer(NameWorld.outside, in: it.world.outside) { query, _ in
       while !isOpen.withLock({ $0 }) { usleep(1_000) }
@@ -243,6 +245,73 @@ import Testing
     #expect(try asker.addresses("www.example") == ["192.0.2.1"])
     #expect(outside.queries.count == 2)
     outside.stop()
+    try await it.end()
+  }
+
+  @Test func aServerOfALinkIsAskedByThatLink() async throws {
+    let (it, asker) = try await world()
+    let link = try it.world.outside.links.get("eth0")
+    let address = try #require(
+      try it.world.outside.addresses.list(link: link.index).map(\.address.address).first { address in
+        address.family == .ipv6 && address.isLinkLocal
+      })
+    let outside = try PlayedServer.answering("192.0.2.1", at: "::", in: it.world.outside)
+    let own = try it.world.host.links.get("eth0")
+    // Until the link may use its own address (RFC 4862, 5.4).
+    try it.setResolvers("\(address)%eth0")
+    for number in 0..<600 {
+      if try asker.addresses("up\(number).example") != nil { break }
+      try await Task.sleep(for: .milliseconds(100))
+    }
+    let before = it.failures.all
+    // By its name, by its number, and by TCP.
+    for (number, zone) in ["eth0", "\(own.index)"].enumerated() {
+      try it.setResolvers("\(address)%\(zone)")
+      #expect(try asker.addresses("n\(number).example") == ["192.0.2.1"], "\(zone)")
+    }
+    outside.stop()
+    let large = try PlayedServer("::", in: it.world.outside) { query, isDatagram in
+      var answer = query.answer([.address(.v4(IPv4Address(192, 0, 2, 2)))])
+      if isDatagram { answer.flags.insert(.truncated) }
+      return [answer.encoded()]
+    }
+    #expect(try asker.addresses("large.example") == ["192.0.2.2"])
+    #expect(it.failures.all == before)
+    large.stop()
+    try await it.end()
+  }
+
+  @Test func whatIsAmissWithAServerIsToldOnce() async throws {
+    let (it, asker) = try await world(resolvers: ["fe80::1%none"]) { $0.upstreamTimeout = .milliseconds(200) }
+    let cases = [
+      ("fe80::1%none", "none"), ("fe80::1", " "), ("203.0.113.2", "refused"), ("203.0.113.77", " "),
+    ]
+    for (number, (server, reason)) in cases.enumerated() {
+      try it.setResolvers(server)
+      for part in ["a", "b"] {
+        #expect(try asker.ask("\(part)\(number).example")?.responseCode == .serverFailure, "\(server)")
+      }
+      #expect(it.failures.all.count == number + 1, "\(server): \(it.failures.all)")
+      let text = (it.failures.all.last?.description ?? "").lowercased()
+      #expect(text.contains("name server \(server)") && text.contains(reason), "\(text)")
+    }
+    // One that answers again and fails again is told again.
+    try it.setResolvers("203.0.113.2")
+    let outside = try PlayedServer.answering("192.0.2.1", in: it.world.outside)
+    #expect(try asker.addresses("up.example") == ["192.0.2.1"])
+    outside.stop()
+    #expect(try asker.ask("down.example")?.responseCode == .serverFailure)
+    #expect(it.failures.all.count == cases.count + 1)
+    try await it.end()
+  }
+
+  @Test func withoutAResolverFileContainersNamesAreAllThatResolves() async throws {
+    let (it, asker) = try await world()
+    try FileManager.default.removeItem(atPath: it.resolverFile.string)
+    for _ in 0..<2 { #expect(try asker.ask("www.example")?.responseCode == .serverFailure) }
+    #expect(try asker.addresses("asker") == ["10.81.0.2"])
+    #expect(it.failures.all.map(\.code) == [.notFound])
+    #expect(it.failures.all.first?.reason.contains("nothing but containers' names resolves") == true)
     try await it.end()
   }
 }

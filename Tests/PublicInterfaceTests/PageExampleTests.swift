@@ -79,7 +79,7 @@ import Testing
     let server = NameServer(host: host, store: store)
     try await server.start()
     var settings = ControllerSettings()
-    settings.names = server                                // or RemoteNameService(directory:), for a server elsewhere
+    settings.names = server                                // or SharedNameServer, where other programs have the record, too
     settings.filesDirectory = "/var/lib/me/files"
     let controller = try await NetworkController(host: host, store: store, settings: settings)
     // end
@@ -97,6 +97,16 @@ import Testing
     let controller = try await NetworkController(host: host, store: try SQLiteStore(at: directory), settings: settings)
     // end
     _ = controller
+  }
+
+  private func nameServer2(host: NetworkNamespace, directory: FilePath) async throws {
+    // example Documentation/NameServer.md
+    let shared = try SharedNameServer(host: host, store: try SQLiteStore(at: directory))
+    try await shared.start()
+    var ours = ControllerSettings()
+    ours.names = shared
+    // end
+    _ = ours
   }
 
   private func ports1(controller: NetworkController) async throws {

@@ -45,6 +45,7 @@ extension Engine {
     }
     let places = places(of: network, transaction.state)
     try check(request, on: network, places, operation)
+    try namePortFaults(request.ports, of: network, operation, transaction.state).throwAny(operation)
     let others = transaction.state.endpoints(ofSandbox: sandboxID).filter { $0.phase != .stopped }
     let interface = try chooseInterface(options.interface, network.interfacePrefix, operation) { name in
       request.usedNames.contains(name) || others.contains { $0.interface.description == name }

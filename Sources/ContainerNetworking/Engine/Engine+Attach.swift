@@ -223,6 +223,7 @@ extension Engine {
       if let ready {
         let places = places(of: network, transaction.state)
         try check(request, on: network, places, operation)
+        try namePortFaults(request.ports, of: network, operation, transaction.state).throwAny(operation)
         planned.endpoint = try transaction.handOver(
           ready, to: &record, request, on: network, places, owner: store.token, operation)
         planned.isWired = true

@@ -8,7 +8,7 @@ extension Engine {
     of network: NetworkRecord, for record: SandboxRecord, in namespace: NetworkNamespace
   ) throws(NetworkError) {
     guard let names = settings.names, network.servesNamesAt != .off else { return }
-    try names.serve(network, in: [Self.reachable(record, namespace)])
+    try serve(network, in: [Self.reachable(record, namespace)], by: names)
   }
 
   /// A record by which any process finds the namespace: one that this process alone holds is found through it.
@@ -30,7 +30,7 @@ extension Engine {
     let reachable = sandboxes.compactMap { record in
       (try? namespace(of: record)).map { Self.reachable(record, $0) }
     }
-    if !reachable.isEmpty { try names.serve(network, in: reachable) }
+    if !reachable.isEmpty { try serve(network, in: reachable, by: names) }
   }
 
   /// Whether nobody answers for names that containers ask for.
@@ -39,13 +39,10 @@ extension Engine {
     let used = Set(survey.endpoints.filter { $0.phase == .ready }.map(\.networkID))
     let networks = survey.networks.filter { $0.phase == .ready && $0.servesNamesAt != .off && used.contains($0.id) }
     guard !networks.isEmpty else { return [] }
-    do throws(NetworkError) {
-      try names.check()
-      return []
-    } catch {
-      return networks.map {
-        Difference(.namesUnserved, network: $0.name, "nobody answers for the names of network \"\($0.name)\"")
-      }
+    let unserved: [NetworkRecord]
+    do throws(NetworkError) { unserved = try names.unserved(networks) } catch { unserved = networks }
+    return unserved.map {
+      Difference(.namesUnserved, network: $0.name, "nobody answers for the names of network \"\($0.name)\"")
     }
   }
 

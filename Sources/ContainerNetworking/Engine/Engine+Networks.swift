@@ -242,7 +242,7 @@ extension Engine {
     let isBridge = options.driver == .bridge
     var bridge = options.bridge
     if isBridge, bridge == nil { bridge = try InterfaceName("br-\(id.prefix(12))") }
-    return NetworkRecord(
+    var record = NetworkRecord(
       id: id, name: name, created: .now(), driver: options.driver, bridge: bridge,
       growsOverBridges: options.growsOverBridges ? nil : false, adopted: adopted,
       parent: options.parent, macvlanMode: isBridge ? nil : options.macvlanMode,
@@ -255,6 +255,8 @@ extension Engine {
       interfacePrefix: options.interfacePrefix, options: options.driverOptions, labels: options.labels,
       nameServing: options.nameServing, dnsServers: options.dnsServers.isEmpty ? nil : options.dnsServers,
       phase: .creating, owner: store.token)
+    record.nameServer = placeOfNames(on: record, state)
+    return record
   }
 
   /// The routes that a subnet written by the user would clash with: those that lie inside it. A wider route only loses a

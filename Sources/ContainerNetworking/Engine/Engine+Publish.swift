@@ -19,7 +19,9 @@ extension Engine {
     let (planned, network, picked) = try transaction { (transaction) throws(NetworkError) in
       var (endpoint, network) = try changeable(container, name, operation, transaction.state)
       let places = places(of: network, transaction.state)
-      try checkPorts(request, network, places, operation).throwAny(operation)
+      try
+        (checkPorts(request, network, places, operation)
+        + namePortFaults(mappings, of: network, operation, transaction.state)).throwAny(operation)
       let ports = try transaction.state.ports.pick(
         mappings, for: container, bindingAddress: network.policy.hostBindingAddress, at: places,
         ephemeral: request.ephemeral)

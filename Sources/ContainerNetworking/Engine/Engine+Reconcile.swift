@@ -108,7 +108,13 @@ extension Engine {
       wanted.add(presence.wanted)
       open.add(presence.open)
       for network in state.networks.values {
-        let own = FirewallElements(network)
+        var own = FirewallElements(network)
+        if network.nameServer?.phase == .creating {
+          // Rules may lead to where the names were answered before, or to where they are going to be.
+          let names = FirewallElements(namesOf: network)
+          open.add(names)
+          own = own.filtered { set, element in !names.contains(element, in: set) }
+        }
         if network.phase == .ready { wanted.add(own) } else { open.add(own) }
         for further in network.furtherBridges ?? [] {
           guard let own = try? FirewallElements(further, of: network) else { continue }

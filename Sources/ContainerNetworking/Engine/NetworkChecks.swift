@@ -58,6 +58,7 @@ extension Engine {
         .conflictingOptions,
         "names cannot be served at the gateway, where the host has no address; serve them in the container")
     }
+    for reason in options.dnsServers.compactMap({ NameOptions.fault(ofServer: $0) }) { refuse(.invalidValue, reason) }
     faults += policyFaults(options, families, operation)
     if !(1...12).contains(options.interfacePrefix.utf8.count)
       || (try? InterfaceName(options.interfacePrefix + "0")) == nil

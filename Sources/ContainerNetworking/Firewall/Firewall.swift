@@ -205,6 +205,25 @@ struct Firewall: Sendable {
     try commit(changes)
   }
 
+  /// Adds what may be there already, in the place of what this record has under the same keys of our maps.
+  ///
+  /// - Throws: `.inUse` for what is there of another record; nothing was changed then.
+  func replace(_ elements: FirewallElements) throws(NetworkError) {
+    do throws(NetworkError) { return try include(elements) } catch {
+      guard error.code == .alreadyExists else { throw error }
+    }
+    if let conflict = try conflict(of: elements) { throw conflict }
+    // The kernel compares keys alone.
+    var changes = NftTransaction()
+    for (set, elements) in elements.list { try changes.delete(elements, from: set) }
+    for (set, elements) in elements.tagged(id).list { try changes.add(elements, to: set) }
+    do throws(NetworkError) { try commit(changes) } catch {
+      guard error.code == .notFound else { throw error }
+      try remove(elements)
+      try include(elements)
+    }
+  }
+
   private func commit(_ changes: NftTransaction) throws(NetworkError) {
     try changes.commit(over: try host.connection(.netfilter))
   }

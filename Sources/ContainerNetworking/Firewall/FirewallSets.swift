@@ -142,7 +142,7 @@ struct FirewallElements {
     }
   }
 
-  private func contains(_ element: NftElement, in set: NftSet) -> Bool {
+  func contains(_ element: NftElement, in set: NftSet) -> Bool {
     list.contains { $0.set.name == set.name && $0.elements.contains(element) }
   }
 
@@ -159,6 +159,7 @@ struct FirewallElements {
   /// What a network is in the firewall: nothing for one without a bridge.
   init(_ network: NetworkRecord) {
     guard let bridge = network.bridge.map({ NftValue.interface($0) }) else { return }
+    self = FirewallElements(namesOf: network)
     let policy = network.policy
     add(NftElement(bridge), to: FirewallSets.bridges)
     if policy.allowsContainerTraffic {
@@ -186,6 +187,21 @@ struct FirewallElements {
         add(NftElement(bridge, data: .value(.address(source))), to: FirewallSets.sourceAddresses.of(family))
       } else {
         add(NftElement(bridge), to: FirewallSets.natBridges.of(family))
+      }
+    }
+  }
+
+  /// What leads from port 53 of a network's gateways to where its names are answered.
+  init(namesOf network: NetworkRecord) {
+    guard let place = network.nameServer, network.servesNamesAt == .gateway else { return }
+    for gateway in network.bridgeGateways {
+      for transport in [TransportProtocol.tcp, .udp] {
+        let asked = NftValue.concatenation(.number(transport.number), .port(NetworkRecord.askedNamePort))
+        add(
+          NftElement(
+            .concatenation(.address(gateway), asked),
+            data: .value(.concatenation(.address(gateway), .port(place.port)))),
+          to: FirewallSets.publishedAt.of(gateway.family))
       }
     }
   }

@@ -43,9 +43,13 @@ public struct NetworkInspection: Hashable, Sendable, Encodable {
     try encodeContainers(to: &fields)
     try fields.encode(network.options, forKey: Key("Options"))
     try fields.encode(network.labels, forKey: Key("Labels"))
-    // Neither are fields of Docker's.
+    // These are no fields of Docker's.
     if let further = network.furtherBridges, !further.isEmpty {
       try fields.encode(further.map(\.name.description), forKey: Key("FurtherBridges"))
+    }
+    if network.servesNamesAt == .gateway, let place = network.nameServer {
+      let places = network.bridgeGateways.map { $0.family == .ipv6 ? "[\($0)]:\(place.port)" : "\($0):\(place.port)" }
+      try fields.encode(places, forKey: Key("NamesAnsweredAt"))
     }
     if let servers = network.dnsServers { try fields.encode(servers.map(\.description), forKey: Key("NameServers")) }
     try encodeStatus(to: &fields)

@@ -68,7 +68,7 @@ extension NetworkOptions {
       if let address { auxiliaryAddresses[entry.name] = address }
     }
     dnsServers = text.dnsServers.compactMap { part in
-      read("read dns") { () throws(NetworkError) in try IPAddress(part) }
+      read(nil) { () throws(NetworkError) in try NameOptions.server(part) }
     }
     for part in text.driverOptions {
       if let entry = read(nil, { () throws(NetworkError) in try Self.pair(part, "driver option", "icc=false") }) {

@@ -55,6 +55,12 @@ struct ContainerFileTexts: Hashable {
     // Who reaches nothing outside misses nobody to ask.
     let reachesOutside = !source.isHost && source.endpoints.contains { !$0.network.isInternal }
     if reachesOutside, configuration(source).servers.isEmpty { warnings.append(.noNameServer) }
+    if reachesOutside, !discoveryServers(source).isEmpty, source.options.dns.isEmpty,
+      source.endpoints.allSatisfy({ $0.network.dnsServers == nil }),
+      ResolverConfiguration(parsing: source.host.resolvConf).servers.isEmpty
+    {
+      warnings.append(.noOtherNames)
+    }
     return warnings
   }
 

@@ -21,9 +21,7 @@ extension NameOptions {
         refuse("the domain name \(quoted(domainname)) has over \(Self.nodeNameLimit) characters, the kernel's limit")
       }
     }
-    for server in dns where server.isUnspecified || server.isMulticast {
-      refuse("the name server \(server) is no machine's own address; name one, as in 192.0.2.53")
-    }
+    for reason in dns.compactMap({ Self.fault(ofServer: $0) }) { refuse(reason) }
     if dnsSearch.contains("."), dnsSearch.count > 1 {
       refuse("the search domain \".\" stands for none at all; leave it or the others out")
     }

@@ -52,6 +52,8 @@ public struct NetworkRecord: Hashable, Sendable, Codable {
   public var labels: [String: String]
   /// Where its containers ask for names, if its creator said; see ``servesNamesAt``.
   public var nameServing: NameServing?
+  /// Where on its gateways they are answered; nil for port 53 itself, and for a network that nobody has served yet.
+  public var nameServer: NameServerPlace?
   /// The name servers that are asked for what is no name of the network; nil for the host's.
   public var dnsServers: [IPAddress]?
   /// Addresses that containers have had with a hardware address that does not come with them, by which neighbours may go on to

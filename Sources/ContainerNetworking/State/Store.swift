@@ -1,4 +1,5 @@
 public import NetworkPrimitives
+public import SystemPackage
 
 /// Where controllers write down what they own: before the kernel is touched, and again when that is done.
 ///
@@ -8,6 +9,9 @@ public protocol Store: Sendable {
   /// Who this user of the store is, in the ``Endpoint/owner`` of records that it is making. Different for each user, and
   /// never used again.
   var token: String { get }
+
+  /// The directory that it is kept in, where processes that share it find each other; nil for one of this process alone.
+  var directory: FilePath? { get }
 
   /// Whether the user with that token is still there. When it is not, what it left unfinished is there to be taken over.
   func isAlive(_ token: String) -> Bool
@@ -38,6 +42,9 @@ public protocol Store: Sendable {
 }
 
 extension Store {
+  /// Of this process alone.
+  public var directory: FilePath? { nil }
+
   /// The unsettled ones of all.
   public func readUnsettled(since revision: UInt64) throws(NetworkError) -> StoreDelta {
     var delta = try read(since: revision)

@@ -45,7 +45,16 @@ enum RuleReasons {
     "\(facts.from) is internal: it reaches the host by its gateway alone, not by "
       + (facts.destination.map { "\($0)" } ?? "another address")
   }
-  private static let published: Reason = { _ in "a port of this host that is published leads to a container" }
+  private static let published: Reason = { facts in
+    if let network = facts.incoming?.network, let place = network.nameServer, let asked = facts.destination,
+      network.bridgeGateways.contains(asked), [NetworkRecord.askedNamePort, place.port].contains(facts.destinationPort)
+    {
+      return
+        "the names of network \(network.name) are asked for at port \(NetworkRecord.askedNamePort), and answered at "
+        + "port \(place.port)"
+    }
+    return "a port of this host that is published leads to a container"
+  }
   private static let hairpin: Reason = { facts in
     "a container that reaches its own network by a port of the host must get the answer from there"
   }

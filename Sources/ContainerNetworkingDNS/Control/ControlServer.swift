@@ -61,17 +61,19 @@ final class ControlWork: Sendable {
     let texts = message.texts
     queue.async { [self] in
       do throws(NetworkError) {
-        try run(texts)
-        promise.succeed(.done)
+        promise.succeed(try run(texts))
       } catch { promise.succeed(ServerMessage(error)) }
     }
     return promise.futureResult
   }
 
-  private func run(_ texts: [String]) throws(NetworkError) {
+  private func run(_ texts: [String]) throws(NetworkError) -> ServerMessage {
     switch (texts.first, texts.count) {
-    case ("check", 1): return
-    case ("serve", 2...) where texts.count % 3 == 2:
+    case ("check", 1): break
+    case ("unserved", 1...):
+      return ServerMessage(
+        ["unserved"] + RunningServer.unserved(Array(texts.dropFirst()), context.directory, listeners))
+    case ("serve where recorded", 2...) where texts.count % 3 == 2:
       context.directory.refresh()
       guard let network = context.directory.network(texts[1]) else {
         throw NetworkError(
@@ -89,8 +91,9 @@ final class ControlWork: Sendable {
     default:
       throw NetworkError(
         .unsupported, operation: "ask the name server",
-        reason: "it does not know \"\(texts.first ?? "")\"; it may be of another version")
+        reason: "it does not know \"\(texts.first ?? "")\"; it may be of another version: start it again")
     }
+    return .done
   }
 }
 

@@ -15,11 +15,17 @@ public struct RemoteNameService: NameService {
   /// A service that is reached when it is asked.
   ///
   /// - Parameters:
-  ///   - directory: The server's ``NameServerSettings/directory``.
-  ///   - timeoutMilliseconds: How long the server may take for an answer.
-  public init(directory: FilePath, timeoutMilliseconds: Int32 = 10_000) {
+  ///   - directory: The server's ``NameServerSettings/directory``: that of the store.
+  ///   - timeout: How long the server may take for an answer; a millisecond at the least.
+  public init(directory: FilePath, timeout: Duration = .seconds(10)) {
     self.directory = directory
-    timeout = max(1, timeoutMilliseconds)
+    self.timeout = Int32(clamping: max(1, Int64(timeout / .milliseconds(1))))
+  }
+
+  /// The same, with the time in milliseconds.
+  @available(*, deprecated, renamed: "init(directory:timeout:)")
+  public init(directory: FilePath, timeoutMilliseconds: Int32) {
+    self.init(directory: directory, timeout: .milliseconds(timeoutMilliseconds))
   }
 
   /// Has the server answer the names of the network.
@@ -33,7 +39,8 @@ public struct RemoteNameService: NameService {
     var rest = sandboxes[...]
     repeat {
       let places = rest.prefix(Self.sandboxesAtOnce).flatMap { [$0.sandboxID, $0.container, $0.namespacePath ?? ""] }
-      try ask(ServerMessage(["serve", network.id] + places), "serve names of network \"\(network.name)\"")
+      try ask(
+        ServerMessage(["serve where recorded", network.id] + places), "serve names of network \"\(network.name)\"")
       rest = rest.dropFirst(Self.sandboxesAtOnce)
     } while !rest.isEmpty
   }
@@ -45,14 +52,14 @@ public struct RemoteNameService: NameService {
   ///
   /// - Parameter network: The network.
   public func withdraw(_ network: NetworkRecord) {
-    try? ask(ServerMessage(["withdraw network", network.id]), "withdraw names of network \"\(network.name)\"")
+    _ = try? ask(ServerMessage(["withdraw network", network.id]), "withdraw names of network \"\(network.name)\"")
   }
 
   /// Has the server let go of the sockets inside a sandbox. A server that is not there has none.
   ///
   /// - Parameter sandbox: The container whose namespace it is.
   public func withdraw(_ sandbox: SandboxRecord) {
-    try? ask(ServerMessage(["withdraw sandbox", sandbox.sandboxID]), "withdraw names in \"\(sandbox.container)\"")
+    _ = try? ask(ServerMessage(["withdraw sandbox", sandbox.sandboxID]), "withdraw names in \"\(sandbox.container)\"")
   }
 
   /// Returns if a server serves the directory and answers.
@@ -60,7 +67,21 @@ public struct RemoteNameService: NameService {
   /// - Throws: `.closed` when none does; `.replyLost` when it does not answer in time.
   public func check() throws(NetworkError) { try ask(ServerMessage(["check"]), "look for a name server") }
 
-  private func ask(_ message: ServerMessage, _ operation: String) throws(NetworkError) {
+  /// Those of the networks whose names the server does not answer.
+  ///
+  /// - Parameter networks: The networks.
+  /// - Throws: `.closed` when no server serves the directory; `.replyLost` when it does not answer in time.
+  public func unserved(_ networks: [NetworkRecord]) throws(NetworkError) -> [NetworkRecord] {
+    let message = ServerMessage(["unserved"] + networks.map(\.id))
+    let unserved = Set(try ask(message, "look for a name server").texts.dropFirst())
+    return networks.filter { unserved.contains($0.id) }
+  }
+
+  /// The ports at one of which the server listens on a gateway.
+  public var gatewayPorts: ClosedRange<UInt16>? { Listener.gatewayPorts }
+
+  @discardableResult
+  private func ask(_ message: ServerMessage, _ operation: String) throws(NetworkError) -> ServerMessage {
     let socket: FileDescriptor
     do throws(NetworkError) {
       socket = try UnixSocket.connect(to: ServerMessage.socketName, in: directory, timeout: timeout)
@@ -70,7 +91,9 @@ public struct RemoteNameService: NameService {
       }
       throw NetworkError(
         .closed, operation: operation,
-        reason: "no name server serves \(directory); start one for that directory", kernel: error.kernel)
+        reason:
+          "no name server serves \(directory); start one there: NameServer or SharedNameServer with a store in that "
+          + "directory, or cnet dns --state-dir \(directory)", kernel: error.kernel)
     }
     defer { try? socket.close() }
     let answer: ServerMessage?
@@ -87,7 +110,9 @@ public struct RemoteNameService: NameService {
           : "the name server of \(directory) went away; start it again",
         kernel: KernelReport(errno: errno, request: "read"))
     }
-    if let error = (answer ?? ServerMessage([])).error { throw error }
+    let known = answer ?? ServerMessage([])
+    if let error = known.error { throw error }
+    return known
   }
 
   private static func read(_ count: Int, from socket: FileDescriptor) throws -> [UInt8] {

@@ -54,7 +54,7 @@ extension ServerMessage {
 
   /// The error that an answer tells of; nil when it is done.
   var error: NetworkError? {
-    if self == .done { return nil }
+    if self == .done || texts.first == "unserved" { return nil }
     guard texts.count == 4, texts[0] == "error" else {
       return NetworkError(
         .malformedMessage, operation: "speak to the name server",

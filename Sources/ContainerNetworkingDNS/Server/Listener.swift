@@ -7,12 +7,16 @@ import SystemPackage
 /// The sockets by which a network or a namespace is served.
 struct Listener: Sendable {
   let addresses: [IPAddress]
+  let port: UInt16
   /// The namespace that they are in.
   let namespace: NamespaceIdentity
   private let channels: [any Channel]
 
   /// The port of name servers (RFC 1035, section 4.2).
   static let port: UInt16 = 53
+  /// The ports of which one is listened at on a gateway, where port 53 may be anybody's: above those that Linux gives to
+  /// sockets without one (ip(7)), and nobody's by name.
+  static let gatewayPorts: ClosedRange<UInt16> = 61_053...61_084
   /// How many datagrams are read at once, and how long a query may be.
   private static let readCount = 32
   private static let readSize = 2_048
@@ -21,8 +25,8 @@ struct Listener: Sendable {
   ///
   /// - Throws: `.inUse`, naming the holder of the port; the kernel's refusals. No socket is left open then.
   static func open(
-    _ place: ListeningPlace, at addresses: [IPAddress], in namespace: NetworkNamespace, _ context: ServerContext,
-    _ loops: ServerLoops
+    _ place: ListeningPlace, at addresses: [IPAddress], _ port: UInt16, in namespace: NetworkNamespace,
+    _ context: ServerContext, _ loops: ServerLoops
   ) throws(NetworkError) -> Listener {
     var channels: [any Channel] = []
     do throws(NetworkError) {
@@ -43,7 +47,7 @@ struct Listener: Sendable {
       for channel in channels { try? channel.close().wait() }
       throw error
     }
-    return Listener(addresses: addresses, namespace: namespace.identity, channels: channels)
+    return Listener(addresses: addresses, port: port, namespace: namespace.identity, channels: channels)
   }
 
   private static func openDatagrams(

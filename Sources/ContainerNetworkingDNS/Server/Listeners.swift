@@ -54,7 +54,7 @@ final class Listeners: Sendable {
           .conflictingOptions, operation: operation,
           reason: "the host has no address on it; have its names served inside the containers")
       }
-      try open(.gateway(network: network.id), at: addresses, in: context.host, operation)
+      try open(.gateway(network: network.id), at: addresses, network.nameServerPort, in: context.host, operation)
     case .container:
       for sandbox in sandboxes {
         guard let path = sandbox.namespacePath else {
@@ -65,20 +65,21 @@ final class Listeners: Sendable {
               + "the gateway")
         }
         let namespace = try NetworkNamespace.open(at: FilePath(path), on: context.host.kernel)
-        try open(.sandbox(sandbox.id), at: [Self.insideAddress], in: namespace, operation)
+        try open(.sandbox(sandbox.id), at: [Self.insideAddress], Listener.port, in: namespace, operation)
       }
     }
   }
 
   private func open(
-    _ place: ListeningPlace, at addresses: [IPAddress], in namespace: NetworkNamespace, _ operation: String
+    _ place: ListeningPlace, at addresses: [IPAddress], _ port: UInt16, in namespace: NetworkNamespace,
+    _ operation: String
   ) throws(NetworkError) {
-    if isServed(place, addresses, namespace) { return }
+    if isServed(place, addresses, port, namespace) { return }
     let result = changing.withLock { _ -> Result<Void, NetworkError> in
-      if isServed(place, addresses, namespace) { return .success(()) }
+      if isServed(place, addresses, port, namespace) { return .success(()) }
       close(place, isAwaited: true)
       do throws(NetworkError) {
-        let listener = try Listener.open(place, at: addresses, in: namespace, context, loops)
+        let listener = try Listener.open(place, at: addresses, port, in: namespace, context, loops)
         let isKept = state.withLock { state in
           if !state.isClosed { state.open[place] = listener }
           return !state.isClosed
@@ -98,9 +99,23 @@ final class Listeners: Sendable {
     try result.get()
   }
 
-  private func isServed(_ place: ListeningPlace, _ addresses: [IPAddress], _ namespace: NetworkNamespace) -> Bool {
+  private func isServed(
+    _ place: ListeningPlace, _ addresses: [IPAddress], _ port: UInt16, _ namespace: NetworkNamespace
+  ) -> Bool {
     guard let listener = state.withLock({ $0.open[place] }) else { return false }
-    return listener.addresses == addresses && listener.namespace == namespace.identity && listener.isOpen
+    return listener.addresses == addresses && listener.port == port && listener.namespace == namespace.identity
+      && listener.isOpen
+  }
+
+  /// Whether the names of a network are answered wherever they are asked for.
+  func isServed(_ network: NetworkRecord, in sandboxes: [ServedSandbox]) -> Bool {
+    switch network.servesNamesAt {
+    case .off: true
+    case .gateway:
+      isServed(.gateway(network: network.id), network.bridgeGateways, network.nameServerPort, context.host)
+    case .container:
+      sandboxes.allSatisfy { sandbox in state.withLock { $0.open[.sandbox(sandbox.id)]?.isOpen == true } }
+    }
   }
 
   /// Lets go of the sockets of a place; with `isAwaited`, returns when they are closed, and blocks for that.

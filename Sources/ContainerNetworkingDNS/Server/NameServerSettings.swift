@@ -6,8 +6,8 @@ public import SystemPackage
 public struct NameServerSettings: Sendable {
   /// The file that names the servers of the host, as resolv.conf(5) has it; read again when it has changed.
   public var resolverFile: FilePath = "/etc/resolv.conf"
-  /// Where its lock and the socket for other processes are: the directory of the store that they share. Nil for a server
-  /// of this process alone.
+  /// Where its lock and the socket for other processes are, where those look: nil for the directory of the store
+  /// (``Store/directory``), which they share. A store without one is this process's alone, and so is its server.
   public var directory: FilePath?
   /// For how many seconds those who ask may keep what the server knows itself.
   public var timeToLive: UInt32 = 5
@@ -16,10 +16,10 @@ public struct NameServerSettings: Sendable {
   /// Room for queries that wait at a network's gateway, bytes.
   public var receiveBuffer: Int32 = 4 << 20
 
-  /// How long another server has to answer, milliseconds, before the next is asked.
-  public var upstreamTimeout: Int64 = 1_500
-  /// For how long other servers are tried, milliseconds, one after the other and twice at the most.
-  public var upstreamPatience: Int64 = 6_000
+  /// How long another server has to answer before the next is asked.
+  public var upstreamTimeout: Duration = .milliseconds(1_500)
+  /// For how long other servers are tried, one after the other and twice at the most.
+  public var upstreamPatience: Duration = .seconds(6)
   /// The most queries that wait for other servers.
   public var upstreamQueries = 512
   /// The most of them from one container.
@@ -36,11 +36,11 @@ public struct NameServerSettings: Sendable {
   public var connectionsPerClient = 16
   /// The most queries of one TCP connection that are under way; what comes after them waits.
   public var queriesPerConnection = 32
-  /// How long a TCP connection may take for its next query, milliseconds.
-  public var idleTimeout: Int64 = 10_000
+  /// How long a TCP connection may take for its next query.
+  public var idleTimeout: Duration = .seconds(10)
 
   /// Told of what goes wrong without anybody having asked: a network that cannot be served after a start, a store that
-  /// cannot be read.
+  /// cannot be read, another server that cannot be asked or is silent. Of such a server once, until it has answered.
   public var onFailure: @Sendable (NetworkError) -> Void = { _ in }
 
   /// Seconds of a clock that never goes back; what is kept grows old by it.

@@ -43,7 +43,21 @@ final class RunningServer: Sendable {
   }
 
   func serve(_ network: NetworkRecord, in sandboxes: [SandboxRecord]) throws(NetworkError) {
-    try listeners.serve(network, in: sandboxes.map { ServedSandbox($0) })
+    // Where it is served others may have changed since the caller read it.
+    context.directory.refresh()
+    try listeners.serve(context.directory.network(network.id) ?? network, in: sandboxes.map { ServedSandbox($0) })
+  }
+
+  /// Those of networks whose names are not answered.
+  func unserved(_ ids: [String]) -> [String] { Self.unserved(ids, context.directory, listeners) }
+
+  static func unserved(_ ids: [String], _ directory: NameDirectory, _ listeners: Listeners) -> [String] {
+    directory.refresh()
+    let asked = Set(ids)
+    return directory.networks().filter {
+      asked.contains($0.network.id) && !listeners.isServed($0.network, in: $0.sandboxes)
+    }
+    .map(\.network.id)
   }
 
   func withdraw(_ place: ListeningPlace, isAwaited: Bool) { listeners.withdraw(place, isAwaited: isAwaited) }

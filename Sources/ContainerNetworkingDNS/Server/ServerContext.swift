@@ -11,6 +11,10 @@ final class ServerContext: Sendable {
   let resolverFile: ResolverFile
   /// Where this server listens on the host: asking there would be asking itself.
   private let ownAddresses = Mutex<[IPAddress: Int]>([:])
+  /// The servers whose failure was told.
+  private let failing = Mutex<Set<UpstreamServer>>([])
+  private static let failingLimit = 1_024
+  private let isWithout = Atomic(false)
 
   init(host: NetworkNamespace, settings: NameServerSettings, directory: NameDirectory) {
     self.host = host
@@ -40,8 +44,35 @@ final class ServerContext: Sendable {
     case .host: servers = resolverFile.servers()
     case .servers(let addresses): servers = addresses.map { UpstreamServer(address: $0, zone: nil) }
     }
-    return ownAddresses.withLock { own in servers.filter { own[$0.address] == nil } }
+    let others = ownAddresses.withLock { own in servers.filter { own[$0.address] == nil } }
+    if upstreams == .host { note(isWithoutServers: others.isEmpty) }
+    return others
   }
+
+  /// Takes note whether the host has anybody to ask; that it has not is told once, until it has.
+  private func note(isWithoutServers: Bool) {
+    let wasWithout = isWithout.exchange(isWithoutServers, ordering: .relaxed)
+    guard isWithoutServers, !wasWithout else { return }
+    settings.onFailure(
+      NetworkError(
+        .notFound, operation: "ask for a name outside",
+        reason:
+          "\(settings.resolverFile) is missing or names no server but this; nothing but containers' names resolves "
+          + "until it names one, or containers do"))
+  }
+
+  /// Takes note that a server cannot be asked; it is told once, until the server has answered.
+  func note(failureOf server: UpstreamServer, _ reason: String) {
+    let isNew = failing.withLock { failing in failing.count < Self.failingLimit && failing.insert(server).inserted }
+    guard isNew else { return }
+    settings.onFailure(
+      NetworkError(
+        .closed, operation: "ask the name server \(server)",
+        reason: "\(reason); others are asked in its place, and containers that have no other get no names from outside")
+    )
+  }
+
+  func note(answerOf server: UpstreamServer) { failing.withLock { failing in _ = failing.remove(server) } }
 
   /// Whom to speak to at a server.
   ///

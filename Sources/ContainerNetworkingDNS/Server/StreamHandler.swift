@@ -138,7 +138,7 @@ final class StreamHandler: ChannelInboundHandler {
   }
 
   private func checkIdle(_ context: ChannelHandlerContext) {
-    let limit = TimeAmount.milliseconds(responder.context.settings.idleTimeout)
+    let limit = TimeAmount(responder.context.settings.idleTimeout)
     let deadline = lastQuery + limit
     let now = NIODeadline.now()
     if now >= deadline, underWay == 0 || !context.channel.isWritable { return context.close(promise: nil) }

@@ -17,8 +17,8 @@ struct Exchange {
     case truncated
     /// Nothing came in time.
     case late
-    /// The server is not there, or ended the connection, or talks nonsense.
-    case failed
+    /// The server is not there, or ended the connection, or talks nonsense; and why that is thought.
+    case failed(String)
   }
 
   /// Asks with a random number, which nobody who does not see the message knows.
@@ -43,7 +43,7 @@ struct Exchange {
       header.questionCount == 1
     else { return refusal(of: reply) }
     if header.flags.contains(.truncated) { return .truncated }
-    guard let message = try? Message(parsing: reply) else { return .failed }
+    guard let message = try? Message(parsing: reply) else { return .failed("its answer cannot be read") }
     return .answered(message, reply)
   }
 

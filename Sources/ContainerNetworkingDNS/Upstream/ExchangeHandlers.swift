@@ -1,10 +1,11 @@
 import NIOCore
 import NetworkPrimitives
+import SystemPackage
 
-/// Asks by UDP, through a socket that is connected to the server and used this once: nobody else's datagrams come in.
+/// Waits for the answer by UDP, at a socket that is connected to the server, has sent the question and is used this once:
+/// nobody else's datagrams come in.
 final class DatagramExchangeHandler: ChannelInboundHandler {
   typealias InboundIn = AddressedEnvelope<ByteBuffer>
-  typealias OutboundOut = AddressedEnvelope<ByteBuffer>
 
   private let exchange: Exchange
   private let server: SocketAddress
@@ -20,11 +21,6 @@ final class DatagramExchangeHandler: ChannelInboundHandler {
     self.finish = finish
   }
 
-  func channelActive(context: ChannelHandlerContext) {
-    let envelope = AddressedEnvelope(remoteAddress: server, data: ByteBuffer(bytes: exchange.message))
-    context.writeAndFlush(wrapOutboundOut(envelope), promise: nil)
-  }
-
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
     let envelope = unwrapInboundIn(data)
     guard Self.isSame(envelope.remoteAddress, server) else { return }
@@ -37,9 +33,9 @@ final class DatagramExchangeHandler: ChannelInboundHandler {
   }
 
   /// As the kernel reports that nobody listens there (ECONNREFUSED).
-  func errorCaught(context: ChannelHandlerContext, error: any Error) { end(.failed) }
+  func errorCaught(context: ChannelHandlerContext, error: any Error) { end(.failed(Exchange.reason(error))) }
 
-  func channelInactive(context: ChannelHandlerContext) { end(.failed) }
+  func channelInactive(context: ChannelHandlerContext) { end(.failed("its socket was closed")) }
 
   private func end(_ outcome: Exchange.Outcome) {
     let finish = finish
@@ -71,7 +67,9 @@ final class StreamExchangeHandler: ChannelInboundHandler {
     var message = context.channel.allocator.buffer(capacity: exchange.message.count + 2)
     message.writeInteger(UInt16(exchange.message.count))
     message.writeBytes(exchange.message)
-    context.writeAndFlush(wrapOutboundOut(message), promise: nil)
+    let written = context.eventLoop.makePromise(of: Void.self)
+    written.futureResult.assumeIsolated().whenFailure { [self] error in end(.failed(Exchange.reason(error))) }
+    context.writeAndFlush(wrapOutboundOut(message), promise: written)
   }
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
@@ -82,18 +80,30 @@ final class StreamExchangeHandler: ChannelInboundHandler {
     else { return }
     switch exchange.outcome(of: reply) {
     // By TCP everything fits, and nobody else can answer.
-    case nil, .truncated: end(.failed)
+    case nil, .truncated: end(.failed("it answered something else"))
     case let outcome?: end(outcome)
     }
   }
 
-  func errorCaught(context: ChannelHandlerContext, error: any Error) { end(.failed) }
+  func errorCaught(context: ChannelHandlerContext, error: any Error) { end(.failed(Exchange.reason(error))) }
 
-  func channelInactive(context: ChannelHandlerContext) { end(.failed) }
+  func channelInactive(context: ChannelHandlerContext) { end(.failed("it ended the connection")) }
 
   private func end(_ outcome: Exchange.Outcome) {
     let finish = finish
     self.finish = nil
     finish?(outcome)
+  }
+}
+
+extension Exchange {
+  /// Why a socket cannot be used.
+  static func reason(_ error: any Error) -> String {
+    switch error {
+    case let error as NetworkError: error.description
+    case let error as Errno: "\(error)"
+    case let error as IOError: "\(Errno(rawValue: error.errnoCode))"
+    default: "\(error)"
+    }
   }
 }

@@ -28,7 +28,7 @@ final class Inquiry {
     self.health = health
     self.eventLoop = eventLoop
     self.servers = health.ordered(servers).map { ($0, false) }
-    deadline = .now() + .milliseconds(context.settings.upstreamPatience)
+    deadline = .now() + TimeAmount(context.settings.upstreamPatience)
   }
 
   /// Starts to ask; `finish` is called once, perhaps at once.
@@ -59,13 +59,16 @@ final class Inquiry {
           let answer = try? UpstreamAnswer(message, bytes: bytes)
         else { return askNext() }
         health.succeeded(server)
+        context.note(answerOf: server)
         end(answer)
       case .truncated: ask(server, .tcp, hasEDNS: hasEDNS, isSecondTry: isSecondTry)
-      case .failed:
+      case .failed(let reason):
         health.failed(server)
+        context.note(failureOf: server, reason)
         askNext()
       case .late:
         health.failed(server)
+        context.note(failureOf: server, "it did not answer within \(context.settings.upstreamTimeout)")
         if !isSecondTry { servers.append((server, true)) }
         askNext()
       }
@@ -91,16 +94,21 @@ final class Inquiry {
     }
     let remaining = deadline - .now()
     timeout = eventLoop.assumeIsolated().scheduleTask(
-      in: min(.milliseconds(context.settings.upstreamTimeout), max(remaining, .milliseconds(1)))
+      in: min(TimeAmount(context.settings.upstreamTimeout), max(remaining, .milliseconds(1)))
     ) { once(.late) }
     do throws(NetworkError) {
       let peer = try context.peer(server, transport)
       let socket = try context.host.connectSocket(to: peer)
       let handler: any ChannelHandler
       if transport == .udp {
-        guard let address = try? SocketAddress(ipAddress: server.address.description, port: Int(peer.port)) else {
+        let address: SocketAddress
+        do {
+          // Before it is a channel, which would send to the address without its zone, and close when that fails.
+          _ = try socket.writeAll(exchange.message)
+          address = try SocketAddress(ipAddress: server.address.description, port: Int(peer.port))
+        } catch {
           try? socket.close()
-          return once(.failed)
+          return once(.failed(Exchange.reason(error)))
         }
         handler = DatagramExchangeHandler(exchange, with: address, once)
       } else {
@@ -118,10 +126,10 @@ final class Inquiry {
         switch result {
         case .success(let channel) where number == round && finish != nil: self.channel = channel
         case .success(let channel): channel.close(promise: nil)
-        case .failure: once(.failed)
+        case .failure(let error): once(.failed(Exchange.reason(error)))
         }
       }
-    } catch { once(.failed) }
+    } catch { once(.failed(Exchange.reason(error))) }
   }
 
   private static func add(_ handler: NIOLoopBound<any ChannelHandler>, to channel: any Channel) -> EventLoopFuture<Void>

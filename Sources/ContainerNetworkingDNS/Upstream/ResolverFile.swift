@@ -5,10 +5,13 @@ import Synchronization
 import SystemPackage
 
 /// A server to ask.
-struct UpstreamServer: Hashable, Sendable {
+struct UpstreamServer: Hashable, Sendable, CustomStringConvertible {
   var address: IPAddress
   /// The link of a link-local address, by name or number (RFC 4007, section 11).
   var zone: String?
+
+  /// As resolv.conf(5) has it.
+  var description: String { zone.map { "\(address)%\($0)" } ?? "\(address)" }
 }
 
 /// The servers of the host's resolv.conf(5), read again when the file has changed: it is looked at whenever a server is

@@ -9,6 +9,8 @@ public struct Command: Sendable, Hashable {
   public var executable: String
   /// Arguments, without the program's name.
   public var arguments: [String]
+  /// The program's name as it is told and as ps(1) shows it with its arguments (`argv[0]`, execve(2)); nil for ``executable``.
+  public var name: String?
   /// `NAME=value` each; nil for this process's own.
   public var environment: [String]?
   /// Descriptor for standard input.

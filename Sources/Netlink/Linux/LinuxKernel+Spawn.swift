@@ -13,23 +13,24 @@ extension LinuxKernel {
     let operation = "start \(command.executable)\(place)"
     let texts =
       [command.executable] + command.arguments + (command.environment ?? [])
-      + [command.hostname, command.domainname]
+      + [command.name, command.hostname, command.domainname]
       .compactMap(\.self)
     if let text = texts.first(where: { $0.utf8.contains(0) }) {
       throw NetworkError(
         .invalidValue, operation: operation,
         reason: "\"\(text)\" has a NUL, which ends a text for the kernel; leave it out")
     }
-    let arguments = CStringArray([command.executable] + command.arguments)
+    let executable = CStringArray([command.executable])
+    let arguments = CStringArray([command.name ?? command.executable] + command.arguments)
     let environment = command.environment.map { CStringArray($0) }
     let directory = command.directory.map { CStringArray([$0.string]) }
     let names = CStringArray([command.hostname ?? "", command.domainname ?? ""])
     let bindings = CBindings(command.bindings)
     var failed: UnsafePointer<CChar>?
-    let id = withExtendedLifetime((arguments, environment, directory, names, bindings)) {
-      // argv[0] is the executable itself, so it has an address.
+    let id = withExtendedLifetime((executable, arguments, environment, directory, names, bindings)) {
+      // A copy of a string has an address.
       var program = unsafe cn_program(
-        path: arguments.pointers[0].unsafelyUnwrapped, argv: arguments.pointers, environment: environment?.pointers,
+        path: executable.pointers[0].unsafelyUnwrapped, argv: arguments.pointers, environment: environment?.pointers,
         directory: directory?.pointers[0], streams: (command.input, command.output, command.error),
         grouping: command.grouping.shimValue, ends_with_parent: command.endsWithParent ? 1 : 0,
         bindings: bindings.pointer, binding_count: bindings.count,

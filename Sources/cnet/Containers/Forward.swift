@@ -19,7 +19,7 @@ struct Forward: AsyncParsableCommand {
   @Option(help: .init("Connections of one port at a time.", valueName: "number"))
   var connections = ForwarderLimits().connectionsPerPort
   @Option(help: .init("Seconds that a UDP client is remembered for.", valueName: "seconds"))
-  var idle = ForwarderLimits().clientIdleSeconds
+  var idle = Int(ForwarderLimits().clientIdleTime / .seconds(1))
   @OptionGroup
   var global: GlobalOptions
 
@@ -30,7 +30,8 @@ struct Forward: AsyncParsableCommand {
   func run() async throws {
     // Each port takes one, and each connection two.
     OpenFiles.raiseLimit()
-    let forwarder = PortForwarder(limits: ForwarderLimits(connectionsPerPort: connections, clientIdleSeconds: idle))
+    let forwarder = PortForwarder(
+      limits: ForwarderLimits(connectionsPerPort: connections, clientIdleTime: .seconds(idle)))
     let controller = try await global.controller(reservesPorts: true, forwarder: forwarder)
     print("ready, \(forwarder.portCount) ports")
     fflush(nil)

@@ -23,6 +23,10 @@ struct ServeNames: AsyncParsableCommand {
   func run() async throws {
     // Each address that names are answered at takes two.
     OpenFiles.raiseLimit()
+    // It may have been started by the link that /proc has of a program, which ps(1) would show.
+    if let name = try? FileDescriptor.open(FilePath("/proc/self/comm"), .writeOnly, options: .closeOnExec) {
+      try? name.closeAfter { _ = try name.writeAll("cnet dns".utf8) }
+    }
     let place = try global.place()
     let store = try place.store()
     var settings = NameServerSettings()

@@ -25,6 +25,7 @@ struct StartedNameService: NameService {
     log = directory.appending("dns.log")
     let own = ProcessInfo.processInfo.environment.merging(environment) { $1 }
     var server = Command("/proc/self/exe", arguments, environment: own.map { "\($0)=\($1)" }.sorted())
+    server.name = "cnet"
     server.grouping = .ownSession
     // It keeps no file system busy.
     server.directory = "/"
@@ -34,9 +35,7 @@ struct StartedNameService: NameService {
   func serve(_ network: NetworkRecord, in sandboxes: [SandboxRecord]) throws(NetworkError) {
     for attempt in 1...3 {
       do throws(NetworkError) { return try remote.serve(network, in: sandboxes) } catch {
-        // There is none, or it went away while it was asked; one that does not answer is there.
-        let isGone = error.code == .closed || error.code == .replyLost && error.kernel?.errno != .wouldBlock
-        guard isGone, attempt < 3 else { throw error }
+        guard error.isOfAbsence, attempt < 3 else { throw error }
       }
       try start()
     }
@@ -45,7 +44,9 @@ struct StartedNameService: NameService {
   func withdraw(_ network: NetworkRecord) { remote.withdraw(network) }
   func withdraw(_ sandbox: SandboxRecord) { remote.withdraw(sandbox) }
 
+  var gatewayPorts: ClosedRange<UInt16>? { remote.gatewayPorts }
   func check() throws(NetworkError) { try remote.check() }
+  func unserved(_ networks: [NetworkRecord]) throws(NetworkError) -> [NetworkRecord] { try remote.unserved(networks) }
 
   private func start() throws(NetworkError) {
     let operation = "start a name server"

@@ -26,11 +26,7 @@ struct NameArguments: ParsableArguments {
       hostname: hostname, domainname: domainname, dnsSearch: dnsSearch, dnsOptions: dnsOptions)
     var faults: [NetworkError] = []
     for text in dns {
-      do throws(NetworkError) { options.dns.append(try IPAddress(text)) } catch {
-        var fault = error
-        fault.operation = "read dns"
-        faults.append(fault)
-      }
+      do throws(NetworkError) { options.dns.append(try NameOptions.server(text)) } catch { faults.append(error) }
     }
     for text in hosts {
       do throws(NetworkError) { options.extraHosts.append(try ExtraHost(text)) } catch { faults.append(error) }

@@ -32,7 +32,6 @@ final class NameWorld: Sendable {
     let path = directory.appending("state")
     var settings = NameServerSettings()
     settings.resolverFile = directory.appending("resolv.conf")
-    settings.directory = path
     settings.onFailure = { [failures] in failures.add($0) }
     change(&settings)
     let store = try SQLiteStore(at: path)
