@@ -1,12 +1,8 @@
 # What a new user types: `make demo`, `make test`. Both install what is missing (Debian, Ubuntu) and need root for it
 # and for the real kernel.
-.PHONY: demo bench bench-dns docs fuzz test format setup setup-engines clean
+.PHONY: demo bench bench-dns docs fuzz test test-busy soak format setup setup-engines clean
 
 Examples := bridge-mode host-mode none-mode container-mode custom-network
-# Tests that start programs by the dozen.
-Starters := CrashTests|EngineTests|StoreTests|CommandLineTests|ExampleTests|MachineStateTests|PublicInterfaceTests
-# A test that hangs fails, too.
-Limited := timeout --foreground --signal INT --kill-after 1m 30m
 Folders := Sources Tests Examples Benchmarks Fuzz/Entries Fuzz/Harness
 
 # All of the fuzzing, seconds, shared by its entries; and which entries (Fuzz/Entries/FuzzEntry.swift).
@@ -83,11 +79,23 @@ test: setup setup-engines
 	@if [ "$$(id -u)" != 0 ]; then echo "make test needs root: its tests make network namespaces" >&2; exit 1; fi
 	swift format lint --strict --recursive --parallel $(Folders) Package.swift Fuzz/Package.swift
 	swift build --build-tests
-	@.ci/machine-state >.build/machine-state
-	@# Apart: Foundation's Process cannot start programs where a thousand descriptors are open, as beside the others.
-	$(Limited) swift test --skip-build --parallel --filter '^($(Starters))\.'; first=$$?; \
-	$(Limited) swift test --skip-build --parallel --skip '^($(Starters))\.'; second=$$?; \
-	.ci/machine-state compare .build/machine-state && exit $$((first + second))
+	@.ci/suite
+
+# The same beside others who keep the machine busy, so often.
+ROUNDS_BUSY := 3
+test-busy: setup
+	@for round in $$(seq $(ROUNDS_BUSY)); do echo "=== round $$round of $(ROUNDS_BUSY)"; .ci/busy $(MAKE) test || exit 1; done
+
+# Whether anything grows with the number of containers that came and went; half an hour. ATTACHES: in one process;
+# PROCESSES: of the tool; DOCUMENT=Documentation/Endurance.md: the page is made of this run.
+soak: setup
+	@if [ "$$(id -u)" != 0 ]; then echo "make soak needs root: it makes network namespaces" >&2; exit 1; fi
+	swift build -c release --product soak
+	swift build -c release --product cnet
+	.ci/apart .build/release/soak --tool "$$PWD/.build/release/cnet" \
+	  --commit "$$(git describe --always --dirty=+ --exclude '*' 2>/dev/null)" \
+	  $(if $(ATTACHES),--attaches $(ATTACHES)) $(if $(PROCESSES),--processes $(PROCESSES)) \
+	  $(if $(DOCUMENT),--document $(DOCUMENT))
 
 format:
 	swift format --in-place --recursive --parallel $(Folders) Package.swift Fuzz/Package.swift

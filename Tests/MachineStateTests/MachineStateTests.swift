@@ -4,20 +4,24 @@ import Testing
 
 /// `make test` compares the machine before and after with a script: here it sees what is changed in a namespace that
 /// stands for the machine, and nothing where nothing is.
-@Suite(.enabled(if: geteuid() == 0)) struct MachineStateTests {
+@Suite(.enabled(if: geteuid() == 0), .timeLimit(.minutes(10))) struct MachineStateTests {
+  private static let scripts = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../.ci")
+    .standardizedFileURL.path()
+
   /// Whether the script takes the machine for changed when `change` happens between its two looks; and after `undo`.
-  private func isSeen(_ change: String, undo: String) throws -> [Int32] {
-    let script = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../.ci/machine-state")
-      .standardizedFileURL.path()
+  ///
+  /// - Parameter isAlone: Whether all that changes is held to be ours.
+  private func isSeen(_ change: String, undo: String, isAlone: Bool = false) throws -> [Int32] {
     let process = Process()
-    process.executableURL = URL(filePath: "/usr/bin/env")
+    process.executableURL = URL(filePath: "\(Self.scripts)/apart")
     process.arguments = [
-      // Processes apart too: other tests have theirs.
-      "unshare", "--net", "--pid", "--fork", "--mount-proc", "bash", "-c",
+      "bash", "-c",
       """
+      export CONTAINER_NETWORKING_RUN=test-$RANDOM
+      script=\(Self.scripts)/machine-state
       state=$(mktemp); trap 'rm -f "$state"' EXIT
-      check() { \(script) compare "$state" 2>/dev/null; echo $?; }
-      \(script) >"$state" && check && \(change) && check && \(undo) && check
+      check() { "$script" compare \(isAlone ? "--all" : "") "$state" 2>/dev/null; echo $?; }
+      "$script" >"$state" && check && \(change) && check && \(undo) && check
       """,
     ]
     let output = Pipe()
@@ -28,15 +32,50 @@ import Testing
     return text.split(separator: "\n").compactMap { Int32($0) }
   }
 
+  /// Begins a program in a network namespace of its own, and waits until it is there.
+  private static let stray = """
+    { unshare --net sleep 600 & \
+    while [ "$(readlink /proc/$!/exe)" != "$(realpath "$(type -P sleep)")" ]; do sleep 0.01; done; }
+    """
+  private static let strayEnds = "{ kill -KILL $!; wait $! || true; }"
+
+  /// What carries our names, what the library changes, and processes that descend from the run.
   @Test(arguments: [
-    ("ip link add d0 type bridge", "ip link del d0"),
-    ("ip address add 10.1.1.1/24 dev lo", "ip address del 10.1.1.1/24 dev lo"),
-    ("ip route add blackhole 10.2.0.0/16", "ip route del blackhole 10.2.0.0/16"),
+    ("ip link add cn0 type bridge", "ip link del cn0"),
+    ("ip link add br-0123456789ab type bridge", "ip link del br-0123456789ab"),
+    ("ip link add veth01234567 type dummy", "ip link del veth01234567"),
+    (
+      "{ ip link add cn0 type bridge && ip address add 10.1.1.1/24 dev cn0; }", "ip link del cn0"
+    ),
+    ("ip netns add cn-web", "ip netns del cn-web"),
     ("echo 1 >/proc/sys/net/ipv4/ip_forward", "echo 0 >/proc/sys/net/ipv4/ip_forward"),
-    ("nft add table inet t", "nft delete table inet t"),
-    ("{ unshare --net sleep 60 & sleep 0.5; }", "{ kill -KILL $!; wait $! || true; }"),
+    ("echo 1 >/proc/sys/net/ipv6/conf/all/forwarding", "echo 0 >/proc/sys/net/ipv6/conf/all/forwarding"),
+    ("nft add table inet containernetworking", "nft delete table inet containernetworking"),
+    ("nft add table inet containernetworking-trace-1", "nft delete table inet containernetworking-trace-1"),
+    (stray, strayEnds),
   ])
-  func changeIsSeen(_ change: String, _ undo: String) throws {
+  func whatIsOursIsSeen(_ change: String, _ undo: String) throws {
     #expect(try isSeen(change, undo: undo) == [0, 1, 0])
+  }
+
+  /// What others make and change meanwhile is not ours; where nobody else is, it is.
+  @Test(
+    arguments: [
+      ("ip link add d0 type bridge", "ip link del d0"),
+      ("ip address add 10.1.1.1/24 dev lo", "ip address del 10.1.1.1/24 dev lo"),
+      ("ip route add blackhole 10.2.0.0/16", "ip route del blackhole 10.2.0.0/16"),
+      ("echo 0 >/proc/sys/net/ipv4/tcp_sack", "echo 1 >/proc/sys/net/ipv4/tcp_sack"),
+      ("ip netns add theirs", "ip netns del theirs"),
+      ("nft add table inet t", "nft delete table inet t"),
+    ], [false, true])
+  func whatIsOthersIsNotOurs(_ row: (change: String, undo: String), isAlone: Bool) throws {
+    #expect(try isSeen(row.change, undo: row.undo, isAlone: isAlone) == [0, isAlone ? 1 : 0, 0])
+  }
+
+  /// A process that somebody else started somewhere else.
+  @Test func othersProcessesAreNotOurs() throws {
+    let change = "pushd / >/dev/null && export -n CONTAINER_NETWORKING_RUN && \(Self.stray) && popd >/dev/null"
+    let again = "export CONTAINER_NETWORKING_RUN"
+    #expect(try isSeen("\(change) && \(again)", undo: Self.strayEnds) == [0, 0, 0])
   }
 }
