@@ -58,13 +58,15 @@ let package = Package(
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
       ], swiftSettings: settings),
     .testTarget(
-      name: "ContainerNetworkingDNSTests", dependencies: ["ContainerNetworkingDNS", "NetworkPrimitives"],
+      name: "ContainerNetworkingDNSTests",
+      dependencies: ["ContainerNetworkingDNS", "NetworkPrimitives", "TestSupport"],
       swiftSettings: settings),
     // Others' clients, which ask the name server.
     .testTarget(
       name: "ResolverTests",
       dependencies: [
-        "ContainerNetworking", "ContainerNetworkingDNS", "ContainerNetworkingStore", "Playground", system,
+        "ContainerNetworking", "ContainerNetworkingDNS", "ContainerNetworkingStore", "Playground", "TestSupport",
+        system,
       ],
       swiftSettings: settings),
 
@@ -136,7 +138,14 @@ let package = Package(
         "BenchmarkKit", "ContainerNetworking", "ContainerNetworkingDNS", "ContainerNetworkingStore", "Playground",
         "StoreSamples", system,
       ], path: "Benchmarks/dns", swiftSettings: settings),
-    .testTarget(name: "BenchmarkTests", dependencies: ["BenchmarkKit"], swiftSettings: settings),
+    // Whether anything grows with the number of containers that came and went.
+    .executableTarget(
+      name: "soak",
+      dependencies: [
+        "BenchmarkKit", "ContainerNetworking", "ContainerNetworkingDNS", "ContainerNetworkingStore", "Playground",
+        system,
+      ], path: "Benchmarks/soak", swiftSettings: settings),
+    .testTarget(name: "BenchmarkTests", dependencies: ["BenchmarkKit", "TestSupport"], swiftSettings: settings),
 
     // Records to fill stores with, and a process that can be killed while it uses one.
     .target(
@@ -150,12 +159,15 @@ let package = Package(
       name: "StoreTests",
       dependencies: [
         "ContainerNetworking", "ContainerNetworkingStore", "CSQLite", "NetworkPrimitives", "StoreSamples",
+        "TestSupport",
         "store-probe",
         system,
       ], swiftSettings: settings),
 
     // Verbs at random, of several records on one host.
-    .target(name: "Mingling", dependencies: ["ContainerNetworking"], path: "Tests/Mingling", swiftSettings: settings),
+    .target(
+      name: "Mingling", dependencies: ["ContainerNetworking", "TestSupport"], path: "Tests/Mingling",
+      swiftSettings: settings),
     // Verbs that die at each of their steps.
     .executableTarget(
       name: "crash-probe",
@@ -167,7 +179,8 @@ let package = Package(
     .testTarget(
       name: "CrashTests",
       dependencies: [
-        "ContainerNetworking", "ContainerNetworkingStore", "Mingling", "Playground", "crash-probe", system,
+        "ContainerNetworking", "ContainerNetworkingStore", "Mingling", "Playground", "TestSupport", "crash-probe",
+        system,
       ],
       swiftSettings: settings),
 
@@ -180,17 +193,20 @@ let package = Package(
       dependencies: ["ContainerNetworking", "ContainerNetworkingDNS", "ContainerNetworkingTestKit", system],
       path: "Fuzz/Entries", swiftSettings: settings),
     .testTarget(
-      name: "FuzzTests", dependencies: ["ContainerNetworking", "ContainerNetworkingTestKit", "FuzzEntries"],
+      name: "FuzzTests",
+      dependencies: ["ContainerNetworking", "ContainerNetworkingTestKit", "FuzzEntries", "TestSupport"],
       swiftSettings: settings),
     .testTarget(
       name: "ContainerNetworkingTests",
       dependencies: [
-        "ContainerNetworking", "ContainerNetworkingTestKit", "Playground", "frame-helper", "port-helper", system,
+        "ContainerNetworking", "ContainerNetworkingTestKit", "Playground", "TestSupport", "frame-helper", "port-helper",
+        system,
       ], swiftSettings: settings),
     .testTarget(
       name: "ForwarderTests",
       dependencies: [
-        "ContainerNetworking", "ContainerNetworkingForwarder", "ContainerNetworkingStore", "Playground", system,
+        "ContainerNetworking", "ContainerNetworkingForwarder", "ContainerNetworkingStore", "Playground", "TestSupport",
+        system,
         .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
         .product(name: "ServiceLifecycleTestKit", package: "swift-service-lifecycle"),
@@ -199,19 +215,24 @@ let package = Package(
     .executableTarget(name: "port-helper", path: "Tests/PortHelper"),
     // What they send and see below IP.
     .executableTarget(name: "frame-helper", path: "Tests/FrameHelper", swiftSettings: settings),
+    // How tests wait, and the random numbers that they draw.
+    .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: settings),
     // Small worlds of namespaces, and an agent in each place of them that answers, listens and probes.
     .executableTarget(name: "lab-agent", path: "Tests/LabAgent", cSettings: [.define("_GNU_SOURCE")]),
-    .target(name: "Lab", dependencies: ["ContainerNetworking", system], path: "Tests/Lab", swiftSettings: settings),
+    .target(
+      name: "Lab", dependencies: ["ContainerNetworking", "TestSupport", system], path: "Tests/Lab",
+      swiftSettings: settings),
     // Who reaches whom, as it is written in Documentation/Reach.md.
     .testTarget(
       name: "ReachTests", dependencies: ["ContainerNetworking", "Lab", "Playground", "lab-agent", system],
       swiftSettings: settings),
     // They start the examples that are built beside them.
     .testTarget(
-      name: "ExampleTests", dependencies: ["ContainerNetworking", "Playground", system], swiftSettings: settings),
+      name: "ExampleTests", dependencies: ["ContainerNetworking", "Playground", "TestSupport", system],
+      swiftSettings: settings),
     // They start the tool that is built beside them.
     .testTarget(
-      name: "CommandLineTests", dependencies: ["ContainerNetworking", "Playground", "cnet", system],
+      name: "CommandLineTests", dependencies: ["ContainerNetworking", "Playground", "cnet", "TestSupport", system],
       exclude: ["Golden"], swiftSettings: settings),
     // The doors for engines, called as the engines call them, and by the engines.
     .testTarget(
@@ -223,18 +244,22 @@ let package = Package(
       name: "NameServerTests",
       dependencies: [
         "ContainerNetworking", "ContainerNetworkingDNS", "ContainerNetworkingStore", "Netlink", "NetworkPrimitives",
-        "Playground", system,
+        "Playground", "TestSupport", system,
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "ServiceLifecycleTestKit", package: "swift-service-lifecycle"),
       ], swiftSettings: settings),
     .testTarget(
-      name: "AddressPoolsTests", dependencies: ["AddressPools", "NetworkPrimitives"], swiftSettings: settings),
+      name: "AddressPoolsTests", dependencies: ["AddressPools", "NetworkPrimitives", "TestSupport"],
+      swiftSettings: settings),
     .testTarget(
-      name: "NetworkPrimitivesTests", dependencies: ["NetworkPrimitives", system], swiftSettings: settings),
+      name: "NetworkPrimitivesTests", dependencies: ["NetworkPrimitives", "TestSupport", system],
+      swiftSettings: settings),
     .testTarget(
       name: "ContractTests",
-      dependencies: ["ContainerNetworking", "ContainerNetworkingTestKit", "Netlink", "NetworkPrimitives", system],
+      dependencies: [
+        "ContainerNetworking", "ContainerNetworkingTestKit", "Netlink", "NetworkPrimitives", "TestSupport", system,
+      ],
       swiftSettings: settings),
     .testTarget(name: "MachineStateTests", swiftSettings: settings),
     .testTarget(
@@ -247,7 +272,8 @@ let package = Package(
       name: "RuntimeTests",
       dependencies: ["ContainerNetworking", "ContainerNetworkingTestKit", system], swiftSettings: settings),
     .testTarget(
-      name: "NetlinkTests", dependencies: ["Netlink", "NetworkPrimitives", system], swiftSettings: settings),
+      name: "NetlinkTests", dependencies: ["Netlink", "NetworkPrimitives", "TestSupport", system],
+      swiftSettings: settings),
     // A parent that SpawnTests start and kill.
     .executableTarget(
       name: "spawn-helper", dependencies: ["Netlink"], path: "Tests/SpawnHelper", swiftSettings: settings),

@@ -137,14 +137,18 @@ public struct Playground: Sendable {
     try busybox("ping", "-c", "1", "-W", "\(seconds)", address, in: namespace) != nil
   }
 
-  /// The first line of what a TCP server at that address says; nil when none answers.
-  public func fetch(_ address: String, _ port: UInt16, from namespace: NetworkNamespace) throws -> String? {
-    try fetchAll(address, port, from: namespace).map { String($0.prefix { $0 != "\n" }) }
+  /// The first line of what a TCP server at that address says; nil when none answers within so many seconds.
+  public func fetch(
+    _ address: String, _ port: UInt16, from namespace: NetworkNamespace, within seconds: Int = 4
+  ) throws -> String? {
+    try fetchAll(address, port, from: namespace, within: seconds).map { String($0.prefix { $0 != "\n" }) }
   }
 
-  /// All of what a TCP server at that address says; nil when none answers.
-  public func fetchAll(_ address: String, _ port: UInt16, from namespace: NetworkNamespace) throws -> String? {
-    let answer = try busybox("nc", "-w", "1", address, "\(port)", in: namespace)
+  /// All of what a TCP server at that address says; nil when none answers within so many seconds.
+  public func fetchAll(
+    _ address: String, _ port: UInt16, from namespace: NetworkNamespace, within seconds: Int = 4
+  ) throws -> String? {
+    let answer = try busybox("nc", "-w", "\(seconds)", address, "\(port)", in: namespace)
     return answer.flatMap { $0.isEmpty ? nil : $0 }
   }
 
@@ -164,7 +168,9 @@ public struct Playground: Sendable {
     command.error = null.rawValue
     command.endsWithParent = true
     let server = Server(process: try namespace.spawn(command))
-    for _ in 0..<100 {
+    let clock = ContinuousClock()
+    let end = clock.now + .seconds(60)
+    while clock.now < end {
       let listeners = try busybox("netstat", "-ltn", in: namespace) ?? ""
       if listeners.contains(":\(port) ") { return server }
     }

@@ -1,4 +1,5 @@
 import NetworkPrimitives
+import TestSupport
 import Testing
 
 @testable import AddressPools

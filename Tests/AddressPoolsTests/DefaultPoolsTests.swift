@@ -1,6 +1,7 @@
 import AddressPools
 import Foundation
 import NetworkPrimitives
+import TestSupport
 import Testing
 
 @Suite struct DefaultPoolsTests {

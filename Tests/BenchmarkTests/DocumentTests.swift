@@ -1,5 +1,6 @@
 import BenchmarkKit
 import FoundationEssentials
+import TestSupport
 import Testing
 
 @Suite struct DocumentTests {
@@ -76,9 +77,10 @@ import Testing
 
 @Suite struct ChartTests {
   @Test func barsOfEveryContenderFitThePicture() throws {
+    var generator = SeededGenerator()
     var results = Results(machine: Machine(commit: "", packages: []))
     results.measurements = Contestant.allCases.prefix(5).flatMap { who in
-      [0, 1_000].map { Measurement(.attach, of: who, at: $0, [Double.random(in: 900...900_000)]) }
+      [0, 1_000].map { Measurement(.attach, of: who, at: $0, [.random(in: 900...900_000, using: &generator)]) }
     }
     let svg = Chart(results).svg
     let widths = svg.split(separator: "<rect").compactMap { part -> Double? in

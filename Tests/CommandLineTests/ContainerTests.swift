@@ -2,10 +2,11 @@ import ContainerNetworking
 import Foundation
 import Glibc
 import Playground
+import TestSupport
 import Testing
 
 /// `attach`, `detach`, `ps`, `events` and `doctor`.
-@Suite struct ContainerTests {
+@Suite(.timeLimit(.minutes(10))) struct ContainerTests {
   let tool: Tool
 
   init() throws { tool = try Tool() }
@@ -49,9 +50,9 @@ import Testing
   @Test func eventsAreFollowed() throws {
     let follower = try tool.start("cnet", ["events", "--follow", "--json"])
     #expect(try tool.cnet("network", "create", "--subnet", "10.1.0.0/24", "one").code == 0)
-    #expect(try eventually { follower.text("output").contains("\"Action\":\"create\"") })
+    #expect(waitUntil { follower.text("output").contains("\"Action\":\"create\"") })
     #expect(try tool.cnet("network", "rm", "one").code == 0)
-    #expect(try eventually { follower.text("output").contains("\"Action\":\"destroy\"") })
+    #expect(waitUntil { follower.text("output").contains("\"Action\":\"destroy\"") })
     try follower.process.signal(SIGINT)
     #expect(try follower.end().code == -SIGINT)
     let late = try tool.cnet("events", "--since", "1").output.split(separator: "\n")

@@ -4,7 +4,7 @@ import Playground
 import Testing
 
 /// The page on managing networks shows what its commands print.
-@Suite struct ManagingNetworksTests {
+@Suite(.timeLimit(.minutes(10))) struct ManagingNetworksTests {
   @Test func pageIsWhatTheCommandsPrint() throws {
     let tool = try Tool()
     let file = URL(filePath: #filePath).deletingLastPathComponent()
@@ -22,7 +22,7 @@ import Testing
       script += "echo '\(Self.mark)'; \(command)\n"
       // A person types slower than a container starts.
       if let name = command.firstMatch(of: #/--name (\w+) .*&$/#)?.output.1 {
-        script += "for i in $(seq 200); do cnet events | grep -q container=\(name) && break; sleep 0.05; done\n"
+        script += "for i in $(seq 1200); do cnet events | grep -q container=\(name) && break; sleep 0.05; done\n"
       }
     }
     let outcome = try tool.run("bash", ["-c", "set -m; \(script)"], in: tool.world.host)

@@ -3,6 +3,7 @@ import Foundation
 import Glibc
 import Playground
 import SystemPackage
+import TestSupport
 import Testing
 
 /// Names on custom networks, at the prompt: by a server that the first verb starts, by one that somebody runs, and
@@ -25,7 +26,7 @@ import Testing
   private func start(_ name: String, _ options: String...) throws -> Tool.Running {
     let running = try tool.start(
       "cnet", ["run", "--name", name] + options + ["--", "sleep", "60"], extra: auto)
-    let isUp = try eventually { try tool.cnet("events").output.contains("container=\(name)") }
+    let isUp = try waitUntil { try tool.cnet("events").output.contains("container=\(name)") }
     #expect(isUp, "\(running.text("error"))")
     return running
   }
@@ -59,7 +60,7 @@ import Testing
       "cnet", ["run", "--net", "one", "--", "getent", "hosts", "10.1.0.2"], extra: auto)
     #expect(reverse.output.contains("web.one"))
     try end([web])
-    #expect(try eventually { try servers().isEmpty })
+    #expect(try waitUntil { try servers().isEmpty })
     #expect(try tool.close() == [])
   }
 
@@ -67,21 +68,21 @@ import Testing
     #expect(try tool.cnet("network", "create", "--subnet", "10.1.0.0/24", "one").code == 0)
     let web = try start("web", "--net", "one")
     for id in try servers() { kill(id, SIGKILL) }
-    #expect(try eventually { try servers().isEmpty })
+    #expect(try waitUntil { try servers().isEmpty })
     let again = try tool.run(
       "cnet", ["run", "--net", "one", "--", "busybox", "ping", "-c", "1", "-W", "4", "web"], extra: auto)
     #expect(again.code == 0, "\(again)")
 
     // Or by who looks whether all is well.
     for id in try servers() { kill(id, SIGKILL) }
-    #expect(try eventually { try servers().isEmpty })
+    #expect(try waitUntil { try servers().isEmpty })
     let sick = try tool.run("cnet", ["doctor"], extra: auto)
     #expect(sick.code == 1 && sick.output.hasPrefix("found: nobody answers for the names of network \"one\"\n"))
     #expect(try tool.run("cnet", ["doctor", "--fix"], extra: auto).code == 0)
     let own = try tool.run("cnet", ["run", "--net", "container:web", "--", "busybox", "nslookup", "web.one"])
     #expect(own.code == 0, "\(own)")
     try end([web])
-    #expect(try eventually { try servers().isEmpty })
+    #expect(try waitUntil { try servers().isEmpty })
     #expect(try tool.close() == [])
   }
 
@@ -92,14 +93,14 @@ import Testing
       try tool.start("cnet", ["run", "--name", name, "--net", "one", "--", "sleep", "60"], extra: auto)
     }
     for name in names {
-      #expect(try eventually { try tool.cnet("events").output.contains("container=\(name)") })
+      #expect(try waitUntil { try tool.cnet("events").output.contains("container=\(name)") })
     }
     #expect(try servers().count == 1)
     let lookUps = names.map { "getent hosts \($0) >/dev/null || exit 1" }.joined(separator: "; ")
     let all = try tool.run("cnet", ["run", "--net", "one", "--", "sh", "-c", lookUps], extra: auto)
     #expect(all.code == 0, "\(all)")
     try end(containers)
-    #expect(try eventually { try servers().isEmpty })
+    #expect(try waitUntil { try servers().isEmpty })
     #expect(try tool.close() == [])
   }
 
@@ -114,7 +115,7 @@ import Testing
       extra: auto)
     #expect(ping.code == 0 && ping.output.hasPrefix("nameserver 127.0.0.11\n"), "\(ping)")
     try end([web])
-    #expect(try eventually { try servers().isEmpty })
+    #expect(try waitUntil { try servers().isEmpty })
     #expect(try tool.close() == [])
   }
 
@@ -124,7 +125,7 @@ import Testing
     let refused = try tool.run("cnet", ["run", "--net", "one", "--", "true"], extra: running)
     #expect(refused.code == 125 && refused.error.contains("no name server serves"), "\(refused)")
     let server = try tool.start("sh", ["-c", "ulimit -S -n 64; exec cnet dns"])
-    #expect(try eventually { server.text("output") == "serving\n" })
+    #expect(waitUntil { server.text("output") == "serving\n" })
     try expectAllOpenFiles(of: server)
     let second = try tool.cnet("dns")
     #expect(second.code == 75 && second.error.contains("another name server serves this directory"))
@@ -159,7 +160,7 @@ import Testing
     let places = try tool.cnet("network", "inspect", "-f", "{{json .NamesAnsweredAt}}", "one")
     #expect(places == Tool.Outcome(code: 0, output: "[\"10.1.0.1:61053\"]\n"))
     holder.stop()
-    #expect(try eventually { try servers().isEmpty })
+    #expect(try waitUntil { try servers().isEmpty })
     #expect(try tool.close() == [])
   }
 }

@@ -2,6 +2,7 @@ import ContainerNetworking
 import Foundation
 import Glibc
 import Playground
+import TestSupport
 import Testing
 
 /// `publish`, `unpublish`, `port` and `forward`.
@@ -69,11 +70,11 @@ import Testing
     let host = tool.world.host
     #expect(try tool.world.fetch("::1", 8080, from: host) == nil)
     let forward = try tool.start("sh", ["-c", "ulimit -S -n 64; exec cnet forward"])
-    #expect(try eventually { forward.text("output") == "ready, 1 ports\n" })
+    #expect(waitUntil { forward.text("output") == "ready, 1 ports\n" })
     try expectAllOpenFiles(of: forward)
     #expect(try tool.world.fetch("::1", 8080, from: host) == "hello")
     #expect(try tool.cnet("publish", "web", "8081:80").output == "80/tcp -> 0.0.0.0:8081\n80/tcp -> [::]:8081\n")
-    #expect(try eventually { try tool.world.fetch("::1", 8081, from: host) == "hello" })
+    #expect(try waitUntil { try tool.world.fetch("::1", 8081, from: host) == "hello" })
     let ports = [8080, 8081].map { PortBinding(.any(.ipv4), $0, .tcp) }
     #expect(try host.kernel.heldPorts(among: ports, in: host.handle) == ports)
     // Again at once: what the forwarder has let go of is waited for.
@@ -81,9 +82,9 @@ import Testing
       #expect(try tool.cnet("unpublish", "web", "8081:80").code == 0)
       #expect(try tool.cnet("publish", "web", "8081:80").code == 0)
     }
-    #expect(try eventually { try tool.world.fetch("::1", 8081, from: host) == "hello" })
+    #expect(try waitUntil { try tool.world.fetch("::1", 8081, from: host) == "hello" })
     #expect(try tool.cnet("detach", "web").code == 0)
-    #expect(try eventually { try host.kernel.heldPorts(among: ports, in: host.handle).isEmpty })
+    #expect(try waitUntil { try host.kernel.heldPorts(among: ports, in: host.handle).isEmpty })
     try forward.process.signal(SIGTERM)
     #expect(try forward.end() == Tool.Outcome(code: 0, output: "ready, 1 ports\n"))
     // Nobody forwards now: nothing is published there.

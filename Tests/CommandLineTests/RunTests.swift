@@ -3,10 +3,11 @@ import Foundation
 import Glibc
 import Playground
 import SystemPackage
+import TestSupport
 import Testing
 
 /// `run` in each mode with packets, its exit codes and signals.
-@Suite struct RunTests {
+@Suite(.timeLimit(.minutes(10))) struct RunTests {
   let tool: Tool
 
   init() throws { tool = try Tool() }
@@ -34,7 +35,7 @@ import Testing
 
   @Test func containerModeSharesTheNamespace() throws {
     let donor = try tool.start("cnet", ["run", "--name", "donor", "--", "sleep", "60"])
-    #expect(try eventually { try tool.cnet("events").output.contains("container=donor") })
+    #expect(try waitUntil { try tool.cnet("events").output.contains("container=donor") })
     let path = "\(tool.directory)/netns/donor"
     let identity = try NetworkNamespace.open(at: FilePath(path)).identity
     let outcome = try tool.cnet("run", "--net", "container:donor", "--", "readlink", "/proc/self/ns/net")
@@ -52,7 +53,7 @@ import Testing
     #expect(inner.output == "0\n")
 
     let web = try tool.start("cnet", ["run", "--name", "web", "--", "sleep", "60"])
-    #expect(try eventually { try tool.cnet("events").output.contains("container=web") })
+    #expect(try waitUntil { try tool.cnet("events").output.contains("container=web") })
     #expect(try tool.cnet("network", "connect", "--ip", "192.168.50.101", "br0", "web").code == 0)
     let namespace = try NetworkNamespace.open(at: FilePath("\(tool.directory)/netns/web"))
     let addresses = try namespace.addresses.list().map(\.address.description)
@@ -124,7 +125,7 @@ import Testing
         "run", "--name", "web", "--dns", "192.0.2.1", "--", "sh", "-c",
         "until grep ^10.1.0 /etc/hosts; do sleep 0.1; done",
       ])
-    #expect(try eventually { try tool.cnet("events").output.contains("container=web") })
+    #expect(try waitUntil { try tool.cnet("events").output.contains("container=web") })
     #expect(try tool.cnet("network", "connect", "--ip", "10.1.0.9", "one", "web").code == 0)
     let end = try web.end()
     #expect(end.code == 0 && end.output.hasPrefix("10.1.0.9\t"))
@@ -135,7 +136,7 @@ import Testing
     let server = ["busybox", "nc", "-ll", "-p", "80", "-e", "busybox", "echo", "hello"]
     let web = try tool.start("cnet", ["run", "--name", "web", "-p", "8080:80", "--"] + server)
     let world = tool.world
-    #expect(try eventually { try world.fetch(Playground.hostAddress, 8080, from: world.outside) == "hello" })
+    #expect(try waitUntil { try world.fetch(Playground.hostAddress, 8080, from: world.outside) == "hello" })
     let ports = try tool.cnet("ps", "--format", "{{.Name}} {{.Mode}} {{.Addresses}} {{.Ports}}")
     #expect(ports.output == "web bridge 172.17.0.2/16 0.0.0.0:8080->80/tcp\n")
     try web.process.signal(SIGTERM)
@@ -159,7 +160,7 @@ import Testing
         "run", "--", "sh", "-c",
         "trap 'echo got; kill $!; exit 9' INT TERM HUP QUIT; sleep 60 & echo ready; wait",
       ])
-    #expect(try eventually { running.text("output") == "ready\n" })
+    #expect(waitUntil { running.text("output") == "ready\n" })
     try running.process.signal(signal)
     #expect(try running.end() == Tool.Outcome(code: 9, output: "ready\ngot\n"))
     #expect(try tool.cnet("ps", "-q").output == "")

@@ -1,7 +1,7 @@
 import Testing
 
 /// On a pseudo-terminal: questions, colours and ^C.
-@Suite struct TerminalTests {
+@Suite(.timeLimit(.minutes(10))) struct TerminalTests {
   let tool: Tool
 
   init() throws { tool = try Tool() }

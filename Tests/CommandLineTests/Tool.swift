@@ -3,6 +3,7 @@ import Foundation
 import Glibc
 import Playground
 import SystemPackage
+import TestSupport
 import Testing
 
 /// The tool that is built beside the tests, with a record and a host namespace of its own. It runs in the namespace of
@@ -83,7 +84,7 @@ final class Tool {
     /// Waits for the end, a minute at the most.
     func end() throws -> Outcome {
       let status: ContainerNetworking.ExitStatus
-      do { status = try process.wait(timeoutMilliseconds: 60_000) } catch {
+      do { status = try process.wait(timeoutMilliseconds: Patience.milliseconds) } catch {
         try process.signal(SIGKILL)
         _ = try process.wait()
         throw error
@@ -154,11 +155,5 @@ func expectAllOpenFiles(of program: Tool.Running) throws {
   #expect(numbers.first ?? 0 > 64)
 }
 
-/// Waits for something that another process does, ten seconds at the most.
-func eventually(_ isSo: () throws -> Bool) throws -> Bool {
-  for _ in 0..<200 {
-    if try isSo() { return true }
-    usleep(50_000)
-  }
-  return false
-}
+/// Waits for something that another process does, as ``waitUntil(_:)``.
+func eventually(_ isSo: () throws -> Bool) rethrows -> Bool { try waitUntil(isSo) }

@@ -2,6 +2,7 @@ import ContainerNetworking
 import Foundation
 import Glibc
 import Playground
+import TestSupport
 import Testing
 
 /// `cnet trace` and `cnet graph`: what they print, how they end, and that they leave nothing.
@@ -12,9 +13,9 @@ import Testing
     let web = try tool.start(
       "cnet",
       ["run", "--name", "web", "-p", "8080:80", "--", "busybox", "nc", "-ll", "-p", "80", "-e", "busybox", "true"])
-    #expect(try eventually { try tool.cnet("ps", "-q").output == "web\n" })
+    #expect(try waitUntil { try tool.cnet("ps", "-q").output == "web\n" })
     #expect(
-      try eventually {
+      try waitUntil {
         try tool.cnet("trace", "host", "web:80").code == 0
       })
     return (tool, web)
@@ -72,10 +73,10 @@ import Testing
   @Test(arguments: [SIGKILL, SIGINT, SIGTERM]) func nothingIsLeftAfterASignal(signal: Int32) throws {
     let (tool, web) = try start()
     let waiting = try tool.start("cnet", ["trace", "203.0.113.99", "web:80/tcp", "--timeout", "300"])
-    #expect(try eventually { try traceTables(tool) == 2 }, "there is no trace under way")
+    #expect(try waitUntil { try traceTables(tool) == 2 }, "there is no trace under way")
     try waiting.process.signal(signal)
     #expect(try waiting.end().code == -signal)
-    #expect(try eventually { try traceTables(tool) == 0 })
+    #expect(try waitUntil { try traceTables(tool) == 0 })
     // Nor does any rule mark packets.
     #expect(try tool.world.output("nft", "list", "ruleset", in: tool.world.host)?.contains("nftrace") == false)
     try end(tool, web)

@@ -1,7 +1,7 @@
 import Testing
 
 /// What the verbs print, whole, and how they end: files in Golden to read and to compare with.
-@Suite struct TranscriptTests {
+@Suite(.timeLimit(.minutes(10))) struct TranscriptTests {
   @Test func help() throws {
     let tool = try Tool()
     let verbs = [

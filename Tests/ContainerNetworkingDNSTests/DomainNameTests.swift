@@ -1,4 +1,5 @@
 import ContainerNetworkingDNS
+import TestSupport
 import Testing
 
 @Suite struct DomainNameTests {

@@ -1,4 +1,5 @@
 import ContainerNetworkingDNS
+import TestSupport
 import Testing
 
 /// Random messages, the same on every run.

@@ -3,7 +3,7 @@ import ContainerNetworkingTestKit
 import Testing
 
 /// The events of networks as they happen, on the simulated kernel and a store that two controllers share.
-@Suite struct EventStreamTests {
+@Suite(.timeLimit(.minutes(10))) struct EventStreamTests {
   @Test func tellsInOrderWhatAnotherDoes() async throws {
     let host = try NetworkNamespace.create(on: SimulatedKernel())
     let store = MemoryStore()

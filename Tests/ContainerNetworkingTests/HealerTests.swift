@@ -1,6 +1,7 @@
 import ContainerNetworking
 import Playground
 import Synchronization
+import TestSupport
 import Testing
 
 /// Differences that change while they are looked at, and repairs that fail; on the real kernel.
@@ -14,16 +15,13 @@ import Testing
     host = NetworkNamespace(world.host.handle, of: kernel)
   }
 
-  /// Waits until something is so, for a minute at most.
-  private func eventually(
+  /// Waits until something is so, and says what is not.
+  private func expectSoon(
     _ what: String, _ sourceLocation: SourceLocation = #_sourceLocation, _ isSo: () async throws -> Bool
   ) async throws {
-    let end = ContinuousClock.now + .seconds(60)
-    while ContinuousClock.now < end {
-      if try await isSo() { return }
-      try await Task.sleep(for: .milliseconds(50))
+    if try await !eventually(isSo) {
+      Issue.record("not within \(Patience.limit): \(what)", sourceLocation: sourceLocation)
     }
-    Issue.record("not within a minute: \(what)", sourceLocation: sourceLocation)
   }
 
   /// While our tables cannot be made, what else is taken away is put back.
@@ -35,16 +33,16 @@ import Testing
     let web = try await controller.attach("web")
     kernel.refuseTables(true)
     #expect(try world.output("nft", "flush ruleset", in: world.host) != nil)
-    try await eventually("a failure is told") { reports.withLock { $0.contains { !$0.failures.isEmpty } } }
+    try await expectSoon("a failure is told") { reports.withLock { $0.contains { !$0.failures.isEmpty } } }
     for round in 1...2 {
       try world.host.links.delete(index: try world.host.links.get("cn0").index)
-      try await eventually("the bridge is back, round \(round)") {
+      try await expectSoon("the bridge is back, round \(round)") {
         try world.pings("172.17.0.1", from: web.namespace, within: 1)
       }
     }
     #expect(try world.output("nft", "list", "tables", in: world.host) == "")
     kernel.refuseTables(false)
-    try await eventually("all is well") { try await controller.differences().isEmpty }
+    try await expectSoon("all is well") { try await controller.differences().isEmpty }
     #expect(try world.output("nft", "list", "tables", in: world.host)?.contains("containernetworking") == true)
     try await controller.removeAll()
   }

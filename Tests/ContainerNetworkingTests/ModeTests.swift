@@ -3,7 +3,7 @@ import Playground
 import Testing
 
 /// The five modes on the real kernel, packets included, each test in a world of its own.
-@Suite struct ModeTests {
+@Suite(.timeLimit(.minutes(10))) struct ModeTests {
   let world: Playground
   let controller: NetworkController
 

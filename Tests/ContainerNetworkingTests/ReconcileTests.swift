@@ -1,10 +1,11 @@
 import ContainerNetworking
 import Playground
 import Synchronization
+import TestSupport
 import Testing
 
 /// What somebody takes away of ours, by hand, and how it comes back; on the real kernel.
-@Suite struct ReconcileTests {
+@Suite(.timeLimit(.minutes(10))) struct ReconcileTests {
   let world: Playground
   let controller: NetworkController
 
@@ -145,13 +146,10 @@ import Testing
     defer { server.stop() }
 
     func expectHealed(_ count: Int, _ what: String) async throws {
-      for _ in 0..<200 {
-        if reports.withLock({ $0.count }) >= count { break }
-        try await Task.sleep(for: .milliseconds(20))
-      }
-      #expect(reports.withLock { $0.count } >= count, "\(what)")
-      for _ in 0..<100 where try await !watching.differences().isEmpty { try await Task.sleep(for: .milliseconds(20)) }
-      #expect(try await watching.differences() == [], "\(what)")
+      let isTold = try await eventually { reports.withLock { $0.count } >= count }
+      #expect(isTold, "\(what)")
+      let isWhole = try await eventually { try await watching.differences().isEmpty }
+      #expect(isWhole, "\(what)")
       #expect(try world.fetch(Playground.hostAddress, 8080, from: world.outside) == "hello", "\(what)")
     }
     try nft("flush ruleset")

@@ -2,6 +2,7 @@ import ContainerNetworking
 import ContainerNetworkingTestKit
 import Synchronization
 import SystemPackage
+import TestSupport
 import Testing
 
 /// Streams of changes: the same on every kernel.
@@ -64,9 +65,7 @@ import Testing
     let pair = try namespace.links.createVeth(VethEnd(InterfaceName("a")), peer: VethEnd(InterfaceName("b")))
     let link = pair.index
     for index in [link, try #require(pair.peer)] { try namespace.links.setUp(index: index) }
-    for _ in 0..<500 where try namespace.links.get(link).operationalState != 6 {
-      try await Task.sleep(for: .milliseconds(10))
-    }
+    #expect(try await eventually { try namespace.links.get(link).operationalState == 6 })
     let addresses = try ["10.0.0.1/24", "fd00::1/64"].map { try InterfaceAddress($0) }
     let route = Route(to: try Subnet("10.9.0.0/16"), via: try IPAddress("10.0.0.2"), link: link)
     let hole = Route(to: try Subnet("fd09::/48"), metric: 5, kind: .blackhole)
@@ -282,10 +281,7 @@ import Testing
       }
       // The thread holds the socket, and lets go of it when it ends.
       if ending != .forget { stream = nil }
-      for _ in 0..<500 {
-        if try !watched.isSocketAlive && !isNamed() { break }
-        try await Task.sleep(for: .milliseconds(10))
-      }
+      _ = try await eventually { try !watched.isSocketAlive && !isNamed() }
       #expect(!watched.isSocketAlive, "after \(ending)")
       #expect(try !isNamed(), "after \(ending)")
     }

@@ -5,7 +5,7 @@ import SystemPackage
 import Testing
 
 /// Links: the same on every kernel.
-@Suite struct LinkContract {
+@Suite(.timeLimit(.minutes(10))) struct LinkContract {
   @Test(arguments: KernelUnderTest.available) func loopbackIsThereAndDown(_ kernel: KernelUnderTest) throws {
     let contract = try Contract(kernel)
     let lo = try #require(try contract.links().first)

@@ -3,6 +3,7 @@ import ContainerNetworkingTestKit
 import Netlink
 import Synchronization
 import SystemPackage
+import TestSupport
 import Testing
 
 /// What cannot be done now is done later: by the healer that tries again, by the next to open, and without it being a
@@ -23,15 +24,6 @@ import Testing
     var settings = ControllerSettings(resolvers: [], namespaceDirectory: "/run/netns", heals: heals)
     settings.onHeal = { [reports] in reports.add($0) }
     return try await NetworkController(host: host, store: store, settings: settings)
-  }
-
-  /// Waits until something is so; a few seconds' worth of tries.
-  private func eventually(_ isSo: () async throws -> Bool) async throws -> Bool {
-    for _ in 0..<500 {
-      if try await isSo() { return true }
-      try await Task.sleep(for: .milliseconds(10))
-    }
-    return false
   }
 
   @Test func whatCannotBeHealedIsTriedAgain() async throws {

@@ -5,7 +5,7 @@ import SystemPackage
 import Testing
 
 /// Which ports are held, and which connections are tracked: the same on every kernel.
-@Suite struct PortContract {
+@Suite(.timeLimit(.minutes(10))) struct PortContract {
   /// A program that listens on a TCP port of all addresses of both families, until it is told to end.
   private func hold(_ port: UInt16, in namespace: NetworkNamespace) throws -> () throws -> Void {
     if let kernel = namespace.kernel as? SimulatedKernel {

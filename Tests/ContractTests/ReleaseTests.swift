@@ -2,6 +2,7 @@ import ContainerNetworking
 import ContainerNetworkingTestKit
 import Netlink
 import Synchronization
+import TestSupport
 import Testing
 
 /// Whoever ends without tidying up is not punished: controllers, namespaces, sockets and their kernel may be released
@@ -71,7 +72,7 @@ import Testing
         try await group.waitForAll()
       }
       // The controllers' threads may hold a namespace a moment longer than their callers.
-      for _ in 0..<1000 where kernel.snapshot() != before { try await Task.sleep(for: .milliseconds(5)) }
+      _ = try await eventually { kernel.snapshot() == before }
       let after = kernel.snapshot()
       #expect(after == before)
     }
@@ -85,9 +86,7 @@ import Testing
         return try await controller.attach("web")
       }()
       // The host is gone, and took the other end of the pair with it.
-      for _ in 0..<1000 where try sandbox.namespace.links.list().count > 1 {
-        try await Task.sleep(for: .milliseconds(5))
-      }
+      _ = try await eventually { try sandbox.namespace.links.list().count == 1 }
       #expect(try sandbox.namespace.links.list().map(\.name) == ["lo"])
     }
   }

@@ -1,6 +1,7 @@
 import ContainerNetworking
 import Foundation
 import SystemPackage
+import TestSupport
 import Testing
 
 /// Runs a suite of this test program once more, under another program: with other mounts, or without privilege.
@@ -26,7 +27,7 @@ enum Subprocess {
     command.output = output.rawValue
     command.error = output.rawValue
     let child = try namespace.spawn(command)
-    let status = try child.wait(timeoutMilliseconds: 60_000)
+    let status = try child.wait(timeoutMilliseconds: Patience.milliseconds)
     let said = try String(contentsOf: log, encoding: .utf8)
     #expect(status == .exited(0), "\(said)")
     #expect(said.contains("Test run with 1 test") && said.contains("passed"), "\(said)")
@@ -42,7 +43,7 @@ enum Subprocess {
     command.output = output.rawValue
     command.error = output.rawValue
     let child = try NetworkNamespace.current().spawn(command)
-    guard try child.wait(timeoutMilliseconds: 20_000) == .exited(0) else { return nil }
+    guard try child.wait(timeoutMilliseconds: Patience.milliseconds) == .exited(0) else { return nil }
     return try String(contentsOf: log, encoding: .utf8)
   }
 }

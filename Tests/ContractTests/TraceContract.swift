@@ -3,10 +3,11 @@ import Glibc
 import Netlink
 import NetworkPrimitives
 import SystemPackage
+import TestSupport
 import Testing
 
 /// What traces are made of: on a kernel with packets it works, on one without it is refused as unsupported.
-@Suite struct TraceContract {
+@Suite(.timeLimit(.minutes(10))) struct TraceContract {
   @Test(arguments: KernelUnderTest.available) func aTableThatBelongsToItsSocket(_ kernel: KernelUnderTest) throws {
     let contract = try Contract(kernel)
     let other = try NetlinkConnection(.netfilter, in: contract.namespace, of: contract.kernel)
@@ -27,8 +28,7 @@ import Testing
       withExtendedLifetime(owner) {}
     }
     // The kernel takes it away when the socket is closed, before close(2) returns or a moment later.
-    for _ in 0..<1_000 where try !other.dump(NftRequests.tables()).isEmpty { usleep(1_000) }
-    #expect(try other.dump(NftRequests.tables()).isEmpty)
+    #expect(try waitUntil { try other.dump(NftRequests.tables()).isEmpty })
   }
 
   @Test(arguments: KernelUnderTest.available) func aProbe(_ kernel: KernelUnderTest) throws {

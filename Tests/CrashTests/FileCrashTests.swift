@@ -6,7 +6,7 @@ import Testing
 
 /// Verbs that end as by `kill -9` between any two system calls that change a container's files; strace(1) sends the
 /// signal. Whoever comes next finds the files whole, or makes them so, and takes none of it for somebody's edit.
-@Suite struct FileCrashTests {
+@Suite(.timeLimit(.minutes(10))) struct FileCrashTests {
   static let scenarios: [CrashTests.Scenario] = [
     CrashTests.Scenario(setup: [["attach", "first", "bridge"]], verb: ["attach", "web", "bridge"]),
     CrashTests.Scenario(

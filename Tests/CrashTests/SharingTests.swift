@@ -3,10 +3,11 @@ import ContainerNetworkingStore
 import Foundation
 import Playground
 import SystemPackage
+import TestSupport
 import Testing
 
 /// Several users of one state, each of which knows only by the record what the others did.
-@Suite struct SharingTests {
+@Suite(.timeLimit(.minutes(10))) struct SharingTests {
   /// A container that another process stopped and attached again is in a new namespace; the old one is not held any more.
   @Test func anothersRestartOfAContainerIsNoticed() async throws {
     let world = try Playground()
@@ -43,8 +44,7 @@ import Testing
 
     /// Whether nobody holds it any more, soon.
     func isLetGo() async throws -> Bool {
-      for _ in 0..<100 where namespace != nil { try await Task.sleep(for: .milliseconds(20)) }
-      return namespace == nil
+      try await eventually { namespace == nil }
     }
   }
 
@@ -70,11 +70,11 @@ import Testing
     }
     // Now its holder is gone, and so is the namespace once the kernel has taken it down.
     var gone: Set<String> = []
-    for _ in 0..<500 where gone.count < 2 {
+    let isSeen = try await eventually {
       gone = Set(try await one.differences().filter { $0.kind == .namespaceGone }.compactMap(\.container))
-      try await Task.sleep(for: .milliseconds(10))
+      return gone == ["alone", "web"]
     }
-    #expect(gone == ["alone", "web"])
+    #expect(isSeen, "\(gone)")
     // Its pair went with it, and is not told of, nor made again.
     let report = try await one.reconcile()
     #expect(Set(report.found.map(\.kind)) == [.namespaceGone] && report.remaining == [])

@@ -2,10 +2,11 @@ import ContainerNetworking
 import Foundation
 import Glibc
 import Playground
+import TestSupport
 import Testing
 
 /// Examples in a playground of their own: however they end, nothing of them is left.
-@Suite struct ExampleEndTests {
+@Suite(.timeLimit(.minutes(10))) struct ExampleEndTests {
   let world: Playground
 
   init() throws { world = try .still() }
@@ -37,7 +38,7 @@ import Testing
     // And, where none of these was one at which it held a namespace, as soon as it does.
     for _ in 0..<10 where watched == 0 {
       let run = try ExampleRun(example, on: world.host)
-      while !run.holdsNamespace && run.isRunning { usleep(500) }
+      _ = waitUntil { run.holdsNamespace || !run.isRunning }
       watched += try run.strike(with: SIGKILL)
       _ = try run.end()
       try expectNothing(of: run, known: known)
@@ -60,11 +61,7 @@ import Testing
   private func expectNothing(of run: ExampleRun, known: Int) throws {
     let survivors = try run.survivors()
     #expect(survivors == [])
-    for _ in 0..<1000 {
-      guard try world.host.knownNamespaces() > known else { return }
-      usleep(20_000)
-    }
-    let left = try world.host.knownNamespaces()
-    #expect(left == known, "a namespace of the example is still held")
+    let isGone = try waitUntil { try world.host.knownNamespaces() <= known }
+    #expect(isGone, "a namespace of the example is still held")
   }
 }

@@ -5,7 +5,7 @@ import Playground
 import Testing
 
 /// Examples with `--host`, where the machine is the host of a playground: they leave it as they found it.
-@Suite struct ExampleHostTests {
+@Suite(.timeLimit(.minutes(10))) struct ExampleHostTests {
   let world: Playground
 
   init() throws { world = try .still() }

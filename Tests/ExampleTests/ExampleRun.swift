@@ -3,6 +3,7 @@ import Foundation
 import Glibc
 import Playground
 import SystemPackage
+import TestSupport
 
 /// Every example, and whether it takes `--host`.
 enum Example {
@@ -42,7 +43,7 @@ struct ExampleRun {
   func end() throws -> (status: ExitStatus, output: String) {
     defer { _ = try? FileManager.default.removeItem(atPath: output.string) }
     let status: ExitStatus
-    do { status = try process.wait(timeoutMilliseconds: 30_000) } catch {
+    do { status = try process.wait(timeoutMilliseconds: Patience.milliseconds) } catch {
       try process.signal(SIGKILL)
       _ = try process.wait()
       throw error
@@ -83,10 +84,10 @@ struct ExampleRun {
   /// The programs that the example left, by id and name, if they are still there after a while: a killed one needs a
   /// moment to end.
   func survivors() throws -> [String] {
-    var marked = try self.marked()
-    for _ in 0..<100 where !marked.isEmpty {
-      usleep(20_000)
+    var marked: [String] = []
+    _ = try waitUntil {
       marked = try self.marked()
+      return marked.isEmpty
     }
     return marked
   }
@@ -136,9 +137,8 @@ extension Playground {
   static func still() throws -> Playground {
     let world = try Playground()
     try world.host.setSysctl("net/ipv6/conf/eth0/disable_ipv6", to: "1")
-    for _ in 0..<250
-    where try world.output("ip", "link", "show", "eth0", "up", in: world.host)?.contains("state UP") != true {
-      usleep(20_000)
+    _ = try waitUntil {
+      try world.output("ip", "link", "show", "eth0", "up", in: world.host)?.contains("state UP") == true
     }
     return world
   }
@@ -159,10 +159,10 @@ extension Playground {
   /// The lines that came and went since `before`, and are still so after a while: what hangs on a namespace that is gone
   /// the kernel takes away in its own time.
   func changes(since before: [String]) throws -> [String] {
-    var now = try state()
-    for _ in 0..<100 where now != before {
-      usleep(50_000)
+    var now: [String] = []
+    _ = try waitUntil {
       now = try state()
+      return now == before
     }
     return now.filter { !before.contains($0) }.map { "+ \($0)" } + before.filter { !now.contains($0) }.map { "- \($0)" }
   }

@@ -7,6 +7,7 @@ import ServiceLifecycle
 import ServiceLifecycleTestKit
 import Synchronization
 import SystemPackage
+import TestSupport
 import Testing
 
 /// Published ports where the kernel does not translate, carried in process: from the host and from outside, to containers of
@@ -65,8 +66,7 @@ import Testing
         (Playground.hostIPv6Address, world.host), (Playground.hostAddress, world.outside),
         (Playground.hostIPv6Address, world.outside),
       ] {
-        var answer = ""
-        for _ in 0..<5 where answer.isEmpty { answer = (try? fetch(address, number, from: place)) ?? "" }
+        let answer = try await eventualValue { try? fetch(address, number, from: place) }
         #expect(answer == network, "\(network) at \(address), \(family)")
       }
     }

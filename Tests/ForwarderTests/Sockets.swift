@@ -131,12 +131,3 @@ final class Service: Sendable {
   /// Ends it: its thread closes the socket. What has ended already stays so.
   func stop() { listener.withLock { if let listener = $0 { _ = shutdown(listener, Int32(SHUT_RDWR)) } } }
 }
-
-/// Waits for something, ten seconds at the most.
-func eventually(_ isSo: () throws -> Bool) async throws -> Bool {
-  for _ in 0..<500 {
-    if try isSo() { return true }
-    try await Task.sleep(for: .milliseconds(20))
-  }
-  return false
-}

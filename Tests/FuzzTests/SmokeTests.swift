@@ -2,29 +2,18 @@ import ContainerNetworking
 import ContainerNetworkingTestKit
 import FuzzEntries
 import Glibc
+import TestSupport
 import Testing
 
 /// A few seconds of what `make fuzz` does for longer, the same each time: random bytes, and real ones that were damaged.
 @Suite(.timeLimit(.minutes(5))) struct SmokeTests {
   /// SplitMix64, so that a failure comes again.
-  private struct Generator: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-      state &+= 0x9e37_79b9_7f4a_7c15
-      var word = state
-      word = (word ^ (word >> 30)) &* 0xbf58_476d_1ce4_e5b9
-      word = (word ^ (word >> 27)) &* 0x94d0_49bb_1331_11eb
-      return word ^ (word >> 31)
-    }
-  }
-
-  private static func random(_ generator: inout Generator) -> [UInt8] {
+  private static func random(_ generator: inout SeededGenerator) -> [UInt8] {
     (0..<Int.random(in: 0...200, using: &generator)).map { _ in .random(in: 0 ... .max, using: &generator) }
   }
 
   /// Changes, cuts, doubles or splices bytes; half of the time with values that sit at edges.
-  private static func damaged(_ seed: [UInt8], with other: [UInt8], _ generator: inout Generator) -> [UInt8] {
+  private static func damaged(_ seed: [UInt8], with other: [UInt8], _ generator: inout SeededGenerator) -> [UInt8] {
     var bytes = seed
     for _ in 0..<Int.random(in: 1...4, using: &generator) {
       guard !bytes.isEmpty else { return bytes }
@@ -46,7 +35,7 @@ import Testing
       let violation = entry.violation(seed)
       #expect(violation == nil, "real bytes \(seed)")
     }
-    var generator = Generator(state: 1)
+    var generator = SeededGenerator(state: 1)
     for _ in 0..<rounds {
       let first = seeds.randomElement(using: &generator) ?? []
       let second = seeds.randomElement(using: &generator) ?? []

@@ -2,6 +2,7 @@ import ContainerNetworking
 import Dispatch
 import Foundation
 import Synchronization
+import TestSupport
 
 extension World {
   /// Sends many probes at the same time and waits until it is known what became of each.
@@ -57,7 +58,7 @@ extension World {
       // since every place is waited for.
       if clock.now - lastSent > .milliseconds(200 * min(sendings, 3)) {
         if sendings > 2, isControlled { break }
-        guard clock.now - start < .seconds(20) else {
+        guard clock.now - start < Patience.limit else {
           let failed = zip(controls, numbers.suffix(controls.count)).filter { !round.isAnswered($0.1) }.map(\.0)
           throw NetworkError(.replyLost, operation: "send probes", reason: "no answer to the controls \(failed)")
         }

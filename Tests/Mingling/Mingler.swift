@@ -1,21 +1,5 @@
 public import ContainerNetworking
-
-/// Numbers that a seed decides (SplitMix64).
-public struct SeededGenerator: RandomNumberGenerator, Sendable {
-  private var state: UInt64
-
-  /// Starts from a seed.
-  public init(seed: UInt64) { state = seed }
-
-  /// The next number.
-  public mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var mixed = state
-    mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
-    return mixed ^ (mixed >> 31)
-  }
-}
+import TestSupport
 
 /// Makes verbs at random on one record of a host that others have records on, too. Its own names and subnets come with its
 /// number; the host's ports are everybody's.
@@ -31,7 +15,7 @@ public struct Mingler: Sendable {
   public init(_ controller: NetworkController, number: Int, seed: UInt64) {
     self.controller = controller
     self.number = number
-    generator = SeededGenerator(seed: seed &+ UInt64(number))
+    generator = SeededGenerator(state: seed &+ UInt64(number))
   }
 
   /// The default network, with a container that stays.

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import ContainerNetworking
@@ -42,7 +43,7 @@ import Testing
   }
 
   @Test func stepByStepItIsWhatItWouldBeAtOnce() throws {
-    var random = Shuffler()
+    var random = SeededGenerator()
     var index = DirectoryIndex()
     var records: [StoreRecord.Key: StoreRecord] = [:]
     let aliases = ["a", "b", "*.w", "*.x.w", "c3"]

@@ -22,26 +22,29 @@ import Testing
 
     var floodGuard = FloodGuard(socket)
     // As the server reads: what it shuts out is to be let in after a pause.
-    func read() -> Bool {
+    func read(at time: NIODeadline) -> Bool {
       var isNew = false
       for _ in 0..<16 {
         for _ in 0..<32 { floodGuard.count(sender) }
-        if floodGuard.shutsOut() { isNew = true }
+        if floodGuard.shutsOut(at: time) { isNew = true }
       }
       return isNew
     }
-    #expect(read())
-    let deadline = NIODeadline.now() + FloodGuard.pause
-    // What it sent before is still being read a while later.
-    try await Task.sleep(for: .milliseconds(125))
-    #expect(!read())
-    while NIODeadline.now() < deadline { try await Task.sleep(for: .milliseconds(10)) }
-    floodGuard.letIn()
-    // Nobody waits for another pause.
+    let start = NIODeadline.now()
+    #expect(read(at: start))
+    // What it sent before is still being read a while later, which is no reason to shut it out for longer.
+    #expect(!read(at: start + .milliseconds(125)))
     var buffer = [UInt8](repeating: 0, count: 16)
-    while (try? unsafe buffer.withUnsafeMutableBytes { try unsafe socket.read(into: $0) }) != nil {}
-    _ = try flooder.writeAll([2])
-    #expect(try unsafe buffer.withUnsafeMutableBytes { try unsafe socket.read(into: $0) } == 1)
-    #expect(buffer[0] == 2)
+    func take() -> UInt8? {
+      (try? unsafe buffer.withUnsafeMutableBytes { try unsafe socket.read(into: $0) }) == 1 ? buffer[0] : nil
+    }
+    while take() != nil {}
+    floodGuard.letIn(at: start + FloodGuard.pause - .milliseconds(1))
+    _ = try? flooder.writeAll([2])
+    #expect(take() == nil)
+    // Nobody waits for another pause.
+    floodGuard.letIn(at: start + FloodGuard.pause)
+    _ = try flooder.writeAll([3])
+    #expect(take() == 3)
   }
 }

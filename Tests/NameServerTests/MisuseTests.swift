@@ -4,6 +4,7 @@ import Foundation
 import Playground
 import Synchronization
 import SystemPackage
+import TestSupport
 import Testing
 
 /// What one container can do to the server that another needs.
@@ -119,11 +120,7 @@ import Testing
     #expect(try asker.ask("web", over: .tcp)?.addresses == ["10.81.0.3"])
     for link in links { link.close() }
     // What is closed makes room.
-    var isBack = false
-    for _ in 0..<200 where !isBack {
-      isBack = (try? greedy.ask("web", over: .tcp)) != nil
-    }
-    #expect(isBack)
+    #expect(waitUntil { (try? greedy.ask("web", over: .tcp)) != nil })
     try await it.end()
   }
 
@@ -195,27 +192,26 @@ import Testing
     let message = try query("web")
     let namespace = flooder.namespace
     let flood = Thread {
+      // However it ends, nobody waits for it any more.
+      defer { sent.set() }
       guard let link = try? Wire(namespace, server, .udp) else { return }
       for number in 0..<3_000_000 where !isOver.isSet {
         try? link.send(message)
         if number == 20_000 { sent.set() }
       }
       link.close()
-      sent.set()
     }
     flood.start()
-    while !sent.isSet { usleep(1_000) }
+    #expect(waitUntil { sent.isSet })
     // Each of them is asked once, without another try.
     var answered = 0
     for _ in 0..<100 where try asker.ask("web", within: 2_000) != nil { answered += 1 }
     isOver.set()
     #expect(answered >= 95)
-    while !flood.isFinished { usleep(1_000) }
+    #expect(waitUntil { flood.isFinished })
     // It is let in again when it is over.
     let former = Resolver(namespace: namespace, server: server)
-    var isBack = false
-    for _ in 0..<50 where !isBack { isBack = try former.ask("web", within: 1_000) != nil }
-    #expect(isBack)
+    #expect(try waitUntil { try former.ask("web", within: 1_000) != nil })
     try await it.end()
   }
 }

@@ -7,6 +7,7 @@ import Playground
 import ServiceLifecycleTestKit
 import Synchronization
 import SystemPackage
+import TestSupport
 import Testing
 
 /// How the server starts, ends, and bears with those who misuse it.
@@ -202,11 +203,7 @@ import Testing
     let asker = try await testGracefulShutdown { trigger in
       async let running: Void = server.run()
       // Ready when it takes what a verb asks.
-      var web: Sandbox?
-      for _ in 0..<2_000 where web == nil {
-        web = try? await it.attach("web", to: "blue")
-        if web == nil { try await Task.sleep(for: .milliseconds(10)) }
-      }
+      let web = try await eventualValue { try? await it.attach("web", to: "blue") }
       let asker = try it.resolver(#require(web))
       #expect(try asker.addresses("web") == web?.shownAddresses)
       trigger.triggerGracefulShutdown()

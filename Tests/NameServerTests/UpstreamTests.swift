@@ -4,6 +4,7 @@ import Foundation
 import Playground
 import Synchronization
 import SystemPackage
+import TestSupport
 import Testing
 
 /// What is asked of others, of servers that the tests play in the outside.
@@ -199,7 +200,7 @@ import Testing
     let (it, asker) = try await world { $0.upstreamTimeout = .seconds(5) }
     let isOpen = Mutex(false)
     let outside = try PlayedServer(NameWorld.outside, in: it.world.outside) { query, _ in
-      while !isOpen.withLock({ $0 }) { usleep(1_000) }
+      guard waitUntil({ isOpen.withLock { $0 } }) else { return [] }
       return [query.answer([.a(IPv4Address(192, 0, 2, 1))]).encoded()]
     }
     let links = try (0..<20).map { _ in try Wire(asker.namespace, asker.server, .udp) }
@@ -207,7 +208,7 @@ import Testing
       let name = number % 2 == 0 ? "www.example" : "WWW.example"
       try link.send(Message(id: UInt16(number), asking: Question(try DomainName(parsing: name), .a)).encoded())
     }
-    while outside.queries.isEmpty { usleep(1_000) }
+    #expect(waitUntil { !outside.queries.isEmpty })
     // The last of them has arrived when one that comes after it is answered.
     #expect(try asker.addresses("asker") == ["10.81.0.2"])
     isOpen.withLock { $0 = true }

@@ -2,10 +2,11 @@ import Glibc
 import Netlink
 import NetworkPrimitives
 import SystemPackage
+import TestSupport
 import Testing
 
 /// On the real kernel, in namespaces that each test makes. Needs CAP_SYS_ADMIN.
-@Suite struct LinuxKernelTests {
+@Suite(.timeLimit(.minutes(10))) struct LinuxKernelTests {
   let kernel = LinuxKernel()
 
   private func linkRequest(_ type: UInt16, index: Int32 = 0, flags: UInt32 = 0, change: UInt32 = 0) -> NetlinkRequest {
@@ -96,13 +97,13 @@ import Testing
   @Test func spawnedProgramIsInsideTheNamespace() throws {
     let namespace = try kernel.makeNamespace()
     var command = Command("sh", ["-c", "test \"$(readlink /proc/self/ns/net)\" = '\(namespace.identity)' && exit 7"])
-    #expect(try kernel.spawn(command, in: namespace).wait(timeoutMilliseconds: 10_000) == .exited(7))
+    #expect(try kernel.spawn(command, in: namespace).wait(timeoutMilliseconds: Patience.milliseconds) == .exited(7))
     command = Command("/does/not/exist")
     let error = #expect(throws: NetworkError.self) { try kernel.spawn(command, in: namespace) }
     #expect(error?.code == .notFound)
     let sleeper = try kernel.spawn(Command("sleep", ["60"]), in: namespace)
     try sleeper.signal(SIGKILL)
-    #expect(try sleeper.wait(timeoutMilliseconds: 10_000) == .signaled(SIGKILL))
+    #expect(try sleeper.wait(timeoutMilliseconds: Patience.milliseconds) == .signaled(SIGKILL))
   }
 
   @Test func eventsComeUntilInterrupted() throws {

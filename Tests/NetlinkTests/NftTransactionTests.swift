@@ -1,9 +1,10 @@
 import Netlink
 import NetworkPrimitives
+import TestSupport
 import Testing
 
 /// On the real kernel, in a namespace of each test's own: what was written is read back, by us and by nft(8).
-@Suite struct NftTransactionTests {
+@Suite(.timeLimit(.minutes(10))) struct NftTransactionTests {
   let kernel = LinuxKernel()
   let namespace: NamespaceHandle
   let connection: NetlinkConnection
@@ -19,7 +20,7 @@ import Testing
     let tests = lines.map { "case \"$rules\" in *'\($0)'*) ;; *) echo \"missing: \($0) in $rules\"; exit 1;; esac" }
     let script = (["rules=$(nft list ruleset) || exit 2"] + tests).joined(separator: "\n")
     let child = try kernel.spawn(Command("sh", ["-c", script]), in: namespace)
-    return try child.wait(timeoutMilliseconds: 30_000) == .exited(0)
+    return try child.wait(timeoutMilliseconds: Patience.milliseconds) == .exited(0)
   }
 
   @Test func noElementsAreNoRequest() throws {

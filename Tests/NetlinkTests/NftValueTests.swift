@@ -1,5 +1,6 @@
 import Netlink
 import NetworkPrimitives
+import TestSupport
 import Testing
 
 /// What cannot be encoded is refused by name, and no bytes make the readers trap.
@@ -51,7 +52,7 @@ import Testing
   }
 
   @Test func randomBytesNeverTrap() throws {
-    var generator = SystemRandomNumberGenerator()
+    var generator = SeededGenerator()
     let set = NftSet(
       table: chain.table, name: "s", key: [.ipv4Address], data: .values([.port]), flags: .interval)
     var changes = NftTransaction()

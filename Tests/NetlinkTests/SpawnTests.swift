@@ -3,10 +3,11 @@ import Glibc
 import Netlink
 import NetworkPrimitives
 import SystemPackage
+import TestSupport
 import Testing
 
 /// Programs in a namespace, on the real kernel: what they get of this process, and how they end.
-@Suite struct SpawnTests {
+@Suite(.timeLimit(.minutes(10))) struct SpawnTests {
   let kernel = LinuxKernel()
   let namespace: NamespaceHandle
 
@@ -28,7 +29,7 @@ import Testing
         decoding: try FileHandle(fileDescriptor: pipe.readEnd.rawValue, closeOnDealloc: false).readToEnd() ?? Data(),
         as: UTF8.self)
     }
-    #expect(try child.get().wait(timeoutMilliseconds: 10_000) == .exited(0))
+    #expect(try child.get().wait(timeoutMilliseconds: Patience.milliseconds) == .exited(0))
     return (texts[0], texts[1])
   }
 
@@ -37,7 +38,7 @@ import Testing
     let sleeper = try kernel.spawn(command, in: namespace)
     defer {
       try? sleeper.signal(SIGKILL)
-      _ = try? sleeper.wait(timeoutMilliseconds: 10_000)
+      _ = try? sleeper.wait(timeoutMilliseconds: Patience.milliseconds)
     }
     try look(sleeper.id)
   }
@@ -187,12 +188,11 @@ import Testing
     #expect(isRunning(id))
 
     try parent.signal(SIGKILL)
-    #expect(try parent.wait(timeoutMilliseconds: 10_000) == .signaled(SIGKILL))
+    #expect(try parent.wait(timeoutMilliseconds: Patience.milliseconds) == .signaled(SIGKILL))
     if isTied {
-      for _ in 0..<500 where isRunning(id) { usleep(10_000) }
-      #expect(!isRunning(id))
+      #expect(waitUntil { !isRunning(id) })
     } else {
-      usleep(200_000)
+      // Its parent is gone, and with it whatever would have ended it.
       #expect(isRunning(id))
     }
     if isRunning(id) { kill(id, SIGKILL) }

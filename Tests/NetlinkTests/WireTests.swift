@@ -1,6 +1,7 @@
 import Netlink
 import NetworkPrimitives
 import SystemPackage
+import TestSupport
 import Testing
 
 @Suite struct WireTests {
@@ -59,10 +60,11 @@ import Testing
   }
 
   @Test func randomBytesNeverTrapOrLoop() {
-    var generator = SystemRandomNumberGenerator()
+    var generator = SeededGenerator()
     for _ in 0..<20_000 {
       let bytes = (0..<Int.random(in: 0...96, using: &generator)).map { _ in
-        Bool.random(using: &generator) ? UInt8.random(in: 0...20) : .random(in: .min ... .max)
+        Bool.random(using: &generator)
+          ? UInt8.random(in: 0...20, using: &generator) : .random(in: .min ... .max, using: &generator)
       }
       let messages = (try? NetlinkMessage.parse(bytes[...])) ?? []
       #expect(messages.count * 16 <= bytes.count)

@@ -1,5 +1,6 @@
 import Glibc
 import NetworkPrimitives
+import TestSupport
 import Testing
 
 @Suite struct IPv6AddressTests {

@@ -11,7 +11,7 @@ import Testing
 
 /// The examples of pages that nobody runs here: they would change the machine's own network. They are compiled, and the pages
 /// hold them word for word.
-@Suite struct PageExampleTests {
+@Suite(.timeLimit(.minutes(10))) struct PageExampleTests {
   private func readme1() async throws {
     // example README.md
     let controller = try await NetworkController(host: .current())

@@ -8,7 +8,7 @@ func names(_ more: [String: [IPAddress]]) -> [IPAddress: String] {
 }
 
 /// Containers of several networks, and those of the modes that have none, against Documentation/Reach.md.
-@Suite(.fewWorlds) struct ContainerReachTests {
+@Suite(.fewWorlds, .timeLimit(.minutes(10))) struct ContainerReachTests {
   /// `both` is on `net` and `far` and has its default route by `far`; `inside` is on the internal network `inner` and on
   /// `net`.
   @Test(.timeLimit(.minutes(10)), arguments: [false, true]) func severalNetworks(callsRules: Bool) async throws {

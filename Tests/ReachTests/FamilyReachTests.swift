@@ -3,7 +3,7 @@ import Lab
 import Testing
 
 /// Networks of one family alone, and containers that give themselves routes, against Documentation/Reach.md.
-@Suite(.fewWorlds) struct FamilyReachTests {
+@Suite(.fewWorlds, .timeLimit(.minutes(10))) struct FamilyReachTests {
   /// `four` has IPv4 alone and published 8084:80, `six` IPv6 alone and 8086:80.
   @Test(.timeLimit(.minutes(10))) func oneFamilyAlone() async throws {
     let world = try await PolicyWorld()

@@ -3,7 +3,7 @@ import Lab
 import Testing
 
 /// Two machines of ours with a router between them, which knows the way to their networks, against Documentation/Reach.md.
-@Suite(.fewWorlds) struct MachineReachTests {
+@Suite(.fewWorlds, .timeLimit(.minutes(10))) struct MachineReachTests {
   /// A host with its controller: its address towards the router, a routed network with `web`, one of the default policy
   /// with `db`.
   private func addHost(

@@ -4,6 +4,7 @@ import ContainerNetworkingStore
 import Foundation
 import Playground
 import SystemPackage
+import TestSupport
 import Testing
 
 /// A host with a network "apps" and a name server of its own; outside, a dnsmasq that the host asks. Programs run in a
@@ -43,7 +44,7 @@ final class ClientWorld: Sendable {
     options.subnets = [try Subnet("10.81.0.0/24"), try Subnet("fd00:81::/64")]
     try await controller.createNetwork("apps", options: options)
     asker = try await controller.attach("asker", to: .network("apps"), options: AttachOptions(names: names))
-    let isUp = try eventually { try output("dig", "+short", "+time=1", "+tries=1", "up.example") == "192.0.2.9\n" }
+    let isUp = try waitUntil { try output("dig", "+short", "+time=1", "+tries=1", "up.example") == "192.0.2.9\n" }
     try #require(isUp, "the server outside does not answer")
   }
 
@@ -70,15 +71,6 @@ final class ClientWorld: Sendable {
     (command.input, command.output, command.error) = (null.rawValue, null.rawValue, null.rawValue)
     command.endsWithParent = true
     return try namespace.spawn(command)
-  }
-
-  /// Tries until it is so, a minute at the most.
-  private func eventually(_ isSo: () throws -> Bool) rethrows -> Bool {
-    let end = ContinuousClock.now + .seconds(60)
-    while ContinuousClock.now < end {
-      if try isSo() { return true }
-    }
-    return false
   }
 
   /// Puts containers on the network.

@@ -2,6 +2,7 @@ import ContainerNetworking
 import NetworkPrimitives
 import StoreSamples
 import SystemPackage
+import TestSupport
 import Testing
 
 @testable import ContainerNetworkingStore
@@ -144,7 +145,7 @@ import Testing
   @Test func whateverByteIsFlippedIsAnErrorOrHarmless() throws {
     let bytes = try Bytes.read(directory.database)
     let whole = try SQLiteStore(at: directory.store).read(since: 0).changes
-    var generator = SystemRandomNumberGenerator()
+    var generator = SeededGenerator()
     for _ in 0..<60 {
       var spoilt = bytes
       for _ in 0..<8 {

@@ -3,6 +3,7 @@ import ContainerNetworkingStore
 import NetworkPrimitives
 import StoreSamples
 import Synchronization
+import TestSupport
 import Testing
 
 /// The stores that are held to one contract.
@@ -119,7 +120,7 @@ enum StoreKind: String, CaseIterable, Sendable, CustomTestStringConvertible {
     let store = try make(kind)
     var known: [StoreRecord.Key: StoreRecord] = [:]
     var revision: UInt64 = 0
-    var generator = SystemRandomNumberGenerator()
+    var generator = SeededGenerator()
     var complete = 0
     for round in 0..<60 {
       // Once in a while more than is remembered.

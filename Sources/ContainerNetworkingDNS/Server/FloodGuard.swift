@@ -32,7 +32,7 @@ struct FloodGuard {
   /// Takes note that a read is over, and looks at the queue now and then.
   ///
   /// - Returns: Whether somebody was shut out, who is to be let in after a ``pause``.
-  mutating func shutsOut() -> Bool {
+  mutating func shutsOut(at now: @autoclosure () -> NIODeadline = .now()) -> Bool {
     reads += 1
     guard reads >= Self.readsBetweenLooks else { return false }
     defer {
@@ -44,7 +44,7 @@ struct FloodGuard {
     // Of who is shut out already there may be more in the queue: that is no reason to shut it out for longer.
     for (sender, count) in counts
     where shutOut[sender] == nil && count * Self.share > datagrams && shutOut.count < DatagramSocket.shutOutLimit {
-      shutOut[sender] = .now() + Self.pause
+      shutOut[sender] = now() + Self.pause
     }
     guard shutOut.count > before else { return false }
     apply()
@@ -52,8 +52,7 @@ struct FloodGuard {
   }
 
   /// Lets those in whose pause is over.
-  mutating func letIn() {
-    let now = NIODeadline.now()
+  mutating func letIn(at now: NIODeadline = .now()) {
     let before = shutOut.count
     shutOut = shutOut.filter { $0.value > now }
     if shutOut.count < before { apply() }

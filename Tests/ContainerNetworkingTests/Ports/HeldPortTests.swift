@@ -3,7 +3,7 @@ import Playground
 import Testing
 
 /// Ports that other programs of the host hold, real ones: they are not given out, and refused by name.
-@Suite struct HeldPortTests {
+@Suite(.timeLimit(.minutes(10))) struct HeldPortTests {
   let world: Playground
   let controller: NetworkController
 

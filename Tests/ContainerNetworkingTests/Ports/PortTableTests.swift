@@ -1,11 +1,12 @@
 import Netlink
 import NetworkPrimitives
+import TestSupport
 import Testing
 
 @testable import ContainerNetworking
 
 /// The table of published ports by itself: what is free, and what it costs to find.
-@Suite struct PortTableTests {
+@Suite(.timeLimit(.minutes(10))) struct PortTableTests {
   private static let dual = places([.ipv4, .ipv6])
 
   private static func places(
@@ -25,7 +26,7 @@ import Testing
 
   /// Of any set of ports the first one missing, as a plain search finds it.
   @Test func bitmapFindsWhatAPlainSearchFinds() {
-    var generator = SystemRandomNumberGenerator()
+    var generator = SeededGenerator()
     for density in [0.0, 0.5, 0.99, 1.0] {
       var bitmap = PortBitmap()
       var plain: Set<UInt16> = []
@@ -33,7 +34,7 @@ import Testing
         bitmap.insert(port)
         plain.insert(port)
       }
-      for port in plain.shuffled().prefix(100) {
+      for port in plain.sorted().shuffled(using: &generator).prefix(100) {
         bitmap.remove(port)
         plain.remove(port)
       }
@@ -57,13 +58,15 @@ import Testing
     ]
     var table = PortTable()
     var plain: [PublishedPort] = []
+    var generator = SeededGenerator()
     for _ in 0..<2_000 {
-      if Bool.random(), let index = plain.indices.randomElement() {
+      if Bool.random(using: &generator), let index = plain.indices.randomElement(using: &generator) {
         table.release([plain.remove(at: index)], of: "web")
         continue
       }
-      let text = "\(try #require(texts.randomElement()))9000-9009:80/\(Bool.random() ? "tcp" : "udp")"
-      let places = try #require(sets.randomElement())
+      let start = try #require(texts.randomElement(using: &generator))
+      let text = "\(start)9000-9009:80/\(Bool.random(using: &generator) ? "tcp" : "udp")"
+      let places = try #require(sets.randomElement(using: &generator))
       let mapping = try PortMapping(text)
       let served = places.serve(mapping.hostAddress)
       var sample = PublishedPort(

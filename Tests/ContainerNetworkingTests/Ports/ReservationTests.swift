@@ -2,6 +2,7 @@ import ContainerNetworking
 import ContainerNetworkingTestKit
 import Playground
 import SystemPackage
+import TestSupport
 import Testing
 
 /// Published ports that this process holds: no other program of the host gets them, and none is answered by them.
@@ -163,11 +164,11 @@ import Testing
       try await attach(#require(short), "web", "8080:80", "\(9000 + round):90")
     }
     var ports: Set<UInt16> = []
-    for _ in 0..<500 where ports != [9004] {
-      try await Task.sleep(for: .milliseconds(20))
+    let isFollowed = try await eventually {
       ports = Set((UInt16(9000)...9004).filter { !isFree(.tcp, "*", $0) })
+      return ports == [9004]
     }
-    #expect(ports == [9004])
+    #expect(isFollowed, "\(ports)")
     #expect(!isFree(.tcp, "*", 8080))
     // Another that holds ports finds them held by the first one, and has them when that is gone.
     let third = try await controller(store: store)

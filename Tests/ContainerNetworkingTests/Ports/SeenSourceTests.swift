@@ -1,5 +1,6 @@
 import ContainerNetworking
 import Playground
+import TestSupport
 import Testing
 
 /// Which address a container sees behind a published port, from everywhere; and that no wire reaches what is the host's
@@ -17,13 +18,12 @@ import Testing
 
   /// The far end of the connection that a server tells of.
   private func source(_ address: String, from namespace: NetworkNamespace, at own: String) throws -> String? {
-    for _ in 0..<4 {
+    try waitForValue {
       let lines = (try world.fetchAll(address, 8080, from: namespace) ?? "").replacing("::ffff:", with: "")
       let ends = lines.split(separator: "\n").map { $0.split(separator: " ") }
-      guard let ours = ends.first(where: { $0.count > 4 && $0[3] == "\(own):80" }) else { continue }
+      guard let ours = ends.first(where: { $0.count > 4 && $0[3] == "\(own):80" }) else { return nil }
       return ours[4].lastIndex(of: ":").map { String(ours[4][..<$0]) }
     }
-    return nil
   }
 
   @Test(arguments: [false, true]) func whoIsSeen(_ callsRules: Bool) async throws {

@@ -1,6 +1,7 @@
 import ContainerNetworking
 import Foundation
 import Playground
+import TestSupport
 import Testing
 
 /// The page on traces shows what a trace prints, and its pictures what it draws.
@@ -27,11 +28,10 @@ import Testing
       TraceRequest(from: "web", to: "203.0.113.2:80/tcp", timeoutMilliseconds: 20_000))
     async let waiting = controller.trace(
       TraceRequest(from: "203.0.113.2", to: "web:80/tcp", timeoutMilliseconds: 60_000))
-    for _ in 0..<1_000 {
-      let tables = try world.output("nft", "list", "tables", in: world.host) ?? ""
-      if tables.contains("bridge containernetworking-trace-") { break }
-      try await Task.sleep(for: .milliseconds(20))
+    let isUnderWay = try await eventually {
+      try world.output("nft", "list", "tables", in: world.host)?.contains("bridge containernetworking-trace-") == true
     }
+    #expect(isUnderWay)
     _ = try world.fetch("203.0.113.1", 8080, from: world.outside)
     let incoming = try await waiting
     let dropped = try await controller.trace(TraceRequest(from: "web", to: "db", timeoutMilliseconds: 20_000))

@@ -3,6 +3,7 @@ import ContainerNetworkingTestKit
 import Foundation
 import Playground
 import Synchronization
+import TestSupport
 import Testing
 
 /// What a trace tells of real packets.
@@ -109,11 +110,10 @@ import Testing
   ) async throws -> PacketTrace {
     let (controller, world) = (controller, world)
     async let trace = controller.trace(try TraceRequest(from: from, to: to, timeoutMilliseconds: seconds * 1_000))
-    for _ in 0..<1_000 {
-      let tables = try world.output("nft", "list", "tables", in: world.host) ?? ""
-      if tables.contains("bridge containernetworking-trace-") { break }
-      try await Task.sleep(for: .milliseconds(20))
+    let isUnderWay = try await eventually {
+      try world.output("nft", "list", "tables", in: world.host)?.contains("bridge containernetworking-trace-") == true
     }
+    #expect(isUnderWay)
     try send()
     return try await trace
   }
@@ -373,10 +373,10 @@ import Testing
     let task = Task {
       try await controller.trace(TraceRequest(from: "203.0.113.99", to: "web:80", timeoutMilliseconds: 3_600_000))
     }
-    for _ in 0..<1_000 {
-      if try world.output("nft", "list", "tables", in: world.host)?.contains("-trace-") == true { break }
-      try await Task.sleep(for: .milliseconds(20))
+    let isUnderWay = try await eventually {
+      try world.output("nft", "list", "tables", in: world.host)?.contains("-trace-") == true
     }
+    #expect(isUnderWay)
     task.cancel()
     #expect(try await task.value.outcome.kind == .unseen)
     try expectNothingLeft()
@@ -411,14 +411,6 @@ import Testing
     }
     try expectNothingLeft()
     try await removeAll()
-  }
-
-  private func eventually(_ isSo: () throws -> Bool) async throws -> Bool {
-    for _ in 0..<3_000 {
-      if try isSo() { return true }
-      try await Task.sleep(for: .milliseconds(20))
-    }
-    return false
   }
 
   @Test func refusals() async throws {

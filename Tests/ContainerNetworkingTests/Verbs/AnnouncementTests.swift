@@ -3,7 +3,7 @@ import Playground
 import Testing
 
 /// Who hears that a container is new, and that nobody goes on to know its address by another's hardware address.
-@Suite struct AnnouncementTests {
+@Suite(.timeLimit(.minutes(10))) struct AnnouncementTests {
   let world: Playground
   let controller: NetworkController
 

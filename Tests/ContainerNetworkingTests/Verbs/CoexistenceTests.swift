@@ -4,7 +4,7 @@ import Playground
 import Testing
 
 /// Rules of others beside ours: what they drop is found, what they are stays.
-@Suite struct CoexistenceTests {
+@Suite(.timeLimit(.minutes(10))) struct CoexistenceTests {
   let world: Playground
   let controller: NetworkController
 

@@ -3,7 +3,7 @@ import Playground
 import Testing
 
 /// IPv4 alone, IPv6 alone, and both, packets included.
-@Suite struct DualStackTests {
+@Suite(.timeLimit(.minutes(10))) struct DualStackTests {
   let world: Playground
   let controller: NetworkController
   let before: String

@@ -1,9 +1,10 @@
 import ContainerNetworking
 import Playground
+import TestSupport
 import Testing
 
 /// A host forwards for our networks, and for nobody else because of us.
-@Suite struct ForwardingTests {
+@Suite(.timeLimit(.minutes(10))) struct ForwardingTests {
   let world: Playground
   /// A second machine outside, on a link of the host's of its own: 198.51.100.2, 2001:db8:51::2.
   let far: NetworkNamespace
@@ -74,9 +75,8 @@ import Testing
     try world.host.setSysctl("net/ipv6/conf/all/forwarding", to: "1")
     #expect(try world.output("nft", "add table inet theirs", in: world.host) != nil)
     if heals {
-      for _ in 0..<3_000 where try await !controller.differences().isEmpty {
-        try await Task.sleep(for: .milliseconds(20))
-      }
+      let isWhole = try await eventually { try await controller.differences().isEmpty }
+      #expect(isWhole)
     } else {
       let found = try await controller.differences()
       #expect(Set(found.map(\.kind)) == [.uplinks])
@@ -228,13 +228,10 @@ import Testing
     for round in 1...3 {
       if round > 1 { try world.host.links.delete(index: try world.host.links.get("later0").index) }
       try addLink("later0")
-      var value = ""
-      for _ in 0..<3_000 where value != "1" {
-        value = try world.host.sysctl("net/ipv4/conf/later0/forwarding")
-        if value != "1" { try await Task.sleep(for: .milliseconds(20)) }
-      }
-      #expect(value == "1", "round \(round)")
-      for _ in 0..<3_000 where try await !healing.differences().isEmpty { try await Task.sleep(for: .milliseconds(20)) }
+      let forwards = try await eventually { try world.host.sysctl("net/ipv4/conf/later0/forwarding") == "1" }
+      #expect(forwards, "round \(round)")
+      let isWhole = try await eventually { try await healing.differences().isEmpty }
+      #expect(isWhole, "round \(round)")
     }
     try await healing.removeAll()
     #expect(try world.host.sysctl("net/ipv4/conf/late0/forwarding") == "0")

@@ -2,6 +2,7 @@ import ContainerNetworking
 import Foundation
 import Playground
 import SystemPackage
+import TestSupport
 
 /// A frame made by hand.
 struct Frame {
@@ -115,7 +116,7 @@ struct FrameListener {
       if count == 0 { break }
       text += buffer[..<count]
     }
-    guard try process.wait(timeoutMilliseconds: 10_000) == .exited(0) else { return nil }
+    guard try process.wait(timeoutMilliseconds: Patience.milliseconds) == .exited(0) else { return nil }
     return String(decoding: text, as: UTF8.self).split(separator: "\n").compactMap { Int($0) }
   }
 }

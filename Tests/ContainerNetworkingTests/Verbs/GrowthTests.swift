@@ -1,5 +1,6 @@
 import ContainerNetworking
 import Playground
+import TestSupport
 import Testing
 
 /// Networks whose first bridge has no port left, with few ports to a bridge: two containers are on the first, and three on
@@ -349,8 +350,8 @@ import Testing
     for number in 0..<3 { all.append(try await watching.attach("c\(number)", to: .network("net"))) }
     for name in ["br", "bd"] {
       try world.host.links.delete(index: try world.host.links.get("\(name)-\(network.id.prefix(8))-1").index)
-      for _ in 0..<200 where try await !watching.differences().isEmpty { try await Task.sleep(for: .milliseconds(20)) }
-      #expect(try await watching.differences() == [])
+      let isWhole = try await eventually { try await watching.differences().isEmpty }
+      #expect(isWhole)
       #expect(try world.pings("10.60.0.2", from: all[2].namespace, within: 5))
     }
     try await watching.removeAll()

@@ -3,7 +3,7 @@ import Playground
 import Testing
 
 /// What internal networks and containers of several networks reach, with routes that they make for themselves.
-@Suite struct IsolationTests {
+@Suite(.timeLimit(.minutes(10))) struct IsolationTests {
   let world: Playground
   let controller: NetworkController
 

@@ -4,7 +4,7 @@ import Playground
 import Testing
 
 /// Networks of the driver macvlan on the host's `eth0`, whose wire the outside is on.
-@Suite struct MacvlanTests {
+@Suite(.timeLimit(.minutes(10))) struct MacvlanTests {
   let world: Playground
   let controller: NetworkController
   let before: String

@@ -3,7 +3,7 @@ import Playground
 import Testing
 
 /// What a network lets pass, each policy as a table of who reaches whom.
-@Suite struct PolicyTests {
+@Suite(.timeLimit(.minutes(10))) struct PolicyTests {
   let world: Playground
   let controller: NetworkController
   let before: String

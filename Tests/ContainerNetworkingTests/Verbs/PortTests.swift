@@ -3,7 +3,7 @@ import Playground
 import Testing
 
 /// Which ports are had, by whom, and what cannot be.
-@Suite struct PortTests {
+@Suite(.timeLimit(.minutes(10))) struct PortTests {
   let world: Playground
   let controller: NetworkController
 

@@ -1,6 +1,7 @@
 import ContainerNetworking
 import Dispatch
 import Playground
+import TestSupport
 import Testing
 
 /// One row of a table of who reaches whom.
@@ -31,16 +32,14 @@ struct Reach: Sendable {
       from: from.0, namespace: from.1, to: to.0, address: to.1, means: .fetch(port, greeting), isExpected: isExpected)
   }
 
-  /// Whether it was reached. What is to answer has three tries: the first packet over a new link may be lost.
-  func isReached(in world: Playground) -> Bool {
-    for _ in 0..<(isExpected ? 3 : 1) {
-      switch means {
-      case .ping: if (try? world.pings(address, from: namespace)) == true { return true }
-      case .fetch(let port, let greeting):
-        if (try? world.fetch(address, port, from: namespace)) == greeting { return true }
-      }
+  /// Whether it was reached. What is to answer is tried again: the first packet over a new link may be lost.
+  func isReached(in world: Playground) -> Bool { isExpected ? waitUntil { answers(in: world) } : answers(in: world) }
+
+  private func answers(in world: Playground) -> Bool {
+    switch means {
+    case .ping: (try? world.pings(address, from: namespace)) == true
+    case .fetch(let port, let greeting): (try? world.fetch(address, port, from: namespace, within: 1)) == greeting
     }
-    return false
   }
 }
 

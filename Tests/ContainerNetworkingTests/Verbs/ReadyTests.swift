@@ -1,5 +1,6 @@
 import ContainerNetworking
 import Playground
+import TestSupport
 import Testing
 
 /// Sandboxes that are kept ready: what is handed over is what an attach makes, and nothing is left of the rest.
@@ -18,9 +19,8 @@ import Testing
 
   /// Waits until so many are ready.
   private func waitForReady(_ count: Int, on network: String = "bridge") async throws {
-    while try await controller.readySandboxes(on: network).count != count {
-      try await Task.sleep(for: .milliseconds(5))
-    }
+    let isReady = try await eventually { try await controller.readySandboxes(on: network).count == count }
+    #expect(isReady, "\(count) on \(network)")
   }
 
   @Test func anAttachIsAHandOver() async throws {

@@ -3,7 +3,7 @@ import Playground
 import Testing
 
 /// Containers on several networks, connected and disconnected while they run.
-@Suite struct SeveralNetworksTests {
+@Suite(.timeLimit(.minutes(10))) struct SeveralNetworksTests {
   let world: Playground
   let controller: NetworkController
   let before: String

@@ -3,7 +3,7 @@ import Playground
 import Testing
 
 /// Which address what goes out has, and by which links containers are reached directly.
-@Suite struct SourceAddressTests {
+@Suite(.timeLimit(.minutes(10))) struct SourceAddressTests {
   let world: Playground
   let controller: NetworkController
 

@@ -3,7 +3,7 @@ import Playground
 import Testing
 
 /// What a container may send: only what is its own.
-@Suite struct SpoofTests {
+@Suite(.timeLimit(.minutes(10))) struct SpoofTests {
   let world: Playground
   let controller: NetworkController
   let one: Sandbox

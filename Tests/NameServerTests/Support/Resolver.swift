@@ -2,6 +2,7 @@ import ContainerNetworking
 import ContainerNetworkingDNS
 import Glibc
 import SystemPackage
+import TestSupport
 
 /// Asks a server from inside a namespace, octet by octet, without any resolver between.
 struct Resolver {
@@ -9,7 +10,7 @@ struct Resolver {
   let server: IPAddress
 
   /// Waits so long for an answer, unless said, milliseconds; only what must not be answered takes that long.
-  static let patience = 20_000
+  static var patience: Int { Int(Patience.milliseconds) }
 
   /// The answer to a question; nil when none comes.
   func ask(

@@ -1,5 +1,6 @@
 import Netlink
 import NetworkPrimitives
+import TestSupport
 import Testing
 
 /// Bytes from a dump as `strace -e write=all` prints it, without its offsets.
@@ -34,8 +35,8 @@ func taken(apart body: [UInt8], header size: Int, nests: [String: Int] = [:]) th
 }
 
 /// Bodies of messages that no kernel sends: `body` cut short, then with bytes changed at random.
-func damaged(_ body: [UInt8]) -> [[UInt8]] {
-  var generator = SystemRandomNumberGenerator()
+func damaged(_ body: [UInt8], for test: String = #function) -> [[UInt8]] {
+  var generator = SeededGenerator(for: test)
   let cut = body.indices.map { Array(body[..<$0]) }
   let changed = (0..<2000).map { _ in
     var bytes = body
@@ -51,10 +52,10 @@ func damaged(_ body: [UInt8]) -> [[UInt8]] {
 ///
 /// - Parameter header: Bytes of the fixed header; what is cut within it must be refused.
 func expectNoTrap<Value>(
-  _ body: [UInt8], header: Int, read: (NetlinkMessage) throws(NetworkError) -> Value
+  _ body: [UInt8], header: Int, test: String = #function, read: (NetlinkMessage) throws(NetworkError) -> Value
 ) {
   var refused = 0
-  for bytes in damaged(body) {
+  for bytes in damaged(body, for: test) {
     do throws(NetworkError) { _ = try read(NetlinkMessage(type: 0, payload: bytes[...])) } catch {
       #expect(error.code == .malformedMessage, "\(bytes)")
       refused += 1
