@@ -35,4 +35,28 @@ import Testing
     #expect(try bridge("delete", mac, "dev", "vxlan0", "dst", "203.0.113.2"))
     #expect(try destinations() == ["203.0.113.3"])
   }
+
+  /// A macvlan that is up makes its parent promiscuous, and shrinks with it; a VXLAN, and the far end of a veth, stay as
+  /// large as they are.
+  @Test func whatIsOnALinkThatShrinks() throws {
+    let world = try Playground()
+    func ip(_ line: String) throws -> String {
+      try #require(
+        try world.run(Command("ip", line.split(separator: " ").map(String.init)), in: world.host).output as String?)
+    }
+    func mtu(_ link: String) throws -> Int { Int(try world.host.links.get(link).mtu) }
+    _ = try ip("link add veth0 type veth peer name veth1")
+    _ = try ip("link set veth0 up")
+    _ = try ip("link add macvlan0 link veth0 type macvlan mode bridge")
+    #expect(try ip("-d link show veth0").contains("promiscuity 0"))
+    _ = try ip("link set macvlan0 up")
+    #expect(try ip("-d link show veth0").contains("promiscuity 1"))
+    _ = try ip("link add vxlan0 type vxlan id 7 dev veth0 dstport 4789")
+    #expect(try mtu("vxlan0") == 1_450)
+
+    _ = try ip("link set veth0 mtu 1300")
+    #expect(try mtu("macvlan0") == 1_300)
+    #expect(try mtu("vxlan0") == 1_450)
+    #expect(try mtu("veth1") == 1_500)
+  }
 }

@@ -43,7 +43,7 @@ import Testing
   @Test(arguments: [
     ("ip link add cn0 type bridge", "ip link del cn0"),
     ("ip link add br-0123456789ab type bridge", "ip link del br-0123456789ab"),
-    ("ip link add veth01234567 type dummy", "ip link del veth01234567"),
+    ("ip link add veth01234567 type bridge", "ip link del veth01234567"),
     (
       "{ ip link add cn0 type bridge && ip address add 10.1.1.1/24 dev cn0; }", "ip link del cn0"
     ),
