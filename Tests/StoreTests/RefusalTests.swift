@@ -111,11 +111,13 @@ import Testing
     #expect(try Database(directory.database).number("SELECT count(*) FROM sqlite_schema WHERE name = 'future'") == 0)
   }
 
-  @Test func namesAMissingParent() throws {
+  @Test func makesWhatIsMissingOfTheWay() throws {
     let path = directory.path.appending("none/state")
-    let error = refusal { () throws(NetworkError) in _ = try SQLiteStore(at: path) }
-    #expect(error?.code == .notFound)
-    #expect(error?.description.contains(path.string) == true)
+    do { _ = try SQLiteStore(at: path) }
+    do { _ = try SQLiteStore(at: path) }
+    let file = path.appending("state.db")
+    let error = refusal { () throws(NetworkError) in _ = try SQLiteStore(at: file.appending("state")) }
+    #expect(error?.reason == "\(file) is no directory; name another path")
   }
 
   @Test func saysThatADirectoryIsReadOnly() throws {
