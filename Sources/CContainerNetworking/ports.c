@@ -51,6 +51,30 @@ static int set_link(int fd, int index) { return set_flag(fd, SOL_SOCKET, SO_BIND
 
 enum { NO_LINK = 0x7fffffff };
 
+// The kernel binds to a broadcast address of a link as to one of its own, but what is sent there is not for one host alone:
+// nothing is translated, and nobody connects. It tells by refusing to connect a socket to it that has no SO_BROADCAST.
+static int is_broadcast(const union socket_address *place, socklen_t size) {
+  in_addr_t address = ntohl(place->v4.sin_addr.s_addr);
+  if (place->any.sa_family != AF_INET || address == INADDR_ANY || address >> 24 == IN_LOOPBACKNET)
+    return 0;
+  if (address == INADDR_BROADCAST)
+    return 1;
+  union socket_address whom = *place;
+  whom.v4.sin_port = htons(9);
+  int probe = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (probe < 0)
+    return 0;
+  int result = connect(probe, &whom.any, size) != 0 && errno == EACCES &&
+               set_flag(probe, SOL_SOCKET, SO_BROADCAST, 1) == 0 && connect(probe, &whom.any, size) == 0;
+  close(probe);
+  return result;
+}
+
+static int is_multicast(const union socket_address *place) {
+  return place->any.sa_family == AF_INET ? IN_MULTICAST(ntohl(place->v4.sin_addr.s_addr))
+                                         : IN6_IS_ADDR_MULTICAST(&place->v6.sin6_addr);
+}
+
 // With a cookie: -EXDEV unless the calling thread is in the namespace that has it.
 static int bind_port(const cn_port *port, uint64_t cookie) {
   int is_udp = port->protocol == IPPROTO_UDP;
@@ -70,10 +94,14 @@ static int bind_port(const cn_port *port, uint64_t cookie) {
   // Whatever comes to a datagram socket meanwhile is dropped, so that nothing is kept for a reader that there is not.
   if ((port->is_ipv6 && set_flag(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1) != 0) || (is_udp && drop_all(fd) != 0))
     result = -errno;
+  else if (is_multicast(&place))
+    result = -EDESTADDRREQ;
   else if (bind(fd, &place.any, size) != 0)
     result = errno == EADDRINUSE && port->protocol == IPPROTO_TCP
                  ? bind_beside_old_connections(fd, &place, size, htons(port->port))
                  : -errno;
+  if (result == 0 && is_broadcast(&place, size))
+    result = -EDESTADDRREQ;
   // Of IPv4 all that comes to a published port is translated, and finds no socket.
   if (result == 0 && is_udp && port->is_ipv6)
     set_link(fd, NO_LINK);

@@ -91,6 +91,7 @@ extension SimulatedKernel {
       if binding.transport == .sctp, !hasSCTP {
         throw binding.unsupportedTransport(KernelReport(errno: .protocolNotSupported, request: "socket"))
       }
+      if content.isOfMany(binding.address) { throw binding.sharedAddress() }
       guard content.canBind(to: binding.address) else {
         throw binding.absentAddress(KernelReport(errno: .addressAbsent, request: "bind"))
       }
@@ -100,12 +101,34 @@ extension SimulatedKernel {
 }
 
 extension SimulatedNamespace {
-  fileprivate func isHeld(_ wanted: PortBinding) -> Bool { heldPorts.contains { wanted.collides(with: $0) } }
+  fileprivate func isHeld(_ wanted: PortBinding) -> Bool {
+    // At an address there are two that can be in its way; at all of them each one is.
+    if !wanted.address.isUnspecified {
+      return heldPorts.contains(wanted)
+        || heldPorts.contains(PortBinding(.any(wanted.address.family), wanted.port, wanted.transport))
+    }
+    return heldPorts.contains(wanted) || heldPorts.contains { wanted.collides(with: $0) }
+  }
 }
 
 extension SimulatedNamespace {
+  /// Whether it is multicast, or a broadcast address: of all links, or of one.
+  fileprivate func isOfMany(_ address: IPAddress) -> Bool {
+    if address.isMulticast { return true }
+    guard let wanted = address.v4, !address.isLoopback else { return false }
+    return wanted.rawValue == .max
+      || links.values.contains { link in
+        link.isUp
+          && link.addresses.contains { own in
+            guard !own.isIPv6, own.prefixLength < 31 else { return false }
+            let raw = own.bytes.reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
+            return raw | .max >> UInt32(own.prefixLength) == wanted.rawValue && raw != wanted.rawValue
+          }
+      }
+  }
+
   fileprivate func canBind(to address: IPAddress) -> Bool {
-    guard !address.isUnspecified, !address.isMulticast, !(address.family == .ipv6 && address.isLinkLocal) else {
+    guard !address.isUnspecified, !(address.family == .ipv6 && address.isLinkLocal) else {
       return true
     }
     let setting = address.family == .ipv4 ? "net/ipv4/ip_nonlocal_bind" : "net/ipv6/ip_nonlocal_bind"

@@ -50,12 +50,63 @@ import Testing
       try await attach("80", "81", "82") == ["0.0.0.0:33001->80/tcp", "0.0.0.0:32769->81/tcp", "0.0.0.0:33000->82/tcp"])
     try await controller.detach("web")
     for port in UInt16(9000)..<9100 { kernel.holdPort(port, .udp, in: host.handle) }
-    #expect(try await attach("9000-9100:53/udp", "9000-9100:53") == ["0.0.0.0:9000->53/tcp", "0.0.0.0:9100->53/udp"])
+    #expect(try await attach("9000-9100:53/udp", "9000-9100:53") == ["0.0.0.0:9100->53/tcp", "0.0.0.0:9100->53/udp"])
     // The search goes on after what was given.
     try await controller.detach("web")
     #expect(try await attach("80") == ["0.0.0.0:33002->80/tcp"])
     try await controller.detach("web")
     #expect(await refusal("9000-9099:53/udp")?.code == .inUse)
+  }
+
+  /// Both protocols and both families of a container's port have one number, where one is free for all of them.
+  @Test func theSameNumberForAllOfAPort() async throws {
+    func numbers(_ ports: String...) async throws -> [String] {
+      let options = AttachOptions(ports: try ports.map { try PortMapping($0) })
+      let published = try await controller.attach("web", options: options).endpoints[0].ports
+      try await controller.detach("web")
+      return published.map { "\($0.containerPort)/\($0.transport) \($0.hostPort)" }
+    }
+    kernel.holdPort(8082, .tcp, in: host.handle)
+    let range = ["8080-8083:80", "8080-8083:81", "8080-8083:82"]
+    let options = AttachOptions(ports: try (range + range.map { $0 + "/udp" }).map { try PortMapping($0) })
+    let published = try await controller.attach("all", options: options).endpoints[0].ports
+    #expect(published.map(\.hostPort) == [8080, 8080, 8081, 8081, 8083, 8083])
+    try await controller.detach("all")
+    kernel.holdPort(32768, .udp, in: host.handle)
+    #expect(try await numbers("53", "53/udp") == ["53/tcp 32769", "53/udp 32769"])
+    // Ranges that are not the same have some ports in common.
+    #expect(try await numbers("8081-8082:53", "8080-8082:53/udp") == ["53/tcp 8081", "53/udp 8081"])
+    // Where none is free for all, each has its own.
+    kernel.holdPort(8081, .udp, in: host.handle)
+    #expect(try await numbers("8081-8082:53", "8081-8082:53/udp") == ["53/tcp 8081", "53/udp 8082"])
+  }
+
+  /// The families too, where each is asked for by itself.
+  @Test func theSameNumberForBothFamilies() async throws {
+    var network = NetworkOptions()
+    network.subnets = try ["10.70.0.0/24", "fd00:70::/64"].map { try Subnet($0) }
+    try await controller.createNetwork("dual", options: network)
+    kernel.holdPort(8080, .tcp, at: .any(.ipv6), in: host.handle)
+    let texts = ["0.0.0.0:8080-8089:80", "[::]:8080-8089:80", "8080-8089:80/udp", "0.0.0.0::81", "[::]::81"]
+    let options = AttachOptions(ports: try texts.map { try PortMapping($0) })
+    let ports = try await controller.attach("web", to: .network("dual"), options: options).endpoints[0].ports
+    #expect(ports.map(\.hostPort) == [8081, 8081, 8081, 32768, 32768])
+    #expect(ports.map(\.hostAddress) == [.any(.ipv4), .any(.ipv6), nil, .any(.ipv4), .any(.ipv6)])
+  }
+
+  /// Ports that are released at once are asked for together, by as many messages as their elements need.
+  @Test func toReleaseManyIsToAskTogether() async throws {
+    func requests(_ count: Int) async throws -> Int {
+      try await controller.attach("web")
+      try await controller.publish([PortMapping("2000-\(1_999 + count):2000-\(1_999 + count)/udp")], of: "web")
+      let start = kernel.requestCount
+      #expect(try await controller.unpublish(of: "web").count == count)
+      let needed = kernel.requestCount - start
+      try await controller.detach("web")
+      return needed
+    }
+    let counts = [try await requests(2), try await requests(2_000), try await requests(4_000)]
+    #expect(counts[2] - counts[1] <= counts[1] - counts[0] + 1 && counts[2] < counts[0] + 40, "\(counts)")
   }
 
   @Test func anAddressThatTheHostLacksIsRefused() async throws {

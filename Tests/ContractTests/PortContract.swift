@@ -113,6 +113,32 @@ import Testing
     #expect(try namespace.kernel.heldPorts(among: [foreign], in: namespace.handle) == [])
   }
 
+  /// What is sent to many hosts at once is no address to be published at, though the kernel binds to it.
+  @Test(arguments: KernelUnderTest.available) func anAddressOfManyIsAnError(_ kernel: KernelUnderTest) throws {
+    let namespace = try NetworkNamespace.create(on: kernel.make())
+    let link = try namespace.links.createBridge(InterfaceName("br0")).index
+    try namespace.addresses.add(InterfaceAddress("203.0.113.1/24"), to: link)
+    try namespace.addresses.add(InterfaceAddress("198.51.100.0/31"), to: link)
+    try namespace.links.setUp(index: link)
+    for (text, what) in [
+      ("203.0.113.255", "broadcast"), ("255.255.255.255", "broadcast"), ("224.0.0.1", "multicast"),
+      ("ff02::1", "multicast"),
+    ] {
+      for transport in [TransportProtocol.tcp, .udp] {
+        let binding = PortBinding(try IPAddress(text), 80, transport)
+        let error = #expect(throws: NetworkError.self) {
+          try namespace.kernel.heldPorts(among: [binding], in: namespace.handle)
+        }
+        #expect(error?.code == .invalidValue)
+        #expect(error?.reason.hasPrefix("\(text) is a \(what) address") == true, "\(error as Any)")
+        #expect(throws: NetworkError.self) { try namespace.kernel.reservePorts([binding], in: namespace.handle) }
+      }
+    }
+    // Both addresses of a /31 are hosts'.
+    let own = try ["203.0.113.1", "198.51.100.0", "127.255.255.254"].map { PortBinding(try IPAddress($0), 80, .udp) }
+    #expect(try namespace.kernel.heldPorts(among: own, in: namespace.handle) == [])
+  }
+
   @Test(arguments: KernelUnderTest.available) func noConnectionIsTracked(_ kernel: KernelUnderTest) throws {
     let namespace = try NetworkNamespace.create(on: kernel.make())
     for transport in TransportProtocol.allCases { #expect(try namespace.connections.list(transport) == []) }

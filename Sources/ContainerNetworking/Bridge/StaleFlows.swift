@@ -42,14 +42,14 @@ extension BridgeDriver {
       if ours == nil, !flows.isEmpty, published.contains(where: \.address.isUnspecified) {
         ours = Set(try host.addresses.list().map(\.address.address))
       }
+      // By their numbers, so that many flows are not each held against many ports.
+      let addresses = Dictionary(grouping: published, by: \.port).mapValues { Set($0.map(\.address)) }
       let isOurs = { (address: IPAddress) in address.isLoopback || ours?.contains(address) == true }
       let stale = flows.filter { flow in
         if flow.reply.source == own.address, inside.contains(flow.reply.sourcePort) { return true }
-        return published.contains { port in
-          port.port == flow.original.destinationPort
-            && (port.address.isUnspecified
-              ? isOurs(flow.original.destination) : port.address == flow.original.destination)
-        }
+        guard let places = addresses[flow.original.destinationPort] else { return false }
+        let destination = flow.original.destination
+        return places.contains(destination) || places.contains(.any(own.family)) && isOurs(destination)
       }
       try host.connections.delete(stale)
     }

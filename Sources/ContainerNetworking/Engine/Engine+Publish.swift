@@ -77,16 +77,14 @@ extension Engine {
     try finishPortChanges(of: container)
     let (planned, network, ports) = try transaction { (transaction) throws(NetworkError) in
       var (endpoint, network) = try changeable(container, name, operation, transaction.state)
-      for mapping in mappings ?? [] where !endpoint.ports.contains(where: { mapping.means($0) }) {
-        let known = endpoint.ports.map(\.description).joined(separator: ", ")
-        throw NetworkError(
-          .notFound, operation: operation,
-          reason: "\(mapping.containerPorts)/\(mapping.transport) is not published like that; published are: "
-            + (known.isEmpty ? "none" : known))
+      var (ports, others) = (endpoint.ports, [PublishedPort]())
+      if let mappings {
+        var index = PortIndex(ports)
+        try index.mean(mappings, operation)
+        (ports, others) = index.split
       }
-      let ports = endpoint.ports.filter { port in mappings?.contains { $0.means(port) } ?? true }
       guard !ports.isEmpty else { return (endpoint, network, ports) }
-      endpoint.ports.removeAll { ports.contains($0) }
+      endpoint.ports = others
       endpoint.portChange = PortChange(ports: ports, phase: .removing, owner: store.token)
       transaction.save(.endpoint(endpoint))
       return (endpoint, network, ports)
@@ -173,16 +171,27 @@ extension Engine {
     }
   }
 
-  /// Host addresses that nothing serves.
+  /// Host addresses that nothing serves, and two mappings of which one is in the other's way.
   func checkPorts(
     _ request: EndpointRequest, _ network: NetworkRecord, _ places: PortPlaces, _ operation: String
   ) -> [NetworkError] {
-    request.ports.compactMap { port in
-      guard let address = port.hostAddress ?? network.policy.hostBindingAddress,
-        let reason = places.fault(at: address, on: network)
-      else { return nil }
-      return NetworkError(.conflictingOptions, operation: operation, reason: reason)
+    let bindingAddress = network.policy.hostBindingAddress
+    var asked = request.ports.compactMap { $0.hostAddress ?? bindingAddress }
+    let fault = { (address: IPAddress) in
+      places.fault(at: address, on: network).map {
+        NetworkError(.conflictingOptions, operation: operation, reason: $0)
+      }
     }
+    guard asked.contains(where: { fault($0) != nil }) else { return [] }
+    do throws(NetworkError) {
+      // One that says no more than a wider one needs no place of its own.
+      if request.ports.count > 1 {
+        let wishes = try PortWishes(request.ports, bindingAddress: bindingAddress, at: places, operation).wishes
+        asked = wishes.compactMap(\.address)
+      }
+    } catch { return [error] }
+    var told: Set<IPAddress> = []
+    return asked.filter { told.insert($0).inserted }.compactMap(fault)
   }
 
   /// The endpoint whose ports are to be changed.
@@ -232,17 +241,6 @@ extension Engine {
     throw NetworkError(
       .inUse, operation: operation,
       reason: "ports of \(what) are being \(change.phase == .creating ? "published" : "released"); try again")
-  }
-}
-
-extension PortMapping {
-  /// Whether a published port could have become of this.
-  func means(_ port: PublishedPort) -> Bool {
-    guard transport == port.transport, containerPorts.contains(port.containerPort) else { return false }
-    if let hostAddress, hostAddress != port.hostAddress { return false }
-    guard let hostPorts else { return true }
-    guard containerPorts.count > 1 else { return hostPorts.contains(port.hostPort) }
-    return Int(port.hostPort) - Int(hostPorts.lower) == Int(port.containerPort) - Int(containerPorts.lower)
   }
 }
 

@@ -56,6 +56,7 @@ extension NetworkOptions {
     guard address.family == .ipv4 else {
       throw .invalid("", "\(address) is no IPv4 address; name one of the host's, as in 127.0.0.1")
     }
+    if let reason = address.publishFault { throw .invalid("", reason) }
     return address
   }
 

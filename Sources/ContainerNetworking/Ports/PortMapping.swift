@@ -14,7 +14,8 @@ public struct PortMapping: Hashable, Sendable, Codable {
 
   /// Makes a mapping.
   ///
-  /// - Throws: `.invalidValue` when the ranges have different lengths and there is more than one container port.
+  /// - Throws: `.invalidValue` when the ranges have different lengths and there is more than one container port, and for a
+  ///   host address that no host has alone: multicast, and 255.255.255.255.
   public init(
     hostAddress: IPAddress? = nil, hostPorts: PortRange? = nil, containerPorts: PortRange,
     transport: TransportProtocol = .tcp
@@ -24,6 +25,9 @@ public struct PortMapping: Hashable, Sendable, Codable {
         .invalidValue, operation: "publish ports",
         reason: "\(hostPorts) has \(hostPorts.count) ports and \(containerPorts) has \(containerPorts.count); "
           + "ranges must be equally long, as in 8000-8002:80-82")
+    }
+    if let reason = hostAddress?.publishFault {
+      throw NetworkError(.invalidValue, operation: "publish ports", reason: reason)
     }
     self.hostAddress = hostAddress
     self.hostPorts = hostPorts
@@ -72,5 +76,24 @@ public struct PortMapping: Hashable, Sendable, Codable {
     NetworkError(
       .invalidValue, operation: "read port mapping \"\(text)\"",
       reason: "\(why); right are 80, 8080:80, 127.0.0.1:8080:80/udp and [::1]:8080:80")
+  }
+}
+
+extension PortMapping: CustomStringConvertible {
+  /// As it is written: `[::]:8080:80/udp`.
+  public var description: String {
+    var text = ""
+    if let hostAddress { text += hostAddress.family == .ipv6 ? "[\(hostAddress)]:" : "\(hostAddress):" }
+    if let hostPorts { text += "\(hostPorts):" } else if hostAddress != nil { text += ":" }
+    return text + "\(containerPorts)/\(transport)"
+  }
+}
+
+extension IPAddress {
+  /// Why nothing can be published at an address, whatever the host has; nil where it can.
+  var publishFault: String? {
+    guard isMulticast || v4?.rawValue == .max else { return nil }
+    return "the host address \(self) is a \(isMulticast ? "multicast" : "broadcast") address, which no host has alone; "
+      + "name an address of the host's own, as in 127.0.0.1"
   }
 }

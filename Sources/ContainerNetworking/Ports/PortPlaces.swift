@@ -51,6 +51,13 @@ struct PortPlaces {
     return places
   }
 
+  /// Whether a port that is asked for at an address takes nothing of the host's: the containers are reached by their own.
+  func areRouted(_ hostAddress: IPAddress?) -> Bool {
+    if translated.isEmpty { return !routed.isEmpty }
+    let families = hostAddress.map { [$0.family] } ?? AddressFamily.allCases
+    return families.allSatisfy { routed.contains($0) }
+  }
+
   /// Why nothing of the host's serves a port at an address; nil when something does, or need not.
   func fault(at address: IPAddress, on network: NetworkRecord) -> String? {
     guard !routed.contains(address.family) else { return nil }

@@ -47,18 +47,18 @@ struct PortTable {
     ephemeral: EphemeralPorts?, avoiding held: Set<PortBinding> = [], inPlaceOf previous: [PublishedPort] = []
   ) throws(NetworkError) -> [PublishedPort] {
     guard !mappings.isEmpty else { return [] }
-    var picked = Picked(owner: owner, held: held, next: nextEphemeral)
-    for (index, wish) in Self.wishes(mappings, bindingAddress, places).enumerated() {
-      if index < previous.count, !wish.isHeld(previous[index].hostPort, held) {
-        picked.add(previous[index])
-        continue
+    let request = try PortWishes(
+      mappings, bindingAddress: bindingAddress, at: places, "publish ports of \"\(owner)\"")
+    var picked = Picked(owner: owner, held: held, next: nextEphemeral, count: request.wishes.count)
+    for group in request.groups {
+      let isWhole = group.allSatisfy { index in
+        index < previous.count && !request.wishes[index].isHeld(previous[index].hostPort, held)
       }
-      let port = try pick(wish, ephemeral: ephemeral, &picked)
-      picked.add(
-        PublishedPort(
-          hostAddress: wish.address, hostPort: port, containerPort: wish.containerPort, transport: wish.transport,
-          isEphemeral: wish.candidates == nil, translated: wish.translated,
-          forwarded: wish.forwarded.isEmpty ? nil : wish.forwarded))
+      if isWhole {
+        for index in group { picked.add(previous[index], at: index) }
+      } else {
+        try pick(group, of: request, ephemeral: ephemeral, inPlaceOf: previous, &picked)
+      }
     }
     return picked.ports
   }
@@ -111,54 +111,35 @@ struct PortTable {
 
   // MARK: - Picking
 
-  /// One port that is wanted.
-  private struct Wish {
-    /// As asked for.
-    var address: IPAddress?
-    var translated: [IPAddress]
-    var forwarded: [IPAddress]
-    /// Where it is taken.
-    var addresses: [IPAddress]
-    var candidates: ClosedRange<UInt16>?
-    var containerPort: UInt16
-    var transport: TransportProtocol
-
-    var rank: (Int, UInt16, UInt8) {
-      let kind = candidates.map { $0.count == 1 ? 0 : 1 } ?? 2
-      return (kind, containerPort, transport.number)
-    }
-
-    /// Whether another process holds the port on one of the wish's addresses.
-    func isHeld(_ port: UInt16, _ held: Set<PortBinding>) -> Bool {
-      !held.isEmpty && addresses.contains { held.contains(PortBinding($0, port, transport)) }
-    }
-  }
-
   /// What was picked so far, and what is to be passed over.
   private struct Picked {
     var owner: String
     var held: Set<PortBinding>
     /// Where the search for an ephemeral port goes on.
     var next: UInt16?
-    private(set) var ports: [PublishedPort] = []
+    private var all: [PublishedPort?]
     private var own = PortTable.Own()
 
-    init(owner: String, held: Set<PortBinding>, next: UInt16?) {
+    init(owner: String, held: Set<PortBinding>, next: UInt16?, count: Int) {
       self.owner = owner
       self.held = held
       self.next = next
+      all = Array(repeating: nil, count: count)
     }
 
-    mutating func add(_ port: PublishedPort) {
-      ports.append(port)
+    /// In the order of the wishes.
+    var ports: [PublishedPort] { all.compactMap { $0 } }
+
+    mutating func add(_ port: PublishedPort, at place: Int) {
+      all[place] = port
       own[Key(transport: port.transport, port: port.hostPort), default: []] += port.addresses
     }
 
-    func stands(inTheWayOf wish: Wish, at port: UInt16) -> Bool {
+    func stands(inTheWayOf wish: PortWish, at port: UInt16) -> Bool {
       wish.isHeld(port, held) || collides(wish, port)
     }
 
-    func collides(_ wish: Wish, _ port: UInt16) -> Bool {
+    func collides(_ wish: PortWish, _ port: UInt16) -> Bool {
       own[Key(transport: wish.transport, port: port)]?.contains { address in
         wish.addresses.contains { $0.includes(address) || address.includes($0) }
       } ?? false
@@ -167,72 +148,70 @@ struct PortTable {
 
   private typealias Own = [Key: [IPAddress]]
 
-  private static func wishes(
-    _ mappings: [PortMapping], _ bindingAddress: IPAddress?, _ places: PortPlaces
-  ) -> [Wish] {
-    let wishes = mappings.flatMap { mapping in
-      let address = mapping.hostAddress ?? bindingAddress
-      let served = places.serve(address)
-      let sample = PublishedPort(
-        hostAddress: address, hostPort: 1, containerPort: 1, transport: mapping.transport,
-        translated: served.translated,
-        forwarded: served.forwarded)
-      return mapping.containerPorts.ports.enumerated().map { index, port in
-        // One container port: any of the host's. Several: the one at the same place.
-        let candidates = mapping.hostPorts.map { host in
-          guard mapping.containerPorts.count > 1 else { return host.ports }
-          let own = host.lower + UInt16(index)
-          return own...own
-        }
-        return Wish(
-          address: address, translated: served.translated, forwarded: served.forwarded, addresses: sample.addresses,
-          candidates: candidates, containerPort: port, transport: mapping.transport)
+  /// Picks one port for all of a group, where one is free for all; else one for each protocol, or for each by itself.
+  private func pick(
+    _ group: [Int], of request: PortWishes, ephemeral: EphemeralPorts?, inPlaceOf previous: [PublishedPort],
+    _ picked: inout Picked
+  ) throws(NetworkError) {
+    let wishes = group.map { request.wishes[$0] }
+    if wishes.count > 1 {
+      if let port = try port(for: wishes, among: request.common(group), ephemeral: ephemeral, &picked) {
+        for (index, wish) in zip(group, wishes) { picked.add(wish.published(at: port), at: index) }
+        return
       }
+      let transports = Dictionary(grouping: group) { request.wishes[$0].transport.number }
+      let parts = transports.count > 1 ? transports.sorted { $0.key < $1.key }.map(\.value) : group.map { [$0] }
+      for part in parts {
+        try pick(part, of: request, ephemeral: ephemeral, inPlaceOf: previous, &picked)
+      }
+      return
     }
-    if wishes.count < 2 { return wishes }
-    // Of equals, in the order that they were written, so that a second pick has them in the places of the first.
-    return wishes.enumerated().sorted { left, right in
-      let ranks = (left.element.rank, right.element.rank)
-      return ranks.0 == ranks.1 ? left.offset < right.offset : ranks.0 < ranks.1
-    }.map(\.element)
+    for (index, wish) in zip(group, wishes) {
+      if index < previous.count, !wish.isHeld(previous[index].hostPort, picked.held),
+        !picked.collides(wish, previous[index].hostPort)
+      {
+        picked.add(previous[index], at: index)
+        continue
+      }
+      guard
+        let port = try port(for: wishes, among: .some(wish.candidates), ephemeral: ephemeral, &picked)
+      else { throw refusal(of: wish, ephemeral, picked) }
+      picked.add(wish.published(at: port), at: index)
+    }
   }
 
-  private func pick(
-    _ wish: Wish, ephemeral: EphemeralPorts?, _ picked: inout Picked
-  ) throws(NetworkError) -> UInt16 {
-    if let candidates = wish.candidates {
-      if let port = firstFree(candidates, wish, picked) { return port }
-      throw refusal(of: wish, candidates, picked)
-    }
+  /// - Parameter candidates: The inner nil for the ephemeral ones, the outer for none.
+  private func port(
+    for wishes: [PortWish], among candidates: ClosedRange<UInt16>??, ephemeral: EphemeralPorts?,
+    _ picked: inout Picked
+  ) throws(NetworkError) -> UInt16? {
+    guard let candidates else { return nil }
+    if let candidates { return firstFree(candidates, wishes, picked) }
     guard let ephemeral else {
       throw NetworkError(
         .invalidValue, operation: "publish ports of \"\(picked.owner)\"",
-        reason:
-          "port \(wish.containerPort)/\(wish.transport) has no host port, and there are none to pick from; name one")
+        reason: "port \(wishes[0].containerPort)/\(wishes[0].transport) has no host port, and there are none to pick "
+          + "from; name one")
     }
     let range = ephemeral.range
     let start = picked.next.flatMap { range.contains($0) ? $0 : nil } ?? range.lowerBound
     let found =
-      firstFree(start...range.upperBound, wish, picked, but: ephemeral.reserved)
-      ?? firstFree(range.lowerBound...start, wish, picked, but: ephemeral.reserved)
-    if let found {
-      picked.next = found &+ 1
-      return found
-    }
-    throw NetworkError(
-      .exhausted, operation: "publish ports of \"\(picked.owner)\"",
-      reason: "every ephemeral port, \(range), is published, reserved or held by a process of the host already; "
-        + "name a port outside that range")
+      firstFree(start...range.upperBound, wishes, picked, but: ephemeral.reserved)
+      ?? firstFree(range.lowerBound...start, wishes, picked, but: ephemeral.reserved)
+    if let found { picked.next = found &+ 1 }
+    return found
   }
 
   /// The first of a range that nothing is in the way of.
   private func firstFree(
-    _ range: ClosedRange<UInt16>, _ wish: Wish, _ picked: Picked, but reserved: [ClosedRange<UInt16>] = []
+    _ range: ClosedRange<UInt16>, _ wishes: [PortWish], _ picked: Picked, but reserved: [ClosedRange<UInt16>] = []
   ) -> UInt16? {
-    let groups = wish.addresses.flatMap { address -> [Group] in
-      address.isUnspecified
-        ? [.family(wish.transport, address.family)]
-        : [.address(wish.transport, address), .address(wish.transport, .any(address.family))]
+    let groups = wishes.flatMap { wish in
+      wish.addresses.flatMap { address -> [Group] in
+        address.isUnspecified
+          ? [.family(wish.transport, address.family)]
+          : [.address(wish.transport, address), .address(wish.transport, .any(address.family))]
+      }
     }
     let bitmaps = groups.compactMap { taken[$0] }
     var port = range.lowerBound
@@ -243,15 +222,21 @@ struct PortTable {
         continue search
       }
       let passed = reserved.first { $0.contains(port) }?.upperBound
-      guard passed != nil || picked.stands(inTheWayOf: wish, at: port) else { return port }
+      let isFree = passed == nil && !wishes.contains { picked.stands(inTheWayOf: $0, at: port) }
+      if isFree { return port }
       guard (passed ?? port) < range.upperBound else { return nil }
       port = (passed ?? port) + 1
     }
   }
 
-  private func refusal(
-    of wish: Wish, _ candidates: ClosedRange<UInt16>, _ picked: Picked
-  ) -> NetworkError {
+  private func refusal(of wish: PortWish, _ ephemeral: EphemeralPorts?, _ picked: Picked) -> NetworkError {
+    guard let candidates = wish.candidates else {
+      let range = ephemeral.map { ", \($0.range)," } ?? ""
+      return NetworkError(
+        .exhausted, operation: "publish ports of \"\(picked.owner)\"",
+        reason: "every ephemeral port\(range) is published, reserved or held by a process of the host already; "
+          + "name a port outside that range")
+    }
     let first = candidates.lowerBound
     let other =
       holder(first, wish.transport, at: wish.addresses) ?? (picked.collides(wish, first) ? picked.owner : nil)

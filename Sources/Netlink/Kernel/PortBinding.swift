@@ -35,6 +35,16 @@ extension PortBinding {
 }
 
 extension PortBinding {
+  /// The error for an address that is of many at once, multicast or broadcast; the simulated kernel's too.
+  package func sharedAddress() -> NetworkError {
+    NetworkError(
+      .invalidValue, operation: "look whether \(self) is free",
+      reason: "\(address) is a \(address.isMulticast ? "multicast" : "broadcast") address, which no host has alone; "
+        + "name an address of the host's own")
+  }
+}
+
+extension PortBinding {
   /// The error for a protocol that the kernel does not have; the simulated kernel's too.
   package func unsupportedTransport(_ report: KernelReport) -> NetworkError {
     NetworkError(

@@ -69,6 +69,7 @@ extension LinuxKernel {
     // A kernel that cannot make such sockets has none that hold ports.
     case .protocolNotSupported, .addressFamilyNotSupported, .socketTypeNotSupported: return true
     case .addressNotAvailable: throw binding.absentAddress(KernelReport(errno: errno, request: "bind"))
+    case .addressRequired: throw binding.sharedAddress()
     case .tooManyOpenFiles, .tooManyOpenFilesInSystem:
       throw NetworkError(
         .exhausted, operation: "hold \(binding)",

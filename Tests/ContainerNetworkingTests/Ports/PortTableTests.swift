@@ -143,6 +143,46 @@ import Testing
     #expect(again == first)
   }
 
+  /// Many mappings are held against as many ports each as there are of its container port.
+  @Test func whatIsMeantIsFoundByItsTarget() throws {
+    let ports = (UInt16(1)...8_000).map { port in
+      PublishedPort(hostAddress: nil, hostPort: port &+ 20_000, containerPort: port, transport: .udp)
+    }
+    var index = PortIndex(ports)
+    try index.mean(ports.shuffled().prefix(7_000).map { try PortMapping("\($0.containerPort)/udp") }, "release")
+    #expect(index.looks == 7_000)
+    let (meant, others) = index.split
+    #expect(meant.count == 7_000 && others.count == 1_000)
+    #expect((meant + others).sorted { $0.hostPort < $1.hostPort } == ports)
+    #expect(meant == meant.sorted { $0.hostPort < $1.hostPort })
+    let error = #expect(throws: NetworkError.self) { try index.mean([PortMapping("80")], "release") }
+    #expect(error?.code == .notFound)
+  }
+
+  /// A port for both protocols is as a plain search has it: the first of the range that is free for both, else each its own.
+  @Test func bothProtocolsAreAsAPlainSearchHasThem() throws {
+    for _ in 0..<2_000 {
+      var held: Set<PortBinding> = []
+      for port in UInt16(9000)...9003 {
+        for transport in [TransportProtocol.tcp, .udp] where Int.random(in: 0..<3) > 0 {
+          held.insert(PortBinding(.any(AddressFamily.allCases.randomElement() ?? .ipv4), port, transport))
+        }
+      }
+      let isFree = { (port: UInt16, transport: TransportProtocol) in
+        !held.contains { $0.port == port && $0.transport == transport }
+      }
+      let shared = (UInt16(9000)...9003).first { isFree($0, .tcp) && isFree($0, .udp) }
+      let own = [TransportProtocol.tcp, .udp].compactMap { transport in
+        (UInt16(9000)...9003).first { isFree($0, transport) }
+      }
+      let expected = shared.map { [$0, $0] } ?? (own.count == 2 ? own : nil)
+      let picked = try? PortTable().pick(
+        [PortMapping("9000-9003:80/udp"), PortMapping("9000-9003:80")], for: "web", bindingAddress: nil, at: Self.dual,
+        ephemeral: Self.ephemeral, avoiding: held)
+      #expect(picked?.map(\.hostPort) == expected, "\(held)")
+    }
+  }
+
   /// However many are taken, one more takes about as long: within ten times, where a search would take ten thousand.
   @Test func tenThousandPortsCostAsFew() throws {
     func seconds(_ count: Int) throws -> (nanoseconds: Double, next: UInt16) {

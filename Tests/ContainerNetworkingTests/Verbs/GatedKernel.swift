@@ -41,6 +41,9 @@ final class GatedKernel: ForwardingKernel {
     }
   }
 
+  /// Has the next transaction of the firewall wait that deletes elements of a set (`NFT_MSG_DELSETELEM`).
+  func closeGateForElementDeletion() { closeGate { type, _, _ in type == 10 << 8 | 14 } }
+
   private func closeGate(_ isAwaited: @escaping @Sendable (UInt16, UInt16, [UInt8]) -> Bool) {
     self.isAwaited.withLock { predicate in
       predicate = { isAwaited($0.type, $0.flags.rawValue, Array($0.payload)) }
