@@ -2,6 +2,7 @@ import ContainerNetworking
 import ContainerNetworkingDNS
 import Foundation
 import Playground
+import SystemPackage
 import Testing
 
 /// What is easily taken for otherwise; `Documentation/Facts.md` tells where it was seen.
