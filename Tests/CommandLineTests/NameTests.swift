@@ -163,4 +163,18 @@ import Testing
     #expect(try waitUntil { try servers().isEmpty })
     #expect(try tool.close() == [])
   }
+
+  @Test func aPublishedPort53AndNamesGoTogether() throws {
+    #expect(try tool.cnet("network", "create", "--subnet", "10.1.0.0/24", "one").code == 0)
+    let web = try start("web", "--net", "one")
+    let publish = try tool.run("cnet", ["publish", "web", "8443:443", "53:53/udp"], extra: auto)
+    #expect(publish.code == 0, "\(publish)")
+    let other = try start("other", "--net", "one", "-p", "53:53/tcp")
+    let ping = try tool.run(
+      "cnet", ["run", "--net", "one", "--", "busybox", "ping", "-c", "1", "-W", "4", "web"], extra: auto)
+    #expect(ping.code == 0, "\(ping)")
+    try end([web, other])
+    #expect(try eventually { try servers().isEmpty })
+    #expect(try tool.close() == [])
+  }
 }

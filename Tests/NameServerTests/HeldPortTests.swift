@@ -174,4 +174,24 @@ import Testing
     #expect(try await it.controller.differences() == [])
     try await it.end()
   }
+
+  @Test func anotherRecordOfTheHostPublishesPort53() async throws {
+    let it = try await NameWorld()
+    try await it.create("blue", "10.81.0.0/24")
+    let web = try await it.attach("web", to: "blue")
+    let other = try await NetworkController(
+      host: it.world.host, store: try SQLiteStore(at: it.directory.appending("other")))
+    try await other.createNetwork("green", options: NetworkOptions(subnet: try Subnet("10.83.0.0/24")))
+    try await other.attach(
+      "dns", to: .network("green"), options: AttachOptions(ports: [try PortMapping("53:53/udp")]))
+    #expect(try it.resolver(web).addresses("web") == web.shownAddresses)
+    let mapping = try PortMapping("10.81.0.1:53:54/udp")
+    let error = await #expect(throws: NetworkError.self) { try await other.publish([mapping], of: "dns") }
+    #expect(error?.code == .inUse, "\(error?.description ?? "")")
+    #expect(try it.resolver(web).addresses("web") == web.shownAddresses)
+    #expect(try await it.controller.differences() == [])
+    #expect(try await other.differences() == [])
+    try await other.removeAll()
+    try await it.end()
+  }
 }

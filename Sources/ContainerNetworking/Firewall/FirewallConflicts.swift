@@ -76,7 +76,10 @@ struct OthersPorts {
   {
     for found in found {
       guard let other = found.comment.flatMap({ RecordID(comment: $0) }), other != own else { continue }
-      let fields = try found.element(of: map).key.fields
+      let element = try found.element(of: map)
+      let fields = element.key.fields
+      // At a gateway's own port names are asked for: what is published on all addresses leaves that one out.
+      if fields.count == 3, case .value(let target) = element.data, target.fields.first == fields[0] { continue }
       guard let transport = fields.dropLast().last?.first, let port = fields.last else { continue }
       let address = fields.count == 3 ? IPAddress(bytes: fields[0]) : nil
       let key = Key(family: family, transport: transport, port: port.reduce(0) { $0 << 8 | UInt16($1) })
