@@ -38,7 +38,8 @@ enum Explanations {
   private static let ping = "Gateway mode `routed`: pings, from outside and from our other networks."
   private static let routed = "Gateway mode `routed`: published container ports."
   private static let trusted = "From a link that the network trusts: published container ports."
-  private static let publishedAt = "Published on one address of the host."
+  private static let publishedAt =
+    "Published on one address of the host; and port 53 of a gateway, to where names are answered."
   private static let published = "Published on all addresses."
   private static let others = "What no rule above has let pass was not from its own address."
 
