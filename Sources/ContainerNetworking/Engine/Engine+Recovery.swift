@@ -273,6 +273,7 @@ extension Engine {
   ///
   /// - Returns: The network, if it was made here.
   func ensureDefaultNetwork() throws(NetworkError) -> NetworkRecord? {
+    var contests = 0
     for _ in 0..<3_000 {
       let known = try look { state in state.networks.values.first { $0.name == "bridge" } }
       if known?.phase == .ready { return nil }
@@ -284,16 +285,12 @@ extension Engine {
       do throws(NetworkError) {
         return try addNetwork("bridge", NetworkOptions(bridge: try freeDefaultBridge()))
       } catch {
-        // Another record of the host was: the next name is chosen.
-        if error.code == .alreadyExists, try firewall.othersBridges()[settings.defaultBridge] != nil,
-          try look({ state in !state.networks.values.contains { $0.name == "bridge" } })
-        {
-          continue
-        }
-        // Another was faster.
-        guard error.code == .alreadyExists || error.code == .inUse,
-          try look({ state in state.networks.values.contains { $0.name == "bridge" } })
-        else { throw error }
+        // Another was faster: of this record, or another record of the host, which has the name by now.
+        guard error.code == .alreadyExists || error.code == .inUse else { throw error }
+        if try look({ state in state.networks.values.contains { $0.name == "bridge" } }) { continue }
+        contests += 1
+        guard contests < 50, try !firewall.others().isEmpty else { throw error }
+        usleep(UInt32.random(in: 1_000...20_000))
       }
     }
     throw NetworkError(
