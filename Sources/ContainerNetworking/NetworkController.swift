@@ -163,20 +163,25 @@ public final class NetworkController: Sendable {
     }
   }
 
-  /// Takes a container off one network, while it runs.
+  /// Takes a container off one network, while it runs. Its aliases and published ports there are gone then, unless they are
+  /// kept: ``connect(_:to:options:)`` gives it what was kept, but for what that asks for otherwise.
   ///
   /// - Parameters:
   ///   - container: The container.
   ///   - network: The network, by name, id or unique id prefix.
   ///   - isForced: Whether a container that is stopped, or whose namespace is gone, is taken off too.
+  ///   - keepsSettings: Whether its addresses, aliases, ports, interface and priority there stay its own, until it is
+  ///     connected again, disconnected once more, or detached.
+  /// - Returns: The endpoint that it had.
   /// - Throws: `.notFound` when it is not on that network; `.conflictingOptions` as ``connect(_:to:options:)``; everything
   ///   that could not be taken away.
+  @discardableResult
   public func disconnect(
-    _ container: String, from network: String, isForced: Bool = false
-  ) async throws(NetworkError) {
+    _ container: String, from network: String, isForced: Bool = false, keepsSettings: Bool = false
+  ) async throws(NetworkError) -> Endpoint {
     try await worker.run { [engine] () throws(NetworkError) in
       try engine.verb { () throws(NetworkError) in
-        try engine.disconnect(container, from: network, isForced: isForced)
+        try engine.disconnect(container, from: network, isForced: isForced, keepsSettings: keepsSettings)
       }
     }
   }

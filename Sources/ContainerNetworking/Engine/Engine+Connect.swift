@@ -2,10 +2,41 @@ import Netlink
 import NetworkPrimitives
 
 extension Engine {
-  /// Puts a container that is attached on one more network.
+  /// Puts a container that is attached on one more network, with what it kept there.
   func connect(
     _ container: String, to name: String, options: EndpointOptions
   ) throws(NetworkError) -> Endpoint {
+    // The default network is made when it is first needed, and taken back when it was not.
+    let made = name == "bridge" ? try ensureDefaultNetwork() : nil
+    let (endpoint, kept): (Endpoint, [PublishedPort])
+    do throws(NetworkError) { (endpoint, kept) = try connectAlone(container, to: name, options: options) } catch {
+      guard let made else { throw error }
+      do throws(NetworkError) { try removeNetwork(id: made.id) } catch let leftover {
+        if leftover.code != .inUse {
+          throw undone("connect \"\(container)\" to \"\(name)\"", error, leftovers: [leftover])
+        }
+      }
+      throw error
+    }
+    guard !kept.isEmpty else { return endpoint }
+    do throws(NetworkError) {
+      var mappings: [PortMapping] = []
+      for port in kept { mappings.append(try PortMapping(port)) }
+      var published = endpoint
+      published.ports = try publish(mappings, of: container, on: endpoint.networkID)
+      return published
+    } catch {
+      let leftovers = attempt { () throws(NetworkError) in
+        try disconnect(container, from: endpoint.networkID, isForced: false, keepsSettings: true, ports: kept)
+      }
+      throw undone("connect \"\(container)\" to \"\(name)\"", error, leftovers: leftovers)
+    }
+  }
+
+  /// - Returns: The endpoint, and the ports that the container kept on the network.
+  private func connectAlone(
+    _ container: String, to name: String, options: EndpointOptions
+  ) throws(NetworkError) -> (Endpoint, [PublishedPort]) {
     let operation = "connect \"\(container)\" to \"\(name)\""
     let record = try look { (state) throws(NetworkError) in try state.sandbox(container) }
     try checkConnectable(record, operation)
@@ -32,6 +63,10 @@ extension Engine {
         throw NetworkError(
           .alreadyExists, operation: operation,
           reason: "\"\(container)\" is on network \"\(network.name)\" already; disconnect it first")
+      }
+      var request = request
+      for kept in others where kept.networkID == network.id {
+        request.options.complete(by: kept, usedNames: request.usedNames)
       }
       let planned = try planEndpoint(request, record.sandboxID, network, &transaction)
       return (
@@ -61,7 +96,7 @@ extension Engine {
       }
       // Another that was made or taken away at the same time has not seen this one, nor was it seen.
       if !isAlone { _ = attempt { () throws(NetworkError) in try settleRoutes(of: record.sandboxID, in: namespace) } }
-      return made
+      return (made, planned.kept.flatMap(\.ports))
     } catch {
       withdrawNames(of: record, leaving: [endpoint])
       let leftovers = abandon(planned, disconnect(endpoint, from: network, in: namespace))
@@ -73,8 +108,15 @@ extension Engine {
 
   /// Takes a container off one network.
   ///
-  /// - Parameter isForced: Whether a container whose namespace is gone, or that is stopped, is taken off too.
-  func disconnect(_ container: String, from name: String, isForced: Bool) throws(NetworkError) {
+  /// - Parameters:
+  ///   - isForced: Whether a container whose namespace is gone, or that is stopped, is taken off too.
+  ///   - keepsSettings: Whether what it had there stays its own, for when it is connected again.
+  ///   - ports: The ports that do; nil for those that it has.
+  /// - Returns: The endpoint that it had.
+  @discardableResult
+  func disconnect(
+    _ container: String, from name: String, isForced: Bool, keepsSettings: Bool = false, ports: [PublishedPort]? = nil
+  ) throws(NetworkError) -> Endpoint {
     let operation = "disconnect \"\(container)\" from \"\(name)\""
     let token = store.token
     let (record, endpoint, network) = try transaction { (transaction) throws(NetworkError) in
@@ -89,7 +131,9 @@ extension Engine {
         let names = all.map(\.networkName).joined(separator: ", ")
         throw NetworkError(
           .notFound, operation: operation,
-          reason: "\"\(container)\" is not on network \"\(network.name)\"; it is on: \(names.isEmpty ? "none" : names)")
+          reason:
+            "\"\(container)\" is not on network \"\(network.name)\"; \(names.isEmpty ? "it is on no network" : "it is on: \(names)")"
+        )
       }
       try checkIdle(endpoint, "its endpoint", operation)
       if endpoint.phase != .stopped {
@@ -114,7 +158,11 @@ extension Engine {
     if failures.isEmpty {
       failures += attempt { () throws(NetworkError) in
         try transaction { (transaction) throws(NetworkError) in
-          try transaction.release(endpoint)
+          if keepsSettings {
+            transaction.keep(endpoint, ports: ports ?? endpoint.ports)
+          } else {
+            try transaction.release(endpoint)
+          }
           transaction.note(
             NetworkEvent(.disconnect, networkID: network.id, network: network.name, container: container))
         }
@@ -125,6 +173,7 @@ extension Engine {
       throw failures.leftovers(operation)
     }
     try dropEmptyBridges(after: [endpoint]).throwLeftovers(operation)
+    return endpoint
   }
 
   /// Takes an endpoint that was not made out of the record; what could not be taken back stays there.

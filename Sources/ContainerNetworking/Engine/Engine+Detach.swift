@@ -120,6 +120,8 @@ extension Engine.Transaction {
     stopped.addresses = endpoint.addresses.filter { endpoint.staticAddresses.contains($0.address) }
     stopped.bridge = nil
     stopped.ports = []
+    // They come back with what was kept by a disconnect alone.
+    stopped.aliases = []
     stopped.gateways = []
     stopped.phase = .stopped
     stopped.owner = ""

@@ -1,0 +1,40 @@
+import NetworkPrimitives
+
+/// What a container keeps on a network that it has left for a while.
+extension Engine.Transaction {
+  /// Leaves of an endpoint what its container is to have again: addresses, names and ports. They stay its own meanwhile.
+  mutating func keep(_ endpoint: Endpoint, ports: [PublishedPort]) {
+    var kept = endpoint
+    kept.staticAddresses = endpoint.addresses.map(\.address)
+    (kept.otherAddresses, kept.otherPorts, kept.otherBridges) = (nil, nil, nil)
+    (kept.bridge, kept.gateways, kept.announcesToAll) = (nil, [], nil)
+    (kept.ports, kept.portChange) = (ports, nil)
+    (kept.phase, kept.owner) = (.stopped, "")
+    let bridge = state.networks[endpoint.networkID]?.bridge
+    for var other in state.endpoints(ofSandbox: endpoint.sandboxID) where other.id != endpoint.id {
+      if other.forget(endpoint, on: bridge) { save(.endpoint(other)) }
+    }
+    save(.endpoint(kept))
+  }
+}
+
+extension EndpointOptions {
+  /// Takes for what is not asked for what was kept.
+  ///
+  /// - Parameter usedNames: Names that links of the container have.
+  mutating func complete(by kept: Endpoint, usedNames: Set<String>) {
+    if aliases.isEmpty { aliases = kept.aliases }
+    if macAddress == nil, addresses.isEmpty, !kept.hasDerivedMACAddress { macAddress = kept.macAddress }
+    if interface == nil, !usedNames.contains(kept.interface.description) { interface = kept.interface }
+    if gatewayPriority == 0 { gatewayPriority = kept.gatewayPriority }
+  }
+}
+
+extension PortMapping {
+  /// What asks for a port as it was published.
+  init(_ port: PublishedPort) throws(NetworkError) {
+    try self.init(
+      hostAddress: port.hostAddress, hostPorts: PortRange(port.hostPort), containerPorts: PortRange(port.containerPort),
+      transport: port.transport)
+  }
+}
