@@ -62,6 +62,8 @@ extension NetworkMode: CustomStringConvertible {
 
 /// The rule for names of networks and containers: `[a-zA-Z0-9][a-zA-Z0-9_.-]*`.
 enum Name {
+  /// Bytes.
+  static let longest = 200
   static let predefined: Set<String> = ["bridge", "host", "none"]
 
   static func check(_ name: String, what: String, operation: String) throws(NetworkError) {
@@ -69,6 +71,12 @@ enum Name {
       (0x30...0x39).contains(byte) || (0x41...0x5a).contains(byte) || (0x61...0x7a).contains(byte)
     }
     let isRest = { (byte: UInt8) in isWord(byte) || byte == 0x5f || byte == 0x2e || byte == 0x2d }
+    // A pin, a file and a message of DNS have room for it.
+    guard name.utf8.count <= longest else {
+      throw NetworkError(
+        .invalidValue, operation: operation,
+        reason: "the \(what)'s name \"\(name.prefix(20))…\" has \(name.utf8.count) bytes; \(longest) are possible")
+    }
     guard let first = name.utf8.first, isWord(first), name.utf8.allSatisfy(isRest) else {
       throw NetworkError(
         .invalidValue, operation: operation,

@@ -154,7 +154,11 @@ extension NetworkError: CustomStringConvertible {
     var first = "\(indent)\(operation): "
     switch (reason.isEmpty, kernel) {
     case (true, let kernel?): first += kernel.description
-    case (false, let kernel?): first += "\(reason) [\(kernel)]"
+    case (false, var kernel?):
+      // The kernel's own sentence comes first.
+      if let message = kernel.message { first += "\(message); " }
+      kernel.message = nil
+      first += "\(reason) [\(kernel)]"
     case (true, nil): first += code.description
     case (false, nil): first += reason
     }

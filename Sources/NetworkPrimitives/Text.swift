@@ -4,6 +4,9 @@ package func quoted(_ text: some StringProtocol) -> String {
   return String(shown).debugDescription + (shown.endIndex == text.endIndex ? "" : "…")
 }
 
+/// A number of things as a sentence has it: `1 step`, `2 steps`.
+package func counted(_ count: Int, _ thing: String) -> String { "\(count) \(thing)\(count == 1 ? "" : "s")" }
+
 /// The number that `digits` write in decimal: ASCII digits alone, no sign, no leading zero, not over `limit`.
 package func decimal(_ digits: some Sequence<UInt8>, atMost limit: UInt32) -> UInt32? {
   var value: UInt64 = 0

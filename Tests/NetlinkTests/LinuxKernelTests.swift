@@ -33,6 +33,17 @@ import Testing
     #expect(try kernel.currentNamespace().identity == before)
   }
 
+  /// What an errno mostly means is not said where the kernel says what it means.
+  @Test func theKernelsSentenceIsNotOverruled() throws {
+    let namespace = try kernel.makeNamespace()
+    try kernel.writeSysctl("net/ipv6/conf/lo/disable_ipv6", to: "1", in: namespace)
+    let connection = try NetlinkConnection(.route, in: namespace, of: kernel)
+    let address = try InterfaceAddress("fd00::2/64")
+    let error = #expect(throws: NetworkError.self) { try connection.execute(AddressRequests.add(address, to: 1)) }
+    #expect(error?.description.contains("IPv6 is disabled on this device") == true, "\(error as Any)")
+    #expect(error?.description.contains("run as root") == false, "\(error as Any)")
+  }
+
   @Test func refusalCarriesErrnoRequestAndPurpose() throws {
     let namespace = try kernel.makeNamespace()
     let connection = try NetlinkConnection(.route, in: namespace, of: kernel)

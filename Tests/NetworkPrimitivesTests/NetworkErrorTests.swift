@@ -15,6 +15,16 @@ import Testing
         """)
   }
 
+  @Test func theKernelsOwnSentenceComesFirst() {
+    let report = KernelReport(
+      errno: .permissionDenied, request: "RTM_NEWADDR", message: "IPv6 is disabled on this device")
+    let error = NetworkError(
+      .kernelRefused, operation: "add fd00::2/64", reason: "switch it on, or leave IPv6 out", kernel: report)
+    #expect(
+      error.description == "add fd00::2/64: IPv6 is disabled on this device; switch it on, or leave IPv6 out "
+        + "[RTM_NEWADDR: Permission denied (errno 13)]")
+  }
+
   @Test func answersWhichCodeItIs() {
     let error = NetworkError(.inUse, operation: "publish 8080/tcp")
     #expect(error.is(.inUse) && error.is(.notFound, .inUse) && !error.is(.notFound) && !error.is())

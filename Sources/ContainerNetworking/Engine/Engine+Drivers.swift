@@ -19,22 +19,8 @@ extension Engine {
     let reason =
       options.driver == .overlay
       ? "there is no overlay driver: a network is on one host; for one that spans hosts, use macvlan on a common wire"
-      : try reasonAgainstIpvlan()
+      : "there is no ipvlan driver, whatever the kernel has; use the driver macvlan"
     return [NetworkError(.unsupported, operation: operation, reason: reason)]
-  }
-
-  /// Asks the kernel for an ipvlan, in a namespace that goes away with it.
-  private func reasonAgainstIpvlan() throws(NetworkError) -> String {
-    let scratch = try NetworkNamespace.create(on: host.kernel)
-    let parent = try scratch.links.createVeth(
-      VethEnd(try InterfaceName("probe0")), peer: VethEnd(try InterfaceName("probe1")))
-    do throws(NetworkError) {
-      try scratch.links.createIpvlan(VethEnd(try InterfaceName("probe2")), parent: parent.index)
-    } catch {
-      guard error.code == .unsupported else { throw error }
-      return "there is no ipvlan driver: \(error.reason); or use the driver macvlan"
-    }
-    return "there is no ipvlan driver, though this kernel has ipvlan links; use the driver macvlan"
   }
 
   /// Takes an endpoint away; its network's driver is told how to open the namespace of its container.

@@ -138,7 +138,7 @@ extension Engine {
   func undone(_ operation: String, _ error: NetworkError, leftovers: [NetworkError]) -> NetworkError {
     NetworkError(
       error.code, operation: operation,
-      reason: leftovers.isEmpty ? "nothing was changed" : "\(leftovers.count) steps could not be taken back",
+      reason: leftovers.isEmpty ? "nothing was changed" : "\(counted(leftovers.count, "step")) could not be taken back",
       causes: [error.withoutLeftovers] + leftovers)
   }
 

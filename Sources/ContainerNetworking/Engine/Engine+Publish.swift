@@ -213,8 +213,11 @@ extension Engine {
       let names = all.map(\.networkName).joined(separator: ", ")
       throw NetworkError(
         .notFound, operation: operation,
-        reason: name.map { "\"\(container)\" is not on network \"\($0)\"; it is on: \(names.isEmpty ? "none" : names)" }
-          ?? "\"\(container)\" has no network with a default route; name one of: \(names.isEmpty ? "none" : names)")
+        reason: name.map {
+          "\"\(container)\" is not on network \"\($0)\"; \(names.isEmpty ? "it is on no network" : "it is on: \(names)")"
+        }
+          ?? "\"\(container)\" has no network with a default route; \(names.isEmpty ? "connect it to one" : "name one of: \(names)")"
+      )
     }
     guard network.passesHost, !network.isInternal else {
       throw NetworkError(

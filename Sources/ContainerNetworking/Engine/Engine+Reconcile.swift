@@ -158,7 +158,7 @@ extension Engine {
     var parts: [String] = []
     if content.isOlder { parts.append("the rules of an older version") }
     if !content.isNewer, content.ruleCount != Firewall.staticRuleCount {
-      parts.append("\(content.ruleCount) rules where \(Firewall.staticRuleCount) belong")
+      parts.append("\(counted(content.ruleCount, "rule")) where \(Firewall.staticRuleCount) belong")
     }
     parts += odd.described
     guard !parts.isEmpty else { return nil }

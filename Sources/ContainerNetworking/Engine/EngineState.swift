@@ -265,11 +265,17 @@ struct EngineState {
     if let network = networks.values.first(where: { $0.name == name }) { return network }
     let matches = name.isEmpty ? [] : networks.values.filter { $0.id.hasPrefix(name) }
     if matches.count == 1 { return matches[0] }
-    let known = networks.values.map(\.name).sorted().joined(separator: ", ")
+    let names = networks.values.map(\.name).sorted().joined(separator: ", ")
+    let known =
+      switch name {
+      case "host", "none": "it is a mode that a container is attached in, and has no endpoints"
+      case "bridge": "it is made when a container is first attached to it"
+      default: names.isEmpty ? "no network is made yet" : "there are: \(names)"
+      }
     throw matches.isEmpty
       ? NetworkError(
         .notFound, operation: "find network \"\(name)\"",
-        reason: "there is no network \"\(name)\"; there are: \(known.isEmpty ? "none" : known)")
+        reason: "there is no network \"\(name)\"; \(known)")
       : NetworkError(
         .ambiguous, operation: "find network \"\(name)\"",
         reason: "the id prefix \"\(name)\" matches "

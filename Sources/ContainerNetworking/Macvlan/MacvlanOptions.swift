@@ -29,13 +29,13 @@ extension MacvlanDriver {
       return faults
     }
     guard let parent = try host.links.list().first(where: { $0.name == name.description }) else {
-      refuse(.notFound, "the parent \"\(name)\" is no link of the host; there are: \(try candidates())")
+      refuse(.notFound, "the parent \"\(name)\" is no link of the host; \(try candidates())")
       return faults
     }
     guard !parent.flags.contains(.loopback), parent.master == nil else {
       let what =
         parent.master == nil ? "the loopback, which has no wire" : "a port of a bridge, which takes its packets"
-      refuse(.conflictingOptions, "the parent \"\(name)\" is \(what); there are: \(try candidates())")
+      refuse(.conflictingOptions, "the parent \"\(name)\" is \(what); \(try candidates())")
       return faults
     }
     if options.mtu > parent.mtu {
@@ -86,6 +86,6 @@ extension MacvlanDriver {
 
   private func candidates() throws(NetworkError) -> String {
     let names = try host.links.list().filter { !$0.flags.contains(.loopback) && $0.master == nil }.map(\.name)
-    return names.isEmpty ? "none" : names.joined(separator: ", ")
+    return names.isEmpty ? "the host has no link that could be one" : "there are: \(names.joined(separator: ", "))"
   }
 }

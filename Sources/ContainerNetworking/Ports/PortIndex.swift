@@ -34,8 +34,8 @@ struct PortIndex {
         let known = ports.prefix(20).map(\.description).joined(separator: ", ") + (ports.count > 20 ? ", …" : "")
         throw NetworkError(
           .notFound, operation: operation,
-          reason: "\(mapping.containerPorts)/\(mapping.transport) is not published like that; published are: "
-            + (known.isEmpty ? "none" : known))
+          reason: "\(mapping.containerPorts)/\(mapping.transport) is not published like that; "
+            + (known.isEmpty ? "no port is published" : "published are: \(known)"))
       }
     }
   }

@@ -23,7 +23,8 @@ public struct PortMapping: Hashable, Sendable, Codable {
     if let hostPorts, containerPorts.count > 1, hostPorts.count != containerPorts.count {
       throw NetworkError(
         .invalidValue, operation: "publish ports",
-        reason: "\(hostPorts) has \(hostPorts.count) ports and \(containerPorts) has \(containerPorts.count); "
+        reason:
+          "\(hostPorts) has \(counted(hostPorts.count, "port")) and \(containerPorts) has \(containerPorts.count); "
           + "ranges must be equally long, as in 8000-8002:80-82")
     }
     if let reason = hostAddress?.publishFault {
@@ -59,7 +60,7 @@ public struct PortMapping: Hashable, Sendable, Codable {
     } else {
       fields = rest.split(separator: ":", omittingEmptySubsequences: false)
       if fields.count == 3 || fields.count == 2 && fields[0].contains(".") {
-        address = try IPAddress(String(fields.removeFirst()))
+        address = try Self.hostAddress(fields.removeFirst(), of: text)
       } else if fields.count > 3 {
         throw Self.malformed(text, "\(fields.count) fields are separated by \":\"; an IPv6 address is in brackets")
       }
@@ -70,6 +71,12 @@ public struct PortMapping: Hashable, Sendable, Codable {
     let host = fields.count == 2 && !fields[0].isEmpty ? try PortRange(String(fields[0])) : nil
     try self.init(
       hostAddress: address, hostPorts: host, containerPorts: try PortRange(String(container)), transport: transport)
+  }
+
+  private static func hostAddress(_ field: Substring, of text: String) throws(NetworkError) -> IPAddress {
+    do throws(NetworkError) { return try IPAddress(String(field)) } catch {
+      throw malformed(text, "of three fields the first is an address of the host, and \(quoted(String(field))) is none")
+    }
   }
 
   private static func malformed(_ text: String, _ why: String) -> NetworkError {

@@ -114,16 +114,6 @@ import Testing
     try await removeAll()
   }
 
-  private func kernelsRefusalOfIpvlan() throws -> NetworkError? {
-    let scratch = try NetworkNamespace.create()
-    let end = try scratch.links.createVeth(VethEnd(try InterfaceName("a")), peer: VethEnd(try InterfaceName("b")))
-    let name = try InterfaceName("c")
-    do throws(NetworkError) {
-      try scratch.links.createIpvlan(VethEnd(name), parent: end.index)
-      return nil
-    } catch { return error }
-  }
-
   @Test func whatCannotBeIsRefusedInWords() async throws {
     let bridge = try world.host.links.createBridge(try InterfaceName("br9"))
     try world.host.links.createVeth(
@@ -154,11 +144,10 @@ import Testing
       #expect(error?.code == code || all.contains(code), "\(text): \(error as Any)")
       #expect(error?.description.contains(text) == true, "\(text): \(error?.description ?? "")")
     }
-    // What the kernel has to say to an ipvlan is what the refusal says.
+    // Whatever the kernel has: nothing that somebody could load or switch on would help.
     let ipvlan = await refusal { try await controller.createNetwork("l", options: NetworkOptions(driver: .ipvlan)) }
-    let reasons = try kernelsRefusalOfIpvlan().map { [$0.reason, "modprobe ipvlan", "CONFIG_IPVLAN"] }
-    for reason in reasons ?? ["though this kernel has ipvlan links"] {
-      #expect(ipvlan?.description.contains(reason) == true, "\(ipvlan as Any)")
+    for hint in ["modprobe", "load the module", "CONFIG_IPVLAN"] {
+      #expect(ipvlan?.description.contains(hint) == false, "\(ipvlan as Any)")
     }
 
     try await controller.createNetwork("lan", options: try options())
