@@ -9,10 +9,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/close_range.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -23,7 +25,7 @@
 struct start {
   const cn_program *program;
   pid_t parent;
-  const char *failed; // the call that failed in the child, and its errno
+  cn_start_failure failure; // what failed in the child, and its errno
   int error;
 };
 
@@ -71,7 +73,8 @@ static int end_with_parent(pid_t parent) {
 
 // In the mount namespace that clone(2) made. Nothing that is mounted in it is seen outside; what the machine mounts and
 // unmounts later is seen in it too, so that it keeps nothing busy (ip-netns(8) does the same).
-static int bind_files(const cn_program *program) {
+static int bind_files(struct start *start) {
+  const cn_program *program = start->program;
   if (program->binding_count == 0)
     return 0;
   if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) != 0)
@@ -80,40 +83,81 @@ static int bind_files(const cn_program *program) {
     const cn_binding *binding = &program->bindings[i];
     if (access(binding->target, F_OK) != 0 && errno == ENOENT)
       continue;
-    if (mount(binding->source, binding->target, NULL, MS_BIND, NULL) != 0)
+    if (mount(binding->source, binding->target, NULL, MS_BIND, NULL) != 0) {
+      start->failure.file = access(binding->source, F_OK) != 0 ? binding->source : binding->target;
+      errno = start->failure.file == binding->source ? ENOENT : errno;
       return -1;
+    }
   }
   return 0;
 }
 
-static const char *prepare(const struct start *start) {
+// A sysfs is of the network namespace that it was mounted in (net/core/net-sysfs.c). What others have mounted on the one
+// before, control groups and the like, is put on the new one again: by way of a descriptor of the old directory, which leads
+// beneath the new mount. A machine that lets nobody mount one, or has none, goes on with what it shows.
+static void mount_sysfs(const cn_program *program) {
+  if (program->binding_count == 0 || program->sysfs_mounts == NULL)
+    return;
+  int old = open("/sys", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (old < 0)
+    return;
+  if (mount("sysfs", "/sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) == 0) {
+    for (const char *const *path = program->sysfs_mounts; *path != NULL; path++) {
+      char source[PATH_MAX], target[PATH_MAX];
+      char digits[12], *number = digits + sizeof digits - 1;
+      *number = 0;
+      for (int rest = old; number > digits && (rest > 0 || *number == 0); rest /= 10)
+        *--number = (char)('0' + rest % 10);
+      if (strlen(*path) > PATH_MAX - 64)
+        continue;
+      stpcpy(stpcpy(stpcpy(stpcpy(source, "/proc/self/fd/"), number), "/"), *path);
+      stpcpy(stpcpy(target, "/sys/"), *path);
+      mount(source, target, NULL, MS_BIND | MS_REC, NULL); // a place that the new one has not stays so
+    }
+  }
+  close(old);
+}
+
+static int join(int namespace_fd, int type) {
+  return namespace_fd < 0 ? 0 : setns(namespace_fd, type);
+}
+
+static const char *prepare(struct start *start) {
   const cn_program *program = start->program;
-  if (bind_files(program) != 0)
+  // The calling thread shares no file system information with this one (clone(2), CLONE_FS), as a mount namespace demands.
+  if (join(program->uts_namespace, CLONE_NEWUTS) != 0 || join(program->mount_namespace, CLONE_NEWNS) != 0)
+    return "setns";
+  if (bind_files(start) != 0)
     return "mount";
+  mount_sysfs(program);
   if (program->hostname != NULL && sethostname(program->hostname, strlen(program->hostname)) != 0)
     return "sethostname";
   if (program->domainname != NULL && setdomainname(program->domainname, strlen(program->domainname)) != 0)
     return "setdomainname";
   if (program->ends_with_parent && end_with_parent(start->parent) != 0)
     return "prctl";
-  if (program->grouping == CN_OWN_SESSION && setsid() < 0)
+  if ((program->grouping == CN_OWN_SESSION || program->grouping == CN_OWN_TERMINAL) && setsid() < 0)
     return "setsid";
   if (program->grouping == CN_OWN_GROUP && setpgid(0, 0) != 0)
     return "setpgid";
-  if (program->directory != NULL && chdir(program->directory) != 0)
+  if (program->directory != NULL && chdir(program->directory) != 0) {
+    start->failure.file = program->directory;
     return "chdir";
+  }
   if (set_streams(program->streams) != 0)
     return "dup2";
+  if (program->grouping == CN_OWN_TERMINAL && ioctl(0, TIOCSCTTY, 0) != 0)
+    return "ioctl";
   return reset_signals() != 0 ? "sigprocmask" : NULL;
 }
 
 static int run_child(void *argument) {
   struct start *start = argument;
   const cn_program *program = start->program;
-  start->failed = prepare(start);
-  if (start->failed == NULL) {
+  start->failure.call = prepare(start);
+  if (start->failure.call == NULL) {
     execvpe(program->path, program->argv, program->environment ? program->environment : environ);
-    start->failed = "execve";
+    start->failure.call = "execve";
   }
   start->error = errno;
   _exit(127);
@@ -121,15 +165,15 @@ static int run_child(void *argument) {
 
 static int start_program(struct namespace_job *job) {
   struct start *start = job->argument;
-  // execvpe builds a path, and the arguments of sh for a script without #!, on the stack.
+  // execvpe builds a path, and the arguments of sh for a script without #!, on the stack; the paths of mounts are there, too.
   size_t count = 0;
   while (start->program->argv[count] != NULL)
     count++;
-  size_t size = (64 << 10) + (count + 2) * sizeof(char *);
+  size_t size = (96 << 10) + (count + 2) * sizeof(char *);
   size = (size + 4095) & ~(size_t)4095;
   char *stack = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
   if (stack == MAP_FAILED) {
-    start->failed = "mmap";
+    start->failure.call = "mmap";
     return -errno;
   }
   start->parent = getpid();
@@ -143,7 +187,7 @@ static int start_program(struct namespace_job *job) {
   int error = errno;
   munmap(stack, size);
   if (pid < 0) {
-    start->failed = "clone";
+    start->failure.call = "clone";
     return -error;
   }
   if (start->error == 0)
@@ -153,10 +197,12 @@ static int start_program(struct namespace_job *job) {
   return -start->error;
 }
 
-int cn_namespace_spawn(int namespace_fd, const cn_program *program, const char **failed) {
+int cn_namespace_spawn(int namespace_fd, const cn_program *program, cn_start_failure *failure) {
   struct start start = {.program = program};
   struct namespace_job job = {.namespace_fd = namespace_fd, .body = start_program, .argument = &start};
   int result = namespace_thread_run(&job);
-  *failed = start.failed ? start.failed : "setns";
+  *failure = start.failure;
+  if (failure->call == NULL)
+    failure->call = "setns";
   return result;
 }

@@ -6,6 +6,8 @@ import SystemPackage
 public struct Sandbox: Sendable {
   /// The container's name.
   public let container: String
+  /// Id of its namespace, the same for all that share it: 64 hexadecimal digits, or `host`.
+  public let id: String
   /// How it is on the network.
   public let mode: NetworkMode
   /// Its namespace; ``NetworkNamespace/path`` is what an OCI runtime takes.
@@ -24,6 +26,7 @@ public struct Sandbox: Sendable {
 
   init(_ record: SandboxRecord, _ endpoints: [Endpoint], _ namespace: NetworkNamespace) {
     container = record.container
+    id = record.sandboxID
     mode = record.mode
     self.namespace = namespace
     self.endpoints = endpoints
@@ -33,13 +36,17 @@ public struct Sandbox: Sendable {
     warnings = record.warnings
   }
 
-  /// Starts a program in the container's namespace that sees the container's files and host name, unless the command has
-  /// others.
+  /// Starts a program in the container's namespace that sees the container's files, links (`/sys/class/net`) and host name,
+  /// unless the command has others, or a ``Command/companion``.
   ///
   /// - Throws: `.notFound` where there is no such program; `.permissionDenied` without `CAP_SYS_ADMIN`.
   public func spawn(_ command: Command) throws(NetworkError) -> ChildProcess {
     var command = command
-    if command.bindings.isEmpty, let files { command.bindings = files.bindings }
+    guard command.companion == nil else { return try namespace.spawn(command) }
+    if command.bindings.isEmpty, let files {
+      command.bindings = files.bindings
+      command.seesOwnSysfs = true
+    }
     if files != nil, command.hostname == nil, command.domainname == nil {
       command.hostname = hostname
       command.domainname = domainname

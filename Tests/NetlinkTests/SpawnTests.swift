@@ -120,6 +120,46 @@ import Testing
     #expect(try run(Command(helper, ["missing"])).output == "no children\n")
   }
 
+  /// A sysfs of the namespace, with what else is mounted on the machine's.
+  @Test func linksOfItsOwnNamespaceAreSeen() throws {
+    let path = "/tmp/cn-spawn-\(getpid())-\(UInt32.random(in: 0 ... .max))"
+    try "mine".write(toFile: path, atomically: false, encoding: .utf8)
+    defer { unsafe unlink(path) }
+    var command = Command("sh", ["-c", "cat /etc/hostname; ls /sys/class/net"])
+    command.bindings = [FileBinding(FilePath(path), at: "/etc/hostname")]
+    command.seesOwnSysfs = true
+    #expect(try run(command).output == "minelo\n")
+    // What else is mounted there is still.
+    command.arguments = ["-c", "ls /sys/fs/cgroup"]
+    let plain = try run(Command("ls", ["/sys/fs/cgroup"])).output
+    #expect(try run(command).output == plain)
+  }
+
+  /// What cannot be bound is named, and is not taken for the program.
+  @Test func aMissingFileToBindIsNamed() throws {
+    var command = Command("true")
+    command.bindings = [FileBinding("/does/not/exist", at: "/etc/hostname")]
+    let error = #expect(throws: NetworkError.self) { try kernel.spawn(command, in: namespace) }
+    #expect(error?.code == .notFound && error?.kernel?.request == "mount")
+    #expect(error?.reason.contains("/does/not/exist") == true, "\(error as Any)")
+  }
+
+  @Test func aCompanionsViewIsShared() throws {
+    var first = Command("sh", ["-c", "mount -t tmpfs tmpfs /mnt && touch /mnt/seen && exec sleep 60"])
+    first.bindings = [FileBinding("/dev/null", at: "/etc/hostname")]
+    first.hostname = "front"
+    try withSleeper(first) { id in
+      var second = Command("sh", ["-c", "until [ -e /mnt/seen ]; do sleep 0.05; done; hostname; pwd"])
+      second.companion = id
+      second.directory = "/mnt"
+      #expect(try run(second).output == "front\n/mnt\n")
+    }
+    var late = Command("true")
+    late.companion = 0x7fff_fffe
+    let error = #expect(throws: NetworkError.self) { try kernel.spawn(late, in: namespace) }
+    #expect(error?.code == .notFound)
+  }
+
   @Test func aScriptWithoutInterpreterLineIsForTheShell() throws {
     let path = "/tmp/cn-spawn-\(getpid())-\(UInt32.random(in: 0 ... .max))"
     try "echo script \"$1\"".write(toFile: path, atomically: false, encoding: .utf8)

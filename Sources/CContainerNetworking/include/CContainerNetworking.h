@@ -36,7 +36,7 @@ int cn_namespace_create(void);
 // Opens `path` (open(2) flags, CLOEXEC added) while inside the namespace: /proc/sys/net is bound to it for good.
 int cn_namespace_open_file(int namespace_fd, const char *path, int flags);
 
-typedef enum { CN_INHERITED, CN_OWN_GROUP, CN_OWN_SESSION } cn_grouping;
+typedef enum { CN_INHERITED, CN_OWN_GROUP, CN_OWN_SESSION, CN_OWN_TERMINAL } cn_grouping;
 
 // A file to be seen in the place of another.
 typedef struct {
@@ -59,10 +59,22 @@ typedef struct {
   size_t binding_count;
   const char *_Nullable hostname;
   const char *_Nullable domainname;
+  // Mount and UTS namespaces that it joins, as descriptors; -1 for none.
+  int mount_namespace;
+  int uts_namespace;
+  // With bindings: /sys is mounted anew, so that it shows the namespace's links. What is mounted on it stays, by these paths
+  // below it, NULL at the end.
+  const char *const _Nullable *_Nullable sysfs_mounts;
 } cn_program;
 
-// Starts a program inside the namespace (programs.c); returns its pid. On failure `failed` names the call.
-int cn_namespace_spawn(int namespace_fd, const cn_program *program, const char *_Nullable *_Nonnull failed);
+// Why a program could not be started: the call, and the file that it was about, if it was about one.
+typedef struct {
+  const char *_Nullable call;
+  const char *_Nullable file;
+} cn_start_failure;
+
+// Starts a program inside the namespace (programs.c); returns its pid.
+int cn_namespace_spawn(int namespace_fd, const cn_program *program, cn_start_failure *failure);
 
 // Runs `body` on a thread of its own inside the namespace and joins it.
 int cn_namespace_run(int namespace_fd, void (*body)(void *_Nullable), void *_Nullable context);

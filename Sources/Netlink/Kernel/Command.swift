@@ -30,6 +30,12 @@ public struct Command: Sendable, Hashable {
   /// Files that it sees in the place of others, in a mount namespace of its own (mount_namespaces(7)): nobody else sees
   /// them there. It needs `CAP_SYS_ADMIN`.
   public var bindings: [FileBinding] = []
+  /// Whether it sees the links of its network namespace in `/sys/class/net`, and not those of whoever mounted `/sys`
+  /// (sysfs(5)): with ``bindings``, in the same mount namespace. Where the machine lets nobody mount a sysfs it sees the old one.
+  public var seesOwnSysfs = false
+  /// A process whose mount and UTS namespaces it is in, so that it sees that one's files and host name; it has neither bindings
+  /// nor names of its own then. Nil for those of this process.
+  public var companion: Int32?
   /// Its host name, in a UTS namespace of its own (uts_namespaces(7)); nil for this process's.
   public var hostname: String?
   /// Its NIS domain name, in the same namespace; nil for this process's.
@@ -43,6 +49,8 @@ public struct Command: Sendable, Hashable {
     case ownGroup
     /// A session of its own, without a terminal.
     case ownSession
+    /// A session of its own, whose terminal is standard input.
+    case ownTerminal
   }
 
   /// Makes a command.

@@ -23,32 +23,54 @@ extension LinuxKernel {
     let executable = CStringArray([command.executable])
     let arguments = CStringArray([command.name ?? command.executable] + command.arguments)
     let environment = command.environment.map { CStringArray($0) }
-    let directory = command.directory.map { CStringArray([$0.string]) }
+    // In another mount namespace one begins at its root.
+    let start = command.directory ?? (command.companion == nil ? nil : SystemView.currentDirectory())
+    let directory = start.map { CStringArray([$0.string]) }
     let names = CStringArray([command.hostname ?? "", command.domainname ?? ""])
-    let bindings = CBindings(command.bindings)
-    var failed: UnsafePointer<CChar>?
-    let id = withExtendedLifetime((executable, arguments, environment, directory, names, bindings)) {
-      // A copy of a string has an address.
+    let isAlone = command.companion == nil
+    let bindings = CBindings(isAlone ? command.bindings : [])
+    let sysfs =
+      command.seesOwnSysfs && isAlone && !command.bindings.isEmpty ? CStringArray(SystemView.sysfsMounts()) : nil
+    let joined = try CompanionNamespaces(command.companion, operation)
+    var failure = unsafe cn_start_failure(call: nil, file: nil)
+    let id = withExtendedLifetime((arguments, environment, directory, names, bindings, sysfs, joined)) {
+      // argv[0] is the executable itself, so it has an address.
       var program = unsafe cn_program(
         path: executable.pointers[0].unsafelyUnwrapped, argv: arguments.pointers, environment: environment?.pointers,
         directory: directory?.pointers[0], streams: (command.input, command.output, command.error),
         grouping: command.grouping.shimValue, ends_with_parent: command.endsWithParent ? 1 : 0,
         bindings: bindings.pointer, binding_count: bindings.count,
-        hostname: command.hostname == nil ? nil : names.pointers[0],
-        domainname: command.domainname == nil ? nil : names.pointers[1])
-      return unsafe cn_namespace_spawn(namespace.descriptor, &program, &failed)
+        hostname: command.hostname == nil || !isAlone ? nil : names.pointers[0],
+        domainname: command.domainname == nil || !isAlone ? nil : names.pointers[1],
+        mount_namespace: joined.mount, uts_namespace: joined.uts,
+        sysfs_mounts: sysfs.map {
+          unsafe UnsafeRawPointer($0.pointers).assumingMemoryBound(to: UnsafePointer<CChar>?.self)
+        })
+      return unsafe cn_namespace_spawn(namespace.descriptor, &program, &failure)
     }
-    let call = unsafe failed.map { unsafe String(cString: $0) } ?? "clone"
+    let call = unsafe failure.call.map { unsafe String(cString: $0) } ?? "clone"
+    let file = unsafe failure.file.map { unsafe String(cString: $0) }
     do throws(NetworkError) { return ChildProcess(id: try check(id, call, operation)) } catch {
-      guard error.code == .notFound else { throw error }
-      var failure = error
-      failure.reason = Self.missing(call, command)
-      throw failure
+      throw Self.explained(error, call, file, command)
     }
   }
-}
 
-extension LinuxKernel {
+  /// Says what was in the way, where it was not the program itself.
+  private static func explained(
+    _ error: NetworkError, _ call: String, _ file: String?, _ command: Command
+  ) -> NetworkError {
+    var error = error
+    switch (call, file, error.code) {
+    case (_, _, .notFound) where command.companion == nil || call == "execve": error.reason = missing(call, command)
+    case ("mount", let file?, _): error.reason = "nothing can be mounted at \(file) in its view of the files"
+    case ("chdir", let file?, _): error.reason = "its working directory \(file) cannot be entered; name another"
+    case ("setns", _, .permissionDenied): error.reason = "run as root, in the namespaces of the machine"
+    case ("ioctl", _, _): error.reason = "standard input is no terminal that it can have"
+    default: break
+    }
+    return error
+  }
+
   /// What a call did not find.
   private static func missing(_ call: String, _ command: Command) -> String {
     let isThere = { (path: String) in unsafe access(path, F_OK) == 0 }
@@ -73,6 +95,7 @@ extension Command.Grouping {
     case .inherited: CN_INHERITED
     case .ownGroup: CN_OWN_GROUP
     case .ownSession: CN_OWN_SESSION
+    case .ownTerminal: CN_OWN_TERMINAL
     }
   }
 }
