@@ -47,6 +47,9 @@ package enum JSON: Hashable, Sendable, Codable {
     }
   }
 
+  /// A list of texts.
+  package static func texts(_ texts: [String]) -> JSON { .list(texts.map(JSON.text)) }
+
   /// As a template prints it: a text bare, all else as JSON.
   package var plain: String {
     if case .text(let text) = self { return text }

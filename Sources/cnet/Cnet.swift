@@ -1,4 +1,5 @@
 import ArgumentParser
+import ContainerNetworking
 import Glibc
 
 /// Container networks at the prompt.
@@ -19,13 +20,14 @@ struct Cnet: AsyncParsableCommand {
         --color auto|always|never   colours: on a terminal, unless $NO_COLOR
 
       Exit codes: 0 done; 1 failed, or not all was done; 64 wrong usage.
-      Of run: the command's own; 128 and the number of the signal that ended it;
-      127 no such command; 126 it cannot be started; 125 cnet itself failed.
+      Of run and exec: the command's own; 128 and the number of the signal that
+      ended it; 127 no such command; 126 it cannot be started; 125 cnet itself failed.
       """,
     version: "0.1.0",
     subcommands: [
-      NetworkCommands.self, Run.self, Attach.self, Detach.self, ListContainers.self, Publish.self,
-      Unpublish.self, ListPorts.self, Forward.self, ServeNames.self, Graph.self, Trace.self, Events.self, Doctor.self,
+      NetworkCommands.self, ContainerCommands.self, Run.self, Exec.self, Inspect.self, Stop.self, RemoveContainers.self,
+      Attach.self, Detach.self, ListContainers.self, Publish.self, Unpublish.self, ListPorts.self, Forward.self,
+      ServeNames.self, Graph.self, Trace.self, Events.self, Doctor.self,
     ])
 }
 
@@ -33,9 +35,12 @@ struct Cnet: AsyncParsableCommand {
 @main
 enum Program {
   static func main() {
-    let arguments = Spelling.ours(Array(CommandLine.arguments.dropFirst()))
+    let arguments: [String]
+    do throws(NetworkError) { arguments = try Spelling.ours(Array(CommandLine.arguments.dropFirst())) } catch {
+      Failure.end(error, verb: CommandLine.arguments.first { Foreground.verbs.contains($0) })
+    }
     // Before there is a second thread, for a signal goes to any thread that does not block it.
-    if arguments.first == Run._commandName { Signals.blockForwarded() }
+    if let verb = arguments.first, Foreground.verbs.contains(verb) { Signals.blockForwarded() }
     Task.detached { await run(arguments) }
     // Not dispatchMain(), nor an async main, which calls it: it turns this thread into one that blocks no signal.
     while true { pause() }
@@ -54,6 +59,16 @@ enum Program {
       Failure.end(error, verb: arguments.first)
     }
   }
+}
+
+/// `cnet container`: Docker's longer forms. `Spelling` puts the short verb in the place of each.
+struct ContainerCommands: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "container",
+    abstract: "Run, list, look at, stop and remove containers: the verbs below by longer names.",
+    subcommands: [
+      Run.self, Exec.self, ListContainers.self, Inspect.self, ListPorts.self, Stop.self, RemoveContainers.self,
+    ])
 }
 
 /// `cnet network`.

@@ -52,4 +52,20 @@ import Testing
     let changes = try world.changes(since: before)
     #expect(changes == [])
   }
+
+  /// What another record has on the machine is its own, whoever ends.
+  @Test(arguments: ["bridge-mode", "container-mode", "custom-network"])
+  func whatAnotherRecordHasStays(example: String) async throws {
+    let other = try await NetworkController(
+      host: world.host, settings: ControllerSettings(defaultBridge: "other0", reservesPorts: false))
+    let theirs = try await other.attach("theirs", options: AttachOptions(ports: [PortMapping("8099:80")]))
+    let server = try world.serve("theirs", port: 80, in: theirs.namespace)
+    let run = try ExampleRun(example, ["--host"], on: world.host)
+    let end = try run.end()
+    #expect(end.status == .exited(0), "\(end.output)")
+    #expect(try await other.differences() == [])
+    #expect(try world.fetch(Playground.hostAddress, 8099, from: world.outside) == "theirs")
+    server.stop()
+    try await other.removeAll()
+  }
 }

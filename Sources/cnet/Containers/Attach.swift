@@ -5,7 +5,7 @@ import ContainerNetworking
 struct Attach: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "attach",
-    abstract: "Put a namespace that somebody else made on a network, and print the container's name.")
+    abstract: "Put a namespace that somebody else made on a network, and print the container's name.", helpNames: .long)
 
   @Option(help: .init("The container's name; the namespace's, unless said.", valueName: "name"))
   var name: String?
@@ -31,7 +31,8 @@ struct Attach: AsyncParsableCommand {
     let known = pid.map { "pid-\($0)" } ?? String(namespace?.split(separator: "/").last ?? "")
     let controller = try await global.controller()
     let sandbox = try await attachment.attach(name ?? known, with: controller, namespace: given)
-    print(json ? try JSON.line(ContainerRow(sandbox)) : sandbox.container)
+    let row = ContainerRow(ContainerInspection(sandbox: sandbox, known: nil), isWhole: false)
+    print(json ? try JSON.line(row.json(isJoined: false)) : sandbox.container)
   }
 }
 
@@ -42,14 +43,18 @@ struct Detach: AsyncParsableCommand {
 
   @OptionGroup
   var global: GlobalOptions
-  @Argument(help: "The containers' names; each is printed when it is done.")
+  @Argument(
+    help: "The containers' names or ids; each is printed when it is done.", completion: .custom(Known.containers))
   var names: [String]
 
   func run() async throws {
     let controller = try await global.controller()
-    try await forEach(names) { name throws(NetworkError) in
+    let files = RunFiles(try global.place())
+    try await forEach(names) { text throws(NetworkError) in
+      let name = try await containerName(text, controller)
       try await controller.detach(name)
-      print(name)
+      files.forget(name)
+      print(text)
     }
   }
 }

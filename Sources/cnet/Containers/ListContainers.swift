@@ -7,12 +7,26 @@ struct ListContainers: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "ps", abstract: "List the containers that are on the network.",
     discussion: """
-      Formats as those of network ls. Fields: Name, Mode, Networks, Addresses, MacAddresses, Interfaces, Ports, \
-      Namespace, Hostname, Files.
-      """)
+      Formats as those of network ls. Docker's fields: ID, Names, Command, CreatedAt, RunningFor, Status, State, Ports, \
+      Networks, Labels, Label "name", and Image, Mounts, LocalVolumes and Size, which are empty. Others: Name, Mode, \
+      Addresses, MacAddresses, Interfaces, Namespace, Hostname, Files.
 
-  @Flag(name: .shortAndLong, help: "Print the names alone.")
+      Filters: id=, name=, label=NAME or NAME=VALUE, network=, status=running|dead|exited, publish=80/tcp, expose=80, \
+      before=NAME, since=NAME. Values of one kind are alternatives, kinds are demanded together.
+      """, aliases: ["ls", "list"])
+
+  @Flag(name: .shortAndLong, help: "Those that were stopped and keep addresses, too.")
+  var all = false
+  @Flag(name: .shortAndLong, help: "Print the names alone, which every verb takes.")
   var quiet = false
+  @Flag(help: "Print whole ids and commands.")
+  var noTrunc = false
+  @Option(name: .shortAndLong, help: .init("Which.", valueName: "filter"))
+  var filter: [String] = []
+  @Option(name: [.customShort("n"), .customLong("last")], help: .init("The last that were made.", valueName: "number"))
+  var last: Int?
+  @Flag(name: .shortAndLong, help: "The last one that was made.")
+  var latest = false
   @Option(help: .init("How.", valueName: "format"))
   var format = "table"
   @Flag(help: "The same as --format json.")
@@ -22,59 +36,45 @@ struct ListContainers: AsyncParsableCommand {
 
   func run() async throws {
     let format = try Format(json ? "json" : format)
-    let sandboxes = try await global.controller().sandboxes().sorted {
-      NaturalOrder.precedes($0.container, $1.container)
+    let filter = try ContainerFilter(filter)
+    let place = try global.place()
+    let files = RunFiles(place)
+    var rows = try await global.controller().sandboxes().map { sandbox in
+      ContainerRow(ContainerInspection(sandbox: sandbox, known: files.known(sandbox.container)), isWhole: noTrunc)
+    }
+    let count = latest ? 1 : last
+    if all || count != nil || filter.wantsStopped { rows += try Self.stopped(place.store(), isWhole: noTrunc) }
+    rows = try filter.matching(rows)
+    if let count {
+      rows = Array(rows.sorted { $0.created > $1.created }.prefix(max(0, count)))
+    } else {
+      rows.sort { NaturalOrder.precedes($0.name, $1.name) }
     }
     if quiet {
-      for sandbox in sandboxes { print(sandbox.container) }
+      for row in rows { print(row.name) }
       return
     }
     let columns = [
       ("NAME", "Name"), ("MODE", "Mode"), ("ADDRESSES", "Addresses"), ("PORTS", "Ports"), ("NAMESPACE", "Namespace"),
+      ("CONTAINER ID", "ID"), ("RUNNING FOR", "RunningFor"), ("CREATED AT", "CreatedAt"),
     ]
-    let rows = try sandboxes.map { sandbox in try JSON(ContainerRow(sandbox)) }
-    let texts = rows.map(Self.joined)
-    if case .json = format {
-      try Listing(columns: columns, rows: rows).print(as: format, Terminal(global.color))
-    } else {
-      try Listing(columns: columns, rows: texts).print(as: format, Terminal(global.color))
+    let isJSON = if case .json = format { true } else { false }
+    try Listing(columns: columns, shown: 5, rows: rows.map { $0.json(isJoined: !isJSON) })
+      .print(as: format, Terminal(global.color))
+  }
+
+  /// Those that are on no network, and keep addresses for when they are again.
+  private static func stopped(_ store: any Store, isWhole: Bool) throws(NetworkError) -> [ContainerRow] {
+    var (sandboxes, endpoints) = ([SandboxRecord](), [Endpoint]())
+    for change in try store.read(since: 0).changes {
+      switch change {
+      case .save(.sandbox(let record)) where record.phase == .stopped: sandboxes.append(record)
+      case .save(.endpoint(let endpoint)) where endpoint.phase == .stopped: endpoints.append(endpoint)
+      default: break
+      }
     }
-  }
-
-  /// Lists as one text, for people.
-  private static func joined(_ row: JSON) -> JSON {
-    guard case .object(let fields) = row else { return row }
-    return .object(
-      fields.mapValues { value in
-        guard case .list(let list) = value else { return value }
-        return .text(list.isEmpty ? "-" : list.map(\.plain).joined(separator: ", "))
-      })
-  }
-}
-
-/// A container, as scripts read it.
-struct ContainerRow: Encodable {
-  let name, mode: String
-  let networks, interfaces, addresses, macAddresses, ports: [String]
-  let namespace, hostname, files: String
-
-  private enum CodingKeys: String, CodingKey {
-    case name = "Name", mode = "Mode", networks = "Networks", interfaces = "Interfaces", addresses = "Addresses",
-      macAddresses = "MacAddresses", ports = "Ports", namespace = "Namespace", hostname = "Hostname", files = "Files"
-  }
-
-  init(_ sandbox: Sandbox) {
-    name = sandbox.container
-    mode = "\(sandbox.mode)"
-    networks = sandbox.endpoints.map(\.networkName)
-    interfaces = sandbox.endpoints.map { "\($0.interface)" }
-    addresses = sandbox.endpoints.flatMap { $0.addresses.map(\.description) }
-    macAddresses = sandbox.endpoints.map { "\($0.macAddress)" }
-    ports = sandbox.endpoints.flatMap { $0.ports.map(\.description) }
-    // Without an origin it is the host's, which is ours: a descriptor of this process is of no use to others.
-    namespace = sandbox.mode == .host ? "host" : sandbox.namespace.path.string
-    // The directory of its resolv.conf, hosts and hostname, for a runtime to bind.
-    hostname = sandbox.hostname ?? ""
-    files = sandbox.files?.directory.string ?? ""
+    return sandboxes.map { record in
+      ContainerRow(stopped: record, endpoints.filter { $0.container == record.container }, isWhole: isWhole)
+    }
   }
 }

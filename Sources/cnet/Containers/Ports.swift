@@ -10,18 +10,21 @@ struct Publish: AsyncParsableCommand {
       """)
 
   @Option(
-    help: .init("One of its networks; the one with the default route, unless said.", valueName: "network"))
+    help: .init("One of its networks; the one with the default route, unless said.", valueName: "network"),
+    completion: .custom(Known.networks))
   var network: String?
   @OptionGroup
   var global: GlobalOptions
-  @Argument(help: "The container's name.")
+  @Argument(help: "The container's name or id.", completion: .custom(Known.containers))
   var container: String
   @Argument(help: .init("[[IP:]HOST:]CONTAINER[/tcp|udp|sctp], with ranges as in 8000-8002:80-82.", valueName: "port"))
   var ports: [String]
 
   func run() async throws {
     let mappings = try PortMapping.list(ports)
-    let published = try await global.controller().publish(mappings, of: container, on: network)
+    let controller = try await global.controller()
+    let name = try await containerName(container, controller)
+    let published = try await controller.publish(mappings, of: name, on: network)
     for line in PortLine.lines(of: published) { print(line) }
   }
 }
@@ -34,13 +37,14 @@ struct Unpublish: AsyncParsableCommand {
       """)
 
   @Option(
-    help: .init("One of its networks; the one with the default route, unless said.", valueName: "network"))
+    help: .init("One of its networks; the one with the default route, unless said.", valueName: "network"),
+    completion: .custom(Known.networks))
   var network: String?
   @Flag(help: "All of them.")
   var all = false
   @OptionGroup
   var global: GlobalOptions
-  @Argument(help: "The container's name.")
+  @Argument(help: "The container's name or id.", completion: .custom(Known.containers))
   var container: String
   @Argument(help: .init("As they were published.", valueName: "port"))
   var ports: [String] = []
@@ -51,7 +55,9 @@ struct Unpublish: AsyncParsableCommand {
 
   func run() async throws {
     let mappings = try all ? nil : PortMapping.list(ports)
-    let released = try await global.controller().unpublish(mappings, of: container, on: network)
+    let controller = try await global.controller()
+    let name = try await containerName(container, controller)
+    let released = try await controller.unpublish(mappings, of: name, on: network)
     for line in PortLine.lines(of: released) { print(line) }
   }
 }
@@ -62,14 +68,15 @@ struct ListPorts: AsyncParsableCommand {
 
   @OptionGroup
   var global: GlobalOptions
-  @Argument(help: "The container's name.")
+  @Argument(help: "The container's name or id.", completion: .custom(Known.containers))
   var container: String
   @Argument(help: .init("A port of the container's, as 80 or 53/udp; tcp, unless said.", valueName: "port"))
   var port: String?
 
   func run() async throws {
     let wanted = try port.map { (text) throws(NetworkError) in try PortMapping(text) }
-    let sandbox = try await global.controller().sandbox(container)
+    let controller = try await global.controller()
+    let sandbox = try await controller.sandbox(try await containerName(container, controller))
     let ports = sandbox.endpoints.flatMap(\.ports)
     guard let wanted else {
       for line in PortLine.lines(of: ports) { print(line) }

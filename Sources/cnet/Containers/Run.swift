@@ -1,45 +1,70 @@
 import ArgumentParser
 import ContainerNetworking
-import Dispatch
+import FoundationEssentials
+import SystemPackage
 
 struct Run: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "run", abstract: "Run a command in a network namespace of its own, and take that away at its end.",
     discussion: """
-      The command sees resolv.conf, hosts and hostname of its own in /etc, and has a host name of its own. \
-      Input and output are the command's; INT, TERM, HUP and QUIT are sent on to it. The exit code is the command's; 128 \
-      and the signal's number when one ended it; 127 when there is no such command, 126 when it cannot be started, \
-      125 when cnet itself failed.
-      """)
+      There are no images: the first word is a program of this host; busybox alone is its shell. The command sees \
+      resolv.conf, hosts and hostname of its own in /etc, its own links in /sys/class/net, and has a host name of its own. \
+      Input and output are the command's; INT, TERM, HUP and QUIT are sent on to it. With --detach the container's id is \
+      printed when the command has started; what that prints goes to its LogPath, see cnet inspect.
+
+      The exit code is the command's; 128 and the signal's number when one ended it; 127 when there is no such command, \
+      126 when it cannot be started, 125 when cnet itself failed.
+      """, helpNames: .long)
 
   @Option(help: .init("The container's name; cn- and eight digits, unless said.", valueName: "name"))
   var name: String?
   @OptionGroup
   var attachment: AttachArguments
+  @OptionGroup(title: "Command Options")
+  var process: ProcessArguments
+  @OptionGroup(title: "Container Options")
+  var container: ContainerArguments
   @Flag(name: .customLong("rm"), help: "Nothing: the container is always removed at the end.")
   var removes = false
+  @Flag(help: .hidden)
+  var supervised = false
   @OptionGroup
   var global: GlobalOptions
-  @Argument(parsing: .captureForPassthrough, help: "The command and its arguments, after -- if you like.")
+  @Argument(
+    parsing: .captureForPassthrough, help: "The command and its arguments, after -- if you like.",
+    completion: .shellCommand("compgen -c 2>/dev/null"))
   var command: [String]
 
-  private var words: [String] { Array(command.first == "--" ? command.dropFirst() : command[...]) }
-
   func validate() throws {
-    guard let program = words.first else { throw ValidationError("There is no command; write one after --.") }
-    // The parser takes what it does not know, and its own --help, for the command's first word.
-    if ["-h", "--help"].contains(command.first) { throw CleanExit.helpRequest(self) }
-    if command.first != "--", program.hasPrefix("-") { throw ValidationError("Unknown option '\(program)'") }
+    if command.first == "--help" { throw CleanExit.helpRequest(self) }
+    _ = try commandWords(command)
   }
 
   func run() async throws {
-    let words = words
+    if process.detach, !supervised { try Detached.start(Array(CommandLine.arguments.dropFirst())) }
+    process.warnOfTerminal()
+    let words = try commandWords(command)
+    let variables = try process.variables()
+    let labels = try container.labels()
+    let exposed = try PortMapping.list(container.expose)
     let controller = try await global.controller(reservesPorts: true)
+    let files = RunFiles(try global.place())
     let name = name ?? randomName()
-    let sandbox = try await attachment.attach(name, with: controller)
+    let log = process.detach ? files.log(of: name) : nil
+    // Before anything is made, and until it is gone.
+    let file = try RunFile(
+      name, in: files.directory,
+      RunDescription(
+        supervisor: ProcessInfo.processInfo.processIdentifier, created: .now(), command: words, labels: labels,
+        variables: variables, exposed: exposed, publishesAll: container.publishAll, isInteractive: process.interactive,
+        hasTerminal: process.tty, isDetached: process.detach, log: log?.string))
+    defer { file.remove() }
+    let more = container.publishAll ? try container.unpublished(exposed, besides: attachment.mappings()) : []
+    let sandbox = try await attachment.attach(name, with: controller, ports: more)
     let code: Int32
     do throws(NetworkError) {
-      code = try await Self.run(words[0], Array(words.dropFirst()), in: sandbox)
+      try container.set(in: sandbox)
+      code = try await run(process.command(words, variables), in: sandbox, file, log: log)
     } catch {
       try await Self.detach(name, controller)
       throw error
@@ -53,7 +78,7 @@ struct Run: AsyncParsableCommand {
   }
 
   /// Waits for those who are putting the container on a network, or taking it off one, at this moment.
-  private static func detach(_ name: String, _ controller: NetworkController) async throws(NetworkError) {
+  static func detach(_ name: String, _ controller: NetworkController) async throws(NetworkError) {
     for _ in 0..<100 {
       do throws(NetworkError) { return try await controller.detach(name) } catch {
         guard error.code == .inUse else { throw error }
@@ -63,46 +88,23 @@ struct Run: AsyncParsableCommand {
     try await controller.detach(name)
   }
 
-  private static func run(
-    _ program: String, _ arguments: [String], in sandbox: Sandbox
+  private func run(
+    _ command: Command, in sandbox: Sandbox, _ file: RunFile, log: FilePath?
   ) async throws(NetworkError) -> Int32 {
     if let signal = Signals.pending { return 128 + signal }
-    var command = Command(program, arguments)
+    var command = command
     command.endsWithParent = true
-    let child: ChildProcess
-    do throws(NetworkError) { child = try sandbox.spawn(command) } catch {
-      // Whatever else failed on the way is no fault of the command.
-      guard error.kernel?.request == "execve" else { throw error }
-      let (code, remedy): (Int32, String)
-      switch error.code {
-      case .notFound: (code, remedy) = (127, "there is no such command; give its path, or a name in $PATH")
-      case .permissionDenied, .kernelRefused:
-        (code, remedy) = (126, "it cannot be started; name a file that may be executed")
-      default: throw error
-      }
-      var failure = error
-      failure.reason = remedy
-      Failure.report(failure)
-      return code
+    try container.write(id: sandbox.containerID)
+    let streams = try log.map { (log) throws(NetworkError) in
+      try DetachedStreams(log: log, hasTerminal: process.tty, isInteractive: process.interactive)
     }
-    let isOver = SharedFlag()
-    Signals.forward(to: child.id, isOver: isOver)
-    let status = try await end(of: child)
-    isOver.set()
-    switch status {
-    case .exited(let code): return code
-    case .signaled(let signal): return 128 + signal
+    streams?.lend(to: &command)
+    switch try Foreground.start(command, in: sandbox) {
+    case .failure(let failure): return failure.code
+    case .success(let child):
+      try file.started(child.id)
+      try streams?.release(saying: sandbox.containerID)
+      return try await Foreground.wait(for: child)
     }
-  }
-
-  private static func end(of child: ChildProcess) async throws(NetworkError) -> ExitStatus {
-    let result: Result<ExitStatus, NetworkError> = await withCheckedContinuation { continuation in
-      DispatchQueue(label: "cnet.wait").async {
-        do throws(NetworkError) { continuation.resume(returning: .success(try child.wait())) } catch {
-          continuation.resume(returning: .failure(error))
-        }
-      }
-    }
-    return try result.get()
   }
 }

@@ -3,20 +3,22 @@ import ContainerNetworking
 
 struct ConnectContainer: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "connect", abstract: "Put a running container on one more network.")
+    commandName: "connect", abstract: "Put a running container on one more network.",
+    discussion: "One that left it by disconnect --keep gets what it had there, but for what is said otherwise.")
 
   @OptionGroup(title: "Endpoint Options")
   var endpoint: EndpointArguments
   @OptionGroup
   var global: GlobalOptions
-  @Argument(help: "Name, id, or the beginning of an id.")
+  @Argument(help: "Name, id, or the beginning of an id.", completion: .custom(Known.networks))
   var network: String
-  @Argument(help: "The container's name.")
+  @Argument(help: "The container's name or id.", completion: .custom(Known.containers))
   var container: String
 
   func run() async throws {
     let options = try endpoint.options()
-    try await global.controller().connect(container, to: network, options: options)
+    let controller = try await global.controller()
+    try await controller.connect(try await containerName(container, controller), to: network, options: options)
   }
 }
 
@@ -26,14 +28,24 @@ struct DisconnectContainer: AsyncParsableCommand {
 
   @Flag(name: .shortAndLong, help: "Also one that is stopped, or whose namespace is gone.")
   var force = false
+  @Flag(help: "Keep its addresses, aliases, ports and interface there for when it is connected again.")
+  var keep = false
   @OptionGroup
   var global: GlobalOptions
-  @Argument(help: "Name, id, or the beginning of an id.")
+  @Argument(help: "Name, id, or the beginning of an id.", completion: .custom(Known.networks))
   var network: String
-  @Argument(help: "The container's name.")
+  @Argument(help: "The container's name or id.", completion: .custom(Known.containers))
   var container: String
 
   func run() async throws {
-    try await global.controller().disconnect(container, from: network, isForced: force)
+    let controller = try await global.controller()
+    let name = try await containerName(container, controller)
+    let left = try await controller.disconnect(name, from: network, isForced: force, keepsSettings: keep)
+    guard !keep, !left.ports.isEmpty || !left.aliases.isEmpty else { return }
+    let ports = left.ports.isEmpty ? [] : ["published \(left.ports.map(\.description).joined(separator: ", "))"]
+    let aliases = left.aliases.isEmpty ? [] : ["known as \(left.aliases.joined(separator: ", "))"]
+    Failure.warn(
+      "\"\(name)\" is no longer \((ports + aliases).joined(separator: ", nor ")) on \"\(left.networkName)\", nor will it be when it is "
+        + "connected again; disconnect --keep keeps that")
   }
 }

@@ -29,6 +29,12 @@ struct CreateNetwork: AsyncParsableCommand {
   var label: [String] = []
   @Option(name: .shortAndLong, help: .init("An option of the driver.", valueName: "name=value"))
   var opt: [String] = []
+  @Flag(help: "Nothing: containers may be put on every network.")
+  var attachable = false
+  @Option(help: .init("local: there is no other.", valueName: "scope"))
+  var scope = NetworkScope.local
+  @Option(help: .init("default: there is no other.", valueName: "driver"))
+  var ipamDriver = AddressDriver.default
   @Option(
     help: .init("A name server to ask for other names than the network's; the host's, unless said.", valueName: "ip"))
   var dns: [String] = []
@@ -53,4 +59,14 @@ struct CreateNetwork: AsyncParsableCommand {
     let options = try NetworkOptions(parsing: text)
     print(try await global.controller().createNetwork(name, options: options).id)
   }
+}
+
+/// Where a network is known.
+enum NetworkScope: String, ExpressibleByArgument, CaseIterable {
+  case local
+}
+
+/// Who gives addresses.
+enum AddressDriver: String, ExpressibleByArgument, CaseIterable {
+  case `default`
 }

@@ -11,35 +11,28 @@ struct InspectNetworks: AsyncParsableCommand {
     name: .shortAndLong,
     help: .init("A template for each, as in '{{range .IPAM.Config}}{{.Subnet}}{{end}}'; or json.", valueName: "format"))
   var format: String?
+  @Flag(name: .shortAndLong, help: "Nothing: all is shown anyway.")
+  var verbose = false
   @OptionGroup
   var global: GlobalOptions
-  @Argument(help: "Name, id, or the beginning of an id.")
+  @Argument(help: "Name, id, or the beginning of an id.", completion: .custom(Known.networks))
   var names: [String]
 
   func run() async throws {
-    let template = try format.flatMap { text throws(NetworkError) in text == "json" ? nil : try Template(text) }
     let controller = try await global.controller()
-    var found: [JSON] = []
-    var missing: ExitCode?
-    do {
-      try await forEach(names) { name throws(NetworkError) in found.append(try await inspect(name, controller)) }
-    } catch { missing = error as? ExitCode }
-    switch (template, format) {
-    case (let template?, _): for network in found { print(try template.render(network)) }
-    case (nil, _?): print(try JSON.line(found))
-    case (nil, nil): print(try JSON.list(found).page())
+    try await Inspection(format: format).print(names) { name throws(NetworkError) in
+      try await Self.inspect(name, controller)
     }
-    if let missing { throw missing }
   }
 
-  private func inspect(_ name: String, _ controller: NetworkController) async throws(NetworkError) -> JSON {
+  static func inspect(_ name: String, _ controller: NetworkController) async throws(NetworkError) -> JSON {
     do throws(NetworkError) {
-      return try Self.json(try await controller.inspect(name))
+      return try json(try await controller.inspect(name))
     } catch {
       let predefined = PredefinedNetwork.allCases.first { $0.rawValue == name || $0.id == name }
       guard error.code == .notFound, let predefined else { throw error }
       let members = predefined.members(of: try await controller.sandboxes())
-      return try Self.json(PredefinedInspection(network: predefined, members: members))
+      return try json(PredefinedInspection(network: predefined, members: members))
     }
   }
 

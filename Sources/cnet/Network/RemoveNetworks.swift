@@ -10,7 +10,7 @@ struct RemoveNetworks: AsyncParsableCommand {
   var force = false
   @OptionGroup
   var global: GlobalOptions
-  @Argument(help: "Name, id, or the beginning of an id.")
+  @Argument(help: "Name, id, or the beginning of an id.", completion: .custom(Known.networks))
   var names: [String]
 
   func run() async throws {

@@ -7,7 +7,7 @@ struct AttachArguments: ParsableArguments {
     name: [.customLong("network"), .customLong("net")],
     help: .init(
       "bridge, host, none, container:NAME or a network; or name=NETWORK,ip=IP,… Of several the first is attached to, the "
-        + "others connected.", valueName: "mode"))
+        + "others connected.", valueName: "mode"), completion: .custom(Known.modes))
   var networks: [String] = []
   @Option(
     name: [.customShort("p", allowingJoined: true), .customLong("publish")],
@@ -18,16 +18,25 @@ struct AttachArguments: ParsableArguments {
   @OptionGroup(title: "Name Options")
   var names: NameArguments
 
+  /// The ports that are published.
+  func mappings() throws(NetworkError) -> [PortMapping] { try PortMapping.list(ports) }
+
   /// Attaches the container, and connects it to the other networks. A failure leaves nothing.
+  ///
+  /// - Parameter more: Ports to publish besides.
   func attach(
-    _ container: String, with controller: NetworkController, namespace: NetworkNamespace? = nil
+    _ container: String, with controller: NetworkController, namespace: NetworkNamespace? = nil,
+    ports more: [PortMapping] = []
   ) async throws(NetworkError) -> Sandbox {
-    let requests = try requests()
+    var requests = try requests()
+    if case .container(let donor) = requests[0].mode {
+      requests[0].mode = .container(try await containerName(donor, controller))
+    }
     let options = AttachOptions(
-      ports: try PortMapping.list(ports), endpoint: requests[0].options, names: try names.options())
+      ports: try mappings() + more, endpoint: requests[0].options, names: try names.options())
     let sandbox = try await controller.attach(
       container, to: requests[0].mode, options: options, namespace: namespace)
-    sandbox.warnings.forEach(Failure.warn)
+    for warning in sandbox.warnings { Failure.warn(warning) }
     guard requests.count > 1 else { return sandbox }
     do throws(NetworkError) {
       for request in requests.dropFirst() {
@@ -69,11 +78,17 @@ struct AttachArguments: ParsableArguments {
     var options = EndpointOptions()
 
     init(_ text: String) throws(NetworkError) {
+      let operation = "read network \"\(text)\""
       guard text.contains("=") else {
+        guard !text.contains(",") else {
+          throw NetworkError(
+            .invalidValue, operation: operation,
+            reason: "several networks are not separated by commas; give --network for each, as in --network "
+              + text.split(separator: ",").joined(separator: " --network "))
+        }
         mode = try NetworkMode(text)
         return
       }
-      let operation = "read network \"\(text)\""
       var name = ""
       var fields: [(String, String)] = []
       for part in text.split(separator: ",") {

@@ -17,6 +17,10 @@ struct EndpointArguments: ParsableArguments {
   var gwPriority: Int?
   @Option(help: .init("The interface's name in the container.", valueName: "name"))
   var interface: String?
+  @Option(
+    name: .customLong("driver-opt"),
+    help: .init("com.docker.network.endpoint.ifname=NAME, which is --interface.", valueName: "name=value"))
+  var driverOptions: [String] = []
 
   /// - Throws: Every fault together.
   func options() throws(NetworkError) -> EndpointOptions {
@@ -26,12 +30,13 @@ struct EndpointArguments: ParsableArguments {
     if let macAddress { fields.append(("mac-address", macAddress)) }
     if let gwPriority { fields.append(("gw-priority", "\(gwPriority)")) }
     if let interface { fields.append(("interface", interface)) }
+    fields += driverOptions.map { ("driver-opt", $0) }
     return try EndpointOptions(fields: fields, operation: "read endpoint options")
   }
 }
 
 extension EndpointOptions {
-  /// Reads `ip`, `ip6`, `alias`, `mac-address`, `gw-priority` and `interface`.
+  /// Reads `ip`, `ip6`, `alias`, `mac-address`, `gw-priority`, `interface` and `driver-opt`.
   ///
   /// - Throws: Every fault together.
   init(fields: [(name: String, value: String)], operation: String) throws(NetworkError) {
@@ -55,6 +60,15 @@ extension EndpointOptions {
     case "alias": aliases.append(value)
     case "mac-address": macAddress = try MACAddress(value)
     case "interface": interface = try InterfaceName(value)
+    case "driver-opt":
+      let name = "com.docker.network.endpoint.ifname="
+      guard value.hasPrefix(name) else {
+        throw NetworkError(
+          .unsupported, operation: "", reason: "\"\(value)\" is no option of an endpoint; there is: \(name)NAME")
+      }
+      interface = try InterfaceName(String(value.dropFirst(name.count)))
+    case "link", "link-local-ip":
+      throw NetworkError(.unsupported, operation: "", reason: name == "link" ? Reason.links : Reason.linkLocal)
     case "gw-priority":
       guard let number = Int(value) else {
         throw NetworkError(.invalidValue, operation: "", reason: "\"\(value)\" is no whole number, as in 10")
@@ -63,7 +77,7 @@ extension EndpointOptions {
     default:
       throw NetworkError(
         .invalidValue, operation: "",
-        reason: "there is no such option; there are: ip, ip6, alias, mac-address, gw-priority, interface")
+        reason: "there is no such option; there are: ip, ip6, alias, mac-address, gw-priority, interface, driver-opt")
     }
   }
 

@@ -12,7 +12,7 @@ enum Failure {
   /// Tells of an error and ends.
   static func end(_ error: any Error, verb: String?) -> Never {
     if let code = (error as? ExitCode)?.rawValue { leave(code) }
-    let isRun = verb == Run._commandName
+    let isRun = verb.map(Foreground.verbs.contains) ?? false
     if let error = error as? NetworkError {
       report(error)
       leave(isRun ? runCode : ExitCode.failure.rawValue)
@@ -31,7 +31,10 @@ enum Failure {
   static func report(_ error: NetworkError) { write(error.description) }
 
   /// Prints what was asked for and not done.
-  static func warn(_ warning: AttachWarning) { write("warning: \(warning)") }
+  static func warn(_ warning: AttachWarning) { warn(warning.description) }
+
+  /// Prints what is not as whoever wrote the command may think.
+  static func warn(_ text: String) { write("warning: \(text)") }
 
   private static func write(_ text: String) {
     // What was printed comes first also where both streams are one file.

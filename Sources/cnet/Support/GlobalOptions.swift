@@ -49,7 +49,7 @@ struct GlobalOptions: ParsableArguments {
   func place() throws(NetworkError) -> StatePlace {
     let environment = ProcessInfo.processInfo.environment
     var place = StatePlace(
-      directory: absolutePath(stateDirectory ?? environment["CNET_STATE_DIR"] ?? "/var/lib/containernetworking"),
+      directory: absolutePath(stateDirectory ?? environment["CNET_STATE_DIR"] ?? StatePlace.usualDirectory),
       host: try NetworkNamespace.current())
     if let text = hostNamespace ?? environment["CNET_HOST_NAMESPACE"] {
       place.hostPath = namespacePath(text)
@@ -78,6 +78,9 @@ struct GlobalOptions: ParsableArguments {
 
 /// A host and where its record is kept.
 struct StatePlace {
+  /// Where it is unless said.
+  static let usualDirectory = "/var/lib/containernetworking"
+
   var directory: FilePath
   var host: NetworkNamespace
   /// The file of the host's namespace; nil for this process's own.
@@ -108,7 +111,7 @@ struct StatePlace {
   func store() throws(NetworkError) -> any Store { try Self.store(at: directory) }
 
   /// The one place that says what the record is kept in.
-  private static func store(at directory: FilePath) throws(NetworkError) -> any Store { try SQLiteStore(at: directory) }
+  static func store(at directory: FilePath) throws(NetworkError) -> any Store { try SQLiteStore(at: directory) }
 
   /// Where namespaces are pinned, and containers' files are: here, and not in /run/netns, so that each record has its own.
   func subdirectory(_ name: String) -> FilePath { directory.appending(name) }

@@ -22,6 +22,8 @@ enum Format {
 struct Listing {
   /// The fields of the plain table, with their titles; the titles of other fields are their names in capitals.
   let columns: [(title: String, field: String)]
+  /// How many of them the plain table has; nil for all.
+  var shown: Int?
   let rows: [JSON]
 
   func print(as format: Format, _ terminal: Terminal) throws {
@@ -33,7 +35,8 @@ struct Listing {
       try table(
         template.header(title), lines.map { $0.split(separator: "\t", omittingEmptySubsequences: false) }, terminal)
     case .table:
-      let template = try Template(columns.map { "{{.\($0.field)}}" }.joined(separator: "\t"))
+      let template = try Template(
+        columns.prefix(shown ?? columns.count).map { "{{.\($0.field)}}" }.joined(separator: "\t"))
       let lines = try rows.map { row in try template.render(row) }
       try table(
         template.header(title), lines.map { $0.split(separator: "\t", omittingEmptySubsequences: false) }, terminal)

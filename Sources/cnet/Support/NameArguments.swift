@@ -3,7 +3,9 @@ import ContainerNetworking
 
 /// What a container is called, and whom it asks for names, for `run` and `attach`.
 struct NameArguments: ParsableArguments {
-  @Option(help: .init("Its host name; the first twelve digits of its id, unless said.", valueName: "name"))
+  @Option(
+    name: [.customShort("h"), .long],
+    help: .init("Its host name; the first twelve digits of its id, unless said.", valueName: "name"))
   var hostname: String?
   @Option(help: .init("The domain of its host name.", valueName: "name"))
   var domainname: String?

@@ -1,11 +1,12 @@
-/// Spellings of Docker's that the parser does not know, put as it knows them.
+import ContainerNetworking
+
+/// A command line as Docker's users write it, put as the parser knows it.
 enum Spelling {
   private static let globals: Set<String> = ["--state-dir", "--host-namespace", "--name-server", "--color"]
-  private static let switches: Set<String> = ["--ipv4", "--ipv6"]
-  private static let flags: Set<String> = ["--internal", "--force", "--quiet", "--no-trunc", "--json", "--follow"]
 
   /// - Parameter arguments: Without the program's name.
-  static func ours(_ arguments: [String]) -> [String] {
+  /// - Throws: `.unsupported` for a verb or option of Docker's that there is not, saying why.
+  static func ours(_ arguments: [String]) throws(NetworkError) -> [String] {
     var rest = arguments[...]
     // Global options before the verb go behind it, where the verb reads them.
     var leading: [String] = []
@@ -14,24 +15,64 @@ enum Spelling {
       leading += rest.prefix(count)
       rest = rest.dropFirst(count)
     }
-    var verb: [String] = []
-    if let first = rest.first, !first.hasPrefix("-"), first != "help" {
-      let isGroup = first == "network" && rest.count > 1 && rest[rest.startIndex + 1].first != "-"
-      verb = Array(rest.prefix(isGroup ? 2 : 1))
-      rest = rest.dropFirst(verb.count)
-    }
-    guard verb.first == "network" else { return verb + (verb.isEmpty ? [] : leading) + rest }
-    return verb + leading + rest.flatMap(flag)
+    let verb = try verb(&rest)
+    guard !verb.isEmpty else { return Array(rest) }
+    let key = verb.first == "network" ? verb.prefix(2).joined(separator: " ") : verb[0]
+    guard let table = DockerOptions.table(of: key) else { return verb + leading + rest }
+    return try verb + leading + table.spelled(rest, verb: key)
   }
 
-  /// `--internal=true`, `--ipv4=false`.
-  private static func flag(_ argument: String) -> [String] {
-    let halves = argument.split(separator: "=", maxSplits: 1).map(String.init)
-    guard halves.count == 2, let value = ["true": true, "1": true, "false": false, "0": false][halves[1]] else {
-      return [argument]
+  /// The verb in the parser's words, taken off the command line; none where there is none to take.
+  private static func verb(_ rest: inout ArraySlice<String>) throws(NetworkError) -> [String] {
+    guard let first = rest.first, !first.hasPrefix("-"), first != "help" else { return [] }
+    let second = rest.dropFirst().first.flatMap { $0.hasPrefix("-") ? nil : $0 }
+    switch (first, second) {
+    case ("network", let second?):
+      rest = rest.dropFirst(2)
+      return ["network", networkVerbs[second] ?? second]
+    case ("container", let second?):
+      rest = rest.dropFirst(2)
+      try check(second, of: "container")
+      if second == "inspect" { return ["inspect", "--type=container"] }
+      return [containerVerbs[second] ?? second]
+    case (_, _):
+      rest = rest.dropFirst()
+      if first != "container" { try check(first, of: nil) }
+      return [first]
     }
-    if switches.contains(halves[0]) { return [value ? halves[0] : "--no-" + halves[0].dropFirst(2)] }
-    if flags.contains(halves[0]) { return value ? [halves[0]] : [] }
-    return [argument]
   }
+
+  private static let networkVerbs = ["list": "ls", "remove": "rm"]
+  private static let containerVerbs = ["ls": "ps", "list": "ps", "remove": "rm"]
+
+  private static func check(_ verb: String, of group: String?) throws(NetworkError) {
+    guard let reason = absent.first(where: { $0.verbs.contains(verb) })?.reason else { return }
+    throw NetworkError(
+      .unsupported, operation: "read verb \"\([group, verb].compactMap(\.self).joined(separator: " "))\"",
+      reason: reason)
+  }
+
+  /// Docker's verbs that there are not.
+  private static let absent: [(verbs: Set<String>, reason: String)] = [
+    (
+      [
+        "build", "commit", "export", "history", "image", "images", "import", "load", "pull", "push", "rmi", "save",
+        "tag",
+      ],
+      Reason.images
+    ),
+    (["cp", "diff", "volume"], Reason.volumes),
+    (
+      ["create", "restart", "start"],
+      "a container is made and started at once, by cnet run, and is gone when its command ends"
+    ),
+    (["kill"], "write cnet stop --signal=KILL"),
+    (["logs"], "what a detached command prints is in the file that cnet inspect -f '{{.LogPath}}' names"),
+    (
+      ["pause", "unpause"], "send the signals STOP and CONT to the process that cnet inspect -f '{{.State.Pid}}' names"
+    ),
+    (["rename", "update"], "a container stays as it was made; run another"),
+    (["stats", "top", "wait"], "the command is a process of this host: look at it by ps(1)"),
+    (["compose", "node", "secret", "service", "stack", "swarm"], Reason.swarm),
+  ]
 }

@@ -1,0 +1,39 @@
+import ContainerNetworking
+
+extension Sandbox {
+  /// The container's own id: of one that has a namespace of its own that one's, which its host name and its network's `inspect`
+  /// begin with; of others, who share it, one made of their names.
+  var containerID: String {
+    switch mode {
+    case .host, .container: Self.id(madeOf: "\(id)/\(container)")
+    case .bridge, .none, .network: id
+    }
+  }
+
+  /// 64 hexadecimal digits, the same for the same text: FNV-1a, four times with different beginnings.
+  private static func id(madeOf text: String) -> String {
+    (UInt64(0)..<4).map { turn in
+      let hash = "\(turn)/\(text)".utf8.reduce(0xcbf2_9ce4_8422_2325 as UInt64) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
+      let digits = String(hash, radix: 16)
+      return String(repeating: "0", count: 16 - digits.count) + digits
+    }.joined()
+  }
+}
+
+/// The name of a container that is given by its name, or by its id or the beginning of that.
+///
+/// - Throws: `.ambiguous`, listing the matches.
+func containerName(_ text: String, _ controller: NetworkController) async throws(NetworkError) -> String {
+  guard !text.isEmpty, text.utf8.allSatisfy({ (0x30...0x39).contains($0) || (0x61...0x66).contains($0) }) else {
+    return text
+  }
+  let all = try await controller.sandboxes()
+  if all.contains(where: { $0.container == text }) { return text }
+  let matches = all.filter { $0.containerID.hasPrefix(text) }.map(\.container)
+  guard matches.count < 2 else {
+    throw NetworkError(
+      .ambiguous, operation: "find container \"\(text)\"",
+      reason: "the ids of \(matches.joined(separator: ", ")) begin so; write more of it, or the name")
+  }
+  return matches.first ?? text
+}

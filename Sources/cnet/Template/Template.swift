@@ -1,0 +1,96 @@
+import AdapterSupport
+import ContainerNetworking
+
+/// The part of Go's templates (text/template) that Docker's `--format` is used for: fields, variables, `range`, `if`, `with`,
+/// pipes, `index` and the functions of ``TemplateFunctions``; `\t` and `\n` in the text.
+struct Template {
+  private let nodes: [TemplateNode]
+  private let source: String
+
+  /// - Throws: `.invalidValue` for what is not understood.
+  init(_ text: String) throws(NetworkError) {
+    source = text
+    do throws(TemplateFault) { nodes = try TemplateParser.nodes(text) } catch { throw error.error(in: text) }
+  }
+
+  /// The text for one value.
+  ///
+  /// - Throws: `.invalidValue` for a field that there is not, listing those that there are.
+  func render(_ value: JSON) throws(NetworkError) -> String {
+    var rendering = TemplateRendering(root: value)
+    do throws(TemplateFault) { return try rendering.text(of: nodes, value) } catch { throw error.error(in: source) }
+  }
+
+  /// Each field replaced by what `title` gives for its name.
+  func header(_ title: (String) -> String) -> String {
+    nodes.map { node in
+      switch node {
+      case .text(let text): text
+      case .print(let pipeline): pipeline.name.map(title) ?? ""
+      case .range(_, let pipeline, _, _), .branch(_, _, let pipeline, _, _): pipeline.name.map(title) ?? ""
+      case .assign: ""
+      }
+    }.joined()
+  }
+}
+
+/// What is wrong with a template.
+struct TemplateFault: Error {
+  var why: String
+
+  init(_ why: String) { self.why = why }
+
+  fileprivate func error(in source: String) -> NetworkError {
+    NetworkError(
+      .invalidValue, operation: "read format \"\(source)\"",
+      reason: "\(why); right are {{.Name}}, {{json .Labels}}, {{index .Options \"mtu\"}} and "
+        + "{{range .IPAM.Config}}{{.Subnet}}{{end}}")
+  }
+}
+
+/// A part of a template.
+indirect enum TemplateNode {
+  case text(String)
+  case print(TemplatePipeline)
+  /// With the variables that each key and element get.
+  case range([String], TemplatePipeline, [TemplateNode], otherwise: [TemplateNode])
+  /// `if`, or `with`, which makes the value the dot.
+  case branch(isWith: Bool, [String], TemplatePipeline, [TemplateNode], otherwise: [TemplateNode])
+  case assign(String, TemplatePipeline)
+}
+
+/// Calls, each given what the one before it gave.
+struct TemplatePipeline {
+  var calls: [TemplateCall]
+
+  /// The last name of its first field.
+  fileprivate var name: String? {
+    for call in calls {
+      for operand in [call.head] + call.arguments {
+        switch operand {
+        case .field(let path) where !path.isEmpty, .variable(_, let path) where !path.isEmpty: return path.last
+        case .group(let inner, let path): return path.last ?? inner.name
+        default: continue
+        }
+      }
+    }
+    return nil
+  }
+}
+
+/// A value, or a function with its arguments.
+struct TemplateCall {
+  var head: TemplateOperand
+  var arguments: [TemplateOperand]
+}
+
+/// What a call is made of.
+indirect enum TemplateOperand {
+  /// Names below the dot; none for the dot itself.
+  case field([String])
+  /// `$name.A.B`; without a name the value that the template is of.
+  case variable(String, [String])
+  case literal(JSON)
+  case group(TemplatePipeline, [String])
+  case function(String)
+}
