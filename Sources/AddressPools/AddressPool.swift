@@ -235,13 +235,30 @@ extension AddressPool {
   }
 
   private func exhausted(_ owner: String) -> NetworkError {
-    let count = allocationBlock.addressCount
-    let size = count == 1 ? "the one address" : "all \(count) addresses"
-    let reason =
-      configuration.ipRange == nil
-      ? "\(size) of \(subnet) are in use; release one, or use a network with a larger subnet"
-      : "\(size) of the ip-range \(allocationBlock) in \(subnet) are in use; release one, or ask for an address outside it"
-    return NetworkError(.exhausted, operation: "allocate an address for \(quoted(owner))", reason: reason)
+    let block = allocationBlock
+    let reserved = subnet.reservedAddresses.filter(block.contains)
+    let leases = leasesByAddress.values.filter { block.contains($0.address) }
+    let owned = leases.count { $0.kind == .dynamic || $0.kind == .static }
+    let auxiliary = leases.filter { $0.kind == .auxiliary }.map { quoted($0.owner) }.sorted()
+    var parts: [String] = []
+    if owned > 0 { parts.append("\(owned) given out") }
+    if leases.contains(where: { $0.kind == .gateway }) { parts.append("1 the gateway's") }
+    if !auxiliary.isEmpty {
+      let names = auxiliary.prefix(3).joined(separator: ", ") + (auxiliary.count > 3 ? ", …" : "")
+      parts.append("\(auxiliary.count) set apart (\(names))")
+    }
+    if !reserved.isEmpty {
+      let uses =
+        subnet.family == .ipv6 ? "subnet-router anycast" : reserved.map(subnet.use(of:)).joined(separator: ", ")
+      parts.append("\(reserved.count) reserved (\(uses))")
+    }
+    let place = configuration.ipRange == nil ? "\(subnet)" : "the ip-range \(block) in \(subnet)"
+    var ways = owned > 0 ? ["release one"] : []
+    ways.append(configuration.ipRange == nil ? "use a network with a larger subnet" : "ask for an address outside it")
+    return NetworkError(
+      .exhausted, operation: "allocate an address for \(quoted(owner))",
+      reason: "no address of \(place) is free, of \(block.addressCount): \(parts.joined(separator: ", ")); "
+        + ways.joined(separator: ", or "))
   }
 }
 

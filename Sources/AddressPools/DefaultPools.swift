@@ -115,29 +115,14 @@ extension DefaultPools {
     }
     let taken = avoiding.filter { $0.family == family && $0.prefixLength > 1 }.sorted()
     for pool in fitting {
-      if let block = Self.firstFree(in: pool.block, prefixLength: prefixLength ?? pool.size, taken: taken) {
-        return block
-      }
+      guard let first = pool.block.subnet(at: 0, prefixLength: prefixLength ?? pool.size) else { continue }
+      if let block = Subnet.firstFree(from: first, in: pool.block, taken: taken) { return block }
     }
     let size = prefixLength.map { "a /\($0)" } ?? "a block"
     throw NetworkError(
       .exhausted, operation: operation,
       reason: "none of the pools \(list) has \(size) left that no network, route or resolver of the host overlaps; "
         + "remove a network, name a subnet, or add a pool")
-  }
-
-  /// Walks `taken`, sorted by first address, beside the candidates: each overlap moves the candidate past it.
-  private static func firstFree(in block: Subnet, prefixLength: Int, taken: [Subnet]) -> Subnet? {
-    var candidate = block.subnet(at: 0, prefixLength: prefixLength)
-    for obstacle in taken {
-      guard let current = candidate else { return nil }
-      guard obstacle.first <= current.last else { break }
-      guard obstacle.last >= current.first else { continue }
-      // The next candidate starts after the later of the two ends, which is a multiple of the block's size either way.
-      guard let next = max(obstacle.last, current.last).advanced(by: 1), block.contains(next) else { return nil }
-      candidate = .block(next, prefixLength)
-    }
-    return candidate
   }
 }
 

@@ -21,7 +21,7 @@ public struct PoolConfiguration: Hashable, Sendable, Codable {
 
   /// Every fault that ``validate(onePerFamily:claimed:)`` finds.
   public func faults(onePerFamily: Bool = true, claimed: [ClaimedSubnet] = []) -> [NetworkError] {
-    var faults = subnets.flatMap { $0.faults() }
+    var faults = subnets.flatMap { $0.faults() + $0.creationFaults() }
     if onePerFamily {
       for family in AddressFamily.allCases {
         let several = subnets.map(\.subnet).filter { $0.family == family }

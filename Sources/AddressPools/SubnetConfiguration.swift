@@ -95,10 +95,13 @@ extension Subnet {
     return family == .ipv4 ? [first, last] : [first]
   }
 
+  /// The use of a reserved IPv4 address, in a word.
+  func use(of address: IPAddress) -> String { address == first ? "network" : "broadcast" }
+
   /// What the address is reserved as; nil if a host can have it.
   public func reservation(of address: IPAddress) -> String? {
     guard reservedAddresses.contains(address) else { return nil }
     if family == .ipv6 { return "the subnet-router anycast address of \(self)" }
-    return "the \(address == first ? "network" : "broadcast") address of \(self)"
+    return "the \(use(of: address)) address of \(self)"
   }
 }

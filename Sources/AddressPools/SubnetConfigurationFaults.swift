@@ -44,12 +44,7 @@ extension SubnetConfiguration {
   }
 
   private func subnetFaults() -> [NetworkError] {
-    Self.unusable.filter { $0.block.overlaps(subnet) }.map {
-      .invalid(
-        "check subnet \(subnet)",
-        "\(subnet) overlaps \($0.block), which is for \($0.use); use a private block, as in "
-          + (subnet.family == .ipv4 ? "10.1.0.0/16" : "fd00:1::/64"))
-    }
+    Self.unusable.filter { $0.block.overlaps(subnet) }.map { placeFault($0.block, $0.use) }
   }
 
   private func auxiliaryFaults() -> [NetworkError] {
@@ -78,7 +73,8 @@ extension SubnetConfiguration {
     return subnet.reservation(of: address).map { "\(address) is \($0), which no host can have" }
   }
 
-  private static let unusable: [(block: Subnet, use: String)] = [
+  /// The blocks that no network can have.
+  static let unusable: [(block: Subnet, use: String)] = [
     (.block(.v4(.any), 8), "\"this network\" (RFC 1122)"),
     (.block(.v4(.loopback), 8), "loopback (RFC 1122)"),
     (.block(.v4(IPv4Address(224, 0, 0, 0)), 4), "multicast (RFC 5771)"),

@@ -66,6 +66,25 @@ enum Name {
   static let longest = 200
   static let predefined: Set<String> = ["bridge", "host", "none"]
 
+  /// Checks what other containers are to ask for; `*.foo` is every name below foo (RFC 4592).
+  static func checkAlias(_ alias: String, operation: String) throws(NetworkError) {
+    let name = alias.hasPrefix("*.") ? String(alias.dropFirst(2)) : alias
+    try check(name, what: "alias", operation: operation)
+    // RFC 1035, 2.3.4: of 255 octets on the wire, two are the first label's length and the root's.
+    let labels = name.split(separator: ".", omittingEmptySubsequences: false)
+    if let empty = labels.firstIndex(of: "") {
+      let place = empty == labels.count - 1 ? "ends with a dot" : "has two dots in a row"
+      throw .invalid(operation, "the alias \"\(alias)\" \(place), and DNS has no empty label; write one as in db.prod")
+    }
+    if let long = labels.first(where: { $0.utf8.count > 63 }) {
+      throw .invalid(
+        operation, "the alias \"\(alias)\" has a label of \(long.utf8.count) octets; DNS has up to 63 in one")
+    }
+    guard alias.utf8.count <= 253 else {
+      throw .invalid(operation, "the alias \"\(alias)\" has \(alias.utf8.count) octets; DNS has up to 253 in a name")
+    }
+  }
+
   static func check(_ name: String, what: String, operation: String) throws(NetworkError) {
     let isWord = { (byte: UInt8) in
       (0x30...0x39).contains(byte) || (0x41...0x5a).contains(byte) || (0x61...0x7a).contains(byte)

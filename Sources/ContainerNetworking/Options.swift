@@ -9,11 +9,15 @@ public struct NetworkOptions: Hashable, Sendable {
   public var subnets: [Subnet]
   /// Where dynamic addresses come from; each inside the subnet of its family.
   public var ipRanges: [Subnet]
-  /// The bridge's addresses, or the outside routers' for a driver without a bridge; of a family without one here, the
-  /// first free address of its range.
+  /// The bridge's addresses, or the outside routers' for a driver without a bridge. Of a family without one here, the first
+  /// free address of its range where the bridge has an address; else none.
   public var gateways: [IPAddress]
-  /// Addresses that no container is given, by what they are for.
+  /// Addresses that no container is given, by what they are for. Those that the host, its routers and its resolvers have in
+  /// the subnets come to them by themselves.
   public var auxiliaryAddresses: [String: IPAddress]
+  /// Whether a subnet named here may overlap addresses, routes, routers and resolvers of the host, which then does not reach
+  /// what is behind them by its own way. A macvlan's may overlap what is on its parent's wire in any case.
+  public var allowsHostOverlap: Bool
   /// Whether endpoints have IPv4 addresses.
   public var isIPv4Enabled: Bool
   /// Whether endpoints have IPv6 addresses; nil for: if there is an IPv6 subnet.
@@ -58,6 +62,7 @@ public struct NetworkOptions: Hashable, Sendable {
     ipRanges = ipRange.map { [$0] } ?? []
     gateways = gateway.map { [$0] } ?? []
     self.auxiliaryAddresses = auxiliaryAddresses
+    allowsHostOverlap = false
     isIPv4Enabled = true
     self.isIPv6Enabled = isIPv6Enabled
     self.isInternal = isInternal

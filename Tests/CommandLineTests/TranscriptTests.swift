@@ -72,6 +72,7 @@ import Testing
       "cnet run --ip 172.17.0.9 true",
       "cnet run --net one --ip fe80::1 --mac-address zz true",
       "cnet run --net one --ip 10.9.0.1 true",
+      "cnet run --net one --ip 10.1.0.4 --ip 10.1.0.5 true",
       "cnet run -p 80x true",
       "cnet run -p 8080:80:90 true",
       "cnet run --net one,two true",

@@ -151,4 +151,26 @@ import Testing
     let absent = host.refusal(LinkRequests.createMacvlan(end, parent: 4711, mtu: 1500))
     #expect(absent?.kernel?.errno == Errno(rawValue: 19))
   }
+
+  @Test(arguments: KernelUnderTest.available) func macvlanIsNoLargerThanItsParent(_ kernel: KernelUnderTest) throws {
+    let host = try Contract(kernel)
+    let container = try host.another()
+    let parent = try host.makeBridge("parent")
+    let end = { (name: String) in VethEnd(try InterfaceName(name), namespace: container.namespace.descriptor) }
+    func setMTU(_ mtu: UInt32) throws {
+      var change = LinkChange()
+      change.mtu = mtu
+      try host.route.execute(LinkRequests.change(parent.index, change))
+    }
+    try host.route.execute(LinkRequests.createMacvlan(end("eth0"), parent: parent.index, mtu: 1500))
+    try setMTU(1400)
+    #expect(try container.link("eth0").mtu == 1400)
+    let larger = host.refusal(LinkRequests.createMacvlan(try end("eth1"), parent: parent.index, mtu: 1401))
+    #expect(larger?.kernel?.errno == .invalidArgument)
+    #expect(try container.links().map(\.name) == ["lo", "eth0"])
+    try host.route.execute(LinkRequests.createMacvlan(end("eth1"), parent: parent.index, mtu: 1400))
+    // It does not follow up again.
+    try setMTU(1500)
+    #expect(try container.link("eth0").mtu == 1400)
+  }
 }

@@ -60,13 +60,11 @@ struct BridgeDriver: Driver {
   /// The bridge, down, with a hardware address for good: the kernel's own choice changes with the bridge's ports, under its
   /// containers' neighbour entries.
   func makeBridge(_ network: NetworkRecord) throws(NetworkError) {
-    var generator = SystemRandomNumberGenerator()
-    let v4 = network.subnets.lazy.compactMap { $0.gateway?.v4 }.first
-    let mac = v4.map { MACAddress(ipv4: $0) } ?? .random(using: &generator)
     var options = BridgeOptions()
     options.learnsFromGroups = false
     try host.connection(.route).execute(
-      LinkRequests.createBridge(network.requireBridge(), macAddress: mac, mtu: network.mtu, options: options))
+      LinkRequests.createBridge(
+        network.requireBridge(), macAddress: network.bridgeMACAddress, mtu: network.mtu, options: options))
   }
 
   /// Settings and addresses; whatever is there already stays.
@@ -94,7 +92,7 @@ struct BridgeDriver: Driver {
     try host.perform(requests)
   }
 
-  /// What the bridge has: the gateways, unless nothing is to reach the host.
+  /// The bridge's addresses: the gateways, unless nothing is to reach the host.
   func addresses(of network: NetworkRecord) throws(NetworkError) -> [InterfaceAddress] {
     var addresses: [InterfaceAddress] = []
     for subnet in network.subnets where network.policy.gatewayMode(subnet.subnet.family) != .isolated {

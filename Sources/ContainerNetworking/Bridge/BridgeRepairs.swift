@@ -5,10 +5,9 @@ import NetworkPrimitives
 extension BridgeDriver {
   func owns(_ network: NetworkRecord) -> Bool {
     guard network.phase == .creating, !network.adoptsBridge, let bridge = network.bridge,
-      let link = try? host.links.get("\(bridge)"),
-      let gateway = network.subnets.lazy.compactMap({ $0.gateway?.v4 }).first
+      let link = try? host.links.get("\(bridge)")
     else { return true }
-    return link.kind == "bridge" && link.macAddress == MACAddress(ipv4: gateway)
+    return link.kind == "bridge" && link.macAddress == network.bridgeMACAddress
   }
 
   func differences(of network: NetworkRecord, _ survey: Survey) throws(NetworkError) -> [Difference] {

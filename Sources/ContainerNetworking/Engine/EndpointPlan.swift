@@ -38,11 +38,6 @@ extension Engine {
   ) throws(NetworkError) -> (endpoint: Endpoint, kept: [Endpoint]) {
     let operation = "attach \"\(request.container)\" to \"\(network.name)\""
     let options = request.options
-    if let mac = options.macAddress, mac.isMulticast {
-      throw NetworkError(
-        .invalidValue, operation: operation,
-        reason: "the MAC address \(mac) is multicast; the first byte must be even, as in 02:42:ac:11:00:02")
-    }
     let places = places(of: network, transaction.state)
     try check(request, on: network, places, operation)
     try namePortFaults(request.ports, of: network, operation, transaction.state).throwAny(operation)
@@ -57,10 +52,7 @@ extension Engine {
     let wanted = options.addresses.isEmpty ? kept.flatMap(\.staticAddresses) : options.addresses
     let addresses = try lease(wanted, for: request.container, on: network, &transaction)
     let id = makeID()
-    var generator = SystemRandomNumberGenerator()
-    let v4 = addresses.first { $0.family == .ipv4 }?.address.v4
-    let shared = try sharedMACAddress(request, network, operation, transaction.state)
-    let mac = shared ?? options.macAddress ?? v4.map { MACAddress(ipv4: $0) } ?? .random(using: &generator)
+    let mac = try hardwareAddress(of: request, having: addresses, on: network, operation, transaction.state)
     let otherPorts = network.bridge == nil ? [] : others.compactMap(\.hostInterface)
     let otherBridges =
       network.bridge == nil ? [] : others.compactMap { transaction.state.networks[$0.networkID]?.bridge }
@@ -87,11 +79,8 @@ extension Engine {
   func check(
     _ request: EndpointRequest, on network: NetworkRecord, _ places: PortPlaces, _ operation: String
   ) throws(NetworkError) {
-    for alias in request.options.aliases {
-      // `*.foo` is every name below foo (RFC 4592).
-      let name = alias.hasPrefix("*.") ? String(alias.dropFirst(2)) : alias
-      try Name.check(name, what: "alias", operation: operation)
-    }
+    if let mac = request.options.macAddress, let fault = mac.stationFault { throw .invalid(operation, fault) }
+    for alias in request.options.aliases { try Name.checkAlias(alias, operation: operation) }
     try checkFamilies(request, network, places, operation)
   }
 

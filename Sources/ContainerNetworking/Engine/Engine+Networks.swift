@@ -24,11 +24,13 @@ extension Engine {
     do throws(NetworkError) {
       faults += try validate(&options, operation)
       adopted = try adoptedBridge(name, &options)
-      surroundings = try self.surroundings()
+      surroundings = try self.surroundings(of: look { state in Array(state.networks.values) })
     } catch { throw undone(operation, error, leftovers: []) }
     let (wanted, found) = (options, faults)
     let planned = try transaction { (transaction) throws(NetworkError) in
-      let record = try plan(name, wanted, found, adopted, surroundings, transaction.state)
+      let kept = keptSubnet(surroundings, transaction.state)
+      let record = try plan(name, wanted, found, adopted, surroundings, kept, transaction.state)
+      transaction.keep(record.name == "bridge" ? record.subnet(.ipv4)?.subnet : kept)
       transaction.save(.network(record))
       return record
     }
@@ -152,18 +154,17 @@ extension Engine {
 
   // MARK: - Planning
 
-  /// What of the host a new subnet must keep clear of.
-  struct Surroundings {
-    var routes: [Subnet]
-    var resolvers: [IPAddress]
-  }
-
-  private func surroundings() throws(NetworkError) -> Surroundings {
-    let routes = try host.routes.list().filter { $0.kind == .unicast && $0.destination.prefixLength > 0 }
-    let isLocal = { (subnet: Subnet) in subnet.network.isLinkLocal || subnet.network.isMulticast }
-    return Surroundings(
-      routes: routes.map(\.destination).filter { !isLocal($0) },
-      resolvers: settings.resolvers ?? HostFiles.resolvers())
+  /// The block that is kept for the default network while that is not made: the one that was chosen when the first network of
+  /// the record was made, as long as the pools have it and nothing of the host is in it.
+  private func keptSubnet(_ surroundings: Surroundings, _ state: EngineState) -> Subnet? {
+    if let made = state.networks.values.first(where: { $0.name == "bridge" }) { return made.subnet(.ipv4)?.subnet }
+    let taken = surroundings.blocks + state.networks.values.flatMap { $0.subnets.map(\.subnet) }
+    if let kept = state.host?.defaultSubnet, settings.pools.pools.contains(where: { $0.block.contains(kept) }),
+      !taken.contains(where: { $0.prefixLength > 1 && $0.overlaps(kept) })
+    {
+      return kept
+    }
+    return try? settings.pools.choose(family: .ipv4, avoiding: taken)
   }
 
   /// A bridge that exists is adopted, with the addresses that it has, where the user names no others.
@@ -206,7 +207,7 @@ extension Engine {
   /// The network as it will be. Nothing is changed yet.
   private func plan(
     _ name: String, _ options: NetworkOptions, _ faults: [NetworkError], _ adopted: AdoptedBridge?,
-    _ surroundings: Surroundings, _ state: EngineState
+    _ surroundings: Surroundings, _ kept: Subnet?, _ state: EngineState
   ) throws(NetworkError) -> NetworkRecord {
     let operation = "create network \"\(name)\""
     if let other = state.networks.values.first(where: { $0.name == name }) {
@@ -226,17 +227,31 @@ extension Engine {
           "the parent \"\(parent)\" is that of network \"\(other.name)\"; name another one, or attach to that network")
     }
     let families = families(of: options)
-    var configuration = self.configuration(options)
-    let claims = state.networks.values.flatMap { network in
+    var configuration = options.poolConfiguration
+    var claims = state.networks.values.flatMap { network in
       network.subnets.map { ClaimedSubnet($0.subnet, holder: "network \"\(network.name)\"") }
     }
-    let routes = surroundings.routes.filter { route in !claims.contains { $0.subnet == route } }
-    // A macvlan's subnet is that of its parent's wire, which the host may have a route to.
-    let hidden = adopted != nil || options.parent != nil ? [] : hidden(routes, by: options.subnets)
-    try (faults + configuration.faults(claimed: claims + hidden)).throwAny(operation)
+    if let kept, !state.networks.values.contains(where: { $0.name == "bridge" }) {
+      if name == "bridge" {
+        if options.subnets.isEmpty { configuration.subnets = [SubnetConfiguration(subnet: kept)] }
+      } else {
+        claims.append(ClaimedSubnet(kept, holder: "the default network \"bridge\", for which it is kept"))
+      }
+    }
+    var hidden: [NetworkError] = []
+    if !options.allowsHostOverlap {
+      let others = claims.map(\.subnet)
+      hidden = options.subnets.filter { !$0.network.isUnspecified }.compactMap { subnet in
+        overlapFault(
+          of: subnet, on: adopted == nil ? options.parent : options.bridge, surroundings, others: others, operation)
+      }
+    }
+    try (faults + configuration.faults(claimed: claims) + hidden).throwAny(operation)
     configuration = try configuration.resolved(
-      families: Set(families), from: settings.pools,
-      avoiding: routes + surroundings.resolvers.map { Subnet($0) }, claimed: claims)
+      families: Set(families), from: settings.pools, avoiding: surroundings.blocks, claimed: claims)
+    for index in configuration.subnets.indices {
+      keepClear(&configuration.subnets[index], options, surroundings)
+    }
 
     let id = makeID()
     let isBridge = options.driver == .bridge
@@ -251,18 +266,34 @@ extension Engine {
           subnet: subnet.subnet, ipRange: subnet.ipRange, gateway: subnet.gatewayAddress,
           auxiliaryAddresses: subnet.auxiliaryAddresses)
       },
-      isInternal: options.isInternal, mtu: options.mtu, policy: options.policy,
-      interfacePrefix: options.interfacePrefix, options: options.driverOptions, labels: options.labels,
+      allowsHostOverlap: options.allowsHostOverlap ? true : nil, isInternal: options.isInternal, mtu: options.mtu,
+      policy: options.policy, interfacePrefix: options.interfacePrefix, options: options.driverOptions,
+      labels: options.labels,
       nameServing: options.nameServing, dnsServers: options.dnsServers.isEmpty ? nil : options.dnsServers,
       phase: .creating, owner: store.token)
     record.nameServer = placeOfNames(on: record, state)
     return record
   }
 
-  /// The routes that a subnet written by the user would clash with: those that lie inside it. A wider route only loses a
-  /// part to the network, which is what the user asked for.
-  private func hidden(_ routes: [Subnet], by subnets: [Subnet]) -> [ClaimedSubnet] {
-    routes.filter { route in subnets.contains { $0.contains(route) } }
-      .map { ClaimedSubnet($0, holder: "a route of the host") }
+  /// Gives no container an address that the host, a router or a resolver has on the same wire or in the same block; and has
+  /// no gateway where the host has no address.
+  private func keepClear(
+    _ subnet: inout SubnetConfiguration, _ options: NetworkOptions, _ surroundings: Surroundings
+  ) {
+    subnet.gateway = options.gatewayChoice(subnet.subnet.family)
+    var taken = Set(subnet.auxiliaryAddresses.values)
+    if case .address(let gateway) = subnet.gateway { taken.insert(gateway) }
+    for (name, address) in surroundings.points(in: subnet.subnet) where !taken.contains(address) {
+      subnet.auxiliaryAddresses[name] = address
+    }
+  }
+}
+
+extension Engine.Transaction {
+  /// Writes down which block is kept for the default network.
+  fileprivate mutating func keep(_ subnet: Subnet?) {
+    guard var host = state.host, let subnet, host.defaultSubnet != subnet else { return }
+    host.defaultSubnet = subnet
+    save(.host(host))
   }
 }

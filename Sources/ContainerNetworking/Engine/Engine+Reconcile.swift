@@ -64,6 +64,9 @@ extension Engine {
 
   private func repair(_ network: NetworkRecord, _ survey: Survey) throws(NetworkError) {
     let driver = driver(of: network)
+    if let bridge = network.bridge, survey.links["\(bridge)"] == nil {
+      try checkClear(network, surroundings(of: survey.networks))
+    }
     try driver.repair(network, survey)
     let failures = attempt { () throws(NetworkError) in try remakeBridges(ofNetwork: network.id) }
     let isStillThere = try look { state in state.networks[network.id]?.phase == .ready }

@@ -60,7 +60,11 @@ extension Engine {
       guard let networks = try forgetOldStart(stamp) else { continue }
       // Every one is tried; what then is missing is a difference, which can be repaired.
       var failures: [NetworkError] = []
-      for network in networks { failures += attempt { () throws(NetworkError) in try bringBack(network) } }
+      let surroundings = try? self.surroundings(of: networks)
+      for network in networks {
+        if let surroundings, try leaveOut(network, surroundings) { continue }
+        failures += attempt { () throws(NetworkError) in try bringBack(network) }
+      }
       try transaction(.power) { transaction in
         guard var host = transaction.state.host else { return }
         host.owner = nil
@@ -116,8 +120,10 @@ extension Engine {
         fresh.forgetMovedAddresses()
         if fresh != network { transaction.save(.network(fresh)) }
       }
-      let id = transaction.state.host?.id
-      transaction.save(.host(HostRecord(stamp: stamp, sysctls: [:], id: id, uplinks: [], owner: token)))
+      let (id, kept) = (transaction.state.host?.id, transaction.state.host?.defaultSubnet)
+      transaction.save(
+        .host(
+          HostRecord(stamp: stamp, sysctls: [:], id: id, uplinks: [], owner: token, defaultSubnet: kept)))
       return Array(transaction.state.networks.values)
     }
   }
@@ -126,6 +132,25 @@ extension Engine {
   private func bringBack(_ network: NetworkRecord) throws(NetworkError) {
     try prepareHost(for: network)
     try driver(of: network).bringBack(network)
+  }
+
+  /// Leaves a network that is not there as it is, where the host lives in its subnet by now, and says so. The default network is
+  /// forgotten: it is made anew, with a block that fits, for the next container.
+  ///
+  /// - Returns: Whether it is left out.
+  private func leaveOut(_ network: NetworkRecord, _ surroundings: Surroundings) throws(NetworkError) -> Bool {
+    guard let bridge = network.bridge, !network.adoptsBridge, (try? host.links.get("\(bridge)")) == nil else {
+      return false
+    }
+    do throws(NetworkError) { try checkClear(network, surroundings) } catch {
+      try transaction(.power) { transaction in
+        if network.isPredefined { transaction.remove(.network, network.id) }
+        transaction.note(NetworkEvent(.overlap, networkID: network.id, network: network.name))
+      }
+      settings.onHeal(ReconcileReport(failures: [error]))
+      return true
+    }
+    return false
   }
 
   /// Undoes what users of the store that are gone had begun, and finishes what they were taking away.

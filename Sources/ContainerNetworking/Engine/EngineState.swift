@@ -18,6 +18,8 @@ struct EngineState {
   /// Built when first asked for, and then kept up.
   private var containersByNamespace: [UInt64: IDs]?
   private var endpointsByPort: [String: String] = [:]
+  /// Those whose hardware address does not come with their IPv4 address.
+  private var endpointsByMAC: [MACKey: String] = [:]
   private var poolRecords: [PoolKey: PoolRecord] = [:]
   private var endpointsByNetwork: [String: IDs] = [:]
   private var endpointsBySandbox: [String: IDs] = [:]
@@ -28,6 +30,11 @@ struct EngineState {
   struct PoolKey: Hashable {
     var networkID: String
     var family: AddressFamily
+  }
+
+  private struct MACKey: Hashable {
+    var networkID: String
+    var address: MACAddress
   }
 
   /// Takes in what others changed.
@@ -101,9 +108,13 @@ struct EngineState {
         if old.isFound(as: record) { return }
         ports.release(old.allPorts, of: old.container)
         loads.leave(old)
+        leaveMAC(of: old)
         if old.container != record.container { leave(old) }
       }
       loads.take(record)
+      if !record.hasDerivedMACAddress, record.phase != .stopped {
+        endpointsByMAC[MACKey(networkID: record.networkID, address: record.macAddress)] = record.id
+      }
       if let port = record.hostInterface { endpointsByPort[port.description] = record.id }
       endpointsByNetwork[record.networkID, default: IDs()].insert(record.id)
       endpointsBySandbox[record.sandboxID, default: IDs()].insert(record.id)
@@ -138,9 +149,15 @@ struct EngineState {
       endpointsBySandbox[endpoint.sandboxID]?.remove(key.id)
       if endpointsBySandbox[endpoint.sandboxID]?.isEmpty == true { endpointsBySandbox[endpoint.sandboxID] = nil }
       leave(endpoint)
+      leaveMAC(of: endpoint)
       loads.leave(endpoint)
       ports.release(endpoint.allPorts, of: endpoint.container)
     }
+  }
+
+  private mutating func leaveMAC(of endpoint: Endpoint) {
+    let key = MACKey(networkID: endpoint.networkID, address: endpoint.macAddress)
+    if endpointsByMAC[key] == endpoint.id { endpointsByMAC[key] = nil }
   }
 
   private mutating func leave(_ endpoint: Endpoint) {
@@ -213,6 +230,11 @@ struct EngineState {
   /// The endpoints that were made for a container, by network.
   func endpoints(ofContainer name: String) -> [Endpoint] {
     (endpointsByContainer[name]?.all ?? []).compactMap { endpoints[$0] }.sorted { $0.networkID < $1.networkID }
+  }
+
+  /// The endpoint on a network that has a hardware address which does not come with its IPv4 address; nil for none.
+  func endpoint(having address: MACAddress, onNetwork id: String) -> Endpoint? {
+    endpointsByMAC[MACKey(networkID: id, address: address)].flatMap { endpoints[$0] }
   }
 
   /// Whether a link of the host is the port of an endpoint that is made.
@@ -314,6 +336,11 @@ struct EngineState {
     return pool
   }
 
+  /// Who has an address on a network, as far as its pool is built; nil for nobody.
+  func holder(of address: IPAddress, onNetwork id: String) -> String? {
+    pools[PoolKey(networkID: id, family: address.family)]?.owner(of: address)
+  }
+
   /// Changes a pool in place, so that no copy is made of its leases, and gives the record of where it then stands.
   mutating func withPool<Value>(
     of network: NetworkRecord, _ subnet: SubnetRecord, _ body: (inout AddressPool) throws(NetworkError) -> Value
@@ -338,6 +365,7 @@ extension Endpoint {
   /// Whether it is looked up by the same things as another of its id, and holds the same ports.
   fileprivate func isFound(as other: Endpoint) -> Bool {
     container == other.container && sandboxID == other.sandboxID && networkID == other.networkID
+      && macAddress == other.macAddress && addresses == other.addresses
       && hostInterface == other.hostInterface && bridge == other.bridge && ports == other.ports
       && portChange == other.portChange && (phase == .stopped) == (other.phase == .stopped)
   }

@@ -8,18 +8,6 @@ extension Engine {
     return (options.isIPv4Enabled ? [.ipv4] : []) + (hasIPv6 ? [.ipv6] : [])
   }
 
-  /// The subnets with what belongs to each, by family.
-  func configuration(_ options: NetworkOptions) -> PoolConfiguration {
-    PoolConfiguration(
-      subnets: options.subnets.map { subnet in
-        let belongs = { (address: IPAddress) in address.family == subnet.family }
-        return SubnetConfiguration(
-          subnet: subnet, ipRange: options.ipRanges.first { $0.family == subnet.family },
-          gateway: options.gateways.first(where: belongs).map { .address($0) } ?? .automatic,
-          auxiliaryAddresses: options.auxiliaryAddresses.filter { belongs($0.value) })
-      })
-  }
-
   /// Every fault of the options.
   func check(_ options: NetworkOptions, _ operation: String) -> [NetworkError] {
     var faults: [NetworkError] = []
@@ -51,9 +39,7 @@ extension Engine {
     if modes.contains(.isolated), !options.isInternal {
       refuse(.conflictingOptions, "the gateway mode \"isolated\" is for internal networks; make the network internal")
     }
-    let hasHostGateway =
-      options.driver == .bridge && families.contains { options.policy.gatewayMode($0) != .isolated }
-    if options.nameServing == .gateway, !hasHostGateway {
+    if options.nameServing == .gateway, !families.contains(where: options.hasHostAddress) {
       refuse(
         .conflictingOptions,
         "names cannot be served at the gateway, where the host has no address; serve them in the container")
@@ -67,6 +53,30 @@ extension Engine {
         .invalidValue, "the interface prefix \"\(options.interfacePrefix)\" is not 1 to 12 letters, as in \"eth\"")
     }
     return faults
+  }
+}
+
+extension NetworkOptions {
+  /// Whether the host has an address on the network: the gateway's, which is then one of the pool.
+  func hasHostAddress(_ family: AddressFamily) -> Bool {
+    driver == .bridge && policy.gatewayMode(family) != .isolated
+  }
+
+  /// The gateway of a family.
+  func gatewayChoice(_ family: AddressFamily) -> GatewayChoice {
+    if let given = gateways.first(where: { $0.family == family }) { return .address(given) }
+    return hasHostAddress(family) ? .automatic : .omitted
+  }
+
+  /// The subnets with what belongs to each, by family.
+  var poolConfiguration: PoolConfiguration {
+    PoolConfiguration(
+      subnets: subnets.map { subnet in
+        SubnetConfiguration(
+          subnet: subnet, ipRange: ipRanges.first { $0.family == subnet.family },
+          gateway: gatewayChoice(subnet.family),
+          auxiliaryAddresses: auxiliaryAddresses.filter { $0.value.family == subnet.family })
+      })
   }
 }
 

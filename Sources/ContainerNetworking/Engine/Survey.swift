@@ -101,7 +101,7 @@ extension Engine {
       list += driver(of: network).differences(of: endpoint, on: network, survey)
     }
     list += strayPorts(survey).map { $0.difference }
-    if scope.looksInside { list += try strayDirectories() + nameDifference(survey) }
+    if scope.looksInside { list += try strayDirectories() + nameDifference(survey) + hostOverlaps(survey) }
     list += containers
     if let rules = try ruleDifference() { list.append(rules) }
     return list
@@ -141,6 +141,20 @@ extension Engine {
         Difference(
           .unfinished, network: network.name,
           "the bridge \(further.name), which network \"\(network.name)\" had grown over, was left with nothing on it")
+      }
+    }
+  }
+
+  /// Networks in whose subnets the host has come to live.
+  private func hostOverlaps(_ survey: Survey) throws(NetworkError) -> [Difference] {
+    let networks = survey.networks.filter { $0.phase == .ready && $0.allowsHostOverlap != true }
+    guard !networks.isEmpty else { return [] }
+    let surroundings = try surroundings(of: survey.networks)
+    return networks.flatMap { network in
+      hostOverlaps(of: network, surroundings).map { found in
+        Difference(
+          .hostOverlap, network: network.name,
+          "\(found.subnet) of network \"\(network.name)\" overlaps \(found.what) of the host")
       }
     }
   }

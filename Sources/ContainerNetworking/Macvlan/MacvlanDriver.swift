@@ -36,13 +36,15 @@ struct MacvlanDriver: Driver {
     _ endpoint: Endpoint, to network: NetworkRecord, in namespace: NetworkNamespace, routes: [AddressFamily]
   ) throws(NetworkError) {
     let mode = network.macvlanMode ?? .bridge
+    let parent = try parent(of: network)
     // No echo: of a link in another namespace the kernel tells that one alone.
     try host.connection(.route).execute(
       LinkRequests.createMacvlan(
         VethEnd(
           endpoint.interface, macAddress: mode == .passthru ? nil : endpoint.macAddress,
           namespace: namespace.handle.descriptor),
-        parent: try parent(of: network).index, mtu: network.mtu, mode: mode))
+        // The kernel takes no more than the parent's, which may have fallen.
+        parent: parent.index, mtu: min(network.mtu, parent.mtu), mode: mode))
     do throws(NetworkError) {
       let inside = try namespace.links.get("\(endpoint.interface)").index
       try ignoreRouters(endpoint, in: namespace)
@@ -91,10 +93,19 @@ struct MacvlanDriver: Driver {
   // MARK: - Repairs
 
   func differences(of network: NetworkRecord, _ survey: Survey) throws(NetworkError) -> [Difference] {
-    guard let parent = network.parent, survey.links[parent.description] == nil else { return [] }
+    guard let parent = network.parent else { return [] }
+    guard survey.links[parent.description] != nil else {
+      return [
+        Difference(
+          .parentMissing, network: network.name, "the parent \(parent) of network \"\(network.name)\" is gone")
+      ]
+    }
+    let mtu = try host.links.get("\(parent)").mtu
+    guard mtu < network.mtu else { return [] }
     return [
       Difference(
-        .parentMissing, network: network.name, "the parent \(parent) of network \"\(network.name)\" is gone")
+        .parentMTU, network: network.name,
+        "the mtu \(network.mtu) of network \"\(network.name)\" is above the \(mtu) of its parent \(parent)")
     ]
   }
 

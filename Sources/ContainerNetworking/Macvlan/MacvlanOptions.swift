@@ -51,7 +51,6 @@ extension MacvlanDriver {
           refusal.code, operation: operation,
           reason: "the kernel makes no macvlan on \"\(name)\"; name another parent", causes: [refusal]))
     }
-    try reserveAddresses(of: parent, in: &options)
     return faults
   }
 
@@ -70,17 +69,6 @@ extension MacvlanDriver {
     } catch {
       if error.code == .permissionDenied { throw error }
       return error
-    }
-  }
-
-  /// No container is given an address that the host has on the same wire.
-  private func reserveAddresses(of parent: Link, in options: inout NetworkOptions) throws(NetworkError) {
-    for own in try host.addresses.list(link: parent.index).map(\.address.address) {
-      let isFree = !options.gateways.contains(own) && !options.auxiliaryAddresses.values.contains(own)
-      guard isFree, options.subnets.contains(where: { $0.contains(own) && $0.reservation(of: own) == nil }) else {
-        continue
-      }
-      options.auxiliaryAddresses["\(parent.name) \(own)"] = own
     }
   }
 

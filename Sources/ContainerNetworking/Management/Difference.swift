@@ -6,8 +6,12 @@ public struct Difference: Hashable, Sendable, CustomStringConvertible {
     case bridgeMissing
     /// The link of the host that a network's endpoints are made on is gone.
     case parentMissing
+    /// The mtu of the link that a network's endpoints are made on is less than the network's.
+    case parentMTU
     /// A bridge is down, or does not have an address that it should.
     case bridgeSettings
+    /// An address, route, router or resolver of the host is in a network's subnet, or the other way round.
+    case hostOverlap
     /// Forwarding that a network needs is off.
     case forwarding
     /// Links of the host are kept to our networks, though its owner has them forward for all.
@@ -60,7 +64,9 @@ public struct Difference: Hashable, Sendable, CustomStringConvertible {
     switch kind {
     case .bridgeMissing: "make the bridge again, and put its ports back"
     case .parentMissing: "nothing: it is not ours; bring it back, and reconcile"
+    case .parentMTU: "nothing: it is not ours; raise it again, or make the network again with its mtu"
     case .bridgeSettings: "set it up again"
+    case .hostOverlap: "nothing: move one of them, or make the network again and say that it is meant (host-overlap)"
     case .forwarding: "switch it on again"
     case .uplinks: "let them forward for others too"
     case .rules: "put our tables back whole, in one transaction"

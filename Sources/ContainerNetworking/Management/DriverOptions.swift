@@ -34,6 +34,7 @@ extension NetworkOptions {
       case .macvlanMode: macvlanMode = try Self.macvlanMode(value)
       case .mtu: mtu = try Self.mtu(value)
       case .interfacePrefix: interfacePrefix = value
+      case .hostOverlap: allowsHostOverlap = try Self.flag(value)
       case .names: nameServing = try Self.nameServing(value)
       }
     } catch {
@@ -110,7 +111,7 @@ extension NetworkOptions {
     return mtu
   }
 
-  /// Docker's name for each, but for the last two, which Docker has not.
+  /// Docker's name for each, but for the last three, which Docker has not.
   private enum DriverOption: String, CaseIterable {
     case bridge = "com.docker.network.bridge.name"
     case masquerade = "com.docker.network.bridge.enable_ip_masquerade"
@@ -127,6 +128,7 @@ extension NetworkOptions {
     case interfacePrefix = "com.docker.network.container_iface_prefix"
     case names = "com.containernetworking.names"
     case grows = "com.containernetworking.grows"
+    case hostOverlap = "com.containernetworking.host_overlap"
 
     var short: String {
       switch self {
@@ -145,6 +147,7 @@ extension NetworkOptions {
       case .interfacePrefix: "interface-prefix"
       case .names: "names"
       case .grows: "grows"
+      case .hostOverlap: "host-overlap"
       }
     }
   }

@@ -106,14 +106,5 @@ extension NetworkOptions {
     return (String(text[..<equals]), String(text[text.index(after: equals)...]))
   }
 
-  private func subnetFaults() -> [NetworkError] {
-    PoolConfiguration(
-      subnets: subnets.map { subnet in
-        SubnetConfiguration(
-          subnet: subnet, ipRange: ipRanges.first { $0.family == subnet.family },
-          gateway: gateways.first { $0.family == subnet.family }.map { .address($0) } ?? .automatic,
-          auxiliaryAddresses: auxiliaryAddresses.filter { $0.value.family == subnet.family })
-      }
-    ).faults()
-  }
+  private func subnetFaults() -> [NetworkError] { poolConfiguration.faults() }
 }

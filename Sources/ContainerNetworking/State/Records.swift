@@ -38,6 +38,8 @@ public struct NetworkRecord: Hashable, Sendable, Codable {
   public var macvlanMode: MacvlanMode?
   /// One subnet of a family at the most, IPv4 first, with its gateway.
   public var subnets: [SubnetRecord]
+  /// Whether its subnets may overlap what the host reaches otherwise, as its creator said; nil for no.
+  public var allowsHostOverlap: Bool?
   /// Nothing passes in or out; the containers reach each other and the gateway.
   public var isInternal: Bool
   /// Maximum transmission unit of the bridge and its endpoints, bytes.
@@ -79,6 +81,14 @@ public struct NetworkRecord: Hashable, Sendable, Codable {
   public var adoptsBridge: Bool { adopted != nil }
   /// Whether the user made it; the default network is not.
   public var isPredefined: Bool { Name.predefined.contains(name) }
+
+  /// The hardware address that its bridge is made with: of the gateway's address, or of the network's id where no IPv4
+  /// gateway is.
+  var bridgeMACAddress: MACAddress {
+    if let gateway = subnets.lazy.compactMap({ $0.gateway?.v4 }).first { return MACAddress(ipv4: gateway) }
+    let digits = UInt64(id.prefix(10), radix: 16) ?? 0
+    return MACAddress(rawValue: 0x0a << 40 | digits) ?? .broadcast
+  }
 
   /// The subnet of a family.
   public func subnet(_ family: AddressFamily) -> SubnetRecord? { subnets.first { $0.subnet.family == family } }
@@ -245,6 +255,8 @@ public struct HostRecord: Hashable, Sendable, Codable {
   public var forwarders: [String]?
   /// The version of our firewall tables as they were made last; nil in records of versions that did not write it down.
   public var rulesVersion: Int?
+  /// The IPv4 subnet that is kept for the default network, whether that is made or not; nil until the first network is made.
+  public var defaultSubnet: Subnet?
   /// Who removes unused networks, told apart as ``portHolders``; nil when nobody does.
   public var pruner: String?
 }

@@ -17,7 +17,12 @@ extension SimulatedState {
     if let kind { try change(kind, of: place, link) }
     if let mtu: UInt32 = try attributes[type: Int(IFLA_MTU)]?.integer() {
       if !link.isLoopback { try Self.check(mtu: mtu) }
+      // macvlan_change_mtu.
+      if link.kind == "macvlan", let below = link.peer.flatMap(self.link), mtu > below.mtu {
+        throw refusal(.invalidArgument)
+      }
       namespaces[place.namespace]?.links[place.index]?.mtu = mtu
+      lowerMacvlans(on: place, to: mtu)
     }
     if let address = attributes[type: Int(IFLA_ADDRESS)] {
       try Self.check(macAddress: Array(address.payload))
@@ -46,6 +51,16 @@ extension SimulatedState {
     notifyLink(place.index, in: place.namespace)
     // The other end of a pair learns by its carrier.
     if mask & 1 != 0, link.kind == "veth", let peer = link.peer { notifyLink(peer.index, in: peer.namespace) }
+  }
+
+  /// Macvlans follow their parent down, and not up again: macvlan_device_event in drivers/net/macvlan.c.
+  private mutating func lowerMacvlans(on parent: LinkReference, to mtu: UInt32) {
+    for (other, content) in namespaces.sorted(by: { $0.key < $1.key }) {
+      for link in content.links.values where link.kind == "macvlan" && link.peer == parent && link.mtu > mtu {
+        namespaces[other]?.links[link.index]?.mtu = mtu
+        notifyLink(link.index, in: other)
+      }
+    }
   }
 
   /// `IFLA_LINKINFO` of a link that exists.

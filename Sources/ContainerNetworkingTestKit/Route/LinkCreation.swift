@@ -49,7 +49,12 @@ extension SimulatedState {
         try check(mode: mode, on: reference)
         namespaces[place]?.links[made.index]?.peer = reference
         namespaces[place]?.links[made.index]?.mode = mode
-        if message.attributes[type: Int(IFLA_MTU)] == nil { namespaces[place]?.links[made.index]?.mtu = below.mtu }
+        if let mtu: UInt32 = try message.attributes[type: Int(IFLA_MTU)]?.integer() {
+          // macvlan_change_mtu, by dev_configure_mtu's validation in rtnl_create_link.
+          if mtu > below.mtu { throw refusal(.invalidArgument) }
+        } else {
+          namespaces[place]?.links[made.index]?.mtu = below.mtu
+        }
         // MACVLAN_MODE_PASSTHRU: eth_hw_addr_inherit in macvlan_common_newlink.
         if mode == 8 { namespaces[place]?.links[made.index]?.macAddress = below.macAddress }
       }

@@ -4,9 +4,9 @@ import ContainerNetworking
 /// What a container may ask for on one network.
 struct EndpointArguments: ParsableArguments {
   @Option(help: .init("The IPv4 address.", valueName: "ip"))
-  var ip: String?
+  var ip: [String] = []
   @Option(help: .init("The IPv6 address.", valueName: "ip"))
-  var ip6: String?
+  var ip6: [String] = []
   @Option(name: [.customLong("alias"), .customLong("network-alias")], help: .init("One more name.", valueName: "name"))
   var aliases: [String] = []
   @Option(
@@ -25,8 +25,7 @@ struct EndpointArguments: ParsableArguments {
   /// - Throws: Every fault together.
   func options() throws(NetworkError) -> EndpointOptions {
     var fields: [(String, String)] = aliases.map { ("alias", $0) }
-    if let ip { fields.append(("ip", ip)) }
-    if let ip6 { fields.append(("ip6", ip6)) }
+    fields += ip.map { ("ip", $0) } + ip6.map { ("ip6", $0) }
     if let macAddress { fields.append(("mac-address", macAddress)) }
     if let gwPriority { fields.append(("gw-priority", "\(gwPriority)")) }
     if let interface { fields.append(("interface", interface)) }
@@ -55,8 +54,8 @@ extension EndpointOptions {
 
   private mutating func set(_ name: String, _ value: String) throws(NetworkError) {
     switch name {
-    case "ip": addresses.append(try Self.address(value, .ipv4))
-    case "ip6": addresses.append(try Self.address(value, .ipv6))
+    case "ip": try add(value, .ipv4)
+    case "ip6": try add(value, .ipv6)
     case "alias": aliases.append(value)
     case "mac-address": macAddress = try MACAddress(value)
     case "interface": interface = try InterfaceName(value)
@@ -79,6 +78,17 @@ extension EndpointOptions {
         .invalidValue, operation: "",
         reason: "there is no such option; there are: ip, ip6, alias, mac-address, gw-priority, interface, driver-opt")
     }
+  }
+
+  /// - Throws: Also `.conflictingOptions` for a second address of the family.
+  private mutating func add(_ text: String, _ family: AddressFamily) throws(NetworkError) {
+    let address = try Self.address(text, family)
+    if let first = addresses.first(where: { $0.family == family }) {
+      throw NetworkError(
+        .conflictingOptions, operation: "",
+        reason: "\(first) is asked for already, and an endpoint has one \(family) address; keep one")
+    }
+    addresses.append(address)
   }
 
   private static func address(_ text: String, _ family: AddressFamily) throws(NetworkError) -> IPAddress {

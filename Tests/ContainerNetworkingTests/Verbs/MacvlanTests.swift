@@ -328,4 +328,43 @@ import Testing
     #expect(try web.namespace.links.get("eth0").mtu == 1400)
     try await removeAll()
   }
+
+  /// The kernel has macvlans that are there follow their parent down, and not up again; a new one above it, it refuses.
+  @Test func aParentsSizeThatFallsIsFollowedAndTold() async throws {
+    try await controller.createNetwork("lan", options: try options(isDualStack: true))
+    let web = try await controller.attach("web", to: .network("lan"))
+    let eth0 = try world.host.links.get("eth0").index
+    try world.host.links.setMTU(1400, of: eth0)
+    #expect(try web.namespace.links.get("eth0").mtu == 1400)
+    let refused = #expect(throws: NetworkError.self) {
+      try world.host.links.createMacvlan(VethEnd(try InterfaceName("m0")), parent: eth0, mtu: 1500)
+    }
+    #expect(refused?.kernel?.errno == .invalidArgument)
+    let db = try await controller.attach("db", to: .network("lan"))
+    #expect(try db.namespace.links.get("eth0").mtu == 1400)
+    #expect(try world.pings(Playground.outsideAddress, from: db.namespace, within: 4))
+    let found = try await controller.differences()
+    #expect(found.map(\.kind) == [.parentMTU])
+    #expect(found.first?.detail == "the mtu 1500 of network \"lan\" is above the 1400 of its parent eth0")
+    #expect(try await controller.reconcile().remaining == found)
+    try world.host.links.setMTU(1500, of: eth0)
+    #expect(try web.namespace.links.get("eth0").mtu == 1400)
+    #expect(try await controller.differences() == [])
+    try await removeAll()
+  }
+
+  /// A parent that has no list of unicast addresses to listen for, such as a veth, listens to all.
+  @Test func itsParentListensToAll() async throws {
+    let promiscuity = {
+      try #require(try world.output("ip", "-d", "link", "show", "eth0", in: world.host))
+        .split(separator: " ").drop { $0 != "promiscuity" }.dropFirst().first
+    }
+    try await controller.createNetwork("lan", options: try options())
+    #expect(try promiscuity() == "0")
+    try await controller.attach("web", to: .network("lan"))
+    #expect(try promiscuity() == "1")
+    try await controller.detach("web")
+    #expect(try promiscuity() == "0")
+    try await removeAll()
+  }
 }

@@ -1,0 +1,73 @@
+import Netlink
+import NetworkPrimitives
+
+extension MACAddress {
+  /// Why no interface can have it; nil if one can (`is_valid_ether_addr` in linux/etherdevice.h).
+  var stationFault: String? {
+    if isMulticast {
+      return "the MAC address \(self) is a group's; the first byte must be even, as in 02:42:ac:11:00:02"
+    }
+    return rawValue == 0 ? "the MAC address \(self) is nobody's; write one as in 02:42:ac:11:00:02" : nil
+  }
+}
+
+extension MACAddress {
+  /// The IPv4 address that it goes with; nil for none.
+  fileprivate var derivedFrom: IPv4Address? {
+    let address = IPv4Address(rawValue: UInt32(truncatingIfNeeded: rawValue))
+    return MACAddress(ipv4: address) == self ? address : nil
+  }
+}
+
+/// Which hardware address an endpoint has: nobody else on its network has the same.
+extension Engine {
+  /// The address that all endpoints of the network share, the one that is asked for, the one that comes with the IPv4 address,
+  /// or one by chance.
+  ///
+  /// - Throws: `.inUse`, naming who has the one that is asked for.
+  func hardwareAddress(
+    of request: EndpointRequest, having addresses: [InterfaceAddress], on network: NetworkRecord, _ operation: String,
+    _ state: EngineState
+  ) throws(NetworkError) -> MACAddress {
+    if let shared = try sharedMACAddress(request, network, operation, state) { return shared }
+    if let wanted = request.options.macAddress {
+      if let holder = try holder(of: wanted, on: network, beside: request.container, state) {
+        throw NetworkError(
+          .inUse, operation: operation, reason: "the MAC address \(wanted) is that of \(holder); choose another")
+      }
+      return wanted
+    }
+    let isFree = { (address: MACAddress) in
+      state.endpoint(having: address, onNetwork: network.id) == nil && address != network.bridgeMACAddress
+    }
+    if let v4 = addresses.first(where: { $0.family == .ipv4 })?.address.v4 {
+      let own = MACAddress(ipv4: v4)
+      if isFree(own) { return own }
+    }
+    var generator = SystemRandomNumberGenerator()
+    var address = MACAddress.random(using: &generator)
+    while !isFree(address) { address = .random(using: &generator) }
+    return address
+  }
+
+  /// Who has a hardware address on a network, as a sentence names them; nil for nobody.
+  private func holder(
+    of address: MACAddress, on network: NetworkRecord, beside container: String, _ state: EngineState
+  ) throws(NetworkError) -> String? {
+    if let other = state.endpoint(having: address, onNetwork: network.id) { return "\"\(other.container)\"" }
+    if let v4 = address.derivedFrom, let other = state.holder(of: .v4(v4), onNetwork: network.id), other != container,
+      state.endpoints(ofContainer: other).contains(where: {
+        $0.networkID == network.id && $0.macAddress == address && $0.phase != .stopped
+      })
+    {
+      return "\"\(other)\", with whose address \(v4) it comes"
+    }
+    for further in network.furtherBridges ?? [] where further.macAddress(ofNetwork: network.id) == address {
+      return "the bridge \(further.name)"
+    }
+    guard let link = network.parent ?? network.bridge, try host.links.get("\(link)").macAddress == address else {
+      return nil
+    }
+    return "the \(network.parent == nil ? "bridge" : "parent") \(link)"
+  }
+}

@@ -1,0 +1,150 @@
+import AddressPools
+import Netlink
+import NetworkPrimitives
+
+/// What of the host's own network the subnets of ours keep clear of: its addresses, its routers and resolvers, and where its
+/// routes lead; by whomever they were made, other records' networks among them. What belongs to our networks is not here.
+struct Surroundings {
+  /// Something that the host has, or reaches.
+  struct Claim: Hashable {
+    /// The addresses.
+    var block: Subnet
+    /// What is there, as in `the address 203.0.113.1/24 of eth0`.
+    var what: String
+    /// The link that it is on, or is reached by.
+    var link: String?
+    /// An address within, that no container may have.
+    var point: IPAddress?
+    /// What the point is called among a network's auxiliary addresses.
+    var name = ""
+  }
+
+  /// Addresses first, then routers, resolvers and routes.
+  private(set) var claims: [Claim] = []
+
+  init(
+    addresses: [AssignedAddress], routes: [Route], links: [Int32: String], resolvers: [IPAddress],
+    networks: [NetworkRecord]
+  ) {
+    let ownLinks = Set(networks.flatMap(\.ownLinks))
+    let ownBlocks = networks.flatMap { $0.subnets.map(\.subnet) }
+    let isOwn = { (block: Subnet, link: String?) in
+      link.map(ownLinks.contains) == true && ownBlocks.contains { $0.overlaps(block) }
+    }
+    var connected: Set<Claim> = []
+    for own in addresses {
+      let (address, block, link) = (own.address.address, own.address.subnet, links[own.link])
+      guard !address.isLinkLocal, !address.isLoopback, !isOwn(block, link) else { continue }
+      let name = link ?? "link \(own.link)"
+      connected.insert(Claim(block: block, what: "", link: link))
+      // A default route's width says nothing of where the addresses are.
+      claims.append(
+        Claim(
+          block: block.prefixLength > 1 ? block : Subnet(address), what: "the address \(own.address) of \(name)",
+          link: link, point: address, name: "\(name) \(address)"))
+    }
+    let ways = routes.filter { $0.kind == .unicast }
+    var routers: Set<IPAddress> = []
+    for route in ways {
+      guard let router = route.gateway, !router.isLinkLocal, routers.insert(router).inserted else { continue }
+      let link = route.link.flatMap { links[$0] }
+      if isOwn(Subnet(router), link) { continue }
+      claims.append(
+        Claim(
+          block: Subnet(router), what: "the router \(router)", link: link, point: router, name: "router \(router)"))
+    }
+    for resolver in resolvers where !resolver.isLinkLocal && !resolver.isLoopback {
+      claims.append(
+        Claim(
+          block: Subnet(resolver), what: "the resolver \(resolver)", point: resolver, name: "resolver \(resolver)"))
+    }
+    for route in ways {
+      let (block, link) = (route.destination, route.link.flatMap { links[$0] })
+      // Every block overlaps a default route, which a VPN often writes as two halves.
+      guard block.prefixLength > 1, !block.network.isLinkLocal, !block.network.isMulticast, !isOwn(block, link),
+        !connected.contains(Claim(block: block, what: "", link: link))
+      else { continue }
+      let way = (route.gateway.map { " via \($0)" } ?? "") + (link.map { " by \($0)" } ?? "")
+      claims.append(Claim(block: block, what: "the route \(block)\(way)", link: link))
+    }
+  }
+
+  /// All blocks.
+  var blocks: [Subnet] { claims.map(\.block) }
+
+  /// What a subnet covers, or is inside of.
+  ///
+  /// - Parameter link: A link that it may be on: a macvlan's parent, a bridge that is adopted.
+  func overlaps(of subnet: Subnet, on link: InterfaceName?) -> [Claim] {
+    let name = link?.description
+    let beside = claims.filter { $0.block.overlaps(subnet) && ($0.link == nil || $0.link != name) }
+    // On that link's own wire, a resolver is as good a neighbour as any.
+    let wire = name.map { name in claims.filter { $0.link == name }.map(\.block) } ?? []
+    return beside.filter { claim in claim.link != nil || !wire.contains { $0.contains(claim.block) } }
+  }
+
+  /// The addresses in a subnet that somebody has, by what has them.
+  func points(in subnet: Subnet) -> [String: IPAddress] {
+    var points: [String: IPAddress] = [:]
+    var known: Set<IPAddress> = []
+    for claim in claims {
+      guard let point = claim.point, subnet.contains(point), subnet.reservation(of: point) == nil,
+        known.insert(point).inserted
+      else { continue }
+      points[claim.name] = point
+    }
+    return points
+  }
+}
+
+extension Engine {
+  func surroundings(of networks: [NetworkRecord]) throws(NetworkError) -> Surroundings {
+    var links: [Int32: String] = [:]
+    for link in try host.links.glances() { links[link.index] = link.name }
+    return Surroundings(
+      addresses: try host.addresses.list(), routes: try host.routes.list(), links: links,
+      resolvers: settings.resolvers ?? HostFiles.resolvers(), networks: networks)
+  }
+
+  /// The fault of a subnet that the host lives in: nobody on the host would reach what is there by its own way any more.
+  ///
+  /// - Parameter others: What a block that is named instead must not overlap either.
+  func overlapFault(
+    of subnet: Subnet, on link: InterfaceName?, _ surroundings: Surroundings, others: [Subnet], _ operation: String
+  ) -> NetworkError? {
+    let found = surroundings.overlaps(of: subnet, on: link)
+    guard !found.isEmpty else { return nil }
+    let free = subnet.nextFree(avoiding: surroundings.blocks + others)
+    return NetworkError(
+      .inUse, operation: operation,
+      reason: "\(subnet) overlaps \(Self.list(found)) of the host; "
+        + (free.map { "use \($0), the free block next to it" } ?? "use another block")
+        + ", or say that it is meant: host-overlap=true")
+  }
+
+  /// What a network on record and the host both have.
+  func hostOverlaps(of network: NetworkRecord, _ surroundings: Surroundings) -> [(subnet: Subnet, what: String)] {
+    guard network.allowsHostOverlap != true else { return [] }
+    return network.subnets.map(\.subnet).compactMap { subnet in
+      let found = surroundings.overlaps(of: subnet, on: network.parent)
+      return found.isEmpty ? nil : (subnet, Self.list(found))
+    }
+  }
+
+  /// Refuses to make a network's bridge again where the host lives by now.
+  ///
+  /// - Throws: `.inUse`.
+  func checkClear(_ network: NetworkRecord, _ surroundings: Surroundings) throws(NetworkError) {
+    guard let first = hostOverlaps(of: network, surroundings).first else { return }
+    throw NetworkError(
+      .inUse, operation: "make network \"\(network.name)\" again",
+      reason: "\(first.subnet) overlaps \(first.what) of the host, which came after it; take that away, "
+        + "or remove the network and make it with another subnet")
+  }
+
+  private static func list(_ found: [Surroundings.Claim]) -> String {
+    let (first, rest) = (found.prefix(3).map(\.what), found.count - 3)
+    let all = rest > 0 ? first + ["\(rest) more"] : first
+    return all.count == 1 ? all[0] : all.dropLast().joined(separator: ", ") + " and " + (all.last ?? "")
+  }
+}
