@@ -135,7 +135,7 @@ final class FaultyKernel: ForwardingKernel {
     let route = await refusal {
       try await controller.createNetwork("red", options: NetworkOptions(subnet: try Subnet("203.0.113.0/24")))
     }
-    #expect(route?.description.contains("203.0.113.0/24 of a route of the host") == true)
+    #expect(route?.description.contains("203.0.113.1/24 of eth0 of the host") == true)
     #expect(await refusal { try await controller.attach("web", to: .network("green")) }?.code == .notFound)
     #expect(await refusal { try await controller.removeNetwork("green") }?.code == .notFound)
     #expect(await refusal { try await controller.detach("web") }?.code == .notFound)
