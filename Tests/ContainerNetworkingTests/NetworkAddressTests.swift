@@ -146,7 +146,7 @@ import Testing
     try await controller.createNetwork("net", options: NetworkOptions(subnet: try Subnet("10.5.0.0/24")))
     let label = String(repeating: "a", count: 63)
     let longest = [label, label, label, String(repeating: "a", count: 61)].joined(separator: ".")
-    let cases = [
+    let cases: [(String, String)] = [
       ("a" + label, "a label of 64 octets"), ("x.\(label)b.y", "a label of 64 octets"), (longest + "a", "254 octets"),
       ("*.\(longest)", "255 octets"), ("a..b", "two dots in a row"), ("a.", "ends with a dot"), ("*.", "alias's name"),
     ]

@@ -160,7 +160,7 @@ import Testing
 
   @Test func aStartLeavesOutWhatTheHostLivesIn() async throws {
     let store = MemoryStore()
-    var settings = try settings()
+    var settings = try self.settings()
     settings.bootID = "first"
     let first = try await NetworkController(host: world.host, store: store, settings: settings)
     try await first.attach("web")
@@ -180,7 +180,7 @@ import Testing
     let failures = heard.withLock { $0.flatMap(\.failures) }
     #expect(failures.count == 2 && failures.allSatisfy { $0.code == .inUse }, "\(failures)")
     #expect(failures.contains { $0.description.contains("10.71.0.0/16 overlaps the address 10.71.4.1/24 of eth0") })
-    let events = try await second.events(after: 0).map(\.event)
+    let events = try await second.events(after: 0).map { $0.event }
     #expect(Set(events.filter { $0.action == .overlap }.map(\.network)) == ["blue", "bridge"])
     let green = try #require(try await second.network("green").bridge)
     #expect(
