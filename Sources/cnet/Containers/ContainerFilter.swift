@@ -36,6 +36,9 @@ struct ContainerFilter {
     }
   }
 
+  /// Whether all are meant.
+  var isEmpty: Bool { values.isEmpty }
+
   /// Whether those are meant that are not listed otherwise.
   var wantsStopped: Bool { values["status"]?.contains("exited") ?? false }
 

@@ -39,10 +39,16 @@ struct ListContainers: AsyncParsableCommand {
     let filter = try ContainerFilter(filter)
     let place = try global.place()
     let files = RunFiles(place)
-    var rows = try await global.controller().sandboxes().map { sandbox in
+    let sandboxes = try await global.controller().sandboxes()
+    let count = latest ? 1 : last
+    if quiet, filter.isEmpty, !all, count == nil {
+      // Names are all that is asked for: nothing is looked up beside them.
+      for name in sandboxes.map(\.container).sorted(by: NaturalOrder.precedes) { print(name) }
+      return
+    }
+    var rows = sandboxes.map { sandbox in
       ContainerRow(ContainerInspection(sandbox: sandbox, known: files.known(sandbox.container)), isWhole: noTrunc)
     }
-    let count = latest ? 1 : last
     if all || count != nil || filter.wantsStopped { rows += try Self.stopped(place.store(), isWhole: noTrunc) }
     rows = try filter.matching(rows)
     if let count {
