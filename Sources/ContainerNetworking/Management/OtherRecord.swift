@@ -29,18 +29,25 @@ extension Engine {
     for id in try firewall.others() { records[id] = OtherRecord(id: "\(id)") }
     if records.isEmpty { return [] }
     for (name, id) in try firewall.othersBridges() { records[id]?.bridges.append(name) }
-    func count(_ set: NftSet, _ note: (inout OtherRecord) -> Void) throws(NetworkError) {
-      for element in try firewall.foundIfAny(in: set) {
+    func count(
+      _ set: NftSet, _ isMeant: (NftElement.Found) -> Bool, _ note: (inout OtherRecord) -> Void
+    ) throws(NetworkError) {
+      for element in try firewall.foundIfAny(in: set) where isMeant(element) {
         guard let id = element.comment.flatMap({ RecordID(comment: $0) }), var record = records[id] else { continue }
         note(&record)
         records[id] = record
       }
     }
-    try count(FirewallSets.ports) { $0.endpoints += 1 }
+    let all = { (_: NftElement.Found) in true }
+    try count(FirewallSets.ports, all) { $0.endpoints += 1 }
     for family in AddressFamily.allCases {
-      for map in [FirewallSets.published.of(family), FirewallSets.publishedAt.of(family)] {
-        try count(map) { $0.publishedPorts += 1 }
+      try count(FirewallSets.published.of(family), all) { $0.publishedPorts += 1 }
+      // What leads from an address to itself is where a network's names are asked for.
+      let length = family == .ipv4 ? 4 : 16
+      let isPort = { (element: NftElement.Found) in
+        !element.key.prefix(length).elementsEqual(element.identity.dropFirst(element.keyLength).prefix(length))
       }
+      try count(FirewallSets.publishedAt.of(family), isPort) { $0.publishedPorts += 1 }
     }
     return records.values.map { record in
       var record = record
