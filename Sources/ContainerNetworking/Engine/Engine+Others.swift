@@ -23,7 +23,7 @@ extension Engine {
   ///
   /// - Throws: `.inUse`, with the network torn down.
   func checkAgainstOthers(_ network: NetworkRecord) throws(NetworkError) {
-    guard network.passesHost else { return }
+    guard network.passesHost, network.allowsHostOverlap != true else { return }
     let failure: NetworkError
     do throws(NetworkError) {
       let others = try firewall.othersBridges()

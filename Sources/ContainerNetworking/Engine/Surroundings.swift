@@ -24,8 +24,11 @@ struct Surroundings {
 
   init(
     addresses: [AssignedAddress], routes: [Route], links: [Int32: String], resolvers: [IPAddress],
-    networks: [NetworkRecord]
+    networks: [NetworkRecord], others: [String: RecordID] = [:]
   ) {
+    let owner = { (link: String?) in
+      link.flatMap { others[$0] }.map { " (in use by another record, \($0), on this host)" } ?? ""
+    }
     let ownLinks = Set(networks.flatMap(\.ownLinks))
     let ownBlocks = networks.flatMap { $0.subnets.map(\.subnet) }
     let isOwn = { (block: Subnet, link: String?) in
@@ -40,7 +43,8 @@ struct Surroundings {
       // A default route's width says nothing of where the addresses are.
       claims.append(
         Claim(
-          block: block.prefixLength > 1 ? block : Subnet(address), what: "the address \(own.address) of \(name)",
+          block: block.prefixLength > 1 ? block : Subnet(address),
+          what: "the address \(own.address) of \(name)\(owner(link))",
           link: link, point: address, name: "\(name) \(address)"))
     }
     let ways = routes.filter { $0.kind == .unicast }
@@ -64,7 +68,7 @@ struct Surroundings {
       guard block.prefixLength > 1, !block.network.isLinkLocal, !block.network.isMulticast, !isOwn(block, link),
         !connected.contains(Claim(block: block, what: "", link: link))
       else { continue }
-      let way = (route.gateway.map { " via \($0)" } ?? "") + (link.map { " by \($0)" } ?? "")
+      let way = (route.gateway.map { " via \($0)" } ?? "") + (link.map { " by \($0)" } ?? "") + owner(link)
       claims.append(Claim(block: block, what: "the route \(block)\(way)", link: link))
     }
   }
@@ -103,7 +107,8 @@ extension Engine {
     for link in try host.links.glances() { links[link.index] = link.name }
     return Surroundings(
       addresses: try host.addresses.list(), routes: try host.routes.list(), links: links,
-      resolvers: settings.resolvers ?? HostFiles.resolvers(), networks: networks)
+      resolvers: settings.resolvers ?? HostFiles.resolvers(), networks: networks,
+      others: try firewall.othersBridges())
   }
 
   /// The fault of a subnet that the host lives in: nobody on the host would reach what is there by its own way any more.

@@ -167,10 +167,39 @@ import Testing
         try await other.createNetwork("net", options: NetworkOptions(bridge: try InterfaceName("cn0")))
       })
     #expect("\(error)".contains("in use by another record (\(one.recordID)) on this host"), "\(error)")
+    // Nor is its subnet, whole or in part.
+    for subnet in ["\(subnets[0])", "\(subnets[0].first)/28"] {
+      let error = try #require(
+        await refusal { try await other.createNetwork("net", options: NetworkOptions([subnet])) })
+      #expect("\(error)".contains("in use by another record, \(one.recordID), on this host"), "\(error)")
+    }
     for controller in [one, other] { #expect(try await controller.differences() == []) }
     try await one.removeAll()
     #expect(try await other.differences() == [])
     try await other.removeAll()
+    #expect(try world.host.contents(world) == before)
+  }
+
+  /// Records that make networks at the same moment get pools of their own.
+  @Test func noTwoRecordsHaveOnePool() async throws {
+    var controllers: [NetworkController] = []
+    for _ in 0..<3 { controllers.append(try await open()) }
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      for controller in controllers {
+        group.addTask {
+          for number in 0..<4 { try await controller.createNetwork("net\(number)") }
+        }
+      }
+      try await group.waitForAll()
+    }
+    var subnets: [Subnet] = []
+    for controller in controllers { subnets += try await controller.networks().map(\.subnet) }
+    #expect(subnets.count == 12)
+    for (index, subnet) in subnets.enumerated() {
+      #expect(subnets.dropFirst(index + 1).allSatisfy { !$0.overlaps(subnet) }, "\(subnet)")
+    }
+    for controller in controllers { #expect(try await controller.differences() == []) }
+    for controller in controllers { try await controller.removeAll() }
     #expect(try world.host.contents(world) == before)
   }
 
