@@ -41,8 +41,7 @@ import Testing
   @Test func whatIsOnALinkThatShrinks() throws {
     let world = try Playground()
     func ip(_ line: String) throws -> String {
-      try #require(
-        try world.run(Command("ip", line.split(separator: " ").map(String.init)), in: world.host).output as String?)
+      try #require(try world.output("sh", "-c", "ip \(line)", in: world.host))
     }
     func mtu(_ link: String) throws -> Int { Int(try world.host.links.get(link).mtu) }
     _ = try ip("link add veth0 type veth peer name veth1")
