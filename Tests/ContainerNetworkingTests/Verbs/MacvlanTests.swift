@@ -1,6 +1,7 @@
 import ContainerNetworking
 import Foundation
 import Playground
+import SystemPackage
 import Testing
 
 /// Networks of the driver macvlan on the host's `eth0`, whose wire the outside is on.
