@@ -210,7 +210,8 @@ struct Firewall: Sendable {
   /// - Throws: `.inUse` for what is there of another record; nothing was changed then.
   func replace(_ elements: FirewallElements) throws(NetworkError) {
     do throws(NetworkError) { return try include(elements) } catch {
-      guard error.code == .alreadyExists else { throw error }
+      // Of another value under the same key the kernel says EEXIST or EBUSY.
+      guard error.code == .alreadyExists || error.code == .inUse else { throw error }
     }
     if let conflict = try conflict(of: elements) { throw conflict }
     // The kernel compares keys alone.
