@@ -119,9 +119,13 @@ struct ShortLived {
   let directory: FilePath
   private let tool: String
   private let environment: [String]
+  /// Those of the containers, which are used again.
+  private let namespaces: [NetworkNamespace]
+  private static let beside = 8
 
   init(_ directory: FilePath, tool: String) throws {
     world = try Playground()
+    namespaces = try (0...Self.beside).map { _ in try NetworkNamespace.create() }
     self.directory = directory
     self.tool = tool
     environment = [
@@ -136,16 +140,13 @@ struct ShortLived {
   /// Attaches and detaches, each by a process of its own, with eight containers attached beside it.
   func turn(_ range: Range<Int>) throws {
     var attached: [String] = []
-    var number = range.lowerBound
-    while number < range.upperBound {
+    for number in 0..<range.count / 2 {
       let name = "c\(number)"
-      try cnet("attach", "--name", name, "--network", networks[number % 3], "-p", "\(20_000 + number % 8_000):80")
+      try cnet(
+        "attach", "--name", name, "--network", networks[number % 3], "-p", "\(20_000 + number % 8_000):80",
+        "\(namespaces[number % namespaces.count].path)")
       attached.append(name)
-      number += 1
-      if attached.count > 8 || number == range.upperBound {
-        try cnet("detach", attached.removeFirst())
-        number += 1
-      }
+      if attached.count > Self.beside { try cnet("detach", attached.removeFirst()) }
     }
     for name in attached { try cnet("detach", name) }
   }
