@@ -69,7 +69,7 @@ enum Name {
   /// Checks what other containers are to ask for; `*.foo` is every name below foo (RFC 4592).
   static func checkAlias(_ alias: String, operation: String) throws(NetworkError) {
     let name = alias.hasPrefix("*.") ? String(alias.dropFirst(2)) : alias
-    try check(name, what: "alias", operation: operation)
+    try check(name, what: "alias", operation: operation, longest: .max)
     // RFC 1035, 2.3.4: of 255 octets on the wire, two are the first label's length and the root's.
     let labels = name.split(separator: ".", omittingEmptySubsequences: false)
     if let empty = labels.firstIndex(of: "") {
@@ -85,7 +85,9 @@ enum Name {
     }
   }
 
-  static func check(_ name: String, what: String, operation: String) throws(NetworkError) {
+  static func check(
+    _ name: String, what: String, operation: String, longest: Int = Self.longest
+  ) throws(NetworkError) {
     let isWord = { (byte: UInt8) in
       (0x30...0x39).contains(byte) || (0x41...0x5a).contains(byte) || (0x61...0x7a).contains(byte)
     }

@@ -36,6 +36,9 @@ import Testing
     "events",
   ]
 
+  /// Those that change nothing.
+  private static let reads: Set<String> = ["network ls", "ps", "port web", "doctor", "events"]
+
   @Test(arguments: Disk.allCases) func everyVerbSaysWhatIsWrong(_ disk: Disk) throws {
     let tool = try Tool()
     let given = try NetworkNamespace.create()
@@ -55,8 +58,12 @@ import Testing
     let outcome = try tool.run("unshare", ["-m", "sh", "-c", (prepare + verbs + mend).joined(separator: "\n")])
     let parts = outcome.output.components(separatedBy: "$ ").dropFirst()
     #expect(parts.count == Self.verbs.count + 1, "\(outcome)")
-    for part in parts.dropLast() {
-      #expect(part.contains("\(tool.directory)") && part.contains(disk.sentence), "\(part)")
+    for (verb, part) in zip(Self.verbs, parts) {
+      // What is read needs no room, unless the disk takes no writes at all: then the record cannot be shared.
+      if disk == .full, Self.reads.contains(verb), part.hasSuffix("= 0\n") { continue }
+      // What a verb before could not finish is told of, too.
+      let isSaid = part.contains("\(tool.directory)") && part.contains(disk.sentence)
+      #expect(isSaid || disk == .full && part.contains("was left"), "\(part)")
       #expect(part.hasSuffix("= 1\n") || part.hasSuffix("= 125\n"), "\(part)")
     }
     let last = try #require(parts.last)

@@ -66,7 +66,7 @@ import Testing
     let ipvlan = await #expect(throws: NetworkError.self) {
       try await controller.createNetwork("other", options: NetworkOptions(driver: .ipvlan))
     }
-    #expect(ipvlan?.code == .unsupported && ipvlan?.description.contains("CONFIG_IPVLAN") == true)
+    #expect(ipvlan?.code == .unsupported && ipvlan?.description.contains("ipvlan") == true)
     try await controller.removeAll()
     #expect(try web.namespace.links.list().map(\.name) == ["lo"])
     #expect(try host.links.list().map(\.name) == ["lo", "lan1", "lan0"])

@@ -64,6 +64,7 @@ import Testing
     #expect(files?.description.contains("\(root)/file is no directory") == true, "\(files as Any)")
     let state = await refusal { _ = try SQLiteStore(at: below) }
     #expect(state?.description.contains("\(root)/file is no directory") == true, "\(state as Any)")
-    #expect(try world.host.links.list().map(\.name) == ["lo", "eth0"])
+    let links = try world.host.links.list().map(\.name)
+    #expect(links == ["lo", "eth0"])
   }
 }

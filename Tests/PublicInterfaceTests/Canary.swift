@@ -42,6 +42,8 @@ public func canary(_: IPv6Address) {}
 public func canary(_: InterfaceAddress) {}
 public func canary(_: InterfaceName) {}
 public func canary(_: IpvlanMode) {}
+public func canary(_: NameServerPlace) {}
+public func canary(_: OtherRecord) {}
 public func canary(_: any Kernel) {}
 public func canary(_: KernelReport) {}
 public func canary(_: Lease) {}

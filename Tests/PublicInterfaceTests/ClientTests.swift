@@ -59,8 +59,15 @@ import Testing
   private static func objects(of modules: [String]) throws -> [String] {
     try modules.flatMap { module in
       let build = built.appending(path: "\(module).build")
-      return try FileManager.default.subpathsOfDirectory(atPath: build.path()).filter { $0.hasSuffix(".o") }
-        .map { build.appending(path: $0).path() }
+      // Of a file that was renamed or removed, the former object is still there.
+      let files =
+        FileManager.default.enumerator(atPath: Self.root.appending(path: "Sources/\(module)").path())?.compactMap {
+          $0 as? String
+        } ?? []
+      let names = Set(files.map { $0.split(separator: "/").last.map { "\($0).o" } ?? "" })
+      return try FileManager.default.subpathsOfDirectory(atPath: build.path()).filter { object in
+        object.hasSuffix(".o") && (files.isEmpty || names.contains(String(object.split(separator: "/").last ?? "")))
+      }.map { build.appending(path: $0).path() }
     }
   }
 

@@ -307,9 +307,11 @@ extension Engine {
         continue
       }
       if known != nil { try recover() }
-      do throws(NetworkError) {
-        return try addNetwork("bridge", NetworkOptions(bridge: try freeDefaultBridge()))
-      } catch {
+      let bridge: InterfaceName
+      do throws(NetworkError) { bridge = try freeDefaultBridge() } catch {
+        throw undone("make the default network", error, leftovers: [])
+      }
+      do throws(NetworkError) { return try addNetwork("bridge", NetworkOptions(bridge: bridge)) } catch {
         // Another was faster: of this record, or another record of the host, which has the name by now.
         guard error.code == .alreadyExists || error.code == .inUse else { throw error }
         if try look({ state in state.networks.values.contains { $0.name == "bridge" } }) { continue }

@@ -28,9 +28,14 @@ struct OddElements {
       // What all have in common another may need. What nobody's tables of an older version have may be another's.
       var known = content.own[set.name] ?? []
       if !content.isOlder { known += content.nobodys[set.name] ?? [] }
+      // Of what is being changed, the former value may be there yet.
+      let changing = open.reduce(into: Set<[UInt8]>()) { keys, moment in
+        for element in moment[set.name] ?? [] { keys.insert(Array(element.prefix(keySize))) }
+      }
       strange += known.count { element in
-        !steady.contains { $0[set.name]?.contains(element.identity) == true }
-          && !open.contains { $0[set.name]?.contains(element.identity) == true }
+        let identity = element.identity
+        return !steady.contains { $0[set.name]?.contains(identity) == true }
+          && !changing.contains(Array(identity.prefix(keySize)))
       }
     }
   }

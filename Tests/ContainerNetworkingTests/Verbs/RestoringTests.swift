@@ -64,7 +64,8 @@ import Testing
     case .packetTable: try nft("delete table inet containernetworking")
     case .frameTable: try nft("delete table bridge containernetworking")
     case .elements:
-      for set in ["bridges", "published4"] { try nft("flush set inet containernetworking \(set)") }
+      try nft("flush set inet containernetworking bridges")
+      try nft("flush map inet containernetworking published4")
       try nft("flush set bridge containernetworking ports")
     case .bridge: try world.host.links.delete(index: world.host.links.get(name).index)
     case .port:
