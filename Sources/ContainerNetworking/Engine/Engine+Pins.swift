@@ -26,6 +26,8 @@ extension Engine {
   func unpin(_ path: FilePath, _ inode: UInt64?) throws(NetworkError) {
     let found: NamespaceHandle?
     do throws(NetworkError) { found = try host.kernel.openNamespace(at: path) } catch {
+      // What is below a file is not there.
+      if error.kernel?.errno == .notDirectory { return }
       // A file without a namespace.
       guard error.code == .invalidValue else { throw error }
       found = nil

@@ -98,7 +98,8 @@ enum Directories {
   /// The names in a directory, but for `.` and `..`; none if there is no such directory.
   static func names(in path: FilePath) throws(NetworkError) -> [String] {
     do throws(Errno) { return try directoryNames(path) } catch {
-      if error == .noSuchFileOrDirectory { return [] }
+      // What is below a file is not there either.
+      if error == .noSuchFileOrDirectory || error == .notDirectory { return [] }
       throw TextFiles.fileError("opendir", path, error)
     }
   }
@@ -117,6 +118,6 @@ enum Directories {
     }
     if unsafe rmdir(path.string) == 0 { return }
     let errno = Errno(rawValue: errno)
-    if errno != .noSuchFileOrDirectory { throw TextFiles.fileError("rmdir", path, errno) }
+    if errno != .noSuchFileOrDirectory && errno != .notDirectory { throw TextFiles.fileError("rmdir", path, errno) }
   }
 }
