@@ -68,10 +68,12 @@ struct PolicyWorld {
   /// A container that serves.
   @discardableResult
   func container(
-    _ name: String, on network: String, ports: [String] = [], serving: [UInt16] = [80, 81]
+    _ name: String, on network: String, ports: [String] = [], serving: [UInt16] = [80, 81],
+    at addresses: [IPAddress] = []
   ) async throws -> Place {
-    let sandbox = try await controller.attach(
-      name, to: .network(network), options: AttachOptions(ports: try ports.map { try PortMapping($0) }))
+    let options = AttachOptions(
+      ports: try ports.map { try PortMapping($0) }, endpoint: EndpointOptions(addresses: addresses))
+    let sandbox = try await controller.attach(name, to: .network(network), options: options)
     let place = try world.place(name, in: sandbox.namespace)
     try place.serve(serving)
     return place
@@ -81,8 +83,9 @@ struct PolicyWorld {
   func populate(_ policy: NetworkPolicy, isInternal: Bool) async throws {
     try await network("net", 60, policy, isInternal: isInternal)
     try await network("far", 61)
-    try await container("web", on: "net", ports: ["8080:80", "8080:80/udp"])
-    try await container("peer", on: "net")
+    // As the tables have them, whether or not the network has a gateway.
+    try await container("web", on: "net", ports: ["8080:80", "8080:80/udp"], at: Self.web)
+    try await container("peer", on: "net", at: Self.peer)
     try await container("other", on: "far", ports: ["9090:80", "9090:80/udp"])
   }
 
