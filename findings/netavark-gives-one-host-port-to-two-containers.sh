@@ -12,7 +12,7 @@ trap 'rm -rf "$dir"' EXIT
 chmod 755 "$dir"
 cd "$dir"
 apt-get download -qq netavark=1.4.0-3 iptables=1.8.9-2 libip4tc2=1.8.9-2 libip6tc2=1.8.9-2 libxtables12=1.8.9-2 \
-  libnftnl11 libmnl0 libnfnetlink0 libnetfilter-conntrack3 >/dev/null 2>&1
+  libnftnl11=1.2.4-2 libmnl0=1.0.4-3 libnfnetlink0=1.0.2-2 libnetfilter-conntrack3=1.0.9-3 >/dev/null 2>&1
 for package in *.deb; do dpkg -x "$package" root; done
 export LD_LIBRARY_PATH="$PWD/root/usr/lib/x86_64-linux-gnu:$PWD/root/lib/x86_64-linux-gnu"
 export PATH="$PWD/root/usr/sbin:$PATH" XTABLES_LIBDIR="$PWD/root/usr/lib/x86_64-linux-gnu/xtables"

@@ -11,8 +11,9 @@ dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 chmod 755 "$dir"
 cd "$dir"
-apt-get download -qq nftables=1.0.6-2+deb12u2 libnftables1=1.0.6-2+deb12u2 libnftnl11 libmnl0 libjansson4 \
-  libxtables12 libedit2 libbsd0 >/dev/null 2>&1
+apt-get download -qq nftables=1.0.6-2+deb12u2 libnftables1=1.0.6-2+deb12u2 libnftnl11=1.2.4-2 libmnl0=1.0.4-3 \
+  libjansson4=2.14-2 \
+  libxtables12=1.8.9-2 libedit2=3.1-20221030-2 libbsd0=0.11.7-2 >/dev/null 2>&1
 for package in *.deb; do dpkg -x "$package" root; done
 export LD_LIBRARY_PATH="$PWD/root/usr/lib/x86_64-linux-gnu:$PWD/root/lib/x86_64-linux-gnu"
 cat >run.sh <<'RUN'

@@ -9,7 +9,8 @@ dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 chmod 755 "$dir"
 cd "$dir"
-apt-get download -qq iproute2=6.1.0-3 libbpf1 libelf1 libmnl0 libcap2 libbsd0 libtirpc3 libxtables12 >/dev/null 2>&1
+apt-get download -qq iproute2=6.1.0-3 libbpf1=1:1.1.2-0+deb12u1 \
+  libelf1=0.188-2.1 libmnl0=1.0.4-3 libcap2=1:2.66-4+deb12u3+b1 libbsd0=0.11.7-2 libtirpc3=1.3.3+ds-1 libxtables12=1.8.9-2 >/dev/null 2>&1
 for package in *.deb; do dpkg -x "$package" root; done
 export LD_LIBRARY_PATH="$PWD/root/usr/lib/x86_64-linux-gnu:$PWD/root/lib/x86_64-linux-gnu"
 cat >run.sh <<'RUN'

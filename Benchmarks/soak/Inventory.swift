@@ -3,7 +3,7 @@ import FoundationEssentials
 import Playground
 import SystemPackage
 
-/// What a run holds at one moment, after all containers are gone.
+/// The resources of a run at one moment, after all containers are gone.
 struct Inventory {
   /// One thing that is counted, and by how much it may differ at the end from what it is at the first look.
   struct Count {

@@ -80,7 +80,7 @@ struct LongLived {
     try await wait("the rules are back") { try await controller.differences().isEmpty }
   }
 
-  /// What is held once everything has settled.
+  /// Counts resources once everything has settled.
   func look() async throws -> Inventory {
     try await wait("the ready sandboxes are there") {
       for name in networks where try await controller.readySandboxes(on: name).count < Self.ready { return false }
@@ -151,7 +151,7 @@ struct ShortLived {
     for name in attached { try cnet("detach", name) }
   }
 
-  /// What is held once the kernel is done.
+  /// Counts resources once the kernel is done.
   func look() throws -> Inventory {
     var last = try Inventory(world, directory)
     for _ in 0..<120 {

@@ -30,7 +30,7 @@ extension JSON {
   /// The text of a value.
   package static func describing(_ value: some CustomStringConvertible) -> JSON { .text(value.description) }
 
-  /// What a kind of value is called in a message.
+  /// The kind of value, as messages name it.
   package var kind: String {
     switch self {
     case .null: "null"

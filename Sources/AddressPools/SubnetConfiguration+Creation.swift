@@ -1,6 +1,6 @@
 package import NetworkPrimitives
 
-/// What a new network's subnet cannot be. A subnet that is on record stays as it is.
+/// Faults of a new network's subnet. A recorded subnet stays as it is.
 extension SubnetConfiguration {
   /// Every fault of a subnet that is to be a network's; those of ``faults()`` are not among them.
   func creationFaults() -> [NetworkError] {

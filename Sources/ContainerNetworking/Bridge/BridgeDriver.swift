@@ -35,7 +35,7 @@ struct BridgeDriver: Driver {
     let elements = FirewallElements(network)
     // The rules first: from its first packet on, the bridge is one of ours, and to other records of the host no way out.
     do throws(NetworkError) { try firewall.add(elements) } catch {
-      // What is there already is another's; of a change whose answer was lost it is not known whether it was made.
+      // Elements that exist belong to another record. After a lost answer, our change may have been made: remove it.
       if error.code == .alreadyExists || error.code == .inUse { throw error }
       throw error.with(leftovers: attempt { () throws(NetworkError) in try firewall.remove(elements) })
     }

@@ -84,7 +84,7 @@ extension BridgeDriver {
       try setHairpin(true, endpoint)
       try firewall.add(FirewallElements(ports, of: endpoint, on: network))
     } catch {
-      // What is there already is another's; of a change whose answer was lost it is not known whether it was made.
+      // Elements that exist belong to another record. After a lost answer, our change may have been made: remove it.
       let isUntouched = error.code == .alreadyExists || error.code == .inUse
       let leftovers =
         isUntouched

@@ -152,7 +152,7 @@ extension Engine {
       } catch {
         // Without one that was refused the others are planned anew; when nothing can be written, none is.
         for index in refused.map({ [$0] }) ?? Array(jobs.indices) {
-          // Whether whoever is recorded as being in a given namespace is in it, is asked for each alone.
+          // A namespace that is recorded for another container is checked by the single attach.
           let mayBeFree = refused != nil && error.code == .inUse && jobs[index].given != nil
           if !mayBeFree { results[jobs[index].place] = .failure(error) }
         }

@@ -5,7 +5,7 @@ import NetworkPrimitives
 /// it; other records of the host do the same in our tables beside it, without a lock: what each needs it writes there first,
 /// and looks at what others need after.
 extension Engine {
-  /// Has the tables there, and forwarding switched on where the network needs it.
+  /// Makes the tables, and switches forwarding on where the network needs it.
   func prepareHost(for network: NetworkRecord) throws(NetworkError) {
     guard network.passesHost else { return }
     try store.exclusively { () throws(NetworkError) in
@@ -73,7 +73,7 @@ extension Engine {
 
   // MARK: - The record's id
 
-  /// Has the record have an id, which it is known by beside others of the host.
+  /// Gives the record an id, which tells it from other records of the host.
   func identify(_ stamp: String) throws(NetworkError) {
     var known = try lookAtUnsettled { $0.host?.id }
     if known == nil {

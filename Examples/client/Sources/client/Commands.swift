@@ -47,7 +47,7 @@ struct Commands {
     }
   }
 
-  /// Removes networks, and whoever is on them first if that is what keeps one.
+  /// Removes networks. Detaches the containers of one that is in use first.
   func remove(_ networks: [String]) async throws {
     for network in networks {
       while true {
@@ -73,7 +73,7 @@ struct Commands {
     }
   }
 
-  /// What a person is to do about each kind of failure.
+  /// The remedy for each kind of failure, for a person.
   static func advice(for error: NetworkError) -> String {
     switch error.code {
     case .invalidValue, .conflictingOptions: "correct what you wrote"
