@@ -2,10 +2,11 @@
 # BIN is where cnet and cnet-cni are.
 set -u
 mount -t tmpfs none /run
-mount -t tmpfs none /tmp
 umount /sys/fs/cgroup/unified 2>/dev/null || true
-mkdir -p /run/netns /run/work
+# Not a file system over /tmp: the programs may be below it.
+mkdir -p /run/netns /run/work/temporary
 cd /run/work
+export TMPDIR=/run/work/temporary
 ip link set lo up
 ip netns add outside
 ip link add eth0 type veth peer name eth0 netns outside
