@@ -150,8 +150,12 @@ import Testing
     #expect(open?.description.contains("isolated") == true)
     let network = try await create(policy, isInternal: true)
     #expect(try world.host.addresses(of: "\(try #require(network.bridge))") == [])
-    let one = try await controller.attach("one", to: .network("net"))
-    try await controller.attach("two", to: .network("net"))
+    // No gateway has the first address; what is the first container's otherwise is left free.
+    func at(_ last: String) throws -> AttachOptions {
+      AttachOptions(endpoint: EndpointOptions(addresses: try families.map { try IPAddress($0.net + last) }))
+    }
+    let one = try await controller.attach("one", to: .network("net"), options: at("2"))
+    try await controller.attach("two", to: .network("net"), options: at("3"))
     #expect(try one.namespace.defaultRoutes() == [])
     await world.check(
       families.flatMap { net, host, outside in
