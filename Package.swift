@@ -24,6 +24,7 @@ let package = Package(
     .library(name: "ContainerNetworkingDNS", targets: ["ContainerNetworkingDNS"]),
     .library(name: "ContainerNetworkingStore", targets: ["ContainerNetworkingStore"]),
     .library(name: "ContainerNetworkingForwarder", targets: ["ContainerNetworkingForwarder"]),
+    .library(name: "ContainerNetworkingFoundation", targets: ["ContainerNetworkingFoundation"]),
     .executable(name: "cnet", targets: ["cnet"]),
     .executable(name: "cnet-cni", targets: ["cnet-cni"]),
     .library(name: "ContainerNetworkingTestKit", targets: ["ContainerNetworkingTestKit"]),
@@ -93,6 +94,10 @@ let package = Package(
       name: "cnet-cni",
       dependencies: ["AdapterSupport", "ContainerNetworking", "ContainerNetworkingStore", system],
       swiftSettings: settings),
+
+    // What errors say to programs that have Foundation. Who does without it links none.
+    .target(
+      name: "ContainerNetworkingFoundation", dependencies: ["ContainerNetworking"], swiftSettings: settings),
 
     // The command-line tool.
     .executableTarget(
@@ -265,8 +270,8 @@ let package = Package(
     .testTarget(
       name: "PublicInterfaceTests",
       dependencies: [
-        "ContainerNetworking", "ContainerNetworkingDNS", "ContainerNetworkingForwarder", "ContainerNetworkingStore",
-        system,
+        "ContainerNetworking", "ContainerNetworkingDNS", "ContainerNetworkingForwarder",
+        "ContainerNetworkingFoundation", "ContainerNetworkingStore", system,
       ], swiftSettings: settings),
     .testTarget(
       name: "RuntimeTests",

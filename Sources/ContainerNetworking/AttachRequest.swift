@@ -1,5 +1,5 @@
 /// One of many containers that are attached at once; see ``NetworkController/attach(_:)``.
-public struct AttachRequest: Sendable {
+public struct AttachRequest: Hashable, Sendable {
   /// The container's name.
   public var container: String
   /// How it is put on the network.

@@ -26,12 +26,12 @@ public struct ControllerSettings: Sendable {
   /// for one store alone: what is in it of containers that the store does not know is removed by a repair.
   public var filesDirectory: FilePath?
   /// What `host-gateway` stands for in an extra host; none for the addresses of the bridge that the container is on.
-  public var hostGateways: [IPAddress] = []
+  public var hostGateways: [IPAddress]
   /// The files of the host that containers' own are made of.
-  public var hostFiles = HostNameFiles()
+  public var hostFiles: HostNameFiles
 
   /// How many sandboxes ``NetworkController/keepReady(_:on:refillsPerSecond:)`` may keep, on all networks together.
-  public var readyLimit = 1_000
+  public var readyLimit: Int
   /// Whether the kernel is watched while the controller lives, and what others take away of ours is put back at once.
   public var heals: Bool
   /// Whether each published port is held by a socket of this process while its endpoint lives, so that no other program of the
@@ -53,14 +53,22 @@ public struct ControllerSettings: Sendable {
   /// How many ports Linux gives a bridge: `BR_MAX_PORTS` of net/bridge/br_private.h without the number 0.
   package var bridgePortLimit = 1_023
   /// Told of each time that something was put back or could not be, on a thread of the controller's.
-  public var onHeal: @Sendable (ReconcileReport) -> Void = { _ in }
+  public var onHeal: @Sendable (ReconcileReport) -> Void
 
-  /// Makes settings.
+  /// Makes settings; each has a default.
   public init(
     defaultBridge: String = "cn0", pools: DefaultPools = .ofThisMachine(), resolvers: [IPAddress]? = nil,
-    namespaceDirectory: FilePath? = nil, bootID: String? = nil, heals: Bool = false,
-    reservesPorts: Bool = true, forwarder: (any PortForwarding)? = nil
+    namespaceDirectory: FilePath? = nil, bootID: String? = nil, names: (any NameService)? = nil,
+    filesDirectory: FilePath? = nil, hostGateways: [IPAddress] = [], hostFiles: HostNameFiles = HostNameFiles(),
+    readyLimit: Int = 1_000, heals: Bool = false, reservesPorts: Bool = true, forwarder: (any PortForwarding)? = nil,
+    onHeal: @escaping @Sendable (ReconcileReport) -> Void = { _ in }
   ) {
+    self.names = names
+    self.filesDirectory = filesDirectory
+    self.hostGateways = hostGateways
+    self.hostFiles = hostFiles
+    self.readyLimit = readyLimit
+    self.onHeal = onHeal
     self.reservesPorts = reservesPorts
     self.forwarder = forwarder
     self.heals = heals

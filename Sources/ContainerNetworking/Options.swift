@@ -50,32 +50,36 @@ public struct NetworkOptions: Hashable, Sendable {
   /// The driver's options as they were written, for `inspect`.
   public var driverOptions: [String: String]
 
-  /// Makes options; each has a default.
+  /// Makes options; each has a default. A subnet, a range or a gateway of its own comes before those of the lists.
   public init(
-    driver: NetworkDriver = .bridge, subnet: Subnet? = nil, ipRange: Subnet? = nil, gateway: IPAddress? = nil,
-    auxiliaryAddresses: [String: IPAddress] = [:], isIPv6Enabled: Bool? = nil, isInternal: Bool = false,
-    mtu: UInt32 = 1500, bridge: InterfaceName? = nil, parent: InterfaceName? = nil,
-    macvlanMode: MacvlanMode = .bridge, policy: NetworkPolicy = NetworkPolicy(), labels: [String: String] = [:]
+    driver: NetworkDriver = .bridge, subnet: Subnet? = nil, subnets: [Subnet] = [], ipRange: Subnet? = nil,
+    ipRanges: [Subnet] = [], gateway: IPAddress? = nil, gateways: [IPAddress] = [],
+    auxiliaryAddresses: [String: IPAddress] = [:], allowsHostOverlap: Bool = false, isIPv4Enabled: Bool = true,
+    isIPv6Enabled: Bool? = nil,
+    isInternal: Bool = false, mtu: UInt32 = 1500, bridge: InterfaceName? = nil, growsOverBridges: Bool = true,
+    parent: InterfaceName? = nil, macvlanMode: MacvlanMode = .bridge, policy: NetworkPolicy = NetworkPolicy(),
+    interfacePrefix: String = "eth", labels: [String: String] = [:], nameServing: NameServing? = nil,
+    dnsServers: [IPAddress] = []
   ) {
     self.driver = driver
-    subnets = subnet.map { [$0] } ?? []
-    ipRanges = ipRange.map { [$0] } ?? []
-    gateways = gateway.map { [$0] } ?? []
+    self.subnets = (subnet.map { [$0] } ?? []) + subnets
+    self.ipRanges = (ipRange.map { [$0] } ?? []) + ipRanges
+    self.gateways = (gateway.map { [$0] } ?? []) + gateways
     self.auxiliaryAddresses = auxiliaryAddresses
-    allowsHostOverlap = false
-    isIPv4Enabled = true
+    self.allowsHostOverlap = allowsHostOverlap
+    self.isIPv4Enabled = isIPv4Enabled
     self.isIPv6Enabled = isIPv6Enabled
     self.isInternal = isInternal
     self.mtu = mtu
     self.bridge = bridge
-    growsOverBridges = true
+    self.growsOverBridges = growsOverBridges
     self.parent = parent
     self.macvlanMode = macvlanMode
     self.policy = policy
-    interfacePrefix = "eth"
+    self.interfacePrefix = interfacePrefix
     self.labels = labels
-    nameServing = nil
-    dnsServers = []
+    self.nameServing = nameServing
+    self.dnsServers = dnsServers
     driverOptions = [:]
   }
 }

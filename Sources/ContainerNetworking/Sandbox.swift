@@ -3,7 +3,7 @@ public import NetworkPrimitives
 import SystemPackage
 
 /// What a container gets: its namespace, its endpoints, and what could not be done.
-public struct Sandbox: Sendable {
+public struct Sandbox: Hashable, Sendable {
   /// The container's name.
   public let container: String
   /// Id of its namespace, the same for all that share it: 64 hexadecimal digits, or `host`.

@@ -30,17 +30,7 @@ struct Events: AsyncParsableCommand {
   }
 
   private func show(_ number: UInt64, _ event: NetworkEvent) throws {
-    print(json ? try JSON.line(Row(number, event)) : Self.line(number, event))
-  }
-
-  /// As `docker events` prints it, after the number.
-  private static func line(_ number: UInt64, _ event: NetworkEvent) -> String {
-    var attributes = event.container.map { ["container=\($0)"] } ?? []
-    if !event.network.isEmpty { attributes.append("name=\(event.network)") }
-    attributes += (event.ports ?? []).map { "port=\($0)" }
-    let subject = event.networkID.isEmpty ? "" : " \(event.networkID)"
-    let details = attributes.isEmpty ? "" : " (\(attributes.joined(separator: ", ")))"
-    return "\(number) \(event.time) network \(event.action.rawValue)\(subject)\(details)"
+    print(json ? try JSON.line(Row(number, event)) : "\(number) \(event)")
   }
 
   private struct Row: Encodable {

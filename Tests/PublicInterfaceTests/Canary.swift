@@ -33,6 +33,9 @@ public func canary(_: EndpointOptions) {}
 public func canary(_: EventStream<NetworkChange>) {}
 public func canary(_: EventStream<NetworkChange>.Iterator) {}
 public func canary(_: ExitStatus) {}
+public func canary(_: FilePath) {}
+public func canary(_: FileDescriptor) {}
+public func canary(_: Errno) {}
 public func canary(_: FurtherBridge) {}
 public func canary(_: GatewayChoice) {}
 public func canary(_: HostRecord) {}

@@ -52,7 +52,7 @@ extension Engine {
 }
 
 /// What a prune did.
-public struct PruneReport: Sendable {
+public struct PruneReport: Hashable, Sendable {
   /// The networks that were removed, in the order of their names.
   public internal(set) var removed: [NetworkRecord] = []
   /// Why others were not.

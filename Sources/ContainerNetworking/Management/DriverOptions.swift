@@ -88,7 +88,7 @@ extension NetworkOptions {
     return mode
   }
 
-  private static func macvlanMode(_ text: String) throws(NetworkError) -> MacvlanMode {
+  static func macvlanMode(_ text: String) throws(NetworkError) -> MacvlanMode {
     guard let mode = MacvlanMode.allCases.first(where: { "\($0)" == text }) else {
       let known = MacvlanMode.allCases.map { "\($0)" }.joined(separator: ", ")
       throw .invalid("", "\(quoted(text)) is no mode of a macvlan; there are: \(known)")

@@ -188,6 +188,14 @@ public final class NetworkNamespace: Sendable {
   private static let directory = FilePath("/run/netns")
 }
 
+extension NetworkNamespace: Hashable {
+  /// The same namespace, whichever way each was opened. Of two simulated kernels, those of one number are equal, too.
+  public static func == (left: NetworkNamespace, right: NetworkNamespace) -> Bool { left.identity == right.identity }
+
+  /// By what it is known by.
+  public func hash(into hasher: inout Hasher) { hasher.combine(identity) }
+}
+
 /// A namespace that has a name under `/run/netns`.
 public struct NamedNamespace: Hashable, Sendable {
   /// Its name, as `ip netns list` prints it.

@@ -10,7 +10,7 @@ import ContainerNetworkingTestKit
     let apps = try await commands.make("apps", "10.9.0.0/29")
     print(try await commands.make("apps", "10.9.0.0/29") == apps)
     let sandboxes = try await commands.start(["web", "web"], on: "apps", ports: ["8080:80"])
-    print(sandboxes[0].container == sandboxes[1].container, sandboxes[0].endpoints[0].address)
+    print(sandboxes[0] == sandboxes[1], sandboxes[0].endpoints[0].address)
 
     for line in await failures(commands, kernel) { print(line) }
     try await commands.stop(["web", "web"])
