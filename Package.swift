@@ -229,7 +229,8 @@ let package = Package(
       swiftSettings: settings),
     // Who reaches whom, as it is written in Documentation/Reach.md.
     .testTarget(
-      name: "ReachTests", dependencies: ["ContainerNetworking", "Lab", "Playground", "lab-agent", system],
+      name: "ReachTests",
+      dependencies: ["ContainerNetworking", "ContainerNetworkingForwarder", "Lab", "Playground", "lab-agent", system],
       swiftSettings: settings),
     // They start the examples that are built beside them.
     .testTarget(

@@ -40,6 +40,8 @@ public final class NetworkController: Sendable {
     follower = engine.keeper == nil ? nil : PortFollower(engine)
   }
 
+  deinit { engine.closePorts() }
+
   /// The controller's threads, for tasks that make many calls or wait for each: `Task(executorPreference:)`,
   /// `withTaskExecutorPreference(_:)`. A call blocks until the kernel has answered, so it is handed to one of these threads,
   /// and its result back to the caller's; that is two turns of threads, about 50 µs, which a task that is on them does without.

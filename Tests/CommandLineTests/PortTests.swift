@@ -93,4 +93,46 @@ import Testing
     withExtendedLifetime(again) {}
     #expect(try tool.close() == [])
   }
+
+  /// `run` holds its ports itself, and gives `forward` what that has to listen at, in both orders; `port` lists what answers,
+  /// and `doctor` tells of the rest.
+  @Test(arguments: [false, true]) func forwardServesWhatRunPublishes(isForwardFirst: Bool) throws {
+    let host = tool.world.host
+    var forward = isForwardFirst ? try startForward(ports: 0) : nil
+    let run = try tool.start(
+      "cnet",
+      ["run", "--name", "web", "-p", "8086:80", "--", "busybox", "nc", "-ll", "-p", "80", "-e", "echo", "hello"])
+    #expect(try waitUntil { try tool.world.fetch("127.0.0.1", 8086, from: host) == "hello" })
+    if !isForwardFirst {
+      #expect(try tool.cnet("port", "web").output == "80/tcp -> 0.0.0.0:8086\n")
+      forward = try startForward(ports: 1)
+    }
+    #expect(try tool.world.fetch("::1", 8086, from: host) == "hello")
+    #expect(try tool.cnet("port", "web").output == "80/tcp -> 0.0.0.0:8086\n80/tcp -> [::]:8086\n")
+    #expect(try tool.cnet("doctor").code == 0)
+    // However it ends.
+    let running = try #require(forward)
+    try running.process.signal(SIGKILL)
+    #expect(try running.end().code == -SIGKILL)
+    #expect(try tool.cnet("port", "web").output == "80/tcp -> 0.0.0.0:8086\n")
+    let doctor = try tool.cnet("doctor")
+    #expect(
+      doctor.code != 0 && (doctor.output + doctor.error).contains("nobody forwards [::]:8086/tcp to \"web\""),
+      "\(doctor)")
+    let binding = PortBinding(.any(.ipv6), 8086, .tcp)
+    #expect(try waitUntil { try host.kernel.heldPorts(among: [binding], in: host.handle) == [binding] })
+    let next = try startForward(ports: 1)
+    #expect(try tool.world.fetch("::1", 8086, from: host) == "hello")
+    try run.process.signal(SIGTERM)
+    _ = try run.end()
+    try next.process.signal(SIGTERM)
+    _ = try next.end()
+    #expect(try tool.close() == [])
+  }
+
+  private func startForward(ports: Int) throws -> Tool.Running {
+    let forward = try tool.start("cnet", ["forward"])
+    #expect(waitUntil { forward.text("output") == "ready, \(ports) ports\n" })
+    return forward
+  }
 }

@@ -145,6 +145,14 @@ import Testing
       let text = error?.description ?? ""
       #expect(text.contains("the containers of network \"blue\" ask for names"), "\(text)")
     }
+    // Where the server listens nobody else does, and the refusal says whose that is.
+    let theirs = await #expect(throws: NetworkError.self) {
+      try await it.controller.publish([try PortMapping("61053:53/udp")], of: "web")
+    }
+    #expect(theirs?.code == .inUse)
+    #expect(
+      theirs?.description.contains("our name server answers for network \"blue\"") == true, "\(theirs as Any)")
+    try await it.controller.publish([try PortMapping("203.0.113.1:61053:53/udp")], of: "web")
     // Another port of the gateway, and that port of another address, are anybody's.
     try await it.controller.publish([try PortMapping("10.81.0.1:54:53/udp")], of: "web")
     try await it.controller.publish([try PortMapping("203.0.113.1:53:53/udp")], of: "web")

@@ -1,4 +1,5 @@
 import ContainerNetworking
+import ContainerNetworkingForwarder
 import Lab
 import Testing
 
@@ -32,6 +33,43 @@ import Testing
     try await world.check(
       ReachTable(rows: rows, names: names(["gateway": [fourGateway, sixGateway]])), under: "Networks of one family",
       links: [("four", [fourGateway]), ("six", [sixGateway])])
+  }
+
+  /// The same, and another controller of the same record carries what the kernel does not translate.
+  @Test(.timeLimit(.minutes(10)), arguments: [false, true]) func aForwarderElsewhere(isFirst: Bool) async throws {
+    let store = MemoryStore()
+    let world = try await PolicyWorld(store: store)
+    let settings = ControllerSettings(forwarder: PortForwarder())
+    var elsewhere: NetworkController?
+    if isFirst { elsewhere = try await NetworkController(host: world.host.namespace, store: store, settings: settings) }
+    try await world.network("far", 61)
+    try await world.container("other", on: "far")
+    for (name, subnet, port) in [("four", "10.62.0.0/24", 8084), ("six", "fd00:63::/64", 8086)] {
+      var options = NetworkOptions()
+      options.subnets = [try Subnet(subnet)]
+      options.isIPv4Enabled = name == "four"
+      try await world.controller.createNetwork(name, options: options)
+      try await world.container(name, on: name, ports: ["\(port):80", "\(port):80/udp"])
+    }
+    if !isFirst {
+      elsewhere = try await NetworkController(host: world.host.namespace, store: store, settings: settings)
+    }
+    let (host, localhost) = (PolicyWorld.host, PolicyWorld.localhost)
+    let rows: [ReachTable.Row] = [
+      .init("outside", "four's published port", at: "four", host, port: 8084),
+      .init("outside", "six's published port", at: "six", host, port: 8086),
+      .init("host", "four's published port, by localhost", at: "four", localhost, port: 8084),
+      .init("host", "six's published port, by localhost", at: "six", localhost, port: 8086),
+      .init("other", "four's published port", at: "four", host, port: 8084),
+      .init("other", "six's published port", at: "six", host, port: 8086),
+      .init("six", "four's published port", at: "four", host, port: 8084),
+    ]
+    let (fourGateway, sixGateway) = (try IPAddress("10.62.0.1"), try IPAddress("fd00:63::1"))
+    try await world.check(
+      ReachTable(rows: rows, names: names(["gateway": [fourGateway, sixGateway]])),
+      under: "Networks of one family, with a forwarder",
+      links: [("four", [fourGateway]), ("six", [sixGateway])])
+    withExtendedLifetime(elsewhere) {}
   }
 
   /// `web` is on an internal network and makes its gateway the way to everything; `one` and `two` are kept apart, and `one`

@@ -29,7 +29,7 @@ struct PolicyWorld {
   }
 
   /// The machines, without networks.
-  init(settings: ControllerSettings = ControllerSettings()) async throws {
+  init(settings: ControllerSettings = ControllerSettings(), store: any Store = MemoryStore()) async throws {
     host = try world.machine("host")
     let outside = try world.machine("outside")
     let office = try world.machine("office")
@@ -43,7 +43,7 @@ struct PolicyWorld {
       }
     }
     for machine in [host, outside, office] { try machine.serve([7000]) }
-    controller = try await NetworkController(host: host.namespace, settings: settings)
+    controller = try await NetworkController(host: host.namespace, store: store, settings: settings)
   }
 
   /// Has the host's bridges call the rules of packets for frames, or not. A kernel without br_netfilter never does.

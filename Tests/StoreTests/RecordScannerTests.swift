@@ -27,6 +27,7 @@ import Testing
     full.gatewayPriority = Int.min
     full.aliases = ["", "ä€😀", "a/b", "{\u{7f},["]
     full.announcesToAll = true
+    full.forwarding = ["0123 4567 [::]:8080/tcp", ""]
     full.ports = [
       PublishedPort(hostAddress: nil, hostPort: 0, containerPort: 65_535, transport: .sctp),
       PublishedPort(

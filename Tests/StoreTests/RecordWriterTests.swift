@@ -39,6 +39,7 @@ import Testing
     full.gatewayPriority = .min
     full.aliases = Self.texts
     full.announcesToAll = true
+    full.forwarding = Self.texts
     full.ports = try ports()
     full.portChange = PortChange(ports: try ports(), phase: .removing, owner: "x")
     #expect(missing(of: full) == [])

@@ -303,7 +303,7 @@ extension Engine {
       }
       planned.record.warnings += try makeFiles(of: planned.record, planned.endpoint, on: planned.network)
       let (record, endpoints) = try finish(planned, namespace)
-      if let endpoint = planned.endpoint { keeper?.settle(endpoint.id) }
+      if let endpoint = planned.endpoint { handOverPorts(of: endpoint) }
       namespaces.withLock { $0[record.sandboxID] = namespace }
       return Sandbox(record, endpoints, namespace)
     } catch {
@@ -341,6 +341,7 @@ extension Engine {
     if var endpoint = planned.endpoint {
       endpoint.phase = .ready
       endpoint.owner = ""
+      noteForwarding(of: &endpoint, transaction.state)
       transaction.save(.endpoint(endpoint))
       transaction.noteAnnouncement(of: endpoint)
       if !record.isKeptReady {

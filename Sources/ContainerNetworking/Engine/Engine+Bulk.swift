@@ -176,6 +176,7 @@ extension Engine {
       }
       for ((job, _, namespace), (record, endpoints)) in zip(made, finished) {
         namespaces.withLock { $0[record.sandboxID] = namespace }
+        for endpoint in endpoints { handOverPorts(of: endpoint) }
         results[job.place] = .success(Sandbox(record, endpoints, namespace))
       }
     } catch {

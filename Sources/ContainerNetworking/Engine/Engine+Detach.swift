@@ -122,6 +122,7 @@ extension Engine.Transaction {
     stopped.ports = []
     // They come back with what was kept by a disconnect alone.
     stopped.aliases = []
+    stopped.forwarding = nil
     stopped.gateways = []
     stopped.phase = .stopped
     stopped.owner = ""

@@ -1,4 +1,3 @@
-import Dispatch
 import Netlink
 import NetworkPrimitives
 import Synchronization
@@ -10,7 +9,7 @@ import Synchronization
 /// The host's ports: that nobody else holds what is published, and that this process does.
 extension Engine {
   /// How long another process of the same record may take to let go of a port that the record does not tell of any more.
-  private static let patienceMilliseconds: UInt32 = 2 * PortFollower.intervalMilliseconds + 1_500
+  static let patienceMilliseconds: UInt32 = 2 * PortFollower.intervalMilliseconds + 1_500
 
   /// Where a network's ports are served: with a forwarder, here or in another process of the same record, everywhere.
   func places(of network: NetworkRecord, _ state: EngineState) -> PortPlaces {
@@ -81,8 +80,28 @@ extension Engine {
           save(&transaction, next)
           return next
         }
-      } catch { throw error.code == .inUse ? others.refusal(of: taken, error.operation) ?? error : error }
+      } catch {
+        guard error.code == .inUse else { throw error }
+        throw others.refusal(of: taken, error.operation) ?? nameRefusal(of: found, error.operation) ?? error
+      }
     }
+  }
+
+  /// The error for ports that our name server listens at; nil where it listens at none of them.
+  private func nameRefusal(of bindings: Set<PortBinding>, _ operation: String) -> NetworkError? {
+    let networks = (try? look { state in Array(state.networks.values) }) ?? []
+    for binding in bindings where binding.transport != .sctp {
+      let network = networks.first { network in
+        network.nameServer?.port == binding.port && network.bridgeGateways.contains { binding.address.includes($0) }
+      }
+      guard let network else { continue }
+      return NetworkError(
+        .inUse, operation: operation,
+        reason:
+          "at port \(binding) our name server answers for network \"\(network.name)\", at its gateways; choose another "
+          + "port, or publish on an address of the host that is no gateway")
+    }
+    return nil
   }
 
   // MARK: - Processes that hold ports
@@ -111,6 +130,14 @@ extension Engine {
     }
     arePortsStale.store(true, ordering: .relaxed)
     try followPorts()
+    guard settings.forwarder != nil else { return }
+    // Whoever holds what is to be listened at lets go of it, now that somebody forwards.
+    var waited: UInt32 = 0
+    while waited < Self.patienceMilliseconds, arePortsStale.load(ordering: .relaxed), try isHeldByOthers() {
+      waited += 20
+      usleep(20_000)
+      try followPorts()
+    }
   }
 
   /// Has ports that were published while nobody forwarded be served where that is possible now.
@@ -133,40 +160,27 @@ extension Engine {
     }
   }
 
-  /// Lets go of the ports that others have released since, and takes up those that others have published.
+  /// Lets go of the ports that others have released since, and takes up those that others have published; and what is to be
+  /// forwarded goes to whom there is to do it.
   func followPorts() throws(NetworkError) {
     guard let keeper else { return }
-    try look { _ in }
+    let others = try look { state in otherForwarders(state) }
+    let areTheSame = otherForwardersSeen.withLock { seen in
+      defer { seen = others }
+      return seen == others
+    }
+    if !areTheSame { arePortsStale.store(true, ordering: .relaxed) }
     guard arePortsStale.exchange(false, ordering: .relaxed) else { return }
     do throws(NetworkError) {
-      try keeper.follow { () throws(NetworkError) in
+      try keeper.follow(yields: settings.forwarder == nil && !others.isEmpty) { () throws(NetworkError) in
         try look { state in
           state.endpoints.values.filter { $0.phase != .stopped && !$0.allPorts.isEmpty }.sorted { $0.id < $1.id }
         }
       }
+      if settings.forwarder != nil, try !noteForwarding(keeper) { arePortsStale.store(true, ordering: .relaxed) }
     } catch {
       arePortsStale.store(true, ordering: .relaxed)
       throw error
-    }
-  }
-}
-
-/// Follows what other processes of the same record publish and release, while the controller lives.
-final class PortFollower: Sendable {
-  /// How often the record is asked, which takes it a few microseconds when nothing is new.
-  static let intervalMilliseconds: UInt32 = 200
-
-  /// One of its own: others wait for what is done here, and Swift's threads may all be busy.
-  private let queue = DispatchQueue(label: "ContainerNetworking.ports")
-
-  init(_ engine: Engine) { schedule(engine) }
-
-  private func schedule(_ engine: Engine) {
-    queue.asyncAfter(deadline: .now() + .milliseconds(Int(Self.intervalMilliseconds))) { [weak self, weak engine] in
-      guard let self, let engine else { return }
-      // What cannot be read or had now is tried again.
-      _ = attempt { () throws(NetworkError) in try engine.followPorts() }
-      schedule(engine)
     }
   }
 }

@@ -41,7 +41,7 @@ extension Engine {
       isMade = true
       try keeper?.begin(ports, of: planned)
       let made = ports
-      try transaction { (transaction) throws(NetworkError) in
+      let settled = try transaction { (transaction) throws(NetworkError) in
         guard var endpoint = transaction.state.endpoints[planned.id], endpoint.phase == .ready,
           endpoint.portChange?.ports == made
         else {
@@ -50,10 +50,12 @@ extension Engine {
         }
         endpoint.ports += made
         endpoint.portChange = nil
+        noteForwarding(of: &endpoint, transaction.state)
         transaction.save(.endpoint(endpoint))
         transaction.note(NetworkEvent(.publish, endpoint, made))
+        return endpoint
       }
-      keeper?.settle(planned.id)
+      handOverPorts(of: settled)
       return ports
     } catch {
       keeper?.end(ports, of: planned.id)
@@ -85,6 +87,7 @@ extension Engine {
       }
       guard !ports.isEmpty else { return (endpoint, network, ports) }
       endpoint.ports = others
+      endpoint.forgetForwarding()
       endpoint.portChange = PortChange(ports: ports, phase: .removing, owner: store.token)
       transaction.save(.endpoint(endpoint))
       return (endpoint, network, ports)

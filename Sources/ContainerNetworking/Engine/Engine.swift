@@ -26,6 +26,8 @@ final class Engine: Sendable {
   let holderID: String
   /// Whether others have changed endpoints since ``followPorts()``.
   let arePortsStale = Atomic(false)
+  /// Who else forwarded at the last look, see `Engine+Forwarding.swift`.
+  let otherForwardersSeen = Mutex<Set<String>>([])
   /// What every call that changes something passes.
   let gate = Gate()
   /// Whether a prune is under way.
@@ -245,7 +247,9 @@ final class Engine: Sendable {
   func sandbox(_ container: String) throws(NetworkError) -> Sandbox {
     let (record, endpoints) = try look { (state) throws(NetworkError) in
       let record = try state.sandbox(container)
-      return (record, state.endpoints(ofSandbox: record.sandboxID).filter { $0.phase != .stopped })
+      return (
+        record, state.endpoints(ofSandbox: record.sandboxID).filter { $0.phase != .stopped }.map { served($0, state) }
+      )
     }
     return Sandbox(record, endpoints, try namespace(of: record))
   }
@@ -254,7 +258,12 @@ final class Engine: Sendable {
   func allSandboxes() throws(NetworkError) -> [Sandbox] {
     let all = try look { state in
       state.sandboxes.values.filter { $0.phase != .stopped && !$0.isKeptReady }.map { record in
-        (record: record, endpoints: state.endpoints(ofSandbox: record.sandboxID).filter { $0.phase != .stopped })
+        (
+          record: record,
+          endpoints: state.endpoints(ofSandbox: record.sandboxID).filter { $0.phase != .stopped }.map {
+            served($0, state)
+          }
+        )
       }
     }
     return all.sorted { $0.record.container < $1.record.container }.compactMap { record, endpoints in

@@ -101,7 +101,9 @@ extension Engine {
       list += driver(of: network).differences(of: endpoint, on: network, survey)
     }
     list += strayPorts(survey).map { $0.difference }
-    if scope.looksInside { list += try strayDirectories() + nameDifference(survey) + hostOverlaps(survey) }
+    if scope.looksInside {
+      list += try strayDirectories() + nameDifference(survey) + hostOverlaps(survey) + unservedPorts(survey)
+    }
     list += containers
     if let rules = try ruleDifference() { list.append(rules) }
     return list

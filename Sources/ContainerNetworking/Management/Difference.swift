@@ -36,6 +36,8 @@ public struct Difference: Hashable, Sendable, CustomStringConvertible {
     case strayFiles
     /// Nobody answers for the names of a network.
     case namesUnserved
+    /// Nobody forwards a published port from an address that needs it.
+    case portUnserved
     /// Somebody who is gone began a change and did not end it.
     case unfinished
   }
@@ -79,6 +81,8 @@ public struct Difference: Hashable, Sendable, CustomStringConvertible {
     case .filesMissing: "write them again; who has bound the old ones goes on reading those"
     case .strayFiles: "remove it"
     case .namesUnserved: "have the name service answer for it"
+    case .portUnserved:
+      "take it up, where this controller forwards; start a forwarder, as cnet forward, where none does"
     case .unfinished: "undo or finish it"
     }
   }

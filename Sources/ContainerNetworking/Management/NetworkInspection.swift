@@ -102,7 +102,9 @@ extension Engine {
       let network = try transaction.state.network(name)
       return NetworkInspection(
         network: network,
-        endpoints: transaction.state.endpoints(ofNetwork: network.id).filter { !$0.isKeptReady },
+        endpoints: transaction.state.endpoints(ofNetwork: network.id).filter { !$0.isKeptReady }.map {
+          served($0, transaction.state)
+        },
         usage: try transaction.usage(of: network))
     }
   }

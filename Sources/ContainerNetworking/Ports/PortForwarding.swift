@@ -42,6 +42,17 @@ public struct ForwardedPort: Hashable, Sendable, CustomStringConvertible {
 }
 
 extension Endpoint {
+  /// What a forwarder listens at for it.
+  var listeners: Set<PortBinding> { Set(ports.flatMap { forwards(of: $0) }.map(\.listening)) }
+
+  /// Strikes out who forwards what is published no more.
+  mutating func forgetForwarding() {
+    guard forwarding != nil else { return }
+    let places = listeners.map { " \($0)" }
+    forwarding?.removeAll { entry in !places.contains { entry.hasSuffix($0) } }
+    if forwarding?.isEmpty == true { forwarding = nil }
+  }
+
   /// The ways that a port of it needs a forwarder for: to the container's address of the same family, where it has one.
   func forwards(of port: PublishedPort) -> [ForwardedPort] {
     // SCTP has no streams of bytes to carry on.

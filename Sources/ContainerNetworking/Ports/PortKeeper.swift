@@ -15,6 +15,9 @@ final class PortKeeper: Sendable {
   private let forwarder: (any PortForwarding)?
   /// By endpoint. Held while a forwarder is called, so that each port's calls come in order.
   private let entries = Mutex<[String: Entry]>([:])
+  /// What is listened at, by endpoint: apart, so that it can be asked for under the lock of the state, which is taken under the
+  /// one of the entries.
+  private let carried = Mutex<[String: Set<PortBinding>]>([:])
 
   init(host: NetworkNamespace, forwarder: (any PortForwarding)?) {
     self.host = host
@@ -41,7 +44,26 @@ final class PortKeeper: Sendable {
   }
 
   /// The change is made: from now on the record decides.
-  func settle(_ endpoint: String) { entries.withLock { $0[endpoint]?.pending = [] } }
+  ///
+  /// - Parameter yields: Whether another process forwards: what it has to listen at is let go of.
+  func settle(_ endpoint: Endpoint, yields: Bool) {
+    let dropped = entries.withLock { entries -> [PortReservation] in
+      entries[endpoint.id]?.pending = []
+      guard yields else { return [] }
+      return endpoint.listeners.compactMap { entries[endpoint.id]?.sockets.removeValue(forKey: $0) }
+    }
+    withExtendedLifetime(dropped) {}
+  }
+
+  /// What is listened at for an endpoint.
+  func listeners(of endpoint: String) -> Set<PortBinding> {
+    carried.withLock { $0[endpoint] ?? [] }
+  }
+
+  private func noteListeners(of endpoint: String, _ entry: Entry?) {
+    let listeners = Set((entry?.forwards ?? []).map(\.listening))
+    carried.withLock { $0[endpoint] = listeners.isEmpty ? nil : listeners }
+  }
 
   /// Begins to forward those of an endpoint's ports that need it and are held.
   ///
@@ -56,6 +78,7 @@ final class PortKeeper: Sendable {
   private func begin(
     _ ports: [PublishedPort], of endpoint: Endpoint, by forwarder: any PortForwarding, _ entries: inout [String: Entry]
   ) throws(NetworkError) {
+    defer { noteListeners(of: endpoint.id, entries[endpoint.id]) }
     for way in ports.flatMap({ endpoint.forwards(of: $0) }) {
       guard let socket = entries[endpoint.id]?.sockets[way.listening],
         entries[endpoint.id]?.forwards.contains(way) == false
@@ -84,41 +107,49 @@ final class PortKeeper: Sendable {
     let dropped = bindings.compactMap { entry.sockets.removeValue(forKey: $0) }
     entry.pending.subtract(bindings)
     entries[endpoint] = entry.sockets.isEmpty ? nil : entry
+    noteListeners(of: endpoint, entry)
     return dropped
   }
 
   /// Lets go of what the record does not tell of any more, and takes up what it tells of as made. What cannot be had is
   /// left: another process of the same record may hold it.
   ///
-  /// - Parameter record: All endpoints that are recorded, read while nothing here changes.
-  func follow(_ record: () throws(NetworkError) -> [Endpoint]) throws(NetworkError) {
+  /// - Parameters:
+  ///   - yields: Whether another process forwards: what it has to listen at is left to it.
+  ///   - record: All endpoints that are recorded, read while nothing here changes.
+  func follow(yields: Bool, _ record: () throws(NetworkError) -> [Endpoint]) throws(NetworkError) {
     var dropped: [PortReservation] = []
     try entries.withLock { (entries) throws(NetworkError) in
       let endpoints = try record()
       let known = Set(endpoints.map(\.id))
       for id in entries.keys where !known.contains(id) { dropped += end(nil, of: id, &entries) }
-      for endpoint in endpoints { dropped += follow(endpoint, &entries) }
+      for endpoint in endpoints { dropped += follow(endpoint, yields: yields, &entries) }
     }
     withExtendedLifetime(dropped) {}
   }
 
-  private func follow(_ endpoint: Endpoint, _ entries: inout [String: Entry]) -> [PortReservation] {
+  private func follow(
+    _ endpoint: Endpoint, yields: Bool, _ entries: inout [String: Entry]
+  ) -> [PortReservation] {
     let sockets = entries[endpoint.id]?.sockets ?? [:]
     var dropped: [PortReservation] = []
+    let others = yields ? endpoint.listeners : []
     if !sockets.isEmpty {
-      let recorded = Set(endpoint.ports.flatMap(\.bindings)).union(entries[endpoint.id]?.pending ?? [])
+      let recorded = Set(endpoint.ports.flatMap(\.bindings)).subtracting(others)
+        .union(entries[endpoint.id]?.pending ?? [])
       let gone = sockets.keys.filter { !recorded.contains($0) }
       if !gone.isEmpty {
         for way in entries[endpoint.id]?.forwards ?? [] where gone.contains(way.listening) {
           forwarder?.stop(way)
           entries[endpoint.id]?.forwards.remove(way)
         }
+        noteListeners(of: endpoint.id, entries[endpoint.id])
         dropped = gone.compactMap { entries[endpoint.id]?.sockets.removeValue(forKey: $0) }
         if entries[endpoint.id]?.sockets.isEmpty == true { entries[endpoint.id] = nil }
       }
     }
     guard endpoint.phase == .ready, !endpoint.ports.isEmpty else { return dropped }
-    let missing = endpoint.ports.flatMap(\.bindings).filter { sockets[$0] == nil }
+    let missing = endpoint.ports.flatMap(\.bindings).filter { sockets[$0] == nil && !others.contains($0) }
     // One that cannot be looked at, as of an address that is gone, must not keep the others from being held.
     for binding in missing {
       guard let socket = try? host.kernel.reservePorts([binding], in: host.handle).first else { continue }

@@ -170,6 +170,9 @@ public struct Endpoint: Hashable, Sendable, Codable {
   /// Whether its announcement is to reach every container of its network, on all bridges of that, and not only the host, since
   /// one may know its addresses by another hardware address; nil for no.
   public var announcesToAll: Bool?
+  /// Who forwards what of its ports: one of ``HostRecord/forwarders`` and the place that it listens at, as in
+  /// `TOKEN ID [::]:8080/tcp`. Nil for nobody.
+  public var forwarding: [String]?
   /// Ports published on the host.
   public var ports: [PublishedPort]
   /// Ports that are being published or released; nil for none.

@@ -60,6 +60,7 @@ struct RecordWriter {
     field("gatewayPriority", record.gatewayPriority)
     list("aliases", record.aliases) { $0.value($1) }
     if let announcesToAll = record.announcesToAll { field("announcesToAll", announcesToAll) }
+    if let forwarding = record.forwarding { list("forwarding", forwarding) { $0.value($1) } }
     list("ports", record.ports) { $0.write($1) }
     if let change = record.portChange { try rare("portChange", change) }
     field("phase", record.phase.rawValue)

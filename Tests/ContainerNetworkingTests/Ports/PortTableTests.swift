@@ -148,8 +148,10 @@ import Testing
     let ports = (UInt16(1)...8_000).map { port in
       PublishedPort(hostAddress: nil, hostPort: port &+ 20_000, containerPort: port, transport: .udp)
     }
+    var generator = SeededGenerator()
     var index = PortIndex(ports)
-    try index.mean(ports.shuffled().prefix(7_000).map { try PortMapping("\($0.containerPort)/udp") }, "release")
+    try index.mean(
+      ports.shuffled(using: &generator).prefix(7_000).map { try PortMapping("\($0.containerPort)/udp") }, "release")
     #expect(index.looks == 7_000)
     let (meant, others) = index.split
     #expect(meant.count == 7_000 && others.count == 1_000)
@@ -161,11 +163,13 @@ import Testing
 
   /// A port for both protocols is as a plain search has it: the first of the range that is free for both, else each its own.
   @Test func bothProtocolsAreAsAPlainSearchHasThem() throws {
+    var generator = SeededGenerator()
     for _ in 0..<2_000 {
       var held: Set<PortBinding> = []
       for port in UInt16(9000)...9003 {
-        for transport in [TransportProtocol.tcp, .udp] where Int.random(in: 0..<3) > 0 {
-          held.insert(PortBinding(.any(AddressFamily.allCases.randomElement() ?? .ipv4), port, transport))
+        for transport in [TransportProtocol.tcp, .udp] where Int.random(in: 0..<3, using: &generator) > 0 {
+          held.insert(
+            PortBinding(.any(AddressFamily.allCases.randomElement(using: &generator) ?? .ipv4), port, transport))
         }
       }
       let isFree = { (port: UInt16, transport: TransportProtocol) in

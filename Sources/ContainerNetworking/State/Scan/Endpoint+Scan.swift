@@ -58,6 +58,10 @@ extension Endpoint {
       guard let isToBe = scanner.truth() else { return nil }
       announcesToAll = isToBe
     }
+    if scanner.field("forwarding") {
+      guard let forwarding = scanner.list({ $0.text() }) else { return nil }
+      self.forwarding = forwarding
+    }
     guard scanner.field("ports"), let ports = scanner.list({ PublishedPort(&$0) }) else { return nil }
     self.ports = ports
     // A change of ports is under way for a moment only.
