@@ -81,7 +81,7 @@ final class Lab {
     var command = command
     let null = try FileDescriptor.open(FilePath("/dev/null"), .readWrite)
     defer { try? null.close() }
-    (command.input, command.output) = (null.rawValue, null.rawValue)
+    (command.input, command.output) = (null, null)
     command.endsWithParent = true
     return try namespace.spawn(command)
   }
@@ -165,7 +165,7 @@ final class Lab {
   func end() {
     for process in [launcher, upstream] {
       try? process.signal(9)
-      _ = try? process.wait(timeoutMilliseconds: 10_000)
+      _ = try? process.wait(timeout: .seconds(10))
     }
     Folder.remove(directory)
   }

@@ -74,15 +74,15 @@ public struct Playground: Sendable {
   /// - Parameter includesErrors: Whether standard error is part of what it printed, and not lost.
   public func run(
     _ command: Command, in namespace: NetworkNamespace, includesErrors: Bool = false
-  ) throws -> (output: String, status: ExitStatus) {
+  ) throws -> (output: String, status: ProcessExit) {
     var command = command
     let pipe = try FileDescriptor.pipe()
     defer { try? pipe.readEnd.close() }
     let null = try FileDescriptor.open(FilePath("/dev/null"), .readWrite)
     defer { try? null.close() }
-    command.input = null.rawValue
-    command.output = pipe.writeEnd.rawValue
-    command.error = includesErrors ? pipe.writeEnd.rawValue : null.rawValue
+    command.input = null
+    command.output = pipe.writeEnd
+    command.error = includesErrors ? pipe.writeEnd : null
     command.endsWithParent = true
     let child: ChildProcess
     do { child = try namespace.spawn(command) } catch {
@@ -97,7 +97,7 @@ public struct Playground: Sendable {
       if count == 0 { break }
       output += buffer[..<count]
     }
-    return (String(decoding: output, as: UTF8.self), try child.wait(timeoutMilliseconds: 20_000))
+    return (String(decoding: output, as: UTF8.self), try child.wait(timeout: .seconds(20)))
   }
 
   /// Prints what a process inside sees: its interfaces with addresses, MAC, MTU and counters.
@@ -163,9 +163,9 @@ public struct Playground: Sendable {
     let null = try FileDescriptor.open(FilePath("/dev/null"), .readWrite)
     defer { try? null.close() }
     var command = Command("busybox", ["nc", "-ll", "-p", "\(port)", "-e"] + program)
-    command.input = null.rawValue
-    command.output = null.rawValue
-    command.error = null.rawValue
+    command.input = null
+    command.output = null
+    command.error = null
     command.endsWithParent = true
     let server = Server(process: try namespace.spawn(command))
     let clock = ContinuousClock()
@@ -191,7 +191,7 @@ public struct Playground: Sendable {
     /// Ends it and waits for that.
     public func stop() {
       try? process.signal(9)
-      _ = try? process.wait(timeoutMilliseconds: 5_000)
+      _ = try? process.wait(timeout: .seconds(5))
     }
   }
 }

@@ -103,6 +103,21 @@ extension ForwardingKernel {
   public func spawn(_ command: Command, in namespace: NamespaceHandle) throws(NetworkError) -> ChildProcess {
     try base.spawn(command, in: namespace)
   }
+
+  /// As the base does it.
+  public func wait(for process: ChildProcess, timeout: Duration?) throws(NetworkError) -> ProcessExit {
+    try base.wait(for: process, timeout: timeout)
+  }
+
+  /// As the base does it.
+  public func end(of process: ChildProcess, within limit: Duration?) async throws(NetworkError) -> ProcessExit {
+    try await base.end(of: process, within: limit)
+  }
+
+  /// As the base does it.
+  public func signal(_ number: Int32, to process: ChildProcess) throws(NetworkError) {
+    try base.signal(number, to: process)
+  }
 }
 
 /// A netlink socket that has every call done by another. What is sent aside goes by `send(_:)` here, on the

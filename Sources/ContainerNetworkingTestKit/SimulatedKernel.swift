@@ -11,6 +11,7 @@ public import SystemPackage
 /// ``inject(_:on:times:)``, ``failRequest(number:with:)`` and the rest of its faults.
 public final class SimulatedKernel: Kernel {
   let state: Mutex<SimulatedState>
+  let processes = SimulatedProcesses()
   /// Whether it has SCTP; many kernels do not.
   public let hasSCTP: Bool
 
@@ -47,6 +48,11 @@ public final class SimulatedKernel: Kernel {
     // As NetworkNamespace.path has it: a descriptor of this process.
     let parts = path.string.split(separator: "/")
     let isDescriptor = parts.count == 4 && parts[0] == "proc" && parts[2] == "fd"
+    if parts.count == 4, parts[0] == "proc", parts[2] == "ns", parts[3] == "net",
+      let held = Int32(parts[1]).flatMap({ processes.namespace(of: $0) })
+    {
+      return handle(of: held.identity.inode)
+    }
     let descriptor = isDescriptor ? Int32(parts[3]) : nil
     let inode = state.withLock { state in
       state.pins[path.string] ?? descriptor.flatMap { state.namespace(ofDescriptor: $0) }
@@ -121,15 +127,6 @@ public final class SimulatedKernel: Kernel {
         throw systemError(.noSuchFileOrDirectory, "open", "write sysctl \(name)")
       }
     }
-  }
-
-  /// Always refused: no process can be in a namespace that is not there.
-  ///
-  /// - Throws: `.unsupported`.
-  public func spawn(_ command: Command, in namespace: NamespaceHandle) throws(NetworkError) -> ChildProcess {
-    throw NetworkError(
-      .unsupported, operation: "start \(command.executable)",
-      reason: "the simulated kernel has no processes; use LinuxKernel to start programs in a namespace")
   }
 
   private func handle(of inode: UInt64) -> NamespaceHandle {

@@ -34,7 +34,7 @@ struct Trace: AsyncParsableCommand {
     let isContainer = try await controller.sandboxes().contains { $0.container == from }
     let seconds = timeout ?? (isContainer || request.from == .host ? 3 : 30)
     request = try TraceRequest(
-      from: from, to: to, timeoutMilliseconds: seconds.isFinite ? Int(max(-1, min(seconds, 1e9)) * 1_000) : -1)
+      from: from, to: to, timeout: .seconds(seconds.isFinite ? max(-1, min(seconds, 1e9)) : -1))
     let trace = try await controller.trace(request)
     if json {
       print(try JSON(trace).page())

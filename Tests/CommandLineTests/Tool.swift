@@ -63,7 +63,7 @@ final class Tool {
     ]
     defer { for stream in streams { try? stream.close() } }
     var command = Command("/usr/bin/env", [program] + arguments, environment: environment + extra)
-    (command.input, command.output, command.error) = (streams[0].rawValue, streams[1].rawValue, streams[2].rawValue)
+    (command.input, command.output, command.error) = (streams[0], streams[1], streams[2])
     command.endsWithParent = true
     command.grouping = .ownSession
     running.process = try (place ?? world.outside).spawn(command)
@@ -72,7 +72,7 @@ final class Tool {
 
   /// A program that runs.
   final class Running {
-    var process = ChildProcess(id: 0)
+    var process = ChildProcess(id: 0, on: LinuxKernel())
     private let path = "/tmp/cnet-run-\(UUID().uuidString)"
 
     init() { try? FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true) }
@@ -83,8 +83,8 @@ final class Tool {
 
     /// Waits for the end, a minute at the most.
     func end() throws -> Outcome {
-      let status: ContainerNetworking.ExitStatus
-      do { status = try process.wait(timeoutMilliseconds: Patience.milliseconds) } catch {
+      let status: ProcessExit
+      do { status = try process.wait(timeout: Patience.limit) } catch {
         try process.signal(SIGKILL)
         _ = try process.wait()
         throw error

@@ -44,6 +44,7 @@ import Testing
     #expect("\(EndpointOptions())" == "no wishes")
     let options = try AttachOptions(ports: [PortMapping("80")], address: IPAddress("10.0.0.9"))
     #expect("\(options)" == "80/tcp, 10.0.0.9")
+    #expect("\(Command("busybox", ["httpd", "-f"]))" == "busybox httpd -f")
     #expect("\(sandbox.namespace)" == "\(sandbox.namespace.identity) at \(sandbox.namespace.path)")
     let route = try #require(try sandbox.namespace.routes.list().first { $0.gateway != nil })
     #expect("\(route)".hasPrefix("0.0.0.0/0 via 192.168.50.1 by link "))
@@ -66,7 +67,7 @@ import Testing
       [
         sandbox, sandbox.endpoints[0], sandbox.endpoints[0].ports[0], network, network.subnets[0],
         try await controller.inspect("blue"), try await controller.reconcile(), NetworkOptions(), EndpointOptions(),
-        AttachOptions(), try PortMapping("80"), AttachRequest("web"), delta,
+        AttachOptions(), try PortMapping("80"), AttachRequest("web"), Command("true"), delta,
         try sandbox.namespace.links.get("eth0"), try await controller.events()[0].event,
       ] + delta.changes
     for value in values {

@@ -19,7 +19,7 @@ import Testing
     while try namespace.kernel.heldPorts(among: [any], in: namespace.handle).isEmpty { sched_yield() }
     return {
       try program.signal(9)
-      _ = try program.wait(timeoutMilliseconds: 5_000)
+      _ = try program.wait(timeout: .seconds(5))
     }
   }
 

@@ -24,10 +24,10 @@ enum Subprocess {
     let arguments = launcher.dropFirst() + [program, "--testing-library", "swift-testing", "--filter", "\(suite)/"]
     let environment = ProcessInfo.processInfo.environment.map { "\($0.key)=\($0.value)" }
     var command = Command(launcher[0], Array(arguments), environment: environment + ["CN_TEST_INSIDE=\(suite)"])
-    command.output = output.rawValue
-    command.error = output.rawValue
+    command.output = output
+    command.error = output
     let child = try namespace.spawn(command)
-    let status = try child.wait(timeoutMilliseconds: Patience.milliseconds)
+    let status = try child.wait(timeout: Patience.limit)
     let said = try String(contentsOf: log, encoding: .utf8)
     #expect(status == .exited(0), "\(said)")
     #expect(said.contains("Test run with 1 test") && said.contains("passed"), "\(said)")
@@ -40,10 +40,10 @@ enum Subprocess {
     let output = try FileDescriptor.open(FilePath(log.path), .writeOnly, options: .create, permissions: .ownerReadWrite)
     defer { try? output.close() }
     var command = Command(program, arguments)
-    command.output = output.rawValue
-    command.error = output.rawValue
+    command.output = output
+    command.error = output
     let child = try NetworkNamespace.current().spawn(command)
-    guard try child.wait(timeoutMilliseconds: Patience.milliseconds) == .exited(0) else { return nil }
+    guard try child.wait(timeout: Patience.limit) == .exited(0) else { return nil }
     return try String(contentsOf: log, encoding: .utf8)
   }
 }

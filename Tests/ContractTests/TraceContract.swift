@@ -50,7 +50,7 @@ import Testing
       let probe = try contract.kernel.openProbe(packet, in: contract.namespace)
       #expect(probe.sourcePort != 0)
       try probe.send()
-      #expect(try probe.wait(milliseconds: 10_000) == expected, "\(packet)")
+      #expect(try probe.wait(timeout: .seconds(10)) == expected, "\(packet)")
     }
     let strange = ProbePacket(.udp(9), from: try IPAddress("192.0.2.1"), to: loopback)
     #expect(
@@ -61,7 +61,7 @@ import Testing
       ProbePacket(.udp(9), to: try IPAddress("192.0.2.1")), in: contract.namespace)
     #expect(refusal { try far.send() }?.kernel?.errno == .networkUnreachable)
     let quiet = try contract.kernel.openProbe(ProbePacket(.udp(9), to: loopback), in: contract.namespace)
-    #expect(try quiet.wait(milliseconds: 1) == nil)
+    #expect(try quiet.wait(timeout: .milliseconds(1)) == nil)
   }
 
   @Test(arguments: KernelUnderTest.available) func theRouteOfAPacketThatCameIn(_ kernel: KernelUnderTest) throws {

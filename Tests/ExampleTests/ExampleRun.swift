@@ -33,17 +33,17 @@ struct ExampleRun {
     let file = try FileDescriptor.open(
       output, .writeOnly, options: [.create, .exclusiveCreate], permissions: [.ownerReadWrite])
     defer { try? file.close() }
-    command.output = file.rawValue
-    command.error = file.rawValue
+    command.output = file
+    command.error = file
     // Not tied to the test: what happens to it is what the test does.
     process = try machine.spawn(command)
   }
 
   /// Waits for the end; gives how it ended, and what it printed.
-  func end() throws -> (status: ExitStatus, output: String) {
+  func end() throws -> (status: ProcessExit, output: String) {
     defer { _ = try? FileManager.default.removeItem(atPath: output.string) }
-    let status: ExitStatus
-    do { status = try process.wait(timeoutMilliseconds: Patience.milliseconds) } catch {
+    let status: ProcessExit
+    do { status = try process.wait(timeout: Patience.limit) } catch {
       try process.signal(SIGKILL)
       _ = try process.wait()
       throw error

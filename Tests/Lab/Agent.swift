@@ -15,8 +15,8 @@ final class Agent: Sendable {
     let program = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent()
       .appending(path: "lab-agent").path
     var command = Command(program, [name])
-    command.input = input.readEnd.rawValue
-    command.output = output.writeEnd.rawValue
+    command.input = input.readEnd
+    command.output = output.writeEnd
     command.endsWithParent = true
     process = try namespace.spawn(command)
     try input.readEnd.close()
@@ -30,7 +30,7 @@ final class Agent: Sendable {
   deinit {
     try? input.close()
     try? output.close()
-    _ = try? process.wait(timeoutMilliseconds: 5_000)
+    _ = try? process.wait(timeout: .seconds(5))
   }
 
   func tell(_ command: String) throws { try input.writeAll("\(command)\n".utf8) }

@@ -108,13 +108,13 @@ import Testing
   @Test func spawnedProgramIsInsideTheNamespace() throws {
     let namespace = try kernel.makeNamespace()
     var command = Command("sh", ["-c", "test \"$(readlink /proc/self/ns/net)\" = '\(namespace.identity)' && exit 7"])
-    #expect(try kernel.spawn(command, in: namespace).wait(timeoutMilliseconds: Patience.milliseconds) == .exited(7))
+    #expect(try kernel.spawn(command, in: namespace).wait(timeout: Patience.limit) == .exited(7))
     command = Command("/does/not/exist")
     let error = #expect(throws: NetworkError.self) { try kernel.spawn(command, in: namespace) }
     #expect(error?.code == .notFound)
     let sleeper = try kernel.spawn(Command("sleep", ["60"]), in: namespace)
     try sleeper.signal(SIGKILL)
-    #expect(try sleeper.wait(timeoutMilliseconds: Patience.milliseconds) == .signaled(SIGKILL))
+    #expect(try sleeper.wait(timeout: Patience.limit) == .signaled(SIGKILL))
   }
 
   @Test func eventsComeUntilInterrupted() throws {

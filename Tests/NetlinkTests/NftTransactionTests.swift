@@ -20,7 +20,7 @@ import Testing
     let tests = lines.map { "case \"$rules\" in *'\($0)'*) ;; *) echo \"missing: \($0) in $rules\"; exit 1;; esac" }
     let script = (["rules=$(nft list ruleset) || exit 2"] + tests).joined(separator: "\n")
     let child = try kernel.spawn(Command("sh", ["-c", script]), in: namespace)
-    return try child.wait(timeoutMilliseconds: Patience.milliseconds) == .exited(0)
+    return try child.wait(timeout: Patience.limit) == .exited(0)
   }
 
   @Test func noElementsAreNoRequest() throws {

@@ -18,9 +18,9 @@ import Testing
     let pipes = try (0..<3).map { _ in try FileDescriptor.pipe() }
     defer { for pipe in pipes { try? pipe.readEnd.close() } }
     var command = command
-    command.input = pipes[0].readEnd.rawValue
-    command.output = pipes[1].writeEnd.rawValue
-    command.error = pipes[2].writeEnd.rawValue
+    command.input = pipes[0].readEnd
+    command.output = pipes[1].writeEnd
+    command.error = pipes[2].writeEnd
     let child = Result { try kernel.spawn(command, in: namespace) }
     try pipes[0].writeEnd.writeAll(input.utf8)
     for pipe in pipes { try pipe.writeEnd.close() }
@@ -29,7 +29,7 @@ import Testing
         decoding: try FileHandle(fileDescriptor: pipe.readEnd.rawValue, closeOnDealloc: false).readToEnd() ?? Data(),
         as: UTF8.self)
     }
-    #expect(try child.get().wait(timeoutMilliseconds: Patience.milliseconds) == .exited(0))
+    #expect(try child.get().wait(timeout: Patience.limit) == .exited(0))
     return (texts[0], texts[1])
   }
 
@@ -38,7 +38,7 @@ import Testing
     let sleeper = try kernel.spawn(command, in: namespace)
     defer {
       try? sleeper.signal(SIGKILL)
-      _ = try? sleeper.wait(timeoutMilliseconds: Patience.milliseconds)
+      _ = try? sleeper.wait(timeout: Patience.limit)
     }
     try look(sleeper.id)
   }
@@ -68,7 +68,7 @@ import Testing
     let swapped = try run(Command(helper, ["swapped"]))
     #expect(swapped == ("to error\n", "to output\n"))
     var command = Command("true")
-    command.output = -1
+    command.output = FileDescriptor(rawValue: -1)
     let error = #expect(throws: NetworkError.self) { try kernel.spawn(command, in: namespace) }
     #expect(error?.kernel?.errno == .badFileDescriptor)
     #expect(error?.kernel?.request == "dup2")
@@ -228,7 +228,7 @@ import Testing
     let pipe = try FileDescriptor.pipe()
     defer { try? pipe.readEnd.close() }
     var command = Command(helper, ["parent", isTied ? "tied" : "free"])
-    command.output = pipe.writeEnd.rawValue
+    command.output = pipe.writeEnd
     let parent = try kernel.spawn(command, in: namespace)
     try pipe.writeEnd.close()
     let line = FileHandle(fileDescriptor: pipe.readEnd.rawValue, closeOnDealloc: false).availableData
@@ -236,7 +236,7 @@ import Testing
     #expect(isRunning(id))
 
     try parent.signal(SIGKILL)
-    #expect(try parent.wait(timeoutMilliseconds: Patience.milliseconds) == .signaled(SIGKILL))
+    #expect(try parent.wait(timeout: Patience.limit) == .signaled(SIGKILL))
     if isTied {
       #expect(waitUntil { !isRunning(id) })
     } else {

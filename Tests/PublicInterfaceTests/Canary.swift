@@ -32,7 +32,7 @@ public func canary(_: Endpoint) {}
 public func canary(_: EndpointOptions) {}
 public func canary(_: EventStream<NetworkChange>) {}
 public func canary(_: EventStream<NetworkChange>.Iterator) {}
-public func canary(_: ExitStatus) {}
+public func canary(_: ProcessExit) {}
 public func canary(_: FilePath) {}
 public func canary(_: FileDescriptor) {}
 public func canary(_: Errno) {}

@@ -71,7 +71,7 @@ import Testing
   }
 
   private func run(_ script: String, in place: Place) throws {
-    let status = try place.namespace.spawn(Command("sh", ["-ec", script])).wait(timeoutMilliseconds: 60_000)
+    let status = try place.namespace.spawn(Command("sh", ["-ec", script])).wait(timeout: .seconds(60))
     #expect(status == .exited(0))
   }
 }

@@ -68,7 +68,7 @@ final class ClientWorld: Sendable {
       ])
     let null = try FileDescriptor.open(FilePath("/dev/null"), .readWrite)
     defer { try? null.close() }
-    (command.input, command.output, command.error) = (null.rawValue, null.rawValue, null.rawValue)
+    (command.input, command.output, command.error) = (null, null, null)
     command.endsWithParent = true
     return try namespace.spawn(command)
   }
@@ -87,8 +87,7 @@ final class ClientWorld: Sendable {
   }
 
   /// Runs a program in the container that asks.
-  func run(_ program: String, _ arguments: [String]) throws -> (output: String, status: ContainerNetworking.ExitStatus)
-  {
+  func run(_ program: String, _ arguments: [String]) throws -> (output: String, status: ProcessExit) {
     var command = Command(program, arguments)
     command.bindings = try #require(asker.files).bindings
     command.bindings.append(FileBinding(directory.appending("nsswitch.conf"), at: "/etc/nsswitch.conf"))
@@ -108,7 +107,7 @@ final class ClientWorld: Sendable {
     try await controller.removeAll()
     await server.stop()
     try upstream.signal(9)
-    _ = try upstream.wait(timeoutMilliseconds: 20_000)
+    _ = try upstream.wait(timeout: .seconds(20))
     try FileManager.default.removeItem(atPath: directory.string)
   }
 }

@@ -18,9 +18,9 @@ case "parent":
   while true { pause() }
 case "swapped":
   var command = Command("sh", ["-c", "echo to output; echo to error >&2"])
-  command.output = 2
-  command.error = 1
-  guard try kernel.spawn(command, in: namespace).wait(timeoutMilliseconds: 10_000) == .exited(0) else { exit(1) }
+  command.output = .standardError
+  command.error = .standardOutput
+  guard try kernel.spawn(command, in: namespace).wait(timeout: .seconds(10)) == .exited(0) else { exit(1) }
 case "missing":
   for name in ["/does/not/exist", "no-such-program"] {
     guard (try? kernel.spawn(Command(name), in: namespace)) == nil else { exit(1) }

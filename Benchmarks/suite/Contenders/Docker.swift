@@ -48,8 +48,8 @@ import SystemPackage
     let log = try FileDescriptor.open(
       directory.appending("log"), .writeOnly, options: [.create, .closeOnExec], permissions: .ownerReadWrite)
     defer { try? log.close() }
-    command.output = log.rawValue
-    command.error = log.rawValue
+    command.output = log
+    command.error = log
     command.endsWithParent = true
     daemon = try programs.world.host.spawn(command)
     try awaitDaemon()
@@ -125,6 +125,6 @@ import SystemPackage
     guard let daemon else { return }
     // All that it started ends with the first process of its namespace.
     try? daemon.signal(SIGKILL)
-    _ = try? daemon.wait(timeoutMilliseconds: 20_000)
+    _ = try? daemon.wait(timeout: .seconds(20))
   }
 }

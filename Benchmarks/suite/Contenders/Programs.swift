@@ -37,11 +37,11 @@ struct Programs: Sendable {
       outputPath, .readWrite, options: [.create, .truncate, .closeOnExec], permissions: .ownerReadWrite)
     defer { try? output.close() }
     var command = Command(program, arguments, environment: environment)
-    command.input = inputFile.rawValue
-    command.output = output.rawValue
-    command.error = output.rawValue
+    command.input = inputFile
+    command.output = output
+    command.error = output
     command.endsWithParent = true
-    let status = try world.host.spawn(command).wait(timeoutMilliseconds: 120_000)
+    let status = try world.host.spawn(command).wait(timeout: .seconds(120))
     let text = try read(output)
     guard status == .exited(0) else {
       throw NetworkError(.kernelRefused, operation: "run \(program)", reason: "\(status): \(text)")

@@ -58,9 +58,9 @@ import SystemPackage
     let run = { (arguments: [String]) in
       var command = Command(
         tool.string, arguments + ["--state-dir", directory.string, "--name-server", "none"])
-      (command.input, command.output) = (null.rawValue, null.rawValue)
+      (command.input, command.output) = (null, null)
       command.endsWithParent = true
-      let status = try host.spawn(command).wait(timeoutMilliseconds: 60_000)
+      let status = try host.spawn(command).wait(timeout: .seconds(60))
       guard status == .exited(0) else {
         throw NetworkError(.refused, operation: "run \(tool) \(arguments)", reason: "it ended with \(status)")
       }

@@ -191,6 +191,8 @@ void cn_eventfd_signal(int fd);
 int cn_pipe(int *_Nonnull ends);
 // Runs `body` on a new thread that nobody joins, named `name` (15 bytes at most), every signal blocked.
 int cn_thread_start(const char *name, void (*body)(void *_Nullable), void *_Nullable context);
+// A descriptor, CLOEXEC, that is readable once a child of ours has ended; -ECHILD for none that is to be waited for.
+int cn_pidfd(pid_t pid);
 // Waits for a child that we started: 0 with its wait status, -ETIMEDOUT after timeout_ms (negative: no limit).
 int cn_wait(pid_t pid, int timeout_ms, int *status);
 // Device and inode of the file behind the descriptor: what identifies a namespace.

@@ -9,7 +9,7 @@ extension Engine {
   ///
   /// - Parameter stop: Ends it, when it is set, as if the time were over.
   func trace(_ request: TraceRequest, until stop: TraceStop) throws(NetworkError) -> PacketTrace {
-    try TraceRequest.check(timeoutMilliseconds: request.timeoutMilliseconds, "trace a packet")
+    try TraceRequest.check(request.timeout, "trace a packet")
     let plan = try plan(request)
     switch plan.sender {
     case .container(let name, let namespace): return try send(request, plan, from: name, in: namespace, until: stop)
@@ -41,7 +41,7 @@ extension Engine {
       answerers: plan.answerers([end], request.kind))
 
     var answer: ProbeAnswer?
-    let seen = try observe(match, plan, for: request.timeoutMilliseconds, until: stop) {
+    let seen = try observe(match, plan, for: request.timeout, until: stop) {
       (isFirst, flow) throws(NetworkError) in
       if isFirst {
         do throws(NetworkError) { try probe.send() } catch {
@@ -49,7 +49,7 @@ extension Engine {
           answer = .failed(errno, by: nil)
         }
       }
-      if answer == nil { answer = try probe.wait(milliseconds: 20) }
+      if answer == nil { answer = try probe.wait(timeout: .milliseconds(20)) }
       return answer != nil || flow.isDropped
     }
     var trace = tell(seen)
@@ -116,7 +116,7 @@ extension Engine {
       answerers: plan.answerers(destinations, request.kind))
     var (rounds, quietRounds, seenVisits) = (0, 0, 0)
     let pause = DispatchSemaphore(value: 0)
-    let seen = try observe(match, plan, for: request.timeoutMilliseconds, until: stop) { (_, flow) in
+    let seen = try observe(match, plan, for: request.timeout, until: stop) { (_, flow) in
       _ = pause.wait(timeout: .now() + .milliseconds(20))
       guard !flow.there.isEmpty else { return false }
       // It is here; an answer has a second to come, or what is left of the time, and may be on its way yet.
@@ -131,7 +131,7 @@ extension Engine {
       trace.outcome = PacketTrace.Outcome(
         .unseen,
         "no packet from \(request.from) to \(request.to)\(request.kind) came within "
-          + "\(Self.seconds(request.timeoutMilliseconds)); "
+          + "\(Self.seconds(request.timeout)); "
           + "it never came to this host, or by an address that is not this one")
       return trace
     }
@@ -149,7 +149,7 @@ extension Engine {
 
   /// Has the packets traced while something is done again and again, until that says that it is enough.
   private func observe(
-    _ match: TraceMatch, _ plan: TracePlan, for milliseconds: Int, until stop: TraceStop,
+    _ match: TraceMatch, _ plan: TracePlan, for time: Duration, until stop: TraceStop,
     _ isEnough: (_ isFirst: Bool, _ flow: TracedFlow) throws(NetworkError) -> Bool
   ) throws(NetworkError) -> Observation {
     let reader = try NftTraceReader(try host.kernel.openSocket(.netfilter, in: host.handle))
@@ -157,7 +157,7 @@ extension Engine {
     // Should this fail, the end of its socket does it.
     defer { try? table.remove() }
     let context = try TraceContext(host, networks: plan.networks, endpoints: plan.endpoints, tracer: table.name)
-    let deadline = ContinuousClock.now + .milliseconds(milliseconds)
+    let deadline = ContinuousClock.now + time
     var record = TraceRecord(
       begins: { match.begins($0) }, hook: { table, chain in context.hook(of: table, chain) })
     record.add(try reader.take())
@@ -228,13 +228,13 @@ extension Engine {
         trace.outcome = PacketTrace.Outcome(.lost, silent)
       } else {
         trace.outcome.text =
-          "no answer came within \(Self.seconds(isOurs ? request.timeoutMilliseconds : 1_000))"
+          "no answer came within \(Self.seconds(isOurs ? request.timeout : .seconds(1)))"
           + (request.kind.transport == 17 ? ", which of UDP need mean nothing" : "")
       }
     case nil:
       if seen.flow.there.isEmpty, trace.outcome.text.isEmpty {
         trace.outcome = PacketTrace.Outcome(
-          .lost, "the host saw nothing of it, and no answer came within \(Self.seconds(request.timeoutMilliseconds))")
+          .lost, "the host saw nothing of it, and no answer came within \(Self.seconds(request.timeout))")
       }
     }
   }
@@ -276,8 +276,9 @@ extension Engine {
     request.kind.port.map { "no program listens on port \($0) of \(request.to)" } ?? "\(request.to) refuses it"
   }
 
-  private static func seconds(_ milliseconds: Int) -> String {
-    milliseconds % 1_000 == 0 ? "\(milliseconds / 1_000) s" : "\(milliseconds) ms"
+  private static func seconds(_ time: Duration) -> String {
+    let milliseconds = time.milliseconds
+    return milliseconds % 1_000 == 0 ? "\(milliseconds / 1_000) s" : "\(milliseconds) ms"
   }
 }
 

@@ -46,15 +46,15 @@ public struct TraceRequest: Hashable, Sendable {
   public var to: End
   /// What kind of packet.
   public var kind: Kind
-  /// How long an answer is waited for, or a packet of somebody else's; milliseconds, 1 to 3,600,000.
-  public var timeoutMilliseconds: Int
+  /// How long an answer is waited for, or a packet of somebody else's; 1 ms to an hour.
+  public var timeout: Duration
 
   /// Makes a request; without a time, an answer has three seconds.
-  public init(from: End, to: End, kind: Kind, timeoutMilliseconds: Int = 3_000) {
+  public init(from: End, to: End, kind: Kind, timeout: Duration = .seconds(3)) {
     self.from = from
     self.to = to
     self.kind = kind
-    self.timeoutMilliseconds = timeoutMilliseconds
+    self.timeout = timeout
   }
 
   /// Reads both ends: `web`, `host`, `203.0.113.9`, `eth0` and `web:80/tcp`, `[fd00::2]:53/udp`, `192.0.2.1/icmp`. With a
@@ -63,11 +63,11 @@ public struct TraceRequest: Hashable, Sendable {
   /// - Parameters:
   ///   - from: The sender.
   ///   - to: The receiver, port and protocol.
-  ///   - timeoutMilliseconds: How long to wait.
+  ///   - timeout: How long to wait.
   /// - Throws: `.invalidValue` naming the part that is wrong.
-  public init(from: String, to: String, timeoutMilliseconds: Int = 3_000) throws(NetworkError) {
+  public init(from: String, to: String, timeout: Duration = .seconds(3)) throws(NetworkError) {
     let operation = "read the packet to trace"
-    try Self.check(timeoutMilliseconds: timeoutMilliseconds, operation)
+    try Self.check(timeout, operation)
     func fault(_ text: String, _ why: String) -> NetworkError {
       .invalid(
         operation, "\(quoted(text)) \(why); right are web:80/tcp, [fd00::2]:53/udp, 192.0.2.1/icmp and host:8080")
@@ -108,12 +108,12 @@ public struct TraceRequest: Hashable, Sendable {
     }
     self.from = try end(from)
     self.to = try end(String(rest))
-    self.timeoutMilliseconds = timeoutMilliseconds
+    self.timeout = timeout
   }
 
-  static func check(timeoutMilliseconds: Int, _ operation: String) throws(NetworkError) {
-    guard (1...3_600_000).contains(timeoutMilliseconds) else {
-      throw .invalid(operation, "a time of \(timeoutMilliseconds) ms; 1 to 3600000 are possible")
+  static func check(_ timeout: Duration, _ operation: String) throws(NetworkError) {
+    guard (.milliseconds(1) ... .seconds(3_600)).contains(timeout) else {
+      throw .invalid(operation, "a time of \(timeout.milliseconds) ms; 1 to 3600000 are possible")
     }
   }
 }

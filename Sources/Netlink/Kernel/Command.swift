@@ -1,3 +1,4 @@
+package import NetworkPrimitives
 public import SystemPackage
 
 /// A program to start, and how.
@@ -13,26 +14,26 @@ public struct Command: Sendable, Hashable {
   public var name: String?
   /// `NAME=value` each; nil for this process's own.
   public var environment: [String]?
-  /// Descriptor for standard input.
-  public var input: Int32 = 0
-  /// Descriptor for standard output.
-  public var output: Int32 = 1
-  /// Descriptor for standard error.
-  public var error: Int32 = 2
+  /// Standard input.
+  public var input: FileDescriptor
+  /// Standard output.
+  public var output: FileDescriptor
+  /// Standard error.
+  public var error: FileDescriptor
   /// Working directory; nil for this process's own.
   public var directory: FilePath?
   /// Process group and session.
-  public var grouping = Grouping.inherited
+  public var grouping: Grouping
   /// Whether the kernel kills it (`SIGKILL`) when this process ends, however it ends: `PR_SET_PDEATHSIG`, prctl(2).
   ///
   /// That does not reach what the program itself starts, and a set-user-ID program drops it.
-  public var endsWithParent = false
+  public var endsWithParent: Bool
   /// Files that it sees in the place of others, in a mount namespace of its own (mount_namespaces(7)): nobody else sees
   /// them there. It needs `CAP_SYS_ADMIN`.
-  public var bindings: [FileBinding] = []
+  public var bindings: [FileBinding]
   /// Whether it sees the links of its network namespace in `/sys/class/net`, and not those of whoever mounted `/sys`
   /// (sysfs(5)): with ``bindings``, in the same mount namespace. Where the machine lets nobody mount a sysfs it sees the old one.
-  public var seesOwnSysfs = false
+  public var seesOwnSysfs: Bool
   /// A process whose mount and UTS namespaces it is in, so that it sees that one's files and host name; it has neither bindings
   /// nor names of its own then. Nil for those of this process.
   public var companion: Int32?
@@ -53,11 +54,47 @@ public struct Command: Sendable, Hashable {
     case ownTerminal
   }
 
-  /// Makes a command.
-  public init(_ executable: String, _ arguments: [String] = [], environment: [String]? = nil) {
+  /// Makes a command; unless said, it has this process's streams and environment.
+  public init(
+    _ executable: String, _ arguments: [String] = [], name: String? = nil, environment: [String]? = nil,
+    input: FileDescriptor = .standardInput, output: FileDescriptor = .standardOutput,
+    error: FileDescriptor = .standardError, directory: FilePath? = nil, grouping: Grouping = .inherited,
+    endsWithParent: Bool = false, bindings: [FileBinding] = [], seesOwnSysfs: Bool = false, companion: Int32? = nil,
+    hostname: String? = nil, domainname: String? = nil
+  ) {
     self.executable = executable
     self.arguments = arguments
+    self.name = name
     self.environment = environment
+    self.input = input
+    self.output = output
+    self.error = error
+    self.directory = directory
+    self.grouping = grouping
+    self.endsWithParent = endsWithParent
+    self.bindings = bindings
+    self.seesOwnSysfs = seesOwnSysfs
+    self.companion = companion
+    self.hostname = hostname
+    self.domainname = domainname
+  }
+}
+
+extension Command: CustomStringConvertible, CustomDebugStringConvertible {
+  /// The words: `busybox httpd -f`.
+  public var description: String { ([executable] + arguments).joined(separator: " ") }
+
+  /// All fields.
+  public var debugDescription: String { allFields(of: self) }
+
+  /// What is being done, as errors name it.
+  package var operation: String { "start \(executable)\(directory.map { " in directory \($0)" } ?? "")" }
+
+  /// - Throws: `.invalidValue` for a NUL in a text.
+  package func check() throws(NetworkError) {
+    let texts = [executable] + arguments + (environment ?? []) + [name, hostname, domainname].compactMap(\.self)
+    guard let text = texts.first(where: { $0.utf8.contains(0) }) else { return }
+    throw .invalid(operation, "\"\(text)\" has a NUL, which ends a text for the kernel; leave it out")
   }
 }
 
@@ -75,10 +112,7 @@ public struct FileBinding: Sendable, Hashable {
   }
 }
 
-/// A program that was started; waited for by whoever started it.
-public struct ChildProcess: Sendable, Hashable {
-  /// Its process id.
-  public let id: Int32
-  /// Makes a handle for a child of this process.
-  public init(id: Int32) { self.id = id }
+extension FileBinding: CustomStringConvertible {
+  /// `/run/me/hosts at /etc/hosts`.
+  public var description: String { "\(source) at \(target)" }
 }

@@ -77,6 +77,21 @@ public protocol Kernel: Sendable {
 
   /// Starts a program in the namespace.
   func spawn(_ command: Command, in namespace: NamespaceHandle) throws(NetworkError) -> ChildProcess
+
+  /// Waits until a program that ``spawn(_:in:)`` started has ended; blocks the calling thread.
+  ///
+  /// - Throws: `.replyLost` past the time; `.kernelRefused` with `ECHILD` when it was waited for.
+  func wait(for process: ChildProcess, timeout: Duration?) throws(NetworkError) -> ProcessExit
+
+  /// The same without a thread.
+  ///
+  /// - Throws: As ``wait(for:timeout:)``; `.closed` when the task is cancelled.
+  func end(of process: ChildProcess, within limit: Duration?) async throws(NetworkError) -> ProcessExit
+
+  /// Sends a signal to a program that ``spawn(_:in:)`` started.
+  ///
+  /// - Throws: `.notFound` when it was waited for.
+  func signal(_ number: Int32, to process: ChildProcess) throws(NetworkError)
 }
 
 /// Which netlink family a socket speaks (`NETLINK_*` in `linux/netlink.h`).

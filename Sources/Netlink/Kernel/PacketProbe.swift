@@ -56,7 +56,7 @@ public protocol PacketProbe: AnyObject, Sendable {
   func send() throws(NetworkError)
 
   /// Waits for what comes back; nil for nothing in that time.
-  func wait(milliseconds: Int32) throws(NetworkError) -> ProbeAnswer?
+  func wait(timeout: Duration) throws(NetworkError) -> ProbeAnswer?
 }
 
 /// What came back to a probe.

@@ -9,17 +9,7 @@ extension LinuxKernel {
   /// - Throws: `.notFound` where there is no such program, working directory or file to bind; `.invalidValue` for a NUL in a text;
   ///   the refusal of the call that is named.
   public func spawn(_ command: Command, in namespace: NamespaceHandle) throws(NetworkError) -> ChildProcess {
-    let place = command.directory.map { " in directory \($0)" } ?? ""
-    let operation = "start \(command.executable)\(place)"
-    let texts =
-      [command.executable] + command.arguments + (command.environment ?? [])
-      + [command.name, command.hostname, command.domainname]
-      .compactMap(\.self)
-    if let text = texts.first(where: { $0.utf8.contains(0) }) {
-      throw NetworkError(
-        .invalidValue, operation: operation,
-        reason: "\"\(text)\" has a NUL, which ends a text for the kernel; leave it out")
-    }
+    try command.check()
     let executable = CStringArray([command.executable])
     let arguments = CStringArray([command.name ?? command.executable] + command.arguments)
     let environment = command.environment.map { CStringArray($0) }
@@ -31,13 +21,14 @@ extension LinuxKernel {
     let bindings = CBindings(isAlone ? command.bindings : [])
     let sysfs =
       command.seesOwnSysfs && isAlone && !command.bindings.isEmpty ? CStringArray(SystemView.sysfsMounts()) : nil
-    let joined = try CompanionNamespaces(command.companion, operation)
+    let joined = try CompanionNamespaces(command.companion, command.operation)
     var failure = unsafe cn_start_failure(call: nil, file: nil)
     let id = withExtendedLifetime((arguments, environment, directory, names, bindings, sysfs, joined)) {
       // argv[0] is the executable itself, so it has an address.
       var program = unsafe cn_program(
         path: executable.pointers[0].unsafelyUnwrapped, argv: arguments.pointers, environment: environment?.pointers,
-        directory: directory?.pointers[0], streams: (command.input, command.output, command.error),
+        directory: directory?.pointers[0],
+        streams: (command.input.rawValue, command.output.rawValue, command.error.rawValue),
         grouping: command.grouping.shimValue, ends_with_parent: command.endsWithParent ? 1 : 0,
         bindings: bindings.pointer, binding_count: bindings.count,
         hostname: command.hostname == nil || !isAlone ? nil : names.pointers[0],
@@ -50,7 +41,7 @@ extension LinuxKernel {
     }
     let call = unsafe failure.call.map { unsafe String(cString: $0) } ?? "clone"
     let file = unsafe failure.file.map { unsafe String(cString: $0) }
-    do throws(NetworkError) { return ChildProcess(id: try check(id, call, operation)) } catch {
+    do throws(NetworkError) { return ChildProcess(id: try check(id, call, command.operation), on: self) } catch {
       throw Self.explained(error, call, file, command)
     }
   }

@@ -8,12 +8,12 @@ public import SystemPackage
 /// Whatever must happen inside a namespace is done by one C thread that goes there and comes back; no Swift code ever
 /// runs in a foreign namespace, and the calling thread's namespace never changes.
 public struct LinuxKernel: Kernel {
-  /// How long one receive waits for the kernel's answer, in milliseconds. The kernel answers within the send, so this
-  /// is for an answer that was lost.
-  public let replyTimeoutMilliseconds: Int32
+  /// How long one receive waits for the kernel's answer. The kernel answers within the send, so this is for an answer that
+  /// was lost.
+  public let replyTimeout: Duration
 
   /// The running kernel.
-  public init(replyTimeoutMilliseconds: Int32 = 5_000) { self.replyTimeoutMilliseconds = replyTimeoutMilliseconds }
+  public init(replyTimeout: Duration = .seconds(5)) { self.replyTimeout = replyTimeout }
 
   /// The network namespace of the calling thread (`/proc/thread-self/ns/net`).
   public func currentNamespace() throws(NetworkError) -> NamespaceHandle {
@@ -88,7 +88,7 @@ public struct LinuxKernel: Kernel {
   public func openSocket(
     _ family: NetlinkFamily, in namespace: NamespaceHandle
   ) throws(NetworkError) -> any NetlinkSocket {
-    let socket = try LinuxSocket(family, namespace: namespace.descriptor, timeout: replyTimeoutMilliseconds)
+    let socket = try LinuxSocket(family, namespace: namespace.descriptor, timeout: replyTimeout.milliseconds)
     if namespace.cookie == 0 { namespace.cookie = socket.namespaceCookie }
     return socket
   }

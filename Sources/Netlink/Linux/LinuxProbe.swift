@@ -38,10 +38,10 @@ final class LinuxProbe: PacketProbe {
     try check(result, "send", "send a packet to \(packet.destination)")
   }
 
-  func wait(milliseconds: Int32) throws(NetworkError) -> ProbeAnswer? {
+  func wait(timeout: Duration) throws(NetworkError) -> ProbeAnswer? {
     var answer = cn_answer()
     let result = unsafe withUnsafePointer(to: source) { from in
-      unsafe cn_probe_wait(descriptor, from, milliseconds, &answer)
+      unsafe cn_probe_wait(descriptor, from, timeout.milliseconds, &answer)
     }
     guard try check(result, "poll", "wait for an answer of \(packet.destination)") == 1 else { return nil }
     guard answer.error != 0 else { return .answered }

@@ -20,7 +20,7 @@ enum Detached {
     do {
       let null = try FileDescriptor.open(FilePath("/dev/null"), .readOnly, options: .closeOnExec)
       let pipe = try FileDescriptor.pipe()
-      (command.input, command.output) = (null.rawValue, pipe.writeEnd.rawValue)
+      (command.input, command.output) = (null, pipe.writeEnd)
       let spawned = Result { try NetworkNamespace.current().spawn(command) }
       try pipe.writeEnd.close()
       child = try spawned.get()
@@ -70,11 +70,11 @@ final class DetachedStreams {
   /// Makes them the command's.
   func lend(to command: inout Command) {
     guard let terminal else {
-      (command.input, command.output, command.error) = (input.rawValue, log.rawValue, log.rawValue)
+      (command.input, command.output, command.error) = (input, log, log)
       command.grouping = .ownSession
       return
     }
-    let end = terminal.commandsEnd.rawValue
+    let end = terminal.commandsEnd
     (command.input, command.output, command.error) = (end, end, end)
     command.grouping = .ownTerminal
   }

@@ -43,7 +43,7 @@ struct Exec: AsyncParsableCommand {
       }
     }
     let null = try FileDescriptor.open(FilePath("/dev/null"), .readWrite, options: .closeOnExec)
-    (command.input, command.output, command.error) = (null.rawValue, null.rawValue, null.rawValue)
+    (command.input, command.output, command.error) = (null, null, null)
     command.grouping = .ownSession
     if case .failure(let failure) = try Foreground.start(command, in: sandbox) { throw ExitCode(failure.code) }
   }

@@ -1,6 +1,5 @@
 import ArgumentParser
 import ContainerNetworking
-import Dispatch
 import SystemPackage
 
 /// A command that `run` or `exec` starts and waits for.
@@ -43,22 +42,11 @@ enum Foreground {
   static func wait(for child: ChildProcess) async throws(NetworkError) -> Int32 {
     let isOver = SharedFlag()
     Signals.forward(to: child.id, isOver: isOver)
-    let status = try await end(of: child)
+    let status = try await child.ended()
     isOver.set()
     switch status {
     case .exited(let code): return code
     case .signaled(let signal): return 128 + signal
     }
-  }
-
-  private static func end(of child: ChildProcess) async throws(NetworkError) -> ContainerNetworking.ExitStatus {
-    let result: Result<ContainerNetworking.ExitStatus, NetworkError> = await withCheckedContinuation { continuation in
-      DispatchQueue(label: "cnet.wait").async {
-        do throws(NetworkError) { continuation.resume(returning: .success(try child.wait())) } catch {
-          continuation.resume(returning: .failure(error))
-        }
-      }
-    }
-    return try result.get()
   }
 }

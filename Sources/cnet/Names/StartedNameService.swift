@@ -61,7 +61,7 @@ struct StartedNameService: NameService {
       defer { try? log.close() }
       let pipe = try FileDescriptor.pipe()
       defer { try? pipe.readEnd.close() }
-      (command.input, command.output, command.error) = (null.rawValue, pipe.writeEnd.rawValue, log.rawValue)
+      (command.input, command.output, command.error) = (null, pipe.writeEnd, log)
       let spawned = Result { try NetworkNamespace.current().spawn(command) }
       try pipe.writeEnd.close()
       child = try spawned.get()
@@ -75,7 +75,7 @@ struct StartedNameService: NameService {
         kernel: KernelReport(errno: error as? Errno ?? .ioError, request: "open"))
     }
     if !answer.isEmpty { return }
-    guard try child.wait(timeoutMilliseconds: 10_000) == .exited(Self.busyCode) else {
+    guard try child.wait(timeout: .seconds(10)) == .exited(Self.busyCode) else {
       throw NetworkError(
         .closed, operation: operation,
         reason: "it ended at once, for the reason that \(log) tells; or do without names: --name-server none")

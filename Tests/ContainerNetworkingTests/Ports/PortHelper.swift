@@ -15,8 +15,8 @@ final class PortHelper: Sendable {
     let helper = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent()
       .appending(path: "port-helper").path
     var command = Command(helper, arguments)
-    command.input = input.readEnd.rawValue
-    command.output = output.writeEnd.rawValue
+    command.input = input.readEnd
+    command.output = output.writeEnd
     command.endsWithParent = true
     process = try namespace.spawn(command)
     try input.readEnd.close()
@@ -64,7 +64,7 @@ final class PortHelper: Sendable {
   func stop() {
     guard !isStopped.exchange(true, ordering: .relaxed) else { return }
     try? process.signal(9)
-    _ = try? process.wait(timeoutMilliseconds: 5_000)
+    _ = try? process.wait(timeout: .seconds(5))
     try? input.close()
     try? output.close()
   }

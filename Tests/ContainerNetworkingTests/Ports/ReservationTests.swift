@@ -140,7 +140,7 @@ import Testing
     let loopback = IPAddress.loopback(.ipv6)
     let probe = try world.host.kernel.openProbe(ProbePacket(.udp(8081), to: loopback), in: world.host.handle)
     try probe.send()
-    #expect(try probe.wait(milliseconds: 10_000) == .failed(.connectionRefused, by: loopback))
+    #expect(try probe.wait(timeout: .seconds(10)) == .failed(.connectionRefused, by: loopback))
     let sockets = try world.output("ss", "-Huan", "sport", "=", ":8081", in: world.host) ?? ""
     let queues = sockets.split(separator: "\n").map { $0.split(separator: " ")[1] }
     #expect(queues == ["0", "0"], "\(sockets)")

@@ -25,16 +25,16 @@ import Testing
     defer { for server in servers { server.stop() } }
 
     let out = try await controller.trace(
-      TraceRequest(from: "web", to: "203.0.113.2:80/tcp", timeoutMilliseconds: 20_000))
+      TraceRequest(from: "web", to: "203.0.113.2:80/tcp", timeout: .seconds(20)))
     async let waiting = controller.trace(
-      TraceRequest(from: "203.0.113.2", to: "web:80/tcp", timeoutMilliseconds: 60_000))
+      TraceRequest(from: "203.0.113.2", to: "web:80/tcp", timeout: .seconds(60)))
     let isUnderWay = try await eventually {
       try world.output("nft", "list", "tables", in: world.host)?.contains("bridge containernetworking-trace-") == true
     }
     #expect(isUnderWay)
     _ = try world.fetch("203.0.113.1", 8080, from: world.outside)
     let incoming = try await waiting
-    let dropped = try await controller.trace(TraceRequest(from: "web", to: "db", timeoutMilliseconds: 20_000))
+    let dropped = try await controller.trace(TraceRequest(from: "web", to: "db", timeout: .seconds(20)))
     let graph = try await controller.graph()
     try await controller.removeAll()
 

@@ -19,7 +19,7 @@ import Testing
   }
 
   private func trace(_ from: String, _ to: String, seconds: Int = 20) async throws -> PacketTrace {
-    try await controller.trace(TraceRequest(from: from, to: to, timeoutMilliseconds: seconds * 1_000))
+    try await controller.trace(TraceRequest(from: from, to: to, timeout: .seconds(seconds)))
   }
 
   private func removeAll() async throws {
@@ -109,7 +109,7 @@ import Testing
     _ from: String, _ to: String, seconds: Int = 30, _ send: @escaping @Sendable () throws -> Void
   ) async throws -> PacketTrace {
     let (controller, world) = (controller, world)
-    async let trace = controller.trace(try TraceRequest(from: from, to: to, timeoutMilliseconds: seconds * 1_000))
+    async let trace = controller.trace(try TraceRequest(from: from, to: to, timeout: .seconds(seconds)))
     let isUnderWay = try await eventually {
       try world.output("nft", "list", "tables", in: world.host)?.contains("bridge containernetworking-trace-") == true
     }
@@ -371,7 +371,7 @@ import Testing
     let (controller, world) = (controller, world)
     try await controller.attach("web")
     let task = Task {
-      try await controller.trace(TraceRequest(from: "203.0.113.99", to: "web:80", timeoutMilliseconds: 3_600_000))
+      try await controller.trace(TraceRequest(from: "203.0.113.99", to: "web:80", timeout: .seconds(3600)))
     }
     let isUnderWay = try await eventually {
       try world.output("nft", "list", "tables", in: world.host)?.contains("-trace-") == true
@@ -391,7 +391,7 @@ import Testing
     let waiting = (0..<24).map { number in
       Task {
         let trace = try await controller.trace(
-          TraceRequest(from: "203.0.113.\(100 + number)", to: "web:80", timeoutMilliseconds: 600_000))
+          TraceRequest(from: "203.0.113.\(100 + number)", to: "web:80", timeout: .seconds(600)))
         return (trace.outcome.kind, isOver.value.load(ordering: .acquiring))
       }
     }
@@ -415,7 +415,7 @@ import Testing
 
   @Test func refusals() async throws {
     try await controller.attach("web")
-    let endless = TraceRequest(from: .host, to: .name("web"), kind: .echo, timeoutMilliseconds: 0)
+    let endless = TraceRequest(from: .host, to: .name("web"), kind: .echo, timeout: .milliseconds(0))
     #expect(await refusal { try await controller.trace(endless) }?.code == .invalidValue)
     try await controller.attach("bare", to: .none)
     let nobody = await refusal { try await trace("nobody", "web") }
@@ -428,7 +428,7 @@ import Testing
     for text in ["web:0", "web:80/sctp", "web/tcp", "web:80/icmp", "[::1", "we b", "", "web:99999", "1.2.3.4:x/udp"] {
       #expect(throws: NetworkError.self, "\(text)") { try TraceRequest(from: "host", to: text) }
     }
-    #expect(throws: NetworkError.self) { try TraceRequest(from: "host", to: "web", timeoutMilliseconds: 0) }
+    #expect(throws: NetworkError.self) { try TraceRequest(from: "host", to: "web", timeout: .milliseconds(0)) }
     #expect(try TraceRequest(from: "web", to: "[fd00::2]:53/UDP").kind == .udp(53))
     #expect(try TraceRequest(from: "web", to: "fd00::2").to == .address(IPAddress("fd00::2")))
     try await removeAll()

@@ -93,9 +93,9 @@ struct FrameListener {
       try? null.close()
     }
     var command = Command(helper, ["listen", interface])
-    command.input = null.rawValue
-    command.output = pipe.writeEnd.rawValue
-    command.error = null.rawValue
+    command.input = null
+    command.output = pipe.writeEnd
+    command.error = null
     command.endsWithParent = true
     process = try namespace.spawn(command)
     output = pipe.readEnd
@@ -116,7 +116,7 @@ struct FrameListener {
       if count == 0 { break }
       text += buffer[..<count]
     }
-    guard try process.wait(timeoutMilliseconds: Patience.milliseconds) == .exited(0) else { return nil }
+    guard try process.wait(timeout: Patience.limit) == .exited(0) else { return nil }
     return String(decoding: text, as: UTF8.self).split(separator: "\n").compactMap { Int($0) }
   }
 }

@@ -412,7 +412,7 @@ import Testing
     try world.setBridgeNetfilter(false)
     let network = try await create()
     _ = try await attach(0..<6)
-    let trace = try await controller.trace(TraceRequest(from: "c2", to: "c5", timeoutMilliseconds: 20_000))
+    let trace = try await controller.trace(TraceRequest(from: "c2", to: "c5", timeout: .seconds(20)))
     #expect(trace.outcome.kind == .answered)
     let text = "\(trace)"
     for name in ["br-\(network.id.prefix(8))-1", "\(try #require(network.bridge))", "br-\(network.id.prefix(8))-2"] {
