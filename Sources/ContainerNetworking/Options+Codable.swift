@@ -124,7 +124,8 @@ extension AttachOptions: Codable {
 }
 
 extension PortMapping {
-  private enum CodingKeys: String, CodingKey { case hostAddress, hostPorts, containerPorts, transport }
+  // Not private: what is synthesized for encoding is in the file of the structure.
+  enum CodingKeys: String, CodingKey { case hostAddress, hostPorts, containerPorts, transport }
 
   /// Decodes the text that ``init(_:)`` reads, or its parts.
   ///
@@ -147,7 +148,8 @@ extension PortMapping {
 }
 
 extension NameOptions {
-  private enum CodingKeys: String, CodingKey { case hostname, domainname, dns, dnsSearch, dnsOptions, extraHosts }
+  // Not private: what is synthesized for encoding is in the file of the structure.
+  enum CodingKeys: String, CodingKey { case hostname, domainname, dns, dnsSearch, dnsOptions, extraHosts }
 
   /// Decodes options; a key that is missing has its default.
   public init(from decoder: any Decoder) throws {
@@ -163,7 +165,8 @@ extension NameOptions {
 }
 
 extension NetworkPolicy {
-  private enum CodingKeys: String, CodingKey {
+  // Not private: what is synthesized for encoding is in the file of the structure.
+  enum CodingKeys: String, CodingKey {
     case allowsContainerTraffic, masquerades, gatewayModeIPv4, gatewayModeIPv6, hostBindingAddress, sourceAddressIPv4
     case sourceAddressIPv6, trustedInterfaces
   }

@@ -2,6 +2,7 @@ import ContainerNetworking
 import ContainerNetworkingDNS
 import ContainerNetworkingStore
 import Foundation
+import Playground
 import SystemPackage
 import Testing
 

@@ -1,5 +1,6 @@
 import Glibc
 import Netlink
+import SystemPackage
 
 // A parent for SpawnTests to kill, or to look at from outside.
 //
