@@ -149,9 +149,14 @@ int cn_port_silence(int fd, int is_silent) {
   socklen_t size = sizeof type;
   if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) != 0)
     return -errno;
-  // A listener that is shut down is bound still, and listens no more (inet_shutdown in net/ipv4/af_inet.c).
-  if (type != SOCK_DGRAM)
+  // A listener that is shut down is bound still, and listens no more (inet_shutdown in net/ipv4/af_inet.c). To listen, the
+  // kernel looks for conflicts once more, where connections that are over count without the flag, those of this listener
+  // too, which inherit it (inet_csk_listen_start, inet_csk_bind_conflict). A listener excludes others with the flag as well.
+  if (type != SOCK_DGRAM) {
+    if (set_flag(fd, SOL_SOCKET, SO_REUSEADDR, !is_silent) != 0)
+      return -errno;
     return is_silent && shutdown(fd, SHUT_RD) != 0 && errno != ENOTCONN ? -errno : 0;
+  }
   int unused = 0;
   if (is_silent) {
     set_link(fd, NO_LINK);

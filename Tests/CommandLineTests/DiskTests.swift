@@ -16,7 +16,7 @@ import Testing
     var scripts: (spoil: String, mend: String) {
       switch self {
       case .full:
-        ("dd if=/dev/zero of=$D/fill bs=4096 2>/dev/null; : > $D/none 2>/dev/null; true", "rm -f $D/fill $D/none")
+        ("cat /dev/zero 2>/dev/null >>$D/fill; : 2>/dev/null >$D/none; true", "rm -f $D/fill $D/none")
       case .readOnly: ("mount -o remount,ro $D", "mount -o remount,rw $D")
       }
     }
@@ -51,7 +51,9 @@ import Testing
       "cnet network create --subnet 10.67.0.0/24 spare >/dev/null",
       "cnet attach --net blue --name web -p 8080:80 \(given.path) >/dev/null", "set +e", disk.scripts.spoil,
     ]
-    let verbs = Self.verbs.map { "echo '$ \($0)'; cnet \($0) 2>&1; echo \"= $?\"" }
+    // What a verb gave back, as a journal's pages, is taken again.
+    let again = disk == .full ? "\(disk.scripts.spoil); " : ""
+    let verbs = Self.verbs.map { "\(again)echo '$ \($0)'; cnet \($0) 2>&1; echo \"= $?\"" }
     let mend = [
       disk.scripts.mend, "echo '$ after'", "cnet doctor", "cnet ps -q", "cnet detach web", "cnet network prune -f",
     ]

@@ -36,8 +36,10 @@ import Testing
       host: world.host, store: store, settings: ControllerSettings(resolvers: [], forwarder: forwarder))
   }
 
+  /// By the family that it is forwarded to: IPv6 where the container has it.
   private func serve(_ name: String, in sandbox: Sandbox) throws -> Service {
-    try Service(80, in: sandbox.namespace, family: .ipv4) { file in _ = try file.writeAll(name.utf8) }
+    let family: AddressFamily = sandbox.endpoints[0].address(.ipv6) == nil ? .ipv4 : .ipv6
+    return try Service(80, in: sandbox.namespace, family: family) { file in _ = try file.writeAll(name.utf8) }
   }
 
   /// Where a container's ports are served, as the controller tells that published them.

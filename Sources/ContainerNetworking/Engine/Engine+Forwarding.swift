@@ -108,6 +108,8 @@ extension Engine {
   /// Takes this controller off those who forward: another goes on, or whoever published a port holds it again.
   func closePorts() {
     guard settings.forwarder != nil else { return }
+    // First the ports: whoever reads that this one is gone takes them at once.
+    keeper?.endAll()
     _ = attempt { () throws(NetworkError) in
       try transaction { transaction in
         guard var host = transaction.state.host, host.forwarders?.contains(holderID) == true else { return }

@@ -25,8 +25,8 @@ final class PortKeeper: Sendable {
   }
 
   deinit {
-    // Whoever forwards may outlive the controller, whose ports these are.
-    for entry in entries.withLock({ $0.values }) { for port in entry.forwards { forwarder?.stop(port) } }
+    // A forwarder may outlive the controller, whose ports these are.
+    endAll()
   }
 
   /// How many sockets are held.
@@ -86,6 +86,12 @@ final class PortKeeper: Sendable {
       try forwarder.forward(way, from: socket, in: host)
       entries[endpoint.id]?.forwards.insert(way)
     }
+  }
+
+  /// Lets go of everything.
+  func endAll() {
+    let dropped = entries.withLock { entries in entries.keys.flatMap { end(nil, of: $0, &entries) } }
+    withExtendedLifetime(dropped) {}
   }
 
   /// Lets go of an endpoint's ports; of all of them, unless some are named.
