@@ -238,7 +238,11 @@ let package = Package(
       swiftSettings: settings),
     // They start the tool that is built beside them.
     .testTarget(
-      name: "CommandLineTests", dependencies: ["ContainerNetworking", "Playground", "cnet", "TestSupport", system],
+      name: "CommandLineTests",
+      dependencies: [
+        "ContainerNetworking", "ContainerNetworkingDNS", "ContainerNetworkingStore", "Playground", "cnet",
+        "TestSupport", system,
+      ],
       exclude: ["Golden"], swiftSettings: settings),
     // The doors for engines, called as the engines call them, and by the engines.
     .testTarget(

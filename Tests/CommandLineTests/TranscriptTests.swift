@@ -73,6 +73,8 @@ import Testing
       "cnet run --net one --ip fe80::1 --mac-address zz true",
       "cnet run --net one --ip 10.9.0.1 true",
       "cnet run --net one --ip 10.1.0.4 --ip 10.1.0.5 true",
+      "cnet run --net one --mac 02:00:00:00:00:01 --mac-address 02:00:00:00:00:02 --interface a0 --interface a1 --gw-priority 1 "
+        + "--gw-priority 2 true",
       "cnet run -p 80x true",
       "cnet run -p 8080:80:90 true",
       "cnet run --net one,two true",

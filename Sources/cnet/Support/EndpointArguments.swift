@@ -11,12 +11,12 @@ struct EndpointArguments: ParsableArguments {
   var aliases: [String] = []
   @Option(
     name: [.customLong("mac-address"), .customLong("mac")], help: .init("The hardware address.", valueName: "mac"))
-  var macAddress: String?
+  var macAddresses: [String] = []
   @Option(
     help: .init("The highest of a container's networks has the default route.", valueName: "number"))
-  var gwPriority: Int?
+  var gwPriority: [Int] = []
   @Option(help: .init("The interface's name in the container.", valueName: "name"))
-  var interface: String?
+  var interface: [String] = []
   @Option(
     name: .customLong("driver-opt"),
     help: .init("com.docker.network.endpoint.ifname=NAME, which is --interface.", valueName: "name=value"))
@@ -26,9 +26,8 @@ struct EndpointArguments: ParsableArguments {
   func options() throws(NetworkError) -> EndpointOptions {
     var fields: [(String, String)] = aliases.map { ("alias", $0) }
     fields += ip.map { ("ip", $0) } + ip6.map { ("ip6", $0) }
-    if let macAddress { fields.append(("mac-address", macAddress)) }
-    if let gwPriority { fields.append(("gw-priority", "\(gwPriority)")) }
-    if let interface { fields.append(("interface", interface)) }
+    fields += macAddresses.map { ("mac-address", $0) } + gwPriority.map { ("gw-priority", "\($0)") }
+    fields += interface.map { ("interface", $0) }
     fields += driverOptions.map { ("driver-opt", $0) }
     return try EndpointOptions(fields: fields, operation: "read endpoint options")
   }
@@ -41,8 +40,9 @@ extension EndpointOptions {
   init(fields: [(name: String, value: String)], operation: String) throws(NetworkError) {
     self.init()
     var faults: [NetworkError] = []
+    var priority: Int?
     for (name, value) in fields {
-      do throws(NetworkError) { try set(name, value) } catch {
+      do throws(NetworkError) { try set(name, value, &priority) } catch {
         var fault = error
         fault.operation = "read \(name)"
         faults.append(fault)
@@ -52,26 +52,31 @@ extension EndpointOptions {
     throw NetworkError(faults: faults, operation: operation)
   }
 
-  private mutating func set(_ name: String, _ value: String) throws(NetworkError) {
+  /// - Throws: Also `.conflictingOptions` where an option that has one value is given again.
+  private mutating func set(_ name: String, _ value: String, _ priority: inout Int?) throws(NetworkError) {
     switch name {
     case "ip": try add(value, .ipv4)
     case "ip6": try add(value, .ipv6)
     case "alias": aliases.append(value)
-    case "mac-address": macAddress = try MACAddress(value)
-    case "interface": interface = try InterfaceName(value)
+    case "mac-address":
+      try Self.refuseSecond(macAddress, "hardware address")
+      macAddress = try MACAddress(value)
+    case "interface": try name(interface: value)
     case "driver-opt":
       let name = "com.docker.network.endpoint.ifname="
       guard value.hasPrefix(name) else {
         throw NetworkError(
           .unsupported, operation: "", reason: "\"\(value)\" is no option of an endpoint; there is: \(name)NAME")
       }
-      interface = try InterfaceName(String(value.dropFirst(name.count)))
+      try self.name(interface: String(value.dropFirst(name.count)))
     case "link", "link-local-ip":
       throw NetworkError(.unsupported, operation: "", reason: name == "link" ? Reason.links : Reason.linkLocal)
     case "gw-priority":
       guard let number = Int(value) else {
         throw NetworkError(.invalidValue, operation: "", reason: "\"\(value)\" is no whole number, as in 10")
       }
+      try Self.refuseSecond(priority, "gateway priority")
+      priority = number
       gatewayPriority = number
     default:
       throw NetworkError(
@@ -80,15 +85,22 @@ extension EndpointOptions {
     }
   }
 
-  /// - Throws: Also `.conflictingOptions` for a second address of the family.
+  private mutating func name(interface text: String) throws(NetworkError) {
+    try Self.refuseSecond(interface, "interface")
+    interface = try InterfaceName(text)
+  }
+
   private mutating func add(_ text: String, _ family: AddressFamily) throws(NetworkError) {
     let address = try Self.address(text, family)
-    if let first = addresses.first(where: { $0.family == family }) {
-      throw NetworkError(
-        .conflictingOptions, operation: "",
-        reason: "\(first) is asked for already, and an endpoint has one \(family) address; keep one")
-    }
+    try Self.refuseSecond(addresses.first { $0.family == family }, "\(family) address")
     addresses.append(address)
+  }
+
+  private static func refuseSecond(_ first: (some CustomStringConvertible)?, _ what: String) throws(NetworkError) {
+    guard let first else { return }
+    throw NetworkError(
+      .conflictingOptions, operation: "",
+      reason: "\(first) is asked for already, and an endpoint has one \(what); keep one")
   }
 
   private static func address(_ text: String, _ family: AddressFamily) throws(NetworkError) -> IPAddress {
