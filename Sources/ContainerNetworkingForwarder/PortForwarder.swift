@@ -30,7 +30,10 @@ public final class PortForwarder: PortForwarding {
   ///   - limits: What it takes at the most.
   public init(on group: (any EventLoopGroup)? = nil, limits: ForwarderLimits = ForwarderLimits()) {
     self.group = group ?? MultiThreadedEventLoopGroup.singleton
-    self.limits = limits
+    // Its fields may have been set below what the initializer lets pass.
+    self.limits = ForwarderLimits(
+      connectionsPerPort: limits.connectionsPerPort, clientsPerPort: limits.clientsPerPort,
+      clientIdleTime: limits.clientIdleTime, bufferBytes: limits.bufferBytes)
   }
 
   deinit { stopAll() }
@@ -130,7 +133,7 @@ public struct ForwarderLimits: Hashable, Sendable {
   /// Bytes on their way in one direction of a connection, beside what the kernel's sockets hold; 65,536 by default.
   public var bufferBytes: Int
 
-  /// Makes limits.
+  /// Makes limits. A connection, a client, a second and 1,024 bytes are the least: what is below counts as that.
   public init(
     connectionsPerPort: Int = 512, clientsPerPort: Int = 1_024, clientIdleTime: Duration = .seconds(60),
     bufferBytes: Int = 65_536

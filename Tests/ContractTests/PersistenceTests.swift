@@ -88,4 +88,35 @@ import Testing
     #expect(veths.isEmpty)
     try await second.removeAll()
   }
+
+  /// A store of somebody else's that gives records back without what every one has.
+  @Test func recordsOfWhichSomethingIsMissingAreDamaged() async throws {
+    let host = try NetworkNamespace.create(on: kernel)
+    let store = MemoryStore()
+    let controller = try await makeController(of: host, store)
+    try await controller.attach("web")
+    let whole = store.read(since: 0)
+    for change in whole.changes {
+      var spoilt = change
+      switch change {
+      case .save(.network(var record)):
+        record.subnets = []
+        spoilt = .save(.network(record))
+      case .save(.endpoint(var record)):
+        record.addresses = []
+        spoilt = .save(.endpoint(record))
+      default: continue
+      }
+      _ = try store.update(since: 0, .process) { _ in ((), [spoilt]) }
+      let error = await refusal { try await controller.sandboxes() }
+      #expect(error?.code == .damagedRecord)
+      #expect(
+        error?.description.contains(#"network "bridge" has no subnet"#) == true
+          || error?.description.contains(#"the endpoint of "web" on "bridge" has no address"#) == true)
+      let opening = await refusal { try await makeController(of: host, store) }
+      #expect(opening?.code == .damagedRecord)
+      _ = try store.update(since: 0, .process) { _ in ((), [change]) }
+    }
+    try await controller.removeAll()
+  }
 }

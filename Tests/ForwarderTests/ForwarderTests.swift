@@ -32,6 +32,27 @@ import Testing
     }
   }
 
+  /// Fields that are set below what the initializer lets pass count as the least.
+  @Test func limitsHaveALeast() async throws {
+    var limits = ForwarderLimits()
+    (limits.connectionsPerPort, limits.clientsPerPort, limits.bufferBytes) = (0, -1, 0)
+    limits.clientIdleTime = .zero
+    let least = PortForwarder(limits: limits)
+    #expect(
+      least.limits
+        == ForwarderLimits(connectionsPerPort: 1, clientsPerPort: 1, clientIdleTime: .seconds(1), bufferBytes: 1_024))
+    let narrow = try await NetworkController(
+      host: world.host, store: MemoryStore(), settings: ControllerSettings(resolvers: [], forwarder: least))
+    try await narrow.createNetwork("narrow", options: NetworkOptions(["10.73.0.0/24"]))
+    let sandbox = try await narrow.attach(
+      "web", to: .network("narrow"), options: AttachOptions(ports: [PortMapping("8080:80")]))
+    let text = String(repeating: "long ", count: 10_000)
+    let server = try Service(80, in: sandbox.namespace, family: .ipv4) { file in _ = try file.writeAll(text.utf8) }
+    defer { server.stop() }
+    #expect(try fetch("::1", 8080, from: world.host) == text)
+    try await narrow.removeAll()
+  }
+
   private func attach(_ network: String, _ ports: String...) async throws -> Sandbox {
     try await controller.attach(
       network, to: .network(network), options: AttachOptions(ports: try ports.map { try PortMapping($0) }))

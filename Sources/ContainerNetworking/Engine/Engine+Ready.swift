@@ -44,10 +44,12 @@ extension Engine {
     let others = stocks.withLock { stocks in
       stocks.filter { $0.key != network.id }.values.reduce(0) { $0 + $1.wanted }
     }
-    guard others + count <= settings.readyLimit else {
+    // Without the sum, which may be above what an integer holds.
+    guard others <= settings.readyLimit, count <= settings.readyLimit - others else {
       throw NetworkError(
         .exhausted, operation: operation,
-        reason: "\(others + count) would be kept on all networks; the setting readyLimit allows \(settings.readyLimit)")
+        reason: "other networks keep \(others), and with \(count) there would be more than the \(settings.readyLimit) "
+          + "that the setting readyLimit allows on all of them")
     }
     let surplus = stocks.withLock { stocks in
       var stock = stocks[network.id] ?? Stock(wanted: 0, refillsPerSecond: 1)

@@ -69,7 +69,7 @@ final class Engine: Sendable {
       do throws(NetworkError) {
         let (value, revision) = try store.update(since: transaction.state.revision, durability) {
           (delta) throws(NetworkError) in
-          take(delta, into: &transaction.state)
+          try take(delta, into: &transaction.state)
           transaction.letGo(unfinished, of: store.token)
           let value = try body(&transaction)
           return (value, transaction.changes)
@@ -90,7 +90,7 @@ final class Engine: Sendable {
     // What cannot be written now either is seen as it is.
     if !unfinished.withLock({ $0.isEmpty }) { _ = attempt { () throws(NetworkError) in try transaction { _ in } } }
     return try state.withLock { (state) throws(NetworkError) in
-      take(try store.read(since: state.revision), into: &state)
+      try take(try store.read(since: state.revision), into: &state)
       return try body(state)
     }
   }
@@ -103,13 +103,17 @@ final class Engine: Sendable {
     guard unfinished.withLock(\.isEmpty), state.withLock({ $0.revision == 0 }) else { return try look(body) }
     return try unsettled.withLock { (state) throws(NetworkError) in
       let delta = try store.readUnsettled(since: state.revision)
-      if delta.isComplete { _ = state.take(delta) }
+      if delta.isComplete {
+        try delta.check()
+        _ = state.take(delta)
+      }
       return try body(state)
     }
   }
 
   /// Takes in what others changed.
-  private func take(_ delta: StoreDelta, into state: inout EngineState) {
+  private func take(_ delta: StoreDelta, into state: inout EngineState) throws(NetworkError) {
+    try delta.check()
     close(state.take(delta))
     guard keeper != nil, !delta.changes.isEmpty else { return }
     let concernsEndpoints = delta.changes.contains { change in

@@ -79,6 +79,25 @@ public struct StoreDelta: Sendable {
     self.changes = changes
     self.revision = revision
   }
+
+  /// Checks what the controller relies on, of a store that is not ours.
+  ///
+  /// - Throws: `.damagedRecord` for a network without a subnet and an endpoint without an address.
+  func check() throws(NetworkError) {
+    for case .save(let record) in changes {
+      let fault: String? =
+        switch record {
+        case .network(let network) where network.subnets.isEmpty: "network \"\(network.name)\" has no subnet"
+        case .endpoint(let endpoint) where endpoint.addresses.isEmpty:
+          "the endpoint of \"\(endpoint.container)\" on \"\(endpoint.networkName)\" has no address"
+        default: nil
+        }
+      guard let fault else { continue }
+      throw NetworkError(
+        .damagedRecord, operation: "read the records",
+        reason: "\(fault), which every one has that was saved; the store has to give records back as they were")
+    }
+  }
 }
 
 /// A change of a store.

@@ -129,6 +129,13 @@ import Testing
     #expect(await refusal { try await controller.keepReady(1, refillsPerSecond: 0) }?.code == .invalidValue)
     #expect(await refusal { try await controller.keepReady(1, on: "nowhere") }?.code == .notFound)
     #expect(await refusal { try await controller.keepReady(1_001) }?.code == .exhausted)
+    // Beside another stock, with which the sum is above what an integer holds.
+    try await controller.createNetwork("second", options: NetworkOptions(["10.71.0.0/24"]))
+    try await controller.keepReady(1, on: "second")
+    let most = await refusal { try await controller.keepReady(.max) }
+    #expect(most?.code == .exhausted && most?.description.contains("readyLimit allows") == true)
+    try await controller.keepReady(0, on: "second")
+    try await controller.removeNetwork("second")
     #expect(await refusal { try await controller.attach("~web") }?.code == .invalidValue)
   }
 
