@@ -34,6 +34,8 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
     .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
   ],
   targets: [
     // How a request travels: ContainerNetworking → Netlink → CContainerNetworking → CMnl → kernel.
@@ -45,7 +47,11 @@ let package = Package(
       name: "Netlink", dependencies: ["CContainerNetworking", "NetworkPrimitives", system],
       swiftSettings: settings),
     .target(
-      name: "ContainerNetworking", dependencies: ["AddressPools", "Netlink", "NetworkPrimitives", system],
+      name: "ContainerNetworking",
+      dependencies: [
+        "AddressPools", "Netlink", "NetworkPrimitives", system, .product(name: "Logging", package: "swift-log"),
+        .product(name: "CoreMetrics", package: "swift-metrics"),
+      ],
       // A call comes back to whoever made it without a turn on another thread.
       swiftSettings: settings + [.enableUpcomingFeature("NonisolatedNonsendingByDefault")]),
 
@@ -54,6 +60,7 @@ let package = Package(
       name: "ContainerNetworkingDNS",
       dependencies: [
         "ContainerNetworking", "Netlink", "NetworkPrimitives", system,
+        .product(name: "CoreMetrics", package: "swift-metrics"),
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
@@ -215,6 +222,7 @@ let package = Package(
         .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
         .product(name: "ServiceLifecycleTestKit", package: "swift-service-lifecycle"),
+        .product(name: "MetricsTestKit", package: "swift-metrics"),
       ], swiftSettings: settings),
     // Something foreign that holds a port, and a UDP client that keeps its own, for the tests above.
     .executableTarget(name: "port-helper", path: "Tests/PortHelper"),
@@ -269,6 +277,8 @@ let package = Package(
       name: "ContractTests",
       dependencies: [
         "ContainerNetworking", "ContainerNetworkingTestKit", "Netlink", "NetworkPrimitives", "TestSupport", system,
+        .product(name: "InMemoryLogging", package: "swift-log"),
+        .product(name: "MetricsTestKit", package: "swift-metrics"),
       ],
       swiftSettings: settings),
     .testTarget(name: "MachineStateTests", swiftSettings: settings),

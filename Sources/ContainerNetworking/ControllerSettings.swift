@@ -1,4 +1,6 @@
 public import AddressPools
+public import CoreMetrics
+public import Logging
 public import NetworkPrimitives
 public import SystemPackage
 
@@ -52,6 +54,12 @@ public struct ControllerSettings: Sendable {
   package var bridgeTrunks = 64
   /// How many ports Linux gives a bridge: `BR_MAX_PORTS` of net/bridge/br_private.h without the number 0.
   package var bridgePortLimit = 1_023
+  /// Told of each verb in a line: `info` with container, network and duration where it is done, `error` with the code too where
+  /// it fails. Of what is repaired without a verb, `notice`, or `warning` where it cannot be. Nil for no log.
+  public var logger: Logger?
+  /// Counts verbs and repairs, by the names that Documentation/Observing.md has; nil for the process's own
+  /// (`MetricsSystem.factory`), as it is when the controller is made.
+  public var metrics: (any MetricsFactory)?
   /// Told of each time that something was put back or could not be, on a thread of the controller's.
   public var onHeal: @Sendable (ReconcileReport) -> Void
 
@@ -61,6 +69,7 @@ public struct ControllerSettings: Sendable {
     namespaceDirectory: FilePath? = nil, bootID: String? = nil, names: (any NameService)? = nil,
     filesDirectory: FilePath? = nil, hostGateways: [IPAddress] = [], hostFiles: HostNameFiles = HostNameFiles(),
     readyLimit: Int = 1_000, heals: Bool = false, reservesPorts: Bool = true, forwarder: (any PortForwarding)? = nil,
+    logger: Logger? = nil, metrics: (any MetricsFactory)? = nil,
     onHeal: @escaping @Sendable (ReconcileReport) -> Void = { _ in }
   ) {
     self.names = names
@@ -68,6 +77,8 @@ public struct ControllerSettings: Sendable {
     self.hostGateways = hostGateways
     self.hostFiles = hostFiles
     self.readyLimit = readyLimit
+    self.logger = logger
+    self.metrics = metrics
     self.onHeal = onHeal
     self.reservesPorts = reservesPorts
     self.forwarder = forwarder

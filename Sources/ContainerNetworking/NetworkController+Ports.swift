@@ -15,8 +15,8 @@ extension NetworkController {
   public func publish(
     _ ports: [PortMapping], of container: String, on network: String? = nil
   ) async throws(NetworkError) -> [PublishedPort] {
-    try await worker.run { [engine] () throws(NetworkError) in
-      try engine.verb { () throws(NetworkError) in try engine.publish(ports, of: container, on: network) }
+    try await perform(.publish, container, network) { (engine) throws(NetworkError) in
+      try engine.publish(ports, of: container, on: network)
     }
   }
 
@@ -34,8 +34,8 @@ extension NetworkController {
   public func unpublish(
     _ ports: [PortMapping]? = nil, of container: String, on network: String? = nil
   ) async throws(NetworkError) -> [PublishedPort] {
-    try await worker.run { [engine] () throws(NetworkError) in
-      try engine.verb { () throws(NetworkError) in try engine.unpublish(ports, of: container, on: network) }
+    try await perform(.unpublish, container, network) { (engine) throws(NetworkError) in
+      try engine.unpublish(ports, of: container, on: network)
     }
   }
 

@@ -35,7 +35,7 @@ public final class NetworkController: Sendable {
     self.engine = engine
     healer = try await worker.run { [worker] () throws(NetworkError) in
       try engine.open()
-      return settings.heals ? try Healer(engine, worker, log: settings.onHeal) : nil
+      return settings.heals ? try Healer(engine, worker) { [engine] in engine.tell($0) } : nil
     }
     follower = engine.keeper == nil ? nil : PortFollower(engine)
   }
@@ -64,10 +64,8 @@ public final class NetworkController: Sendable {
     _ container: String, to mode: NetworkMode = .bridge, options: AttachOptions = AttachOptions(),
     namespace: NetworkNamespace? = nil
   ) async throws(NetworkError) -> Sandbox {
-    try await worker.run { [engine] () throws(NetworkError) in
-      try engine.verb { () throws(NetworkError) in
-        try engine.attach(container, to: mode, options: options, namespace: namespace)
-      }
+    try await perform(.attach, container, mode.telemetryName) { (engine) throws(NetworkError) in
+      try engine.attach(container, to: mode, options: options, namespace: namespace)
     }
   }
 
@@ -82,7 +80,9 @@ public final class NetworkController: Sendable {
   public func attach(_ requests: [AttachRequest]) async -> [Result<Sandbox, NetworkError>] {
     do throws(NetworkError) {
       return try await worker.run { [engine] () throws(NetworkError) in
-        try engine.attachAll(requests)
+        try engine.telemetry.follow(.attach, Telemetry.Subject(count: requests.count)) { () throws(NetworkError) in
+          try engine.attachAll(requests)
+        }
       }
     } catch { return requests.map { _ in .failure(error) } }
   }
@@ -108,10 +108,8 @@ public final class NetworkController: Sendable {
   public func keepReady(
     _ count: Int, on network: String = "bridge", refillsPerSecond: Double = 50
   ) async throws(NetworkError) {
-    try await worker.run { [engine] () throws(NetworkError) in
-      try engine.verb { () throws(NetworkError) in
-        try engine.keepReady(count, on: network, refillsPerSecond: refillsPerSecond)
-      }
+    try await perform(.keepReady, nil, network) { (engine) throws(NetworkError) in
+      try engine.keepReady(count, on: network, refillsPerSecond: refillsPerSecond)
     }
   }
 
@@ -128,8 +126,8 @@ public final class NetworkController: Sendable {
   ///
   /// - Throws: `.notFound` when it is not attached; everything that could not be taken away, after all was tried.
   public func detach(_ container: String) async throws(NetworkError) {
-    try await worker.run { [engine] () throws(NetworkError) in
-      try engine.verb { () throws(NetworkError) in try engine.detach(container) }
+    try await perform(.detach, container) { (engine) throws(NetworkError) in
+      try engine.detach(container)
     }
   }
 
@@ -147,8 +145,8 @@ public final class NetworkController: Sendable {
   ///
   /// - Throws: As ``detach(_:)``.
   public func stop(_ container: String) async throws(NetworkError) {
-    try await worker.run { [engine] () throws(NetworkError) in
-      try engine.verb { () throws(NetworkError) in try engine.detach(container, keepsAddresses: true) }
+    try await perform(.stop, container) { (engine) throws(NetworkError) in
+      try engine.detach(container, keepsAddresses: true)
     }
   }
 
@@ -160,8 +158,8 @@ public final class NetworkController: Sendable {
   public func connect(
     _ container: String, to network: String, options: EndpointOptions = EndpointOptions()
   ) async throws(NetworkError) -> Endpoint {
-    try await worker.run { [engine] () throws(NetworkError) in
-      try engine.verb { () throws(NetworkError) in try engine.connect(container, to: network, options: options) }
+    try await perform(.connect, container, network) { (engine) throws(NetworkError) in
+      try engine.connect(container, to: network, options: options)
     }
   }
 
@@ -181,10 +179,8 @@ public final class NetworkController: Sendable {
   public func disconnect(
     _ container: String, from network: String, isForced: Bool = false, keepsSettings: Bool = false
   ) async throws(NetworkError) -> Endpoint {
-    try await worker.run { [engine] () throws(NetworkError) in
-      try engine.verb { () throws(NetworkError) in
-        try engine.disconnect(container, from: network, isForced: isForced, keepsSettings: keepsSettings)
-      }
+    try await perform(.disconnect, container, network) { (engine) throws(NetworkError) in
+      try engine.disconnect(container, from: network, isForced: isForced, keepsSettings: keepsSettings)
     }
   }
 
@@ -207,8 +203,8 @@ public final class NetworkController: Sendable {
   public func createNetwork(
     _ name: String, options: NetworkOptions = NetworkOptions()
   ) async throws(NetworkError) -> NetworkRecord {
-    try await worker.run { [engine] () throws(NetworkError) in
-      try engine.verb { () throws(NetworkError) in try engine.createNetwork(name, options: options) }
+    try await perform(.createNetwork, nil, name) { (engine) throws(NetworkError) in
+      try engine.createNetwork(name, options: options)
     }
   }
 
@@ -216,8 +212,8 @@ public final class NetworkController: Sendable {
   ///
   /// - Throws: `.inUse`, naming them, while containers are attached; `.refused` for a predefined one; `.notFound`.
   public func removeNetwork(_ name: String) async throws(NetworkError) {
-    try await worker.run { [engine] () throws(NetworkError) in
-      try engine.verb { () throws(NetworkError) in try engine.removeNetwork(name) }
+    try await perform(.removeNetwork, nil, name) { (engine) throws(NetworkError) in
+      try engine.removeNetwork(name)
     }
   }
 
@@ -254,8 +250,8 @@ public final class NetworkController: Sendable {
   /// - Throws: `.inUse` while another prune of this controller is under way.
   @discardableResult
   public func prune(matching filter: NetworkFilter = NetworkFilter()) async throws(NetworkError) -> PruneReport {
-    try await worker.run { [engine] () throws(NetworkError) in
-      try engine.verb { () throws(NetworkError) in try engine.prune(filter) }
+    try await perform(.prune) { (engine) throws(NetworkError) in
+      try engine.prune(filter)
     }
   }
 
@@ -314,7 +310,9 @@ public final class NetworkController: Sendable {
   @discardableResult
   public func reconcile() async throws(NetworkError) -> ReconcileReport {
     try await worker.run { [engine] () throws(NetworkError) in
-      try engine.gate.pass { () throws(NetworkError) in try engine.reconcile() }
+      try engine.telemetry.follow(.reconcile) { () throws(NetworkError) in
+        try engine.gate.pass { () throws(NetworkError) in try engine.reconcile() }
+      }
     }
   }
 
@@ -325,13 +323,28 @@ public final class NetworkController: Sendable {
   @discardableResult
   public func reconcileRules() async throws(NetworkError) -> ReconcileReport {
     try await worker.run { [engine] () throws(NetworkError) in
-      try engine.gate.pass { () throws(NetworkError) in try engine.reconcile(.rules) }
+      try engine.telemetry.follow(.reconcile) { () throws(NetworkError) in
+        try engine.gate.pass { () throws(NetworkError) in try engine.reconcile(.rules) }
+      }
     }
   }
 
   /// The changes that ``reconcileRules()`` makes where our tables are gone, for whoever measures what the kernel takes for them.
   package func rulesRestoration() async throws(NetworkError) -> NftTransaction {
     try await looking { (engine) throws(NetworkError) in try engine.rulesRestoration() }
+  }
+
+  /// Does a verb on a thread of the controller's, and tells of it.
+  func perform<Value: Sendable>(
+    _ verb: Verb, _ container: String? = nil, _ network: String? = nil,
+    _ body: @escaping @Sendable (Engine) throws(NetworkError) -> Value
+  ) async throws(NetworkError) -> Value {
+    try await worker.run { [engine] () throws(NetworkError) in
+      let subject = Telemetry.Subject(container: container, network: network)
+      return try engine.telemetry.follow(verb, subject) { () throws(NetworkError) in
+        try engine.verb { () throws(NetworkError) in try body(engine) }
+      }
+    }
   }
 
   /// Looks at what there is, on a thread of the controller's.
@@ -349,7 +362,9 @@ public final class NetworkController: Sendable {
   /// - Throws: Everything that could not be taken away, after all was tried.
   public func removeAll(isFinal: Bool = false) async throws(NetworkError) {
     try await worker.run { [engine] () throws(NetworkError) in
-      try engine.gate.alone(staysClosed: isFinal) { () throws(NetworkError) in try engine.removeAll() }
+      try engine.telemetry.follow(.removeAll) { () throws(NetworkError) in
+        try engine.gate.alone(staysClosed: isFinal) { () throws(NetworkError) in try engine.removeAll() }
+      }
     }
   }
 }

@@ -2,6 +2,7 @@ import ContainerNetworking
 import ContainerNetworkingDNS
 import ContainerNetworkingStore
 import Foundation
+import MetricsTestKit
 import Netlink
 import Playground
 import ServiceLifecycleTestKit
@@ -51,6 +52,24 @@ import Testing
       #expect(attributes[.posixPermissions] as? Int == 0o700)
     }
     await server.stop()
+  }
+
+  /// Each query is counted once, by what became of it.
+  @Test func queriesAreCounted() async throws {
+    let metrics = TestMetrics()
+    let it = try await NameWorld(resolvers: []) { $0.metrics = metrics }
+    try await it.create("blue", "10.81.0.0/24")
+    let asker = try await it.resolver(it.attach("web", to: "blue"))
+    for _ in 0..<3 { #expect(try asker.addresses("web") == ["10.81.0.2"]) }
+    func count(_ outcome: String) throws -> Int64 {
+      try metrics.expectCounter("containernetworking_dns_queries_total", [("outcome", outcome)]).totalValue
+    }
+    let (answered, forwarded) = (try count("answered"), try count("forwarded"))
+    #expect(answered >= 3 && forwarded == 0)
+    _ = try? asker.addresses("example.org")
+    #expect(try count("forwarded") + count("answered") > answered + forwarded)
+    #expect(try count("ignored") == 0)
+    try await it.end()
   }
 
   @Test func aNetworkThatGoesLetsGoOfItsPort() async throws {

@@ -24,7 +24,7 @@ extension Engine {
     do throws(NetworkError) { try recover() } catch {
       // What cannot be taken away now stays a difference, and is no reason to stand still.
       guard !error.causes.isEmpty else { throw error }
-      settings.onHeal(ReconcileReport(failures: error.causes))
+      tell(ReconcileReport(failures: error.causes))
     }
     renewRules()
     try openPorts()
@@ -147,7 +147,7 @@ extension Engine {
         if network.isPredefined { transaction.remove(.network, network.id) }
         transaction.note(NetworkEvent(.overlap, networkID: network.id, network: network.name))
       }
-      settings.onHeal(ReconcileReport(failures: [error]))
+      tell(ReconcileReport(failures: [error]))
       return true
     }
     return false

@@ -63,7 +63,7 @@ extension Engine {
   private func settleLosses() {
     guard firewall.losses.take() else { return }
     let left = restoreOurs().left
-    if !left.isEmpty { settings.onHeal(ReconcileReport(remaining: left)) }
+    if !left.isEmpty { tell(ReconcileReport(remaining: left)) }
   }
 }
 

@@ -13,7 +13,7 @@ extension Engine {
         try settleRules(areNew: false)
       }
     }
-    if !failures.isEmpty { settings.onHeal(ReconcileReport(failures: failures)) }
+    if !failures.isEmpty { tell(ReconcileReport(failures: failures)) }
   }
 
   /// Writes down that our tables are of this version; where it is not written yet, they are made so.

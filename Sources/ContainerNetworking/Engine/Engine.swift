@@ -1,4 +1,5 @@
 import AddressPools
+import CoreMetrics
 import Dispatch
 import Glibc
 import Netlink
@@ -28,6 +29,7 @@ final class Engine: Sendable {
   let arePortsStale = Atomic(false)
   /// Who else forwarded at the last look, see `Engine+Forwarding.swift`.
   let otherForwardersSeen = Mutex<Set<String>>([])
+  let telemetry: Telemetry
   /// What every call that changes something passes.
   let gate = Gate()
   /// Whether a prune is under way.
@@ -53,6 +55,13 @@ final class Engine: Sendable {
     let keeps = settings.reservesPorts || settings.forwarder != nil
     keeper = keeps ? PortKeeper(host: host, forwarder: settings.forwarder) : nil
     holderID = "\(store.token) \(makeID().prefix(12))"
+    telemetry = Telemetry(settings.logger, settings.metrics ?? MetricsSystem.factory)
+  }
+
+  /// Tells of a repair that nobody has called for.
+  func tell(_ report: ReconcileReport) {
+    telemetry.note(report)
+    settings.onHeal(report)
   }
 
   // MARK: - State

@@ -61,6 +61,7 @@ final class DatagramHandler: ChannelInboundHandler {
     isFresh = false
     flush()
     guard isOpen, floodGuard.shutsOut() else { return }
+    responder.context.metrics.noteFlood()
     context.eventLoop.assumeIsolated().scheduleTask(in: FloodGuard.pause) { [self] in
       if isOpen { floodGuard.letIn() }
     }

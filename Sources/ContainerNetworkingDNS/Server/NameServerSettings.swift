@@ -1,3 +1,4 @@
+public import CoreMetrics
 import Glibc
 public import NetworkPrimitives
 public import SystemPackage
@@ -39,6 +40,9 @@ public struct NameServerSettings: Sendable {
   /// How long a TCP connection may take for its next query.
   public var idleTimeout: Duration = .seconds(10)
 
+  /// Counts queries and floods, by the names that Documentation/Observing.md has; nil for the process's own
+  /// (`MetricsSystem.factory`), as it is when the server starts.
+  public var metrics: (any MetricsFactory)?
   /// Told of what goes wrong without anybody having asked: a network that cannot be served after a start, a store that
   /// cannot be read, another server that cannot be asked or is silent. Of such a server once, until it has answered.
   public var onFailure: @Sendable (NetworkError) -> Void = { _ in }

@@ -31,6 +31,14 @@ final class Responder {
   func respond(
     to message: Span<UInt8>, from source: IPAddress, isDatagram: Bool, into buffer: inout ByteBuffer
   ) -> Outcome {
+    let outcome = answer(to: message, from: source, isDatagram: isDatagram, into: &buffer)
+    context.metrics.count(outcome)
+    return outcome
+  }
+
+  private func answer(
+    to message: Span<UInt8>, from source: IPAddress, isDatagram: Bool, into buffer: inout ByteBuffer
+  ) -> Outcome {
     let query: Query
     do throws(NetworkError) { query = try Query(parsing: message) } catch {
       guard let header = try? Message.Header(parsing: message), !header.flags.contains(.response),

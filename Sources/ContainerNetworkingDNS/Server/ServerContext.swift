@@ -1,4 +1,5 @@
 import ContainerNetworking
+import CoreMetrics
 import NetworkPrimitives
 import Synchronization
 
@@ -9,6 +10,7 @@ final class ServerContext: Sendable {
   let directory: NameDirectory
   let cache: AnswerCache
   let resolverFile: ResolverFile
+  let metrics: ServerMetrics
   /// Where this server listens on the host: asking there would be asking itself.
   private let ownAddresses = Mutex<[IPAddress: Int]>([:])
   /// The servers whose failure was told.
@@ -22,6 +24,7 @@ final class ServerContext: Sendable {
     self.directory = directory
     cache = AnswerCache(entries: settings.cachedAnswers, octets: settings.cacheSize, now: settings.now)
     resolverFile = ResolverFile(settings.resolverFile)
+    metrics = ServerMetrics(settings.metrics ?? MetricsSystem.factory)
   }
 
   func add(own addresses: [IPAddress]) {

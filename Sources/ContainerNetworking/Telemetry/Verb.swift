@@ -1,0 +1,9 @@
+/// What callers ask a controller for, as the log and the metrics name it.
+enum Verb: String, Sendable {
+  case attach, detach, stop, connect, disconnect, publish, unpublish, prune
+  case createNetwork = "create network"
+  case removeNetwork = "remove network"
+  case keepReady = "keep ready"
+  case reconcile
+  case removeAll = "remove all"
+}
