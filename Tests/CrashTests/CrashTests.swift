@@ -7,7 +7,7 @@ import Testing
 
 /// Each verb, ended as by `kill -9` at each of its steps: before each change of the record, after it, and between any two
 /// requests to the kernel. Whoever opens the state next undoes or finishes it: nothing is lost and nothing is left over.
-@Suite(.timeLimit(.minutes(10))) struct CrashTests {
+@Suite(.timeLimit(.minutes(40))) struct CrashTests {
   /// What is made before the verb, the verb, and what can be there after it.
   struct Scenario: Sendable, CustomTestStringConvertible {
     var setup: [[String]]

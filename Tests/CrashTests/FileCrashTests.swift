@@ -6,7 +6,7 @@ import Testing
 
 /// Verbs that end as by `kill -9` between any two system calls that change a container's files; strace(1) sends the
 /// signal. Whoever comes next finds the files whole, or makes them so, and takes none of it for somebody's edit.
-@Suite(.timeLimit(.minutes(10))) struct FileCrashTests {
+@Suite(.timeLimit(.minutes(40))) struct FileCrashTests {
   static let scenarios: [CrashTests.Scenario] = [
     CrashTests.Scenario(setup: [["attach", "first", "bridge"]], verb: ["attach", "web", "bridge"]),
     CrashTests.Scenario(
@@ -17,7 +17,7 @@ import Testing
     CrashTests.Scenario(setup: [["attach", "web", "bridge"]], verb: ["detach", "web"]),
   ]
 
-  @Test(.timeLimit(.minutes(10)), arguments: scenarios) func everyFileCall(_ scenario: CrashTests.Scenario) async throws
+  @Test(.timeLimit(.minutes(40)), arguments: scenarios) func everyFileCall(_ scenario: CrashTests.Scenario) async throws
   {
     let world = try Playground()
     var deaths = 0

@@ -6,7 +6,7 @@ import SystemPackage
 import Testing
 
 /// Many processes at one state.
-@Suite(.timeLimit(.minutes(10))) struct RaceTests {
+@Suite(.timeLimit(.minutes(40))) struct RaceTests {
   /// Eight processes attach and detach two hundred times each, while a ninth looks: no address, no port and no veth is ever
   /// two containers', by what the kernel has.
   @Test func eightProcessesShareOneState() async throws {

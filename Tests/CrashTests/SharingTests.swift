@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 /// Several users of one state, each of which knows only by the record what the others did.
-@Suite(.timeLimit(.minutes(10))) struct SharingTests {
+@Suite(.timeLimit(.minutes(40))) struct SharingTests {
   /// A container that another process stopped and attached again is in a new namespace; the old one is not held any more.
   @Test func anothersRestartOfAContainerIsNoticed() async throws {
     let world = try Playground()
