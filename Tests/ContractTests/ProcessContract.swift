@@ -14,10 +14,6 @@ import Testing
     return try kernel.spawn(command, in: try kernel.makeNamespace())
   }
 
-  private func refusal<Value>(_ body: () async throws -> Value) async -> NetworkError? {
-    await #expect(throws: NetworkError.self) { _ = try await body() }
-  }
-
   @Test(arguments: KernelUnderTest.available) func signalEndsIt(_ which: KernelUnderTest) async throws {
     let kernel = which.make()
     let process = try sleeper(kernel)

@@ -60,7 +60,8 @@ import Testing
   @Test func everyTableIsTried() throws {
     let others = [
       "Published ports", "A host binding address", "Containers of several networks", "Host, none and container mode",
-      "Networks of one family", "Containers with routes of their own", "Two machines and a router",
+      "Networks of one family", "Networks of one family, with a forwarder", "Containers with routes of their own",
+      "Two uplinks with routes by source", "Two uplinks with routes by source, and marks", "Two machines and a router",
     ]
     let document = ReachDocument("Reach.md")
     #expect(Set(try document.headings()) == Set(Self.cases.map(\.heading) + others))

@@ -103,6 +103,9 @@ public final class NameServer: NameService, Service {
   /// The ports at one of which it listens on a gateway: the network's rules lead there from port 53.
   public var gatewayPorts: ClosedRange<UInt16>? { Listener.gatewayPorts }
 
+  /// Whether it answers, for every network that it can.
+  var isAnswering: Bool { stage.isRunning }
+
   /// Returns if it runs.
   ///
   /// - Throws: `.closed`.

@@ -17,6 +17,9 @@ final class ServerStage: Sendable {
   /// The server, from when others can reach it.
   var running: RunningServer? { state.withLock { $0.server } }
 
+  /// Whether it answers for every network.
+  var isRunning: Bool { state.withLock { $0.step == .running } }
+
   /// Whether it is started, or about to be.
   var isUsed: Bool { state.withLock { $0.step == .starting || $0.step == .running } }
 

@@ -65,8 +65,8 @@ public final class SharedNameServer: NameService, Service {
     watch()
   }
 
-  /// Whether it is this process that serves.
-  public var isServing: Bool { (try? server.check()) != nil }
+  /// Whether this process serves, and answers for every network that there was when it began.
+  public var isServing: Bool { server.isAnswering }
 
   /// Leaves the other, or stops to serve: another process that shares the record takes over.
   public func stop() async {
