@@ -59,6 +59,10 @@ extension SimulatedState {
   }
 
   mutating func afterLoss(_ answers: [Mailbox.Received]) -> [Mailbox.Received] {
+    if let count = faults.answersBeforeLoss {
+      faults.answersBeforeLoss = count > 0 ? count - 1 : nil
+      return count > 0 ? answers : []
+    }
     guard faults.lostAnswers > 0 else { return answers }
     faults.lostAnswers -= 1
     return []

@@ -8,6 +8,7 @@ struct Faults {
   var interruptedDumps = 0
   var truncatedDumps = 0
   var lostAnswers = 0
+  var answersBeforeLoss: Int?
   var lostEvents = 0
   private var rules: [Rule] = []
 
@@ -73,8 +74,10 @@ extension SimulatedKernel {
     state.withLock { $0.faults.failing = ($0.faults.requests + number, errno) }
   }
 
-  /// Whether the request of ``failRequest(number:with:)`` is still to come.
-  public var isFaultPending: Bool { state.withLock { $0.faults.failing != nil } }
+  /// Whether the request of ``failRequest(number:with:)``, or the answer of ``loseAnswer(number:)``, is still to come.
+  public var isFaultPending: Bool {
+    state.withLock { $0.faults.failing != nil || $0.faults.answersBeforeLoss != nil }
+  }
 
   /// Marks the next `times` dumps as changed while they were read (`NLM_F_DUMP_INTR`).
   public func interruptDumps(times: Int = 1) { state.withLock { $0.faults.interruptedDumps = times } }
@@ -84,6 +87,9 @@ extension SimulatedKernel {
 
   /// Makes the changes of the next `times` datagrams but loses every answer, so that the sender waits in vain.
   public func loseAnswers(times: Int = 1) { state.withLock { $0.faults.lostAnswers = times } }
+
+  /// Makes the change of one datagram but loses its answer: of the `number`th from now, 1 being the next.
+  public func loseAnswer(number: Int) { state.withLock { $0.faults.answersBeforeLoss = number - 1 } }
 
   /// Drops the events of the next `times` changes: whoever listens gets `ENOBUFS`.
   public func loseEvents(times: Int = 1) { state.withLock { $0.faults.lostEvents = times } }

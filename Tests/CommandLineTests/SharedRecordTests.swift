@@ -17,7 +17,7 @@ import Testing
   /// Another process serves the names; when it is killed, this one does, and the containers of both are found as before.
   @Test func namesAreServedByAnotherProcessAndThenByThisOne() async throws {
     let server = try tool.start("cnet", ["dns"])
-    #expect(try waitUntil { server.text("output").contains("serving") }, "\(server.text("error"))")
+    #expect(waitUntil { server.text("output").contains("serving") }, "\(server.text("error"))")
     #expect(try tool.cnet("network", "create", "--subnet", "10.1.0.0/24", "one").code == 0)
     let directory = FilePath(tool.directory)
     var names = NameServerSettings()
@@ -45,7 +45,7 @@ import Testing
     }
     try server.process.signal(SIGKILL)
     #expect(try server.end().code == -SIGKILL)
-    let serves = try await eventually { shared.isServing }
+    let serves = waitUntil { shared.isServing }
     #expect(serves)
     for name in ["ours", "second"] {
       let answer = try look(for: name)
@@ -64,12 +64,12 @@ import Testing
     let theirs = try NetworkNamespace.create()
     let other = try await NetworkController(
       host: tool.world.host, settings: ControllerSettings(resolvers: [], reservesPorts: false))
-    let network = try await other.createNetwork("other", options: NetworkOptions(["10.2.0.0/24"]))
+    let network = try await other.createNetwork("other", options: NetworkOptions(subnet: Subnet("10.2.0.0/24")))
     let bridge = try #require(network.bridge)
     try await other.attach(
       "web", to: .network("other"), options: AttachOptions(ports: [PortMapping("8080:80")]), namespace: theirs)
     let told = try tool.cnet("doctor")
-    let own = told.output.components(separatedBy: "this one is record ").last?.dropLast() ?? ""
+    let own = told.output.components(separatedBy: "this one is record ").last.map { String($0.dropLast()) } ?? ""
     #expect(
       told.code == 0
         && told.output == """

@@ -276,4 +276,39 @@ import Testing
     }
     print("\(verb.testDescription) was failed at \(points) points")
   }
+
+  /// The change of each datagram is made, and its answer is lost: the same holds.
+  @Test(arguments: verbs)
+  func everyAnswerOf(_ verb: Verb) async throws {
+    var number = 0
+    while true {
+      number += 1
+      let kernel = SimulatedKernel()
+      let controller = try await makeController(kernel, ports: verb.ports)
+      let empty = (text: contents(kernel), records: try await records(controller))
+      try await verb.prepare(controller)
+      let before = (text: contents(kernel), records: try await records(controller))
+      kernel.loseAnswer(number: number)
+      var failure: NetworkError?
+      do { try await verb.act(controller) } catch let error as NetworkError { failure = error }
+      if kernel.isFaultPending {
+        kernel.clearFaults()
+        break
+      }
+      let what: Comment = "answer \(number) was lost: \(failure?.description ?? "borne")"
+      if verb.takesAway {
+        if failure != nil { try await verb.act(controller) }
+        expectSame(contents(kernel), empty.text, what)
+        if verb.testDescription != "stop" { #expect(try await records(controller) == empty.records, what) }
+      } else if failure != nil {
+        expectSame(contents(kernel), before.text, what)
+        #expect(try await records(controller) == before.records, what)
+        try await verb.act(controller)
+      }
+      try await verb.takeBack(controller)
+      expectSame(contents(kernel), empty.text, what)
+    }
+    #expect(number > 2)
+    print("of \(verb.testDescription) each of \(number - 1) answers was lost")
+  }
 }

@@ -43,7 +43,7 @@ import Testing
         == ForwarderLimits(connectionsPerPort: 1, clientsPerPort: 1, clientIdleTime: .seconds(1), bufferBytes: 1_024))
     let narrow = try await NetworkController(
       host: world.host, store: MemoryStore(), settings: ControllerSettings(resolvers: [], forwarder: least))
-    try await narrow.createNetwork("narrow", options: NetworkOptions(["10.73.0.0/24"]))
+    try await narrow.createNetwork("narrow", options: NetworkOptions(subnet: Subnet("10.73.0.0/24")))
     let sandbox = try await narrow.attach(
       "web", to: .network("narrow"), options: AttachOptions(ports: [PortMapping("8080:80")]))
     let text = String(repeating: "long ", count: 10_000)

@@ -34,17 +34,25 @@ struct BridgeDriver: Driver {
   func setUp(_ network: NetworkRecord) throws(NetworkError) {
     let elements = FirewallElements(network)
     // The rules first: from its first packet on, the bridge is one of ours, and to other records of the host no way out.
+    try addRules(elements)
+    if !network.adoptsBridge {
+      do throws(NetworkError) { try makeBridge(network) } catch {
+        // After a lost answer the bridge may be there: it is ours if it has our hardware address.
+        let isMade = error.code == .replyLost && owns(network)
+        throw error.with(
+          leftovers: isMade
+            ? tearDown(network) : attempt { () throws(NetworkError) in try firewall.remove(elements) })
+      }
+    }
+    do throws(NetworkError) { try configure(network) } catch { throw error.with(leftovers: tearDown(network)) }
+  }
+
+  private func addRules(_ elements: FirewallElements) throws(NetworkError) {
     do throws(NetworkError) { try firewall.add(elements) } catch {
       // Elements that exist belong to another record. After a lost answer, our change may have been made: remove it.
       if error.code == .alreadyExists || error.code == .inUse { throw error }
       throw error.with(leftovers: attempt { () throws(NetworkError) in try firewall.remove(elements) })
     }
-    if !network.adoptsBridge {
-      do throws(NetworkError) { try makeBridge(network) } catch {
-        throw error.with(leftovers: attempt { () throws(NetworkError) in try firewall.remove(elements) })
-      }
-    }
-    do throws(NetworkError) { try configure(network) } catch { throw error.with(leftovers: tearDown(network)) }
   }
 
   func bringBack(_ network: NetworkRecord) throws(NetworkError) {
@@ -82,13 +90,16 @@ struct BridgeDriver: Driver {
     settings.routesLoopback = network.families.contains(.ipv4)
     try configureIPv6(network)
     let has = Set(try host.addresses.list(link: bridge.index).map(\.address))
-    var requests = [LinkRequests.change(bridge.index, settings)]
     let hasLinkLocal = has.contains { $0.family == .ipv6 && $0.address.isLinkLocal }
-    for address in try addresses(of: network)
-    where !has.contains(address) && !(hasLinkLocal && address.address.isLinkLocal) {
-      requests.append(AddressRequests.add(address, to: bridge.index))
+    let missing = try addresses(of: network).filter { address in
+      !has.contains(address) && !(hasLinkLocal && address.address.isLinkLocal)
     }
-    requests.append(LinkRequests.change(bridge.index, LinkChange(isUp: true)))
+    // Those of IPv6 come when it is up, see ``Driver/configure(_:_:in:routes:)``.
+    let (before, after) = (missing.filter { $0.family == .ipv4 }, missing.filter { $0.family == .ipv6 })
+    let requests =
+      [LinkRequests.change(bridge.index, settings)] + before.map { AddressRequests.add($0, to: bridge.index) }
+      + [LinkRequests.change(bridge.index, LinkChange(isUp: true))]
+      + after.map { AddressRequests.add($0, to: bridge.index) }
     try host.perform(requests)
   }
 
@@ -181,7 +192,7 @@ struct BridgeDriver: Driver {
   ) throws(NetworkError) {
     // The rules first: from its first frame on, the port sends only what is its own.
     let elements = FirewallElements(endpoint, on: network)
-    try firewall.add(elements)
+    try addRules(elements)
     do throws(NetworkError) {
       // Not before: a packet that came before the ports were in the map would have made its flow anew.
       try forgetFlows(of: endpoint, on: network, isReleased: false)
@@ -223,10 +234,15 @@ struct BridgeDriver: Driver {
   ) throws(NetworkError) -> Bool {
     var echo: NetlinkMessage?
     var refusal: (request: Int, error: NetworkError)?
-    try host.connection(.route).perform(try pairRequests(endpoint, network, index, namespace)) { request, reply in
-      if request == 0 { echo = reply }
-    } onRefusal: {
-      refusal = refusal ?? ($0, $1)
+    do throws(NetworkError) {
+      try host.connection(.route).perform(try pairRequests(endpoint, network, index, namespace)) { request, reply in
+        if request == 0 { echo = reply }
+      } onRefusal: {
+        refusal = refusal ?? ($0, $1)
+      }
+    } catch {
+      // The answer is lost, so the pair may be there; its random name is on record as the endpoint's.
+      throw error.with(leftovers: unplug(endpoint))
     }
     if let error = refusal?.error, refusal?.request == 0 {
       // No link has the index, or one that takes no ports: do_set_master in net/core/rtnetlink.c.

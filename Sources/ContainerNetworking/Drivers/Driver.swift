@@ -86,13 +86,20 @@ extension Driver {
     settings.makesLinkLocalAddress = false
     if endpoint.announcesToAll != true { settings.announcesAddresses = endpoint.address(.ipv4) != nil }
     var requests = [LinkRequests.change(inside, settings)]
-    for address in endpoint.addresses { requests.append(AddressRequests.add(address, to: inside)) }
+    for address in endpoint.addresses where address.family == .ipv4 {
+      requests.append(AddressRequests.add(address, to: inside))
+    }
+    requests.append(LinkRequests.change(inside, LinkChange(isUp: true)))
+    // Those of IPv6 come after it: when a link comes up, the kernel makes the routes of the prefixes that are there without
+    // waiting for memory, and goes on where there is none (fixup_permanent_addr, net/ipv6/addrconf.c).
+    for address in endpoint.addresses where address.family == .ipv6 {
+      requests.append(AddressRequests.add(address, to: inside))
+    }
     if endpoint.address(.ipv6) != nil {
       // By this one the container asks for the gateway when it answers from another network's address.
       let own = try InterfaceAddress(address: .v6(endpoint.macAddress.linkLocalAddress), prefixLength: 64)
       requests.append(AddressRequests.add(own, to: inside))
     }
-    requests.append(LinkRequests.change(inside, LinkChange(isUp: true)))
     for gateway in endpoint.gateways where routes.contains(gateway.family) {
       requests.append(RouteRequests.add(Route(to: .all(gateway.family), via: gateway, link: inside)))
     }

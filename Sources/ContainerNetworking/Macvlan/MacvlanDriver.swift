@@ -38,13 +38,19 @@ struct MacvlanDriver: Driver {
     let mode = network.macvlanMode ?? .bridge
     let parent = try parent(of: network)
     // No echo: of a link in another namespace the kernel tells that one alone.
-    try host.connection(.route).execute(
-      LinkRequests.createMacvlan(
-        VethEnd(
-          endpoint.interface, macAddress: mode == .passthru ? nil : endpoint.macAddress,
-          namespace: namespace.handle.descriptor),
-        // The kernel takes no more than the parent's, which may have fallen.
-        parent: parent.index, mtu: min(network.mtu, parent.mtu), mode: mode))
+    do throws(NetworkError) {
+      try host.connection(.route).execute(
+        LinkRequests.createMacvlan(
+          VethEnd(
+            endpoint.interface, macAddress: mode == .passthru ? nil : endpoint.macAddress,
+            namespace: namespace.handle.descriptor),
+          // The kernel takes no more than the parent's, which may have fallen.
+          parent: parent.index, mtu: min(network.mtu, parent.mtu), mode: mode))
+    } catch {
+      // After a lost answer the link may be there.
+      guard error.code == .replyLost else { throw error }
+      throw error.with(leftovers: unplug(endpoint, from: network, in: namespace))
+    }
     do throws(NetworkError) {
       let inside = try namespace.links.get("\(endpoint.interface)").index
       try ignoreRouters(endpoint, in: namespace)

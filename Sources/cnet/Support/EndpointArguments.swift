@@ -61,7 +61,7 @@ extension EndpointOptions {
     case "mac-address":
       try Self.refuseSecond(macAddress, "hardware address")
       macAddress = try MACAddress(value)
-    case "interface": try name(interface: value)
+    case "interface": try self.name(interface: value)
     case "driver-opt":
       let name = "com.docker.network.endpoint.ifname="
       guard value.hasPrefix(name) else {
