@@ -119,4 +119,24 @@ import Testing
     }
     try await controller.removeAll()
   }
+
+  /// The kernel made no route of the prefix when the link came up, as it does where memory is short.
+  @Test func aPrefixWithoutRouteGetsIt() async throws {
+    let host = try NetworkNamespace.create(on: kernel)
+    let controller = try await makeController(of: host)
+    var options = NetworkOptions(subnet: try Subnet("fd00:9::/64"))
+    options.isIPv4Enabled = false
+    try await controller.createNetwork("six", options: options)
+    kernel.inject(.noRouteToHost, on: RequestType.newRoute)
+    let sandbox = try await controller.attach("web", to: .network("six"))
+    let gateways = try sandbox.namespace.routes.list().filter { $0.destination.prefixLength == 0 }.compactMap(\.gateway)
+    #expect(gateways.contains(try IPAddress("fd00:9::1")))
+    // Where it does not help, it is what it was.
+    kernel.inject(.noRouteToHost, on: RequestType.newRoute, times: 2)
+    let error = await refusal { try await controller.attach("other", to: .network("six")) }
+    #expect(error?.kernel?.errno == .noRouteToHost)
+    let left = try await controller.differences()
+    #expect(left.isEmpty)
+    try await controller.removeAll()
+  }
 }

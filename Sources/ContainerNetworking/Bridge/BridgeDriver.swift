@@ -94,7 +94,8 @@ struct BridgeDriver: Driver {
     let missing = try addresses(of: network).filter { address in
       !has.contains(address) && !(hasLinkLocal && address.address.isLinkLocal)
     }
-    // Those of IPv6 come when it is up, see ``Driver/configure(_:_:in:routes:)``.
+    // Those of IPv6 when it is up: before, the kernel makes no route of their prefix where memory is short at that moment
+    // (fixup_permanent_addr, net/ipv6/addrconf.c).
     let (before, after) = (missing.filter { $0.family == .ipv4 }, missing.filter { $0.family == .ipv6 })
     let requests =
       [LinkRequests.change(bridge.index, settings)] + before.map { AddressRequests.add($0, to: bridge.index) }

@@ -86,20 +86,13 @@ extension Driver {
     settings.makesLinkLocalAddress = false
     if endpoint.announcesToAll != true { settings.announcesAddresses = endpoint.address(.ipv4) != nil }
     var requests = [LinkRequests.change(inside, settings)]
-    for address in endpoint.addresses where address.family == .ipv4 {
-      requests.append(AddressRequests.add(address, to: inside))
-    }
-    requests.append(LinkRequests.change(inside, LinkChange(isUp: true)))
-    // Those of IPv6 come after it: when a link comes up, the kernel makes the routes of the prefixes that are there without
-    // waiting for memory, and goes on where there is none (fixup_permanent_addr, net/ipv6/addrconf.c).
-    for address in endpoint.addresses where address.family == .ipv6 {
-      requests.append(AddressRequests.add(address, to: inside))
-    }
+    for address in endpoint.addresses { requests.append(AddressRequests.add(address, to: inside)) }
     if endpoint.address(.ipv6) != nil {
       // By this one the container asks for the gateway when it answers from another network's address.
       let own = try InterfaceAddress(address: .v6(endpoint.macAddress.linkLocalAddress), prefixLength: 64)
       requests.append(AddressRequests.add(own, to: inside))
     }
+    requests.append(LinkRequests.change(inside, LinkChange(isUp: true)))
     for gateway in endpoint.gateways where routes.contains(gateway.family) {
       requests.append(RouteRequests.add(Route(to: .all(gateway.family), via: gateway, link: inside)))
     }
@@ -110,7 +103,24 @@ extension Driver {
       // A hardware address that says nothing of the IPv6 one: tell the neighbours (unsolicited NA, RFC 4861 7.2.6).
       try namespace.setSysctl("net/ipv6/conf/\(endpoint.interface)/ndisc_notify", to: "1")
     }
-    try namespace.perform(requests)
+    do throws(NetworkError) { try namespace.perform(requests) } catch {
+      guard error.isOfMissingPrefix, endpoint.address(.ipv6) != nil else { throw error }
+      try restorePrefixes(of: endpoint, inside, in: namespace, routes: routes)
+    }
+  }
+
+  /// Makes the route of the IPv6 prefix, and the default route by it that was refused.
+  ///
+  /// When a link comes up, the kernel makes the routes of its prefixes without waiting for memory, and goes on where there is
+  /// none (fixup_permanent_addr, net/ipv6/addrconf.c). To set an address that is there makes its route again, and waits.
+  private func restorePrefixes(
+    of endpoint: Endpoint, _ inside: Int32, in namespace: NetworkNamespace, routes: [AddressFamily]
+  ) throws(NetworkError) {
+    var requests = endpoint.addresses.filter { $0.family == .ipv6 }.map { AddressRequests.replace($0, of: inside) }
+    for gateway in endpoint.gateways where gateway.family == .ipv6 && routes.contains(.ipv6) {
+      requests.append(RouteRequests.add(Route(to: .all(.ipv6), via: gateway, link: inside)))
+    }
+    try namespace.perform(requests + [LinkRequests.glance(at: inside)])
   }
 
   /// Gives the container's interface what it lacks of addresses, and sets it up.
@@ -120,5 +130,12 @@ extension Driver {
     let missing = endpoint.addresses.filter { !has.contains($0) }
     try namespace.perform(
       missing.map { AddressRequests.add($0, to: link) } + [LinkRequests.change(link, LinkChange(isUp: true))])
+  }
+}
+
+extension NetworkError {
+  /// Whether a route was refused since none leads to its gateway: of IPv6, since IPv4 says `ENETUNREACH`.
+  fileprivate var isOfMissingPrefix: Bool {
+    kernel?.errno == .noRouteToHost && kernel?.request == "RTM_NEWROUTE"
   }
 }
