@@ -27,6 +27,7 @@ let package = Package(
     .library(name: "ContainerNetworkingFoundation", targets: ["ContainerNetworkingFoundation"]),
     .executable(name: "cnet", targets: ["cnet"]),
     .executable(name: "cnet-cni", targets: ["cnet-cni"]),
+    .executable(name: "cnet-netavark", targets: ["cnet-netavark"]),
     .library(name: "ContainerNetworkingTestKit", targets: ["ContainerNetworkingTestKit"]),
   ],
   dependencies: [
@@ -95,11 +96,20 @@ let package = Package(
       ], swiftSettings: settings),
 
     // What engines and the tool have in common besides the library.
-    .target(name: "AdapterSupport", swiftSettings: settings),
+    .target(name: "AdapterSupport", dependencies: ["ContainerNetworking", system], swiftSettings: settings),
+    // The name server that the tool and doors for engines start. Who does without it links no NIO.
+    .target(
+      name: "AdapterNames", dependencies: ["ContainerNetworking", "ContainerNetworkingDNS", system],
+      swiftSettings: settings),
     // The CNI plugin: containers of containerd and podman on networks of the record.
     .executableTarget(
       name: "cnet-cni",
       dependencies: ["AdapterSupport", "ContainerNetworking", "ContainerNetworkingStore", system],
+      swiftSettings: settings),
+    // netavark's command line: containers of podman on networks of the record.
+    .executableTarget(
+      name: "cnet-netavark",
+      dependencies: ["AdapterNames", "AdapterSupport", "ContainerNetworking", "ContainerNetworkingStore", system],
       swiftSettings: settings),
 
     // What errors say to programs that have Foundation. Who does without it links none.
@@ -110,7 +120,7 @@ let package = Package(
     .executableTarget(
       name: "cnet",
       dependencies: [
-        "AdapterSupport",
+        "AdapterNames", "AdapterSupport",
         "ContainerNetworking", "ContainerNetworkingDNS", "ContainerNetworkingForwarder", "ContainerNetworkingStore",
         "Netlink", system,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -255,8 +265,8 @@ let package = Package(
     // The doors for engines, called as the engines call them, and by the engines.
     .testTarget(
       name: "EngineTests",
-      dependencies: ["ContainerNetworking", "ContainerNetworkingStore", "Playground", "cnet", "cnet-cni", system],
-      exclude: ["prelude.sh", "podman.sh", "containerd.sh"], swiftSettings: settings),
+      dependencies: ["ContainerNetworking", "ContainerNetworkingStore", "Playground", "cnet", "cnet-cni", "cnet-netavark", system],
+      exclude: ["prelude.sh", "podman.sh", "netavark.sh", "containerd.sh"], swiftSettings: settings),
     // They ask the server from containers, and play the servers that it asks.
     .testTarget(
       name: "NameServerTests",

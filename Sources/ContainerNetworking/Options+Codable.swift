@@ -71,7 +71,7 @@ extension NetworkOptions: Codable {
 
 extension EndpointOptions: Codable {
   private enum CodingKeys: String, CodingKey, CaseIterable {
-    case addresses, macAddress, aliases, interface, gatewayPriority
+    case addresses, macAddress, aliases, interface, gatewayPriority, takesDefaultRoute
   }
 
   /// Decodes options; a key that is missing has its default.
@@ -86,6 +86,7 @@ extension EndpointOptions: Codable {
     try fields.read(&aliases, .aliases)
     try fields.read(&interface, .interface)
     try fields.read(&gatewayPriority, .gatewayPriority)
+    try fields.read(&takesDefaultRoute, .takesDefaultRoute)
   }
 
   /// Encodes every option, but for those that are nil.
@@ -96,6 +97,7 @@ extension EndpointOptions: Codable {
     try fields.encode(aliases, forKey: .aliases)
     try fields.encodeIfPresent(interface, forKey: .interface)
     try fields.encode(gatewayPriority, forKey: .gatewayPriority)
+    try fields.encode(takesDefaultRoute, forKey: .takesDefaultRoute)
   }
 }
 

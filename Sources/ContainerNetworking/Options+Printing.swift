@@ -22,7 +22,8 @@ extension EndpointOptions: CustomStringConvertible, CustomDebugStringConvertible
   public var description: String {
     let wishes = sentence(
       addresses.map(\.description) + [macAddress?.description] + aliases.map { "alias \($0)" }
-        + [interface?.description, gatewayPriority == 0 ? nil : "priority \(gatewayPriority)"])
+        + [interface?.description, gatewayPriority == 0 ? nil : "priority \(gatewayPriority)"]
+        + [takesDefaultRoute ? nil : "no default route"])
     return wishes.isEmpty ? "no wishes" : wishes
   }
 

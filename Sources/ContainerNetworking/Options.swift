@@ -170,17 +170,21 @@ public struct EndpointOptions: Hashable, Sendable {
   /// The highest of a container's networks has the default route. Of equals, one that is not internal; then one with
   /// more families; then the first by name.
   public var gatewayPriority: Int
+  /// Whether the container may have its default route by this network; what is on the network it reaches in any case. A
+  /// container that is connected again, or started again, says it again.
+  public var takesDefaultRoute: Bool
 
   /// Makes options; each has a default.
   public init(
     addresses: [IPAddress] = [], macAddress: MACAddress? = nil, aliases: [String] = [],
-    interface: InterfaceName? = nil, gatewayPriority: Int = 0
+    interface: InterfaceName? = nil, gatewayPriority: Int = 0, takesDefaultRoute: Bool = true
   ) {
     self.addresses = addresses
     self.macAddress = macAddress
     self.aliases = aliases
     self.interface = interface
     self.gatewayPriority = gatewayPriority
+    self.takesDefaultRoute = takesDefaultRoute
   }
 }
 

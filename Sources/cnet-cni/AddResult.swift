@@ -40,7 +40,7 @@ struct AddResult {
     self.interfaces = before + interfaces
     place = before.count + interfaces.count - 1
     let ways = endpoint.gateways.map { (Subnet.all($0.family), Optional($0)) }
-    routes = (ways + fields.routes.map { ($0.destination, $0.gateway) }).map { destination, gateway in
+    routes = (ways + fields.wish.routes.map { ($0.destination, $0.gateway) }).map { destination, gateway in
       .compact(["dst": .describing(destination), "gw": gateway.map { .describing($0) }])
     }
   }

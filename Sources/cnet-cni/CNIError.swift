@@ -69,3 +69,11 @@ func calling<Value>(
 ) async throws(CNIError) -> Value {
   do throws(NetworkError) { return try await body() } catch { throw CNIError(error) }
 }
+
+extension FieldReader {
+  /// - Throws: Everything that is wrong; what is only unsupported, if nothing is wrong.
+  func check() throws(CNIError) {
+    if !faults.isEmpty { throw CNIError(.invalidConfiguration, faults.joined(separator: "; ")) }
+    if !unsupported.isEmpty { throw CNIError(.unsupportedField, unsupported.joined(separator: "; ")) }
+  }
+}

@@ -3,16 +3,15 @@ import ContainerNetworking
 
 /// The fields of a configuration that say what its network is like, as options of a network of the record.
 struct NetworkFields {
-  var options = NetworkOptions()
-  /// Routes of containers besides the default one.
-  var routes: [(destination: Subnet, gateway: IPAddress?)] = []
-  /// What of the options the configuration says, and is compared with a network that is there.
-  private var said: Set<Field> = []
+  private(set) var wish = NetworkWish()
+
+  private var options: NetworkOptions {
+    get { wish.options }
+    _modify { yield &wish.options }
+  }
 
   /// The label of networks that this plugin has made.
   static let label = "com.containernetworking.cni"
-
-  private enum Field { case range, gateway, bridge, mtu, parent }
 
   init(_ configuration: Configuration) throws(CNIError) {
     var reader = FieldReader()
@@ -54,11 +53,11 @@ struct NetworkFields {
       } else {
         reader.fault("mtu", "\(mtu) is no number of bytes")
       }
-      said.insert(.mtu)
+      wish.said.insert(.mtu)
     }
     if options.driver == .macvlan {
       options.parent = reader.value("master", of: json) { (text) throws(NetworkError) in try InterfaceName(text) }
-      if options.parent != nil { said.insert(.parent) }
+      if options.parent != nil { wish.said.insert(.parent) }
       if let mode = reader.text("mode", of: json), !mode.isEmpty {
         _ = reader.attempt("mode") { () throws(NetworkError) in try options.setDriverOption("macvlan-mode", mode) }
         options.driverOptions = [:]
@@ -84,7 +83,7 @@ struct NetworkFields {
       }
       if reader.flag("portIsolation", of: json) == true { options.policy.allowsContainerTraffic = false }
     }
-    if options.bridge != nil { said.insert(.bridge) }
+    if options.bridge != nil { wish.said.insert(.bridge) }
   }
 
   // MARK: - Addresses
@@ -116,7 +115,7 @@ struct NetworkFields {
       let gateway = reader.value("gw", of: route, at: place) { (text) throws(NetworkError) in try IPAddress(text) }
       guard let destination else { continue }
       if destination.prefixLength > 0 {
-        routes.append((destination, gateway))
+        wish.routes.append((destination, gateway))
       } else if options.isInternal {
         reader.lack(
           place + "dst", "nothing leaves a network whose bridge is no gateway; set isGateway, or leave it out")
@@ -141,7 +140,7 @@ struct NetworkFields {
     options.subnets.append(subnet)
     if subnet.family == .ipv6 { options.isIPv6Enabled = true }
     let gateway = reader.value("gateway", of: range, at: path) { (text) throws(NetworkError) in try IPAddress(text) }
-    if gateway != nil { said.insert(.gateway) }
+    if gateway != nil { wish.said.insert(.gateway) }
     // As host-local: the subnet's first address, wherever the range is.
     if options.policy.gatewayMode(subnet.family) != .isolated, let gateway = gateway ?? subnet.address(at: 1) {
       options.gateways.append(gateway)
@@ -162,75 +161,9 @@ struct NetworkFields {
       )
     }
     if bounds.block != subnet { options.ipRanges.append(bounds.block) }
-    said.insert(.range)
+    wish.said.insert(.range)
     for address in spare where !options.gateways.contains(address) {
       options.auxiliaryAddresses["outside-\(address)"] = address
     }
-  }
-
-  // MARK: - Comparing
-
-  /// In which fields a network that is there is another than the configuration's; none if it is the same.
-  func differences(from network: NetworkRecord) -> [String] {
-    var differences: [String] = []
-    func compare(_ field: String, _ has: String, _ wants: String) {
-      if has != wants { differences.append("\(field) is \(has) there and \(wants) here") }
-    }
-    compare("driver", network.driver.rawValue, options.driver.rawValue)
-    for subnet in options.subnets {
-      let own = network.subnet(subnet.family)
-      compare("subnet", own.map { "\($0.subnet)" } ?? "none", "\(subnet)")
-      guard own?.subnet == subnet else { continue }
-      if said.contains(.gateway), let gateway = options.gateways.first(where: { $0.family == subnet.family }) {
-        compare("gateway", own?.gateway.map { "\($0)" } ?? "none", "\(gateway)")
-      }
-      if said.contains(.range) {
-        let range = options.ipRanges.first { $0.family == subnet.family }
-        compare("range", "\(own?.ipRange ?? subnet)", "\(range ?? subnet)")
-      }
-    }
-    if said.contains(.mtu) { compare("mtu", "\(network.mtu)", "\(options.mtu)") }
-    if said.contains(.bridge) {
-      compare("bridge", network.bridge.map { "\($0)" } ?? "none", options.bridge.map { "\($0)" } ?? "none")
-    }
-    if said.contains(.parent) {
-      compare("master", network.parent.map { "\($0)" } ?? "none", options.parent.map { "\($0)" } ?? "none")
-    }
-    compare("internal", "\(network.isInternal)", "\(options.isInternal)")
-    compare("ipMasq", "\(network.policy.masquerades)", "\(options.policy.masquerades)")
-    return differences
-  }
-}
-
-/// A range from one address to another, as the smallest block that has both and the addresses in it that are not meant.
-struct AddressBounds {
-  var start: IPAddress
-  var end: IPAddress
-  var block: Subnet
-
-  /// Of those a block may have at the most; each is written down.
-  private static let limit: UInt128 = 256
-
-  init?(_ start: IPAddress, _ end: IPAddress, in subnet: Subnet) {
-    guard subnet.contains(start), subnet.contains(end), start <= end else { return nil }
-    (self.start, self.end) = (start, end)
-    var block: Subnet?
-    for length in stride(from: subnet.family == .ipv4 ? 32 : 128, through: subnet.prefixLength, by: -1) {
-      guard let candidate = try? Subnet(containing: start, prefixLength: length) else { return nil }
-      block = candidate
-      if candidate.contains(end) { break }
-    }
-    guard let block else { return nil }
-    self.block = block
-  }
-
-  /// The addresses of the block outside the range; nil where there are too many.
-  var spare: [IPAddress]? {
-    let before = start.rawValue - block.first.rawValue
-    let after = block.last.rawValue - end.rawValue
-    guard before + after <= Self.limit else { return nil }
-    let offsets = Array(0..<before) + (0..<after).map { block.last.rawValue - block.first.rawValue - $0 }
-    // The pool has no use for the network's own address, nor for its broadcast address.
-    return offsets.compactMap { block.address(at: $0) }
   }
 }

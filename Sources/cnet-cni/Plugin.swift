@@ -7,7 +7,7 @@ import SystemPackage
 struct Plugin {
   let invocation: Invocation
   let configuration: Configuration
-  let controller: NetworkController
+  let record: EngineRecord
   let attachments: Attachments
 
   init(
@@ -16,17 +16,21 @@ struct Plugin {
     self.invocation = invocation
     self.configuration = configuration
     let directory = FilePath(
-      configuration.stateDirectory ?? environment["CNET_STATE_DIR"] ?? "/var/lib/containernetworking")
+      configuration.stateDirectory ?? environment["CNET_STATE_DIR"] ?? Product.stateDirectory)
     guard directory.isAbsolute else {
       throw CNIError(.invalidConfiguration, "stateDir: \"\(directory)\" is no absolute path")
     }
     attachments = Attachments(in: directory)
-    controller = try await calling { () throws(NetworkError) in
+    record = try await calling { () throws(NetworkError) in
       // It ends before its containers do: it holds no ports.
-      try await NetworkController(
-        host: .current(), store: SQLiteStore(at: directory), settings: ControllerSettings(reservesPorts: false))
+      try await EngineRecord(
+        NetworkController(
+          host: .current(), store: SQLiteStore(at: directory), settings: ControllerSettings(reservesPorts: false)),
+        label: NetworkFields.label)
     }
   }
+
+  var controller: NetworkController { record.controller }
 
   /// Does what was asked.
   ///

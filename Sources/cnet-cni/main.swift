@@ -1,4 +1,5 @@
 import AdapterSupport
+import ContainerNetworking
 import FoundationEssentials
 import Glibc
 import SystemPackage
@@ -16,7 +17,10 @@ func answer(_ environment: [String: String]) async -> (output: JSON?, code: Int3
         ]), 0
       )
     }
-    let input = try readInput()
+    let input: [UInt8]
+    do throws(NetworkError) { input = try ProgramInput.read(.standardInput, "standard input") } catch {
+      throw CNIError(error.code == .invalidValue ? .undecodable : .inputOutput, error.description)
+    }
     // A failure is told in the version that was asked in, if that can be read.
     version = spokenVersion(input) ?? version
     let configuration = try Configuration(input, verb: invocation.verb)
@@ -27,22 +31,6 @@ func answer(_ environment: [String: String]) async -> (output: JSON?, code: Int3
 
 func spokenVersion(_ input: [UInt8]) -> SpecVersion? {
   (try? JSONDecoder().decode(JSON.self, from: Data(input)))?["cniVersion"]?.text.flatMap { SpecVersion(rawValue: $0) }
-}
-
-/// A configuration is some hundred bytes, and a GC of ten thousand containers a megabyte.
-func readInput() throws(CNIError) -> [UInt8] {
-  let limit = 64 << 20
-  var input: [UInt8] = []
-  var buffer = [UInt8](repeating: 0, count: 65_536)
-  while input.count <= limit {
-    let count: Int
-    do {
-      count = try unsafe buffer.withUnsafeMutableBytes { try unsafe FileDescriptor.standardInput.read(into: $0) }
-    } catch { throw CNIError(.inputOutput, "standard input cannot be read", details: "\(error)") }
-    guard count > 0 else { return input }
-    input += buffer[..<count]
-  }
-  throw CNIError(.undecodable, "standard input has more than \(limit) bytes")
 }
 
 let environment = ProcessInfo.processInfo.environment

@@ -1,3 +1,4 @@
+import AdapterSupport
 import ArgumentParser
 import ContainerNetworking
 import Glibc
@@ -23,7 +24,7 @@ struct Cnet: AsyncParsableCommand {
       Of run and exec: the command's own; 128 and the number of the signal that
       ended it; 127 no such command; 126 it cannot be started; 125 cnet itself failed.
       """,
-    version: "0.1.0",
+    version: Product.version,
     subcommands: [
       NetworkCommands.self, ContainerCommands.self, Run.self, Exec.self, Inspect.self, Stop.self, RemoveContainers.self,
       Attach.self, Detach.self, ListContainers.self, Publish.self, Unpublish.self, ListPorts.self, Forward.self,

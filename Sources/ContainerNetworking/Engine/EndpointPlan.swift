@@ -65,7 +65,7 @@ extension Engine {
       otherAddresses: others.isEmpty ? nil : others.flatMap { $0.addresses.map(\.address) },
       otherPorts: otherPorts.isEmpty ? nil : otherPorts,
       otherBridges: otherBridges.isEmpty ? nil : otherBridges,
-      gateways: network.isInternal ? [] : network.subnets.compactMap(\.gateway),
+      gateways: network.isInternal || !options.takesDefaultRoute ? [] : network.subnets.compactMap(\.gateway),
       gatewayPriority: options.gatewayPriority, aliases: options.aliases, ports: ports, phase: .creating,
       owner: store.token)
     if (transaction.state.networks[network.id] ?? network).mayBeKnownOtherwise(endpoint) {

@@ -97,8 +97,10 @@ struct DirectoryIndex: Sendable {
     let sandboxID = known(sandbox: record.sandboxID)
     let networkID = known(network: record.networkID)
     let hostnames = sandboxes[sandboxID]?.hostnames ?? []
-    let container = DomainName(record.container)
-    let own = [container, DomainName(String(sandboxID.prefix(12)))] + record.aliases.map { DomainName($0) }
+    let aliases = record.aliases.map { DomainName($0) }
+    // An engine's id of 64 digits is no name of DNS; then the first alias is whom a reverse look-up tells of.
+    let container = DomainName(record.container) ?? aliases.first { $0 != nil } ?? nil
+    let own = [container, DomainName(String(sandboxID.prefix(12)))] + aliases
     let endpoint = EndpointNames(
       id: record.id, networkID: networkID, sandboxID: sandboxID, container: container,
       own: own.compactMap { $0 }, hostnames: hostnames, addresses: record.addresses.map(\.address))

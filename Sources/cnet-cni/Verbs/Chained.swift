@@ -20,7 +20,8 @@ extension Plugin {
     let runtime = try RuntimeConfiguration(configuration, invocation.arguments)
     guard !runtime.ports.isEmpty else { return previous }
     do throws(NetworkError) {
-      let ports = try await unpublished(runtime.ports, of: invocation.containerID)
+      let ports = try await record.unpublished(
+        runtime.ports, of: invocation.containerID, besides: configuration.name)
       guard !ports.isEmpty else { return previous }
       try await controller.publish(ports, of: invocation.containerID, on: configuration.name)
     } catch {
@@ -31,19 +32,6 @@ extension Plugin {
           + "\"\(configuration.name)\"; let this program make the interface, too")
     }
     return previous
-  }
-
-  /// Without those that the container has published by another of its networks: a runtime says all of a container's ports
-  /// for each network.
-  func unpublished(_ ports: [PortMapping], of container: String) async throws(NetworkError) -> [PortMapping] {
-    let published = try await controller.sandbox(container).endpoints.filter { $0.networkName != configuration.name }
-      .flatMap(\.ports)
-    return ports.filter { mapping in
-      !published.contains { port in
-        mapping.transport == port.transport && mapping.containerPorts.contains(port.containerPort)
-          && mapping.hostPorts?.contains(port.hostPort) == true
-      }
-    }
   }
 
   /// Releases the ports; with the endpoint they go anyhow.

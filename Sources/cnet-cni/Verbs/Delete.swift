@@ -11,21 +11,9 @@ extension Plugin {
 
   /// Takes an interface of a container off the network, and the container off the record with its last one.
   func remove(_ container: String, _ interface: String) async throws(CNIError) {
-    do throws(NetworkError) {
-      let endpoint = try await controller.inspect(configuration.name).endpoints.first { $0.container == container }
-      // A runtime may say DEL of a name that the container never had here.
-      guard let endpoint, endpoint.interface.description == interface else { return }
-      try await controller.disconnect(container, from: configuration.name, isForced: true)
-    } catch { if error.code != .notFound { throw CNIError(error) } }
-    do throws(NetworkError) {
-      guard try await controller.sandbox(container).endpoints.isEmpty else { return }
-    } catch {
-      if error.code == .notFound { return }
-      // Its namespace is gone, and every interface with it.
-      guard error.code == .closed else { throw CNIError(error) }
-    }
-    do throws(NetworkError) { try await controller.detach(container) } catch {
-      if error.code != .notFound { throw CNIError(error) }
+    // A runtime may say DEL of a name that the container never had here.
+    try await calling { () throws(NetworkError) in
+      try await record.remove(container, from: [configuration.name], interface: interface)
     }
   }
 

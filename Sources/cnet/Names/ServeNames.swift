@@ -1,3 +1,4 @@
+import AdapterNames
 import ArgumentParser
 import ContainerNetworking
 import ContainerNetworkingDNS

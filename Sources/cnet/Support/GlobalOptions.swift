@@ -1,3 +1,5 @@
+import AdapterNames
+import AdapterSupport
 import ArgumentParser
 import ContainerNetworking
 import ContainerNetworkingDNS
@@ -65,21 +67,17 @@ struct GlobalOptions: ParsableArguments {
       if let nameServer { nameServer } else if let text = ProcessInfo.processInfo.environment[variable] {
         try NameServerChoice(variable: variable, text)
       } else { NameServerChoice.auto }
-    switch choice {
-    case .none: return nil
-    case .running: return RemoteNameService(directory: place.directory)
-    case .auto:
-      return StartedNameService(
-        directory: place.directory, arguments: [ServeNames._commandName, "--until-idle"] + place.arguments,
-        environment: place.environment)
-    }
+    return choice.service(
+      place.directory, "/proc/self/exe", arguments: place.hostArguments, environment: place.environment)
   }
 }
+
+extension NameServerChoice: ExpressibleByArgument {}
 
 /// A host and where its record is kept.
 struct StatePlace {
   /// Where it is unless said.
-  static let usualDirectory = "/var/lib/containernetworking"
+  static let usualDirectory = Product.stateDirectory
 
   var directory: FilePath
   var host: NetworkNamespace
@@ -94,8 +92,11 @@ struct StatePlace {
 
   /// What another process of this program is given that is to work for the same host.
   var arguments: [String] {
-    ["--state-dir", directory.string] + (hostPath.map { ["--host-namespace", $0.string] } ?? [])
+    ["--state-dir", directory.string] + hostArguments
   }
+
+  /// Those of them that say which host it is.
+  var hostArguments: [String] { hostPath.map { ["--host-namespace", $0.string] } ?? [] }
 
   /// With this in its environment.
   var environment: [String: String] { ["CNET_RESOLV_CONF": hostFiles.resolvConf.string] }

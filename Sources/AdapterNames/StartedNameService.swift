@@ -1,30 +1,33 @@
-import ContainerNetworking
+package import ContainerNetworking
 import ContainerNetworkingDNS
 import FoundationEssentials
 import Glibc
-import SystemPackage
+package import SystemPackage
 
 /// The name server of a state directory. Where none runs, one is started, which goes on after this process and ends by
 /// itself.
-struct StartedNameService: NameService {
+package struct StartedNameService: NameService {
   private let remote: RemoteNameService
   private let server: Command
   private let log: FilePath
 
   /// How a server says that it serves.
-  static let greeting = "serving"
+  package static let greeting = "serving"
   /// How one ends that found another at work (`EX_TEMPFAIL`, sysexits.h).
-  static let busyCode: Int32 = 75
+  package static let busyCode: Int32 = 75
 
   /// - Parameters:
   ///   - directory: The state directory.
-  ///   - arguments: With which this program is the server.
+  ///   - program: The program that is the server, by these arguments.
+  ///   - arguments: `dns` and what follows.
   ///   - environment: What it has besides this process's.
-  init(directory: FilePath, arguments: [String], environment: [String: String]) {
+  package init(
+    directory: FilePath, program: FilePath = "/proc/self/exe", arguments: [String], environment: [String: String] = [:]
+  ) {
     remote = RemoteNameService(directory: directory)
     log = directory.appending("dns.log")
     let own = ProcessInfo.processInfo.environment.merging(environment) { $1 }
-    var server = Command("/proc/self/exe", arguments, environment: own.map { "\($0)=\($1)" }.sorted())
+    var server = Command(program.string, arguments, environment: own.map { "\($0)=\($1)" }.sorted())
     server.name = "cnet"
     server.grouping = .ownSession
     // It keeps no file system busy.
@@ -32,7 +35,7 @@ struct StartedNameService: NameService {
     self.server = server
   }
 
-  func serve(_ network: NetworkRecord, in sandboxes: [SandboxRecord]) throws(NetworkError) {
+  package func serve(_ network: NetworkRecord, in sandboxes: [SandboxRecord]) throws(NetworkError) {
     for attempt in 1...3 {
       do throws(NetworkError) { return try remote.serve(network, in: sandboxes) } catch {
         guard error.isOfAbsence, attempt < 3 else { throw error }
@@ -41,12 +44,14 @@ struct StartedNameService: NameService {
     }
   }
 
-  func withdraw(_ network: NetworkRecord) { remote.withdraw(network) }
-  func withdraw(_ sandbox: SandboxRecord) { remote.withdraw(sandbox) }
+  package func withdraw(_ network: NetworkRecord) { remote.withdraw(network) }
+  package func withdraw(_ sandbox: SandboxRecord) { remote.withdraw(sandbox) }
 
-  var gatewayPorts: ClosedRange<UInt16>? { remote.gatewayPorts }
-  func check() throws(NetworkError) { try remote.check() }
-  func unserved(_ networks: [NetworkRecord]) throws(NetworkError) -> [NetworkRecord] { try remote.unserved(networks) }
+  package var gatewayPorts: ClosedRange<UInt16>? { remote.gatewayPorts }
+  package func check() throws(NetworkError) { try remote.check() }
+  package func unserved(_ networks: [NetworkRecord]) throws(NetworkError) -> [NetworkRecord] {
+    try remote.unserved(networks)
+  }
 
   private func start() throws(NetworkError) {
     let operation = "start a name server"
@@ -78,7 +83,7 @@ struct StartedNameService: NameService {
     guard try child.wait(timeout: .seconds(10)) == .exited(Self.busyCode) else {
       throw NetworkError(
         .closed, operation: operation,
-        reason: "it ended at once, for the reason that \(log) tells; or do without names: --name-server none")
+        reason: "it ended at once, for the reason that \(log) tells; or do without names: CNET_NAME_SERVER=none")
     }
     // Another was faster; it is asked once it can be.
     for _ in 0..<1_000 {
