@@ -44,6 +44,10 @@ public struct ControllerSettings: Sendable {
   /// that the store tells of are held from when the controller is made, those that others publish or release on the same
   /// store soon after.
   public var reservesPorts: Bool
+  /// Whether the engine that containers are of holds their published ports by sockets of its own, as podman does: then a port
+  /// of the host that is held and was asked for is not refused. Off by default: who holds it is another program. For
+  /// controllers that hold none, see ``reservesPorts``.
+  public var engineHoldsPorts: Bool
   /// Serves published ports where the kernel does not: at `::1`, and at addresses of a family that the container has not. With
   /// one, ports are held whatever ``reservesPorts`` says; without one they are not published there.
   public var forwarder: (any PortForwarding)?
@@ -68,8 +72,8 @@ public struct ControllerSettings: Sendable {
     defaultBridge: String = "cn0", pools: DefaultPools = .ofThisMachine(), resolvers: [IPAddress]? = nil,
     namespaceDirectory: FilePath? = nil, bootID: String? = nil, names: (any NameService)? = nil,
     filesDirectory: FilePath? = nil, hostGateways: [IPAddress] = [], hostFiles: HostNameFiles = HostNameFiles(),
-    readyLimit: Int = 1_000, heals: Bool = false, reservesPorts: Bool = true, forwarder: (any PortForwarding)? = nil,
-    logger: Logger? = nil, metrics: (any MetricsFactory)? = nil,
+    readyLimit: Int = 1_000, heals: Bool = false, reservesPorts: Bool = true, engineHoldsPorts: Bool = false,
+    forwarder: (any PortForwarding)? = nil, logger: Logger? = nil, metrics: (any MetricsFactory)? = nil,
     onHeal: @escaping @Sendable (ReconcileReport) -> Void = { _ in }
   ) {
     self.names = names
@@ -81,6 +85,7 @@ public struct ControllerSettings: Sendable {
     self.metrics = metrics
     self.onHeal = onHeal
     self.reservesPorts = reservesPorts
+    self.engineHoldsPorts = engineHoldsPorts
     self.forwarder = forwarder
     self.heals = heals
     self.defaultBridge = defaultBridge

@@ -21,7 +21,7 @@ extension Door {
         made.append(name)
         try record.addRoutes(attachment.network.wish.routes, by: endpoint, in: namespace)
         answers[name] =
-          StatusBlock(endpoint, on: network, servesNames: attachment.network.servesNames).json
+          StatusBlock(endpoint, on: network, servesNames: servesNames && attachment.network.servesNames).json
       }
     } catch {
       var failure = error

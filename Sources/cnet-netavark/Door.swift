@@ -8,6 +8,8 @@ import SystemPackage
 /// The record that podman's networks are on.
 struct Door {
   let record: EngineRecord
+  /// Whether names are answered, in place of aardvark-dns.
+  let servesNames: Bool
   var controller: NetworkController { record.controller }
 
   /// Opens it: `CNET_STATE_DIR`, or the usual place; of a user who is not root, podman's own directory.
@@ -19,14 +21,18 @@ struct Door {
       throw NetworkError(
         .invalidValue, operation: "open the record", reason: "CNET_STATE_DIR is \"\(directory)\", no absolute path")
     }
-    var settings = ControllerSettings(names: try Self.names(directory, environment), reservesPorts: false)
+    let names = try Self.names(directory, environment)
+    servesNames = names != nil
+    // It ends before its containers do, and podman holds their ports: conmon has the sockets.
+    var settings = ControllerSettings(
+      names: names, reservesPorts: false, engineHoldsPorts: true)
     if let path = environment["CNET_RESOLV_CONF"] { settings.hostFiles.resolvConf = FilePath(path) }
     record = try await EngineRecord(
       NetworkController(host: .current(), store: SQLiteStore(at: directory), settings: settings),
       label: NetworkConfiguration.label)
   }
 
-  /// Who answers for names, in place of aardvark-dns.
+  /// Who answers for names; nil for nobody.
   private static func names(
     _ directory: FilePath, _ environment: [String: String]
   ) throws(NetworkError) -> (any NameService)? {

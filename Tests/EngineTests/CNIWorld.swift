@@ -1,18 +1,9 @@
 import ContainerNetworking
-import ContainerNetworkingStore
 import Foundation
-import Playground
-import SystemPackage
 import Testing
 
-/// A host with a record of its own, containers' namespaces, and the plugin as a runtime calls it.
-final class CNIWorld {
-  let world: Playground
-  let directory = "/tmp/cni-test-\(UUID().uuidString)"
-  private var namespaces: [String: NetworkNamespace] = [:]
-
-  init() throws { world = try Playground() }
-
+/// A host with a record of its own, containers' namespaces, and the CNI plugin as a runtime calls it.
+final class CNIWorld: EngineWorld {
   /// What the plugin printed, and its exit code.
   struct Answer {
     var code: Int32
@@ -27,16 +18,6 @@ final class CNIWorld {
     var message: String { json["msg"] as? String ?? "" }
     var addresses: [String] { ((json["ips"] as? [[String: Any]]) ?? []).compactMap { $0["address"] as? String } }
   }
-
-  /// A container's namespace, made when it is first asked for.
-  func namespace(_ container: String) throws -> NetworkNamespace {
-    if let known = namespaces[container] { return known }
-    let made = try NetworkNamespace.create()
-    namespaces[container] = made
-    return made
-  }
-
-  func end(_ container: String) { namespaces[container] = nil }
 
   /// A list's plugin: a bridge with a subnet, unless said.
   static func configuration(
@@ -75,53 +56,12 @@ final class CNIWorld {
 
   /// Calls the plugin with that environment and input.
   func call(_ environment: [String: String?], _ input: Data) throws -> Answer {
-    let process = try start(environment, input)
-    let output = process.output.fileHandleForReading.readDataToEndOfFile()
-    process.process.waitUntilExit()
-    let isExit = process.process.terminationReason == .exit
-    return Answer(
-      code: isExit ? process.process.terminationStatus : -process.process.terminationStatus,
-      output: String(decoding: output, as: UTF8.self))
+    let (code, output) = try finish(start(environment, input))
+    return Answer(code: code, output: output)
   }
 
   /// Starts the plugin on the host.
   func start(_ environment: [String: String?], _ input: Data) throws -> (process: Process, output: Pipe) {
-    let process = Process()
-    process.executableURL = URL(filePath: "/usr/bin/nsenter")
-    process.arguments = ["--net=\(world.host.path)", Self.products.appending(path: "cnet-cni").path]
-    process.environment = environment.compactMapValues(\.self).merging(["CNET_STATE_DIR": directory]) { $1 }
-    let (standardInput, output) = (Pipe(), Pipe())
-    process.standardInput = standardInput
-    process.standardOutput = output
-    process.standardError = FileHandle.nullDevice
-    try process.run()
-    // One that is killed reads nothing.
-    signal(SIGPIPE, SIG_IGN)
-    try? standardInput.fileHandleForWriting.write(contentsOf: input)
-    try? standardInput.fileHandleForWriting.close()
-    return (process, output)
-  }
-
-  /// Where the programs are that are built beside the tests.
-  static let products = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent()
-
-  /// The links of the host that are not its own.
-  func links() throws -> [String] {
-    try world.host.links.list().map(\.name).filter { !["lo", "eth0"].contains($0) }.sorted()
-  }
-
-  /// A controller of the record, to look at it by.
-  func controller() async throws -> NetworkController {
-    try await NetworkController(
-      host: world.host, store: SQLiteStore(at: FilePath(directory)), settings: ControllerSettings(reservesPorts: false))
-  }
-
-  /// Takes everything away; what the record does not know of is returned.
-  func close() async throws -> [String] {
-    let controller = try await controller()
-    let differences = try await controller.differences().map(\.description)
-    try await controller.removeAll()
-    try FileManager.default.removeItem(atPath: directory)
-    return differences + (try links())
+    try start("cnet-cni", [], environment, input)
   }
 }

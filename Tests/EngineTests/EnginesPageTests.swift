@@ -3,11 +3,14 @@ import Testing
 
 /// The page on engines shows what its commands print, each with the engine itself.
 @Suite(.serialized, .timeLimit(.minutes(10))) struct EnginesPageTests {
-  @Test(arguments: ["podman", "containerd"]) func pageIsWhatTheEnginePrints(_ engine: String) throws {
+  /// The page's blocks, and the engine of each.
+  @Test(arguments: [
+    ("podman", "podman"), ("netavark", "netavark"), ("pods", "netavark"), ("containerd", "containerd"),
+  ]) func pageIsWhatTheEnginePrints(_ block: String, _ engine: String) throws {
     let here = URL(filePath: #filePath).deletingLastPathComponent()
     let file = here.appending(path: "../../Documentation/Engines.md")
     let page = try String(contentsOf: file, encoding: .utf8)
-    let opening = "```console \(engine)\n"
+    let opening = "```console \(block)\n"
     let start = try #require(page.range(of: opening)).upperBound
     let end = try #require(page.range(of: "```", range: start..<page.endIndex)).lowerBound
     let commands = page[start..<end].split(separator: "\n").filter { $0.hasPrefix("$ ") }.map {

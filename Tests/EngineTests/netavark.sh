@@ -24,6 +24,7 @@ CONF
 export CONTAINERS_CONF=/run/work/containers.conf CONTAINERS_STORAGE_CONF=/run/work/storage.conf
 mkdir -p helpers networks
 ln -s "$BIN/cnet-netavark" helpers/netavark
+ln -s "$BIN/cnet" helpers/aardvark-dns
 # The processes that end podman's containers do not have podman's environment: the record is at its usual place.
 mkdir -p record /var/lib/containernetworking
 mount --bind record /var/lib/containernetworking

@@ -18,7 +18,7 @@ export PATH="$BIN:/usr/sbin:/usr/bin:/sbin:/bin" CNET_STATE_DIR=/run/work/record
 # A root file system of one program.
 mkdir -p rootfs/bin rootfs/proc rootfs/sys rootfs/dev rootfs/etc rootfs/tmp rootfs/www
 cp "$(command -v busybox)" rootfs/bin/busybox
-for name in sh sleep httpd ip ping true; do ln -s busybox "rootfs/bin/$name"; done
+for name in sh sleep httpd ip ping true cat head; do ln -s busybox "rootfs/bin/$name"; done
 echo hello >rootfs/www/index.html
 # What a machine has in /opt/cni/bin.
 mkdir -p plugins conflists

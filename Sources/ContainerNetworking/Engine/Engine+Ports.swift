@@ -22,9 +22,9 @@ extension Engine {
     mappings.contains { $0.hostPorts == nil } ? try ephemeralPorts() : nil
   }
 
-  /// Sees to it that no process of the host holds a port that was picked, and picks another in the place of one that is
-  /// held. The record, where the ports are taken by now, is free for others while the kernel is asked. Where this process
-  /// holds ports, it has them from then on.
+  /// Sees to it that no process of the host but the containers' engine holds a port that was picked, and picks another in
+  /// the place of one that is held. The record, where the ports are taken by now, is free for others while the kernel is
+  /// asked. Where this process holds ports, it has them from then on.
   ///
   /// - Parameters:
   ///   - picked: The ports that the endpoint is about to have.
@@ -53,6 +53,8 @@ extension Engine {
         found = Set(taken)
       } else if keeper == nil {
         found = Set(try host.kernel.heldPorts(among: asked, in: host.handle))
+        // By the engine, unless one of the host's choice is wanted.
+        if settings.engineHoldsPorts, request.ephemeral == nil { found = [] }
       } else {
         for socket in try host.kernel.reservePorts(asked, in: host.handle) {
           sockets[socket.binding] = socket
