@@ -26,6 +26,5 @@ mkdir -p helpers networks
 ln -s "$BIN/cnet-netavark" helpers/netavark
 ln -s "$BIN/cnet" helpers/aardvark-dns
 # The processes that end podman's containers do not have podman's environment: the record is at its usual place.
-mkdir -p record /var/lib/containernetworking
-mount --bind record /var/lib/containernetworking
+mount -t tmpfs none /var/lib
 unset CNET_STATE_DIR CNET_NAME_SERVER

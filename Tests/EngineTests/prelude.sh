@@ -1,5 +1,5 @@
 # A host for engines: namespaces of its own, a link to the outside, and everything that they keep below $PWD.
-# BIN is where cnet and cnet-cni are.
+# BIN is where cnet, cnet-cni and cnet-netavark are.
 set -u
 mount -t tmpfs none /run
 umount /sys/fs/cgroup/unified 2>/dev/null || true
@@ -18,7 +18,7 @@ export PATH="$BIN:/usr/sbin:/usr/bin:/sbin:/bin" CNET_STATE_DIR=/run/work/record
 # A root file system of one program.
 mkdir -p rootfs/bin rootfs/proc rootfs/sys rootfs/dev rootfs/etc rootfs/tmp rootfs/www
 cp "$(command -v busybox)" rootfs/bin/busybox
-for name in sh sleep httpd ip ping true cat head; do ln -s busybox "rootfs/bin/$name"; done
+for name in sh sleep httpd ip ping true head; do ln -s busybox "rootfs/bin/$name"; done
 echo hello >rootfs/www/index.html
 # What a machine has in /opt/cni/bin.
 mkdir -p plugins conflists
