@@ -265,7 +265,9 @@ let package = Package(
     // The doors for engines, called as the engines call them, and by the engines.
     .testTarget(
       name: "EngineTests",
-      dependencies: ["ContainerNetworking", "ContainerNetworkingStore", "Playground", "cnet", "cnet-cni", "cnet-netavark", system],
+      dependencies: [
+        "ContainerNetworking", "ContainerNetworkingStore", "Playground", "cnet", "cnet-cni", "cnet-netavark", system,
+      ],
       exclude: ["prelude.sh", "podman.sh", "netavark.sh", "containerd.sh"], swiftSettings: settings),
     // They ask the server from containers, and play the servers that it asks.
     .testTarget(

@@ -43,6 +43,25 @@ import Testing
     #expect(try await attach("8080:80") == ["0.0.0.0:8080->80/tcp"])
   }
 
+  /// podman's conmon has the ports of its containers while they are published.
+  @Test func engineMayHoldWhatIsAskedForByName() async throws {
+    let settings = ControllerSettings(resolvers: [], reservesPorts: false, engineHoldsPorts: true)
+    let other = try await NetworkController(host: NetworkNamespace.create(on: kernel), settings: settings)
+    for port in [UInt16(8080), 32768] { kernel.holdPort(port, in: other.host.handle) }
+    let options = AttachOptions(ports: [try PortMapping("8080:80")])
+    let ports = try await other.attach("web", options: options).endpoints[0].ports
+    #expect(ports.map(\.description) == ["0.0.0.0:8080->80/tcp"])
+    // Not of two containers, and not where one of the host's choice is wanted.
+    await #expect(throws: NetworkError.self) { try await other.attach("second", options: options) }
+    let picked = try await other.attach("picked", options: AttachOptions(ports: [PortMapping("80")]))
+    #expect(picked.endpoints[0].ports.map(\.hostPort) == [32769])
+    // An address that the host has not is nobody's.
+    let nowhere = AttachOptions(ports: [try PortMapping("198.51.100.9:8081:80")])
+    let refusal = await #expect(throws: NetworkError.self) { try await other.attach("nowhere", options: nowhere) }
+    #expect(refusal?.description.contains("198.51.100.9") == true)
+    try await other.removeAll()
+  }
+
   /// However many in a row are held, the next free one is given; what was picked and free stays.
   @Test func picksGoOnUntilOneIsFree() async throws {
     for port in UInt16(32768)..<33000 where port != 32769 { kernel.holdPort(port, in: host.handle) }

@@ -30,7 +30,8 @@ class EngineWorld {
     let process = Process()
     process.executableURL = URL(filePath: "/usr/bin/nsenter")
     process.arguments = ["--net=\(world.host.path)", Self.products.appending(path: program).path] + arguments
-    process.environment = environment.compactMapValues(\.self).merging(["CNET_STATE_DIR": directory]) { $1 }
+    let usual: [String: String?] = ["CNET_STATE_DIR": directory]
+    process.environment = usual.merging(environment) { $1 }.compactMapValues(\.self)
     let (standardInput, output) = (Pipe(), Pipe())
     process.standardInput = standardInput
     process.standardOutput = output

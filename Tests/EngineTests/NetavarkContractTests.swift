@@ -283,6 +283,20 @@ import Testing
     #expect(try await podman.close() == [])
   }
 
+  /// A user who is not root has no place but podman's own.
+  @Test func recordOfARootlessUserIsInPodmansDirectory() async throws {
+    let input = try JSONSerialization.data(withJSONObject: NetavarkWorld.request())
+    let flags = ["-c", podman.directory, "-r", "true"]
+    let path = try podman.namespace("c1").path.string
+    #expect(try podman.call(flags + ["setup", path], input, ["CNET_STATE_DIR": nil]).code == 0)
+    let record = podman.directory + "/containernetworking"
+    #expect(FileManager.default.fileExists(atPath: record))
+    #expect(!FileManager.default.fileExists(atPath: podman.directory + "/state.db"))
+    #expect(try podman.call(["teardown", path], input, ["CNET_STATE_DIR": record]).code == 0)
+    #expect(try podman.links() == [])
+    #expect(try await podman.close() == [])
+  }
+
   @Test(arguments: ["", "null", "[]", "{", "7", "\u{0}"]) func inputThatIsNoRequestIsRefused(_ input: String) throws {
     for verb in ["setup", "teardown"] {
       let answer = try podman.call([verb, podman.namespace("c1").path.string], Data(input.utf8))

@@ -91,6 +91,25 @@ import Testing
     #expect(Set(gone.networks) == Set(records.keys.filter { $0.kind == .network }.map(\.id)))
   }
 
+  /// An engine's id has more digits than a label of DNS.
+  @Test func addressOfAContainerWithoutANameIsItsFirstAliases() throws {
+    var record = try endpoint(1, on: 0, aliases: ["web", "www"])
+    record.container = String(repeating: "4", count: 64)
+    var sandbox = SandboxRecord(
+      container: record.container, mode: .network("net0"), sandboxID: record.sandboxID, ownsNamespace: false,
+      warnings: [], phase: .ready, owner: "")
+    sandbox.names = nil
+    var index = DirectoryIndex()
+    _ = index.take(
+      StoreDelta(
+        isComplete: true,
+        changes: [.save(.network(try network(0))), .save(.sandbox(sandbox)), .save(.endpoint(record))], revision: 1))
+    let source = try IPAddress("10.80.0.3")
+    let answer = index.look(
+      up: try DomainName(parsing: "3.0.80.10.in-addr.arpa"), .ptr, from: source, at: .gateway(network: "n0"))
+    #expect(answer == .names([try DomainName(parsing: "web.net0")]))
+  }
+
   @Test func resolverFilesAreReadAsTheyAreWritten() {
     let text = """
       # a comment
