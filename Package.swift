@@ -268,7 +268,7 @@ let package = Package(
       dependencies: [
         "ContainerNetworking", "ContainerNetworkingStore", "Playground", "cnet", "cnet-cni", "cnet-netavark", system,
       ],
-      exclude: ["prelude.sh", "podman.sh", "netavark.sh", "containerd.sh"], swiftSettings: settings),
+      exclude: ["prelude.sh", "podman.sh", "netavark.sh", "containerd.sh", "oci.sh"], swiftSettings: settings),
     // They ask the server from containers, and play the servers that it asks.
     .testTarget(
       name: "NameServerTests",

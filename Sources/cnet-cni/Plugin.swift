@@ -20,7 +20,7 @@ struct Plugin {
     guard directory.isAbsolute else {
       throw CNIError(.invalidConfiguration, "stateDir: \"\(directory)\" is no absolute path")
     }
-    attachments = Attachments(in: directory)
+    attachments = Attachments(in: directory, of: "cni")
     record = try await calling { () throws(NetworkError) in
       // It ends before its containers do: it holds no ports.
       try await EngineRecord(

@@ -28,7 +28,7 @@ struct Cnet: AsyncParsableCommand {
     subcommands: [
       NetworkCommands.self, ContainerCommands.self, Run.self, Exec.self, Inspect.self, Stop.self, RemoveContainers.self,
       Attach.self, Detach.self, ListContainers.self, Publish.self, Unpublish.self, ListPorts.self, Forward.self,
-      ServeNames.self, Graph.self, Trace.self, Events.self, Doctor.self,
+      ServeNames.self, OCIHook.self, Graph.self, Trace.self, Events.self, Doctor.self,
     ])
 }
 

@@ -7,7 +7,7 @@ import Testing
     let verbs = [
       "", "network", "network create", "network ls", "network inspect", "network connect", "network disconnect",
       "network rm", "network prune", "run", "attach", "detach", "ps", "publish", "unpublish", "port", "forward",
-      "graph", "trace", "events", "doctor", "dns", "container", "exec", "inspect", "stop", "rm",
+      "graph", "trace", "events", "doctor", "dns", "oci-hook", "container", "exec", "inspect", "stop", "rm",
     ]
     try expectGolden("Help.txt", tool.transcript(verbs.map { $0.isEmpty ? "cnet help" : "cnet \($0) --help" }))
   }

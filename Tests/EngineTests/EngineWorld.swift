@@ -24,8 +24,11 @@ class EngineWorld {
   func end(_ container: String) { namespaces[container] = nil }
 
   /// Starts a program of this package on the host, as an engine does.
+  ///
+  /// - Parameter readsErrors: Whether the output has what it says on standard error, too.
   func start(
-    _ program: String, _ arguments: [String], _ environment: [String: String?], _ input: Data
+    _ program: String, _ arguments: [String], _ environment: [String: String?], _ input: Data,
+    readsErrors: Bool = false
   ) throws -> (process: Process, output: Pipe) {
     let process = Process()
     process.executableURL = URL(filePath: "/usr/bin/nsenter")
@@ -35,7 +38,7 @@ class EngineWorld {
     let (standardInput, output) = (Pipe(), Pipe())
     process.standardInput = standardInput
     process.standardOutput = output
-    process.standardError = FileHandle.nullDevice
+    process.standardError = readsErrors ? output as Any : FileHandle.nullDevice as Any
     try process.run()
     // One that is killed reads nothing.
     signal(SIGPIPE, SIG_IGN)

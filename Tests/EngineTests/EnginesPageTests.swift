@@ -5,7 +5,8 @@ import Testing
 @Suite(.serialized, .timeLimit(.minutes(10))) struct EnginesPageTests {
   /// The page's blocks, and the engine of each.
   @Test(arguments: [
-    ("podman", "podman"), ("netavark", "netavark"), ("pods", "netavark"), ("containerd", "containerd"),
+    ("podman", "podman"), ("netavark", "netavark"), ("pods", "netavark"), ("containerd", "containerd"), ("runc", "oci"),
+    ("crun", "oci"),
   ]) func pageIsWhatTheEnginePrints(_ block: String, _ engine: String) throws {
     let here = URL(filePath: #filePath).deletingLastPathComponent()
     let file = here.appending(path: "../../Documentation/Engines.md")

@@ -13,7 +13,9 @@ extension Plugin {
       try await record.ensureNetwork(configuration.name, fields.wish)
     }
     let container = invocation.containerID
-    let isNew = try attachments.add(invocation.interface, of: container, to: network.name)
+    let isNew = try await calling { () throws(NetworkError) in
+      try attachments.add(network.name, container, invocation.interface)
+    }
     do throws(CNIError) {
       let options = EndpointOptions(
         addresses: runtime.addresses, macAddress: runtime.macAddress, aliases: runtime.aliases, interface: interface)
@@ -33,7 +35,7 @@ extension Plugin {
         throw error
       }
     } catch {
-      if isNew { attachments.remove(invocation.interface, of: container, from: network.name) }
+      if isNew { attachments.remove(network.name, container, invocation.interface) }
       throw error
     }
   }

@@ -5,7 +5,7 @@ extension Plugin {
   /// Takes the container off the network; what is gone already is what was wanted.
   func delete() async throws(CNIError) -> JSON? {
     try await remove(invocation.containerID, invocation.interface)
-    attachments.remove(invocation.interface, of: invocation.containerID, from: configuration.name)
+    attachments.remove(configuration.name, invocation.containerID, invocation.interface)
     return nil
   }
 
@@ -33,11 +33,12 @@ extension Plugin {
       kept.insert([container, interface])
     }
     var failures: [CNIError] = []
-    for (container, interface) in try attachments.list(on: configuration.name)
+    let attached = try await calling { () throws(NetworkError) in try attachments.list(on: configuration.name) }
+    for (container, interface) in attached
     where !kept.contains([container, interface]) {
       do throws(CNIError) {
         try await remove(container, interface)
-        attachments.remove(interface, of: container, from: configuration.name)
+        attachments.remove(configuration.name, container, interface)
       } catch { failures.append(error) }
     }
     guard let first = failures.first else { return nil }
