@@ -94,6 +94,14 @@ int cn_socket_wait(const cn_socket *socket, int wake_fd) {
   return waits[1].revents == 0;
 }
 
+ssize_t cn_socket_take(const cn_socket *socket, void *bytes, size_t capacity) {
+  ssize_t received;
+  do
+    received = recv(mnl_socket_get_fd(unwrap(socket)), bytes, capacity, MSG_DONTWAIT);
+  while (received < 0 && errno == EINTR);
+  return received < 0 ? -errno : received;
+}
+
 int cn_socket_drain(const cn_socket *socket) {
   char byte;
   int fd = mnl_socket_get_fd(unwrap(socket));

@@ -303,6 +303,12 @@ public final class NetworkController: Sendable {
     try await worker.run { [engine] () throws(NetworkError) in try engine.obstacles() }
   }
 
+  /// Links of the host that forward for our networks alone, where somebody may want more of them: another link forwards by its
+  /// owner's own setting, or packets were dropped. Nothing is changed.
+  public func keptUplinks() async throws(NetworkError) -> [KeptUplinks] {
+    try await worker.run { [engine] () throws(NetworkError) in try engine.keptUplinks() }
+  }
+
   /// Repairs every difference between what is recorded and what is in the kernel, and undoes or finishes what others left
   /// unfinished. Only what the records name is touched.
   ///

@@ -144,6 +144,9 @@ extension ForwardingSocket {
   public func nextEvent() throws(NetworkError) -> [UInt8]? { try base.nextEvent() }
 
   /// As the base does it.
+  public func takeEvent() throws(NetworkError) -> [UInt8]? { try base.takeEvent() }
+
+  /// As the base does it.
   public func drain() throws(NetworkError) { try base.drain() }
 
   /// As the base does it.

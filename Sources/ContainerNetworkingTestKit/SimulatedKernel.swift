@@ -123,9 +123,10 @@ public final class SimulatedKernel: Kernel {
   public func writeSysctl(_ name: String, to value: String, in namespace: NamespaceHandle) throws(NetworkError) {
     try state.withLock { (state) throws(NetworkError) in
       try state.countCall("sysctl", operation: "write sysctl \(name)")
-      guard state.namespaces[namespace.identity.inode]?.setSysctl(name, to: value) == true else {
+      guard state.setSysctl(name, to: value, in: namespace.identity.inode) else {
         throw systemError(.noSuchFileOrDirectory, "open", "write sysctl \(name)")
       }
+      state.deliver()
     }
   }
 

@@ -47,6 +47,11 @@ final class SimulatedSocket: NetlinkSocket {
     return try bytes(of: next)
   }
 
+  func takeEvent() throws(NetworkError) -> [UInt8]? {
+    guard let next = mailbox.takeNow() else { return nil }
+    return try bytes(of: next)
+  }
+
   func drain() throws(NetworkError) { mailbox.drain() }
 
   func interrupt() { mailbox.close() }

@@ -44,6 +44,7 @@ struct Doctor: AsyncParsableCommand {
       let found = try await controller.differences()
       try show(found, remaining: found)
       let isBlocked = try await showObstacles(controller)
+      try await showUplinks(controller)
       try await showOthers(controller)
       if !found.isEmpty || isBlocked { throw ExitCode.failure }
       return
@@ -52,7 +53,10 @@ struct Doctor: AsyncParsableCommand {
     try show(report.found, remaining: report.remaining)
     for failure in report.failures { Failure.report(failure) }
     let isBlocked = rules ? false : try await showObstacles(controller)
-    if !rules { try await showOthers(controller) }
+    if !rules {
+      try await showUplinks(controller)
+      try await showOthers(controller)
+    }
     if !report.remaining.isEmpty || !report.failures.isEmpty || isBlocked { throw ExitCode.failure }
   }
 
@@ -85,6 +89,18 @@ struct Doctor: AsyncParsableCommand {
     }
     for bridge in try await controller.forgetRecord(record) {
       print("left: the bridge \(bridge), which may be the host's own; delete it if it is not")
+    }
+  }
+
+  /// What our networks' uplinks keep from others, which is meant, and may be news to them.
+  private func showUplinks(_ controller: NetworkController) async throws {
+    for kept in try await controller.keptUplinks() {
+      if json {
+        print(try JSON.line(UplinkRow(kept)))
+        continue
+      }
+      print("kept apart:", kept)
+      for line in kept.remedies { print("  to allow it:", line) }
     }
   }
 
@@ -126,6 +142,29 @@ struct Doctor: AsyncParsableCommand {
       bridges = record.bridges
       endpoints = record.endpoints
       publishedPorts = record.publishedPorts
+    }
+  }
+
+  private struct UplinkRow: Encodable {
+    let kind = "keptUplinks"
+    let family, detail: String
+    let uplinks, others, remedies: [String]
+    let droppedPackets: UInt64
+    let rule: String?
+
+    private enum CodingKeys: String, CodingKey {
+      case kind = "Kind", family = "Family", detail = "Detail", uplinks = "Uplinks", others = "Others",
+        remedies = "Remedies", droppedPackets = "DroppedPackets", rule = "Rule"
+    }
+
+    init(_ kept: KeptUplinks) {
+      family = kept.family.description
+      detail = kept.description
+      uplinks = kept.uplinks
+      others = kept.others
+      remedies = kept.remedies
+      droppedPackets = kept.droppedPackets
+      rule = kept.rule
     }
   }
 

@@ -128,6 +128,7 @@ public func canary(_: NftTranslation.Kind) {}
 public func canary(_: NftTranslation.Target) {}
 public func canary(_: NftValue) {}
 public func canary(_: NftVerdict) {}
+public func canary(_: KeptUplinks) {}
 public func canary(_: Obstacle) {}
 public func canary(_: Obstacle.Traffic) {}
 public func canary(_: PayloadReader) {}

@@ -172,6 +172,8 @@ ssize_t cn_socket_receive(const cn_socket *socket, void *bytes, size_t capacity)
 int cn_socket_join(const cn_socket *socket, int group);
 // Room for large batches and event bursts: SO_SNDBUFFORCE/SO_RCVBUFFORCE, else the unprivileged limit.
 void cn_socket_set_buffers(const cn_socket *socket, int bytes);
+// The same for what has arrived: -EAGAIN at once where nothing has.
+ssize_t cn_socket_take(const cn_socket *socket, void *bytes, size_t capacity);
 // Waits until a datagram is there (1) or `wake_fd` is readable (0).
 int cn_socket_wait(const cn_socket *socket, int wake_fd);
 // Throws away what has arrived. An empty queue is what lets a socket that overflowed receive again.

@@ -62,6 +62,7 @@ extension BridgeDriver {
     var insides: [Int32] = []
     for (number, plug) in plugs.enumerated() {
       let end = number + 1 < starts.count ? starts[number + 1] : outcomes.count
+      if let echo = outcomes[starts[number]].replies.first { uplinks.note(port: try Link.index(in: echo)) }
       let result = settle(plug, outcomes[starts[number]..<end])
       failures.append(result.failure)
       insides.append(result.index)

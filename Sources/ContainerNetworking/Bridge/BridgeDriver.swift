@@ -9,6 +9,7 @@ struct BridgeDriver: Driver {
   let host: NetworkNamespace
   let firewall: Firewall
   let indices = BridgeIndices()
+  let uplinks = UplinkWatch()
 
   init(host: NetworkNamespace, firewall: Firewall) {
     self.host = host
@@ -245,6 +246,7 @@ struct BridgeDriver: Driver {
       // The answer is lost, so the pair may be there; its random name is on record as the endpoint's.
       throw error.with(leftovers: unplug(endpoint))
     }
+    if let echo { uplinks.note(port: try Link.index(in: echo)) }
     if let error = refusal?.error, refusal?.request == 0 {
       // No link has the index, or one that takes no ports: do_set_master in net/core/rtnetlink.c.
       let isOther = [Errno(rawValue: ENODEV), .invalidArgument, .notSupportedOnSocket]
@@ -276,10 +278,11 @@ struct BridgeDriver: Driver {
     } catch { throw error.leftovers.isEmpty ? error.with(leftovers: unplug(endpoint)) : error }
   }
 
-  /// Notes a bridge that is there and passes nothing, as its link was just told.
+  /// Notes a bridge that is there and passes nothing, as its link was just told; and that the host is to pass what it passes on.
   func heed(_ look: NetlinkMessage, ofBridgeOf network: NetworkRecord, isFirst: Bool) throws(NetworkError) {
     let forwards = isFirst && network.families.contains(.ipv4) && !network.isInternal
     if try !Link.works(in: look, forwardingIPv4: forwards) { firewall.losses.note() }
+    if !network.isInternal { uplinks.want() }
   }
 
   /// The index of the container's end of a pair: the other one of the link that the kernel echoed. Kernels before 6.0 do not.

@@ -61,6 +61,7 @@ extension Engine {
 
   /// Makes again what a verb found missing and could do without.
   private func settleLosses() {
+    followUplinks()
     guard firewall.losses.take() else { return }
     let left = restoreOurs().left
     if !left.isEmpty { tell(ReconcileReport(remaining: left)) }

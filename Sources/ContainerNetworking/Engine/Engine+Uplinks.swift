@@ -52,8 +52,13 @@ extension Engine {
   /// IPv6's switch for all links, which is all that there is before Linux 6.17.
   private static let general = "net/ipv6/conf/all/forwarding"
 
-  private func isOneForAll(_ family: AddressFamily) -> Bool {
+  func isOneForAll(_ family: AddressFamily) -> Bool {
     family == .ipv6 && (try? host.sysctl("net/ipv6/conf/all/force_forwarding")) == nil
+  }
+
+  /// Whether the one switch for all that we threw is off.
+  func isGeneralOff(_ record: HostRecord?) -> Bool {
+    record?.sysctls[Self.general] != nil && (try? host.sysctl(Self.general)) == "0"
   }
 
   /// The switches that were switched on for our networks, by what the links are called now.
@@ -186,7 +191,7 @@ extension Engine {
   /// Whether the host's owner has it forward a family on all links at once. No link is to be kept to our networks then, nor
   /// to be switched on or off: for IPv6 that switch counts whatever a link's own says (`ip6_forward` in
   /// net/ipv6/ip6_output.c), for IPv4 a link whose own is off is meant not to forward.
-  private func isForwardedByOwner(_ family: AddressFamily, _ record: HostRecord?) -> Bool {
+  func isForwardedByOwner(_ family: AddressFamily, _ record: HostRecord?) -> Bool {
     let general = family == .ipv4 ? "net/ipv4/ip_forward" : Self.general
     guard record?.sysctls[general] == nil, (try? host.sysctl(general)) == "1" else { return false }
     // Where IPv6 has one switch, another record may have thrown it.

@@ -36,6 +36,8 @@ final class Engine: Sendable {
   let pruning = Mutex(false)
   /// Held while the kernel is made to be as the records say.
   let healing = Mutex(())
+  /// What was told of subnets that the host has come to live in; see `Engine+Overlaps.swift`.
+  let overlapsTold = Mutex<Set<Difference>>([])
   /// What is kept ready, by network; see `Engine+Ready.swift`.
   let stocks = Mutex<[String: Stock]>([:])
   let refills = DispatchQueue(label: "ContainerNetworking.refills")

@@ -242,6 +242,9 @@ struct EngineState {
     endpointsByPort[name].flatMap { endpoints[$0] }?.phase == .ready
   }
 
+  /// Whether a link of the host is, or is to be, the port of an endpoint.
+  func isPort(_ name: String) -> Bool { endpointsByPort[name] != nil }
+
   /// Who is at work, or was, on a container or on an endpoint of its namespace; nil when nobody is.
   func unfinishedOwner(of container: String) -> String? {
     guard let record = sandboxes[container] else { return nil }

@@ -23,6 +23,8 @@ final class Healer: Sendable {
     }
     let links = try engine.host.changes(of: [.links, .addresses])
     let rules = try engine.host.rulesetChanges()
+    let switches = try engine.forwardingChanges()
+    let ways = try engine.host.changes(of: [.routes, .addresses])
     tasks = [
       Task {
         for await _ in calls {
@@ -42,6 +44,41 @@ final class Healer: Sendable {
           if isSuspicious ?? true { call(false) }
         } missed: {
           call(false)
+        }
+      },
+      Task {
+        await Self.watch(
+          switches, again: { () throws(NetworkError) in try engine.forwardingChanges() }
+        ) { change in
+          // A link that comes is told of as a link. What is switched on, we have, or its owner for all links.
+          guard let change else { return call(false) }
+          guard !change.isNewLink, change.isOn != true || change.link < 0 else { return }
+          let needs = try? await worker.run { () throws(NetworkError) in try engine.forwardingNeeds() }
+          if needs?.isEmpty != true { call(false) }
+        } missed: {
+          call(false)
+        }
+      },
+      Task {
+        // Apart from links: a host that has routes from its neighbours has very many.
+        let tell = { @Sendable () async in
+          do throws(NetworkError) {
+            try await worker.run { () throws(NetworkError) in try engine.tellOverlaps() }
+          } catch { log(ReconcileReport(failures: [error])) }
+        }
+        await tell()
+        let isStale = Mutex(false)
+        await Self.watch(
+          ways, again: { () throws(NetworkError) in try engine.host.changes(of: [.routes, .addresses]) }
+        ) { change in
+          let mayOverlap = try? await worker.run { () throws(NetworkError) in engine.mayOverlap(change) }
+          let wasStale = isStale.withLock { isStale in
+            defer { isStale = false }
+            return isStale
+          }
+          if wasStale || mayOverlap ?? true { await tell() }
+        } missed: {
+          isStale.withLock { $0 = true }
         }
       },
       Task {

@@ -148,7 +148,7 @@ extension Engine {
   }
 
   /// Networks in whose subnets the host has come to live.
-  private func hostOverlaps(_ survey: Survey) throws(NetworkError) -> [Difference] {
+  func hostOverlaps(_ survey: Survey) throws(NetworkError) -> [Difference] {
     let networks = survey.networks.filter { $0.phase == .ready && $0.allowsHostOverlap != true }
     guard !networks.isEmpty else { return [] }
     let surroundings = try surroundings(of: survey.networks)

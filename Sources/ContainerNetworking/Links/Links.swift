@@ -21,6 +21,17 @@ public struct Links: Sendable {
     return links
   }
 
+  /// Of every link that is no port of another whether it forwards.
+  package func withoutMaster() throws(NetworkError) -> [LinkForwarding] {
+    for request in [LinkRequests.withoutMaster(), LinkRequests.glances()] {
+      var links: [LinkForwarding] = []
+      for message in try connection().dump(request) { links.append(try LinkForwarding(message)) }
+      // `lo` is there always: without it, the kernel does not know the question.
+      if !links.isEmpty { return links.filter { $0.master == nil } }
+    }
+    return []
+  }
+
   /// A link by name.
   ///
   /// - Throws: `.notFound` (`ENODEV`); `.invalidValue` for what is no interface name.

@@ -14,7 +14,7 @@ public struct NetworkEvent: Hashable, Sendable, Codable {
     case publish
     /// Ports of a container were released while it stayed attached.
     case unpublish
-    /// It was not made again after a start of the machine: the host has addresses or routes in its subnet by now.
+    /// The host has addresses or routes in its subnet by now. After a start of the machine it was not made again for that.
     case overlap
     /// Unused networks were removed; ``NetworkEvent/networkID`` is empty.
     case prune

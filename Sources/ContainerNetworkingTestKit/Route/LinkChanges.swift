@@ -33,6 +33,7 @@ extension SimulatedState {
       guard namespaces[place.namespace]?.link(named: name) == nil else { throw refusal(.fileExists) }
       namespaces[place.namespace]?.links[place.index]?.name = name
       namespaces[place.namespace]?.moveSysctls(of: link.name, to: name)
+      notifySettings(of: place)
     }
     if let group: UInt32 = try attributes[type: Int(IFLA_GROUP)]?.integer() {
       namespaces[place.namespace]?.links[place.index]?.group = group
@@ -158,6 +159,7 @@ extension SimulatedState {
     moved.name = newName
     namespaces[namespace]?.links[moved.index] = moved
     let arrived = LinkReference(namespace: namespace, index: moved.index)
+    notifySettings(of: arrived)
     for (inode, content) in namespaces {
       for other in content.links.values where other.peer == place {
         namespaces[inode]?.links[other.index]?.peer = arrived
@@ -180,7 +182,7 @@ extension SimulatedState {
         for value in values {
           guard let key = Self.settingNames[value.type] else { throw refusal(.invalidArgument) }
           let number: UInt32 = try value.integer()
-          _ = namespaces[place.namespace]?.setSysctl("net/ipv4/conf/\(name)/\(key)", to: "\(number)")
+          _ = setSysctl("net/ipv4/conf/\(name)/\(key)", to: "\(number)", in: place.namespace)
         }
       }
     }

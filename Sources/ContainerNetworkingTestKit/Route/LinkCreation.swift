@@ -106,7 +106,9 @@ extension SimulatedState {
     link.group = try message.attributes[type: Int(IFLA_GROUP)]?.integer() ?? 0
     link.transmitQueues = try message.attributes[type: Int(IFLA_NUM_TX_QUEUES)]?.integer() ?? 1
     namespaces[namespace]?.links[index] = link
-    return LinkReference(namespace: namespace, index: index)
+    let made = LinkReference(namespace: namespace, index: index)
+    notifySettings(of: made)
+    return made
   }
 
   private mutating func configure(_ made: LinkReference, _ message: LinkMessage) throws(NetworkError) {

@@ -98,6 +98,7 @@ extension SimulatedState {
         }
       }
     }
+    writeForwarding(of: link, in: namespace, to: &body)
     if let peer = link.peer {
       if peer.namespace != namespace {
         let identifier = namespaces[namespace, default: SimulatedNamespace()].identifier(of: peer.namespace)

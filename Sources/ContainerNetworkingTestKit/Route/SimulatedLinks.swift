@@ -46,7 +46,8 @@ extension SimulatedState {
       let master = try message.integer(Int(IFLA_MASTER))
       let kind = try message.attributes[type: Int(IFLA_LINKINFO)]?.nested()[type: Int(IFLA_INFO_KIND)]?.string
       let links = (namespaces[namespace]?.links.values.sorted { $0.index < $1.index } ?? []).filter { link in
-        (master == nil || link.master == master) && (kind == nil || link.kind == kind)
+        // -1 asks for those without one.
+        (master == nil || link.master == (master == -1 ? nil : master)) && (kind == nil || link.kind == kind)
       }
       var replies: [SimulatedReply] = []
       for link in links { replies.append(describe(link, in: namespace)) }

@@ -128,12 +128,27 @@ public protocol NetlinkSocket: AnyObject, Sendable {
   /// Waits, without limit, for one datagram of a group; nil once ``interrupt()`` was called.
   func nextEvent() throws(NetworkError) -> [UInt8]?
 
+  /// One datagram of a group that has arrived; nil where none has.
+  ///
+  /// - Throws: `.replyLost` when the kernel dropped datagrams (`ENOBUFS`).
+  func takeEvent() throws(NetworkError) -> [UInt8]?
+
   /// Throws away the datagrams that have arrived. After `ENOBUFS` they are older than the ones that were dropped, and
   /// nothing more is received until they are gone.
   func drain() throws(NetworkError)
 
   /// Ends the wait of ``nextEvent()``, now and for good.
   func interrupt()
+}
+
+extension NetlinkSocket {
+  /// For sockets that can only wait.
+  ///
+  /// - Throws: `.unsupported`.
+  public func takeEvent() throws(NetworkError) -> [UInt8]? {
+    throw NetworkError(
+      .unsupported, operation: "receive netlink events", reason: "this socket cannot be asked without waiting")
+  }
 }
 
 extension Kernel {

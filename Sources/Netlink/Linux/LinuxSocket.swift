@@ -76,6 +76,15 @@ import SystemPackage
     return try receive()
   }
 
+  func takeEvent() throws(NetworkError) -> [UInt8]? {
+    let buffer = ReceiveBuffer.take()
+    defer { buffer.giveBack() }
+    let count = unsafe cn_socket_take(socket, buffer.start, ReceiveBuffer.size)
+    if count == -Int(EAGAIN) { return nil }
+    try check(count, "recvmsg", "receive netlink events")
+    return buffer.copy(count)
+  }
+
   func drain() throws(NetworkError) {
     try check(unsafe cn_socket_drain(socket), "recvmsg", "drop netlink events")
   }

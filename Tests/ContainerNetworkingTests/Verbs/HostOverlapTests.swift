@@ -2,6 +2,7 @@ import Foundation
 import Playground
 import Synchronization
 import SystemPackage
+import TestSupport
 import Testing
 
 @testable import ContainerNetworking
@@ -156,6 +157,60 @@ import Testing
     #expect(try await controller.reconcile().remaining == [])
     #expect(try world.pings(web.endpoints[0].address.address.description, from: world.host, within: 4))
     try await controller.removeAll()
+  }
+
+  /// Somebody who watches tells of it once, and again when it comes back; as an event, too.
+  @Test func whatComesLaterIsToldOnce() async throws {
+    let heard = Mutex<[ReconcileReport]>([])
+    var settings = try self.settings()
+    settings.heals = true
+    settings.onHeal = { report in heard.withLock { $0.append(report) } }
+    let controller = try await NetworkController(host: world.host, settings: settings)
+    try await controller.createNetwork("blue", options: try NetworkOptions(["10.70.0.0/16", "fd00:70::/64"]))
+    try await controller.attach("web", to: .network("blue"))
+    func told() -> [String] {
+      heard.withLock { $0.flatMap(\.remaining).filter { $0.kind == .hostOverlap }.map(\.detail) }
+    }
+    let what = "10.70.0.0/16 of network \"blue\" overlaps the route 10.70.3.0/24 via 203.0.113.2 by eth0 of the host"
+    let eth0 = try world.host.links.get("eth0").index
+    for round in 1...2 {
+      try route("10.70.3.0/24")
+      let isTold = try await eventually { told().count == round }
+      #expect(isTold && told() == Array(repeating: what, count: round), "\(told())")
+      // What is no news, and what is elsewhere.
+      try route("10.80.\(round).0/24")
+      try world.host.routes.delete(Route(to: try Subnet("10.70.3.0/24")))
+      try world.host.addresses.add(try InterfaceAddress("fd00:\(round)::7/64"), to: eth0)
+      try world.host.addresses.remove(try InterfaceAddress("fd00:\(round)::7/64"), from: eth0)
+      let isForgotten = try await eventually { try await controller.differences().isEmpty }
+      #expect(isForgotten)
+      // An address that is told of behind the route's end, so that the end was heard of.
+      try world.host.addresses.add(try InterfaceAddress("fd00:70::a\(round)/128"), to: eth0)
+      let isNext = try await eventually {
+        told().contains { $0.contains("fd00:70::/64") && $0.contains("fd00:70::a\(round)/128") }
+      }
+      #expect(isNext, "\(told())")
+      try world.host.addresses.remove(try InterfaceAddress("fd00:70::a\(round)/128"), from: eth0)
+      heard.withLock { $0.removeAll { $0.remaining.contains { $0.detail.contains("fd00:70::/64") } } }
+    }
+    let events = try await controller.events(after: 0).map { $0.event }.filter { $0.action == .overlap }
+    #expect(events.count == 4 && events.allSatisfy { $0.network == "blue" }, "\(events)")
+    try await controller.removeAll()
+  }
+
+  @Test func whoBeginsToWatchIsTold() async throws {
+    let store = MemoryStore()
+    let first = try await NetworkController(host: world.host, store: store, settings: settings())
+    try await first.createNetwork("blue", options: try NetworkOptions(["10.70.0.0/16"]))
+    try route("10.70.3.0/24")
+    let heard = Mutex<[ReconcileReport]>([])
+    var settings = try self.settings()
+    settings.heals = true
+    settings.onHeal = { report in heard.withLock { $0.append(report) } }
+    let second = try await NetworkController(host: world.host, store: store, settings: settings)
+    let isTold = try await eventually { heard.withLock { $0.flatMap(\.remaining).map(\.kind) } == [.hostOverlap] }
+    #expect(isTold)
+    try await second.removeAll()
   }
 
   @Test func aStartLeavesOutWhatTheHostLivesIn() async throws {
