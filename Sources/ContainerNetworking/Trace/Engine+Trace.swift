@@ -179,6 +179,7 @@ extension Engine {
     there.tellOrigin(seen.flow.there.first, "\(source) sends it")
     let hasArrived = there.tellArrival()
     trace.there = there.hops
+    trace.note(there)
     if let drop = there.drop {
       trace.outcome = PacketTrace.Outcome(.dropped, drop.text, drop.rule)
       return trace
@@ -197,8 +198,15 @@ extension Engine {
           PacketTrace.Hop(
             .container(sender.container), "answers by \(sender.interface)", PacketTrace.Flow(first.packet)))
       }
-      _ = back.tellArrival()
-      if let drop = back.drop { trace.outcome = PacketTrace.Outcome(.dropped, "the answer, \(drop.text)", drop.rule) }
+      let hasReturned = back.tellArrival()
+      trace.note(back)
+      if let drop = back.drop {
+        trace.outcome = PacketTrace.Outcome(.dropped, "the answer, \(drop.text)", drop.rule)
+      } else if !hasReturned, let last = back.last, let flow = back.lastFlow {
+        let question = seen.flow.there.first.flatMap { PacketTrace.Flow($0.packet) }
+        trace.outcome = PacketTrace.Outcome(
+          .lost, seen.context.lostAnswer(last, flow, to: question, sentBy: seen.flow.there.last?.outgoingLink))
+      }
     }
     trace.back = back.hops
     return trace
@@ -214,7 +222,7 @@ extension Engine {
     switch answer {
     case .answered?: trace.outcome = PacketTrace.Outcome(.answered, Self.words(request.kind))
     case .failed(let errno, let by)?: fail(&trace, seen, errno, by, request)
-    case nil where answers != nil && !isOurs:
+    case nil where answers != nil && !isOurs && trace.outcome.kind != .lost:
       let isReset = (answers?.flags ?? 0) & 4 != 0
       trace.outcome =
         isReset
@@ -297,6 +305,16 @@ extension TracedFlow {
 }
 
 extension PacketTrace {
+  /// Notes what the host has come to be that takes a packet off its way.
+  fileprivate mutating func note(_ story: TraceStory) {
+    let family = story.lastFlow?.destination.family ?? .ipv4
+    let notes = [
+      story.context.detour(of: story.last, story.lastFlow),
+      story.drop.flatMap { story.context.remedy(for: $0.rule, story.last, family) },
+    ]
+    for case let note? in notes where !remarks.contains(note) { remarks.append(note) }
+  }
+
   /// Of a packet that could not be sent.
   fileprivate init(unsent destination: IPAddress, at place: NetworkGraph.Place, _ why: String) {
     self.init(

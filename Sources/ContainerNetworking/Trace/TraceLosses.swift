@@ -47,7 +47,8 @@ extension TraceContext {
       case .unreachable, .prohibit: return "a route of kind \(route.kind) leads to \(flow.destination)"
       case .local, .broadcast, .multicast, .anycast:
         return "it is for the host, and was lost on the way to a program"
-      case .unicast: return "it was lost in routing, and the kernel does not say why"
+      case .unicast:
+        return idleLink(link, flow.destination.family) ?? "it was lost in routing, and the kernel does not say why"
       }
     } catch {
       switch error.kernel?.errno.rawValue {
@@ -57,7 +58,8 @@ extension TraceContext {
         if let network = network(of: link), network.isInternal {
           return "network \(network.name) is internal: its bridge \(incoming) does not forward"
         }
-        return "no route leads from \(incoming) to \(flow.destination), or \(incoming) does not forward"
+        return idleLink(link, flow.destination.family)
+          ?? "no route leads from \(incoming) to \(flow.destination), or \(incoming) does not forward"
       case 101:  // ENETUNREACH
         return "no route leads to \(flow.destination)"
       case 13:  // EACCES
