@@ -87,4 +87,39 @@ import Testing
     #expect(try await controller.differences() == [])
     try await controller.removeAll()
   }
+
+  /// A record from before the host's namespace was refused: told of with what to do, and nothing is made in there.
+  @Test(arguments: KernelUnderTest.available) func anOldRecordOfTheHostIsListed(_ which: KernelUnderTest) async throws {
+    let host = try NetworkNamespace.create(on: which.make())
+    let store = MemoryStore()
+    let controller = try await NetworkController(host: host, store: store, settings: ControllerSettings(resolvers: []))
+    try await controller.createNetwork("blue", options: NetworkOptions(subnet: try Subnet("10.1.0.0/24")))
+    let web = try await controller.attach("web", to: .network("blue"))
+    let old = try #require(
+      store.read(since: 0).changes.lazy.compactMap { change in
+        if case .save(.sandbox(let record)) = change { record } else { nil }
+      }.first)
+    _ = try store.update(since: 0, .process) { (_) throws(NetworkError) in
+      var record = old
+      record.namespaceInode = host.identity.inode
+      return ((), [.save(.sandbox(record))])
+    }
+    // Its cable is gone, and not missed.
+    try host.links.delete(index: host.links.get("\(try #require(web.endpoints[0].hostInterface))").index)
+    let links = try host.links.list().map(\.name)
+    let found = try await controller.differences()
+    #expect(found.map(\.kind) == [.hostNamespace])
+    #expect(found.map(\.container) == ["web"])
+    #expect(
+      found.map(\.detail) == [
+        "\"web\" is recorded as being in the host's own namespace, to which it brought eth0 with 10.1.0.2/24"
+      ])
+    #expect(found.first?.remedy.contains("detach the container") == true)
+    let report = try await controller.reconcile()
+    #expect(report.remaining == found && report.failures == [])
+    #expect(try host.links.list().map(\.name) == links)
+    try await controller.detach("web")
+    #expect(try await controller.differences() == [])
+    try await controller.removeAll()
+  }
 }

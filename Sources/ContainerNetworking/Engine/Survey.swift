@@ -91,11 +91,13 @@ extension Engine {
     for sandbox in survey.sandboxes where sandbox.phase == .ready {
       let looksInside = scope.looks(inside: sandbox.container)
       let found = try container(sandbox, survey, looksInside: looksInside)
-      if found.contains(where: { $0.kind == .namespaceGone }) { gone.insert(sandbox.sandboxID) }
+      if found.contains(where: { $0.kind == .namespaceGone }) || isInTheHosts(sandbox) {
+        gone.insert(sandbox.sandboxID)
+      }
       containers += found
       if looksInside { containers += try fileDifference(sandbox) }
     }
-    // What went with a namespace is not missed beside it, nor made again.
+    // What went with a namespace is not missed beside it, nor made again; nor is anything in the host's own.
     for endpoint in survey.endpoints where endpoint.phase == .ready && !gone.contains(endpoint.sandboxID) {
       guard let network = survey.network(endpoint.networkID), network.phase == .ready else { continue }
       list += driver(of: network).differences(of: endpoint, on: network, survey)
@@ -230,11 +232,28 @@ extension Engine {
       && name.dropFirst(4).utf8.allSatisfy { (0x30...0x39).contains($0) || (0x61...0x66).contains($0) }
   }
 
+  /// Whether a container that is not attached in mode host is recorded as being in the host's namespace.
+  private func isInTheHosts(_ sandbox: SandboxRecord) -> Bool {
+    sandbox.sandboxID != Self.hostSandbox && sandbox.namespaceInode == host.identity.inode
+  }
+
   private func container(
     _ sandbox: SandboxRecord, _ survey: Survey, looksInside: Bool
   ) throws(NetworkError) -> [Difference] {
     guard sandbox.sandboxID != Self.hostSandbox else { return [] }
     let own = (survey.endpointsBySandbox[sandbox.sandboxID] ?? []).filter { $0.phase == .ready }
+    if isInTheHosts(sandbox) {
+      guard looksInside else { return [] }
+      let brought = own.map { endpoint in
+        "\(endpoint.interface) with \(endpoint.addresses.map(\.description).joined(separator: " and "))"
+      }
+      return [
+        Difference(
+          .hostNamespace, network: own.first?.networkName ?? "", container: sandbox.container,
+          "\"\(sandbox.container)\" is recorded as being in the host's own namespace"
+            + (brought.isEmpty ? "" : ", to which it brought \(brought.joined(separator: ", "))"))
+      ]
+    }
     if sandbox.namespacePath == nil, namespaces.withLock({ $0[sandbox.sandboxID] }) == nil {
       // One that another holds open is that one's to see to while it lives; links tell of a holder that the record does
       // not know.

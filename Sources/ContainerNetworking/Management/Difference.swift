@@ -28,6 +28,8 @@ public struct Difference: Hashable, Sendable, CustomStringConvertible {
     case containerSettings
     /// The namespace of a container is gone: an endpoint without a container.
     case namespaceGone
+    /// A container is recorded as being in the host's own namespace, by a version that did not refuse that.
+    case hostNamespace
     /// A veth of ours is on a bridge of ours, and no record tells of it.
     case strayPort
     /// A container's resolv.conf, hosts or hostname is gone.
@@ -77,6 +79,9 @@ public struct Difference: Hashable, Sendable, CustomStringConvertible {
     case .portSettings: "put it back on its bridge, and up"
     case .containerSettings: "add it again"
     case .namespaceGone: "release its addresses and ports, and forget it"
+    case .hostNamespace:
+      "nothing: detach the container, which takes what it brought to the host; attach it in mode host, or with a namespace "
+        + "of its own"
     case .strayPort: "delete it"
     case .filesMissing: "write them again; who has bound the old ones goes on reading those"
     case .strayFiles: "remove it"
