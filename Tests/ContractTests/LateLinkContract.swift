@@ -157,6 +157,69 @@ import Testing
     try await controller.removeAll()
   }
 
+  /// A kernel that has one switch of IPv6 for all links, as before Linux 6.17.
+  private final class OlderKernel: ForwardingKernel {
+    let base: any Kernel
+
+    init(_ base: any Kernel) { self.base = base }
+
+    private func check(_ name: String) throws(NetworkError) {
+      guard name.hasSuffix("/force_forwarding") else { return }
+      throw NetworkError(.notFound, operation: "open sysctl \(name)", reason: "this kernel does not have it")
+    }
+
+    func readSysctl(_ name: String, in namespace: NamespaceHandle) throws(NetworkError) -> String {
+      try check(name)
+      return try base.readSysctl(name, in: namespace)
+    }
+
+    func writeSysctl(_ name: String, to value: String, in namespace: NamespaceHandle) throws(NetworkError) {
+      try check(name)
+      try base.writeSysctl(name, to: value, in: namespace)
+    }
+  }
+
+  /// Where one switch is for all links, one that comes later forwards at once: it is kept to our networks, too.
+  @Test(arguments: KernelUnderTest.available) func oneSwitchForAllLinks(_ which: KernelUnderTest) async throws {
+    let host = try NetworkNamespace.create(on: OlderKernel(which.make()))
+    func addLink(_ name: String) throws -> Int32 {
+      let ends = (VethEnd(try InterfaceName(name)), VethEnd(try InterfaceName("\(name)p")))
+      let link = try host.links.createVeth(ends.0, peer: ends.1)
+      try host.links.setUp(index: link.index)
+      return link.index
+    }
+    let store = MemoryStore()
+    func guarded() -> Set<Int32> {
+      let hosts = store.read(since: 0).changes.compactMap { change in
+        if case .save(.host(let host)) = change { host } else { nil }
+      }
+      return Set((hosts.first?.uplinks ?? []).filter { $0.family == .ipv6 }.compactMap(\.index))
+    }
+    let first = try addLink("eth0")
+    let controller = try await NetworkController(host: host, store: store, settings: ControllerSettings(resolvers: []))
+    var options = NetworkOptions()
+    options.subnets = [try Subnet("fd00:1::/64")]
+    try await controller.createNetwork("net", options: options)
+    #expect(try host.sysctl("net/ipv6/conf/all/forwarding") == "1")
+    #expect(guarded().contains(first))
+    let second = try addLink("tun7")
+    #expect(
+      try await controller.differences().contains { $0.kind == .forwarding && $0.detail.hasPrefix("tun7 forwards") })
+    try await controller.attach("web", to: .network("net"))
+    #expect(guarded().isSuperset(of: [first, second]))
+    #expect(try await controller.differences() == [])
+    let third = try addLink("tun8")
+    #expect(try await controller.reconcile().remaining == [])
+    #expect(guarded().contains(third))
+    // Switched off behind us.
+    try host.setSysctl("net/ipv6/conf/all/forwarding", to: "0")
+    try await controller.attach("db", to: .network("net"))
+    #expect(try host.sysctl("net/ipv6/conf/all/forwarding") == "1")
+    #expect(try await controller.differences() == [])
+    try await controller.removeAll()
+    #expect(try host.sysctl("net/ipv6/conf/all/forwarding") == "0")
+  }
+
   @Test(arguments: KernelUnderTest.available) func healersHearOfThem(_ which: KernelUnderTest) async throws {
     let host = try NetworkNamespace.create(on: which.make())
     let link = try host.links.createVeth(VethEnd(try InterfaceName("eth0")), peer: VethEnd(try InterfaceName("eth0p")))

@@ -34,9 +34,12 @@ extension Engine {
     guard !families.isEmpty else { return [] }
     let links = try host.links.withoutMaster()
     var needs: ForwardingNeeds = []
+    let apart = families.filter { !isOneForAll($0) }
     for network in networks where network.phase == .ready && network.passesHost && !network.isInternal {
       let bridge = links.first { $0.name == network.bridge?.description }
-      if let bridge, network.families.contains(where: { bridge.forwards[$0] == false }) { needs.insert(.bridges) }
+      if let bridge, apart.contains(where: { network.families.contains($0) && bridge.forwards[$0] == false }) {
+        needs.insert(.bridges)
+      }
     }
     let own = Set(networks.flatMap(\.ownLinks))
     let others = links.filter { !$0.flags.contains(.loopback) && !own.contains($0.name) }

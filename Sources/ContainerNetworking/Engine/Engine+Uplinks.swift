@@ -34,9 +34,11 @@ extension Engine {
   }
 
   /// The switch of a link of the host's for a family, if it is off and ours to switch on: the link came after the last
-  /// network was made, or came back. Nil for IPv6 where one switch is for all links, and for a link that is recorded.
+  /// network was made, or came back. Where IPv6 has one switch for all links, and that is ours, it is this: the link forwards, and
+  /// is not kept to our networks yet. Nil for a link that is recorded.
   func idleUplink(_ name: String, _ index: Int32, _ family: AddressFamily, _ record: HostRecord?) -> String? {
     if record?.uplinks.contains(where: { $0.index == index && $0.family == family }) == true { return nil }
+    if isOneForAll(family) { return record?.sysctls[Self.general] == nil ? nil : Self.general }
     let path = Self.forwardingSwitch(name, family)
     return (try? host.sysctl(path)) == "0" && !isForwardedByOwner(family, record) ? path : nil
   }

@@ -193,7 +193,10 @@ extension Engine {
         return (
           link.name,
           Difference(
-            .forwarding, "\(link.name) does not forward \(family) to our networks (\(path)): it came after them")
+            .forwarding,
+            isOneForAll(family)
+              ? "\(link.name) forwards \(family) not to our networks alone (\(path)): it came after them"
+              : "\(link.name) does not forward \(family) to our networks (\(path)): it came after them")
         )
       }
     }
