@@ -56,15 +56,17 @@ import Testing
     if !isIPv4, (try? world.host.sysctl("net/ipv6/conf/all/force_forwarding")) == nil { return }
     let addresses = isIPv4 ? ["192.0.2.1/24", "192.0.2.2/24"] : ["2001:db8:77::1/64", "2001:db8:77::2/64"]
     _ = try addLink("tun7", to: world.outside, addresses)
+    // New addresses of IPv6 are looked at for a second before they are used.
+    await world.check(
+      ["\(addresses[0].split(separator: "/")[0])", isIPv4 ? Playground.hostAddress : Playground.hostIPv6Address].map {
+        .ping(("outside", world.outside), ("host", $0), true)
+      })
     // The outside answers the host's own address by the other link.
     let host = isIPv4 ? Playground.hostAddress : Playground.hostIPv6Address
     try world.outside.routes.add(
       Route(
         to: Subnet(try IPAddress(host)), via: try IPAddress("\(addresses[0].split(separator: "/")[0])"),
         link: try world.outside.links.get("tun7").index))
-    await world.check([
-      .ping(("outside", world.outside), ("host", "\(addresses[0].split(separator: "/")[0])"), true)
-    ])
     let outside = isIPv4 ? Playground.outsideAddress : "[\(Playground.outsideIPv6Address)]"
     let lost = try await trace("web", "\(outside):80/tcp")
     #expect(lost.outcome.kind == .lost, "\(lost)")

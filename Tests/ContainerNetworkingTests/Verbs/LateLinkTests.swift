@@ -177,7 +177,10 @@ import Testing
         kept.description.contains("eth0 forwards \(kept.family) for our networks alone; lab0 forwards by its owner's"))
     }
     // New addresses of IPv6 are looked at for a second before they are used.
-    await world.check(["192.0.2.1", "2001:db8:77::1"].map { .ping(("lab", lab), ("host", $0), true) })
+    await world.check(
+      ["192.0.2.1", "2001:db8:77::1"].map { .ping(("lab", lab), ("host", $0), true) } + [
+        .ping(("outside", world.outside), ("host", Playground.hostIPv6Address), true)
+      ])
     await world.check(outside.map { .ping(("lab", lab), ("outside", $0), false) })
     for kept in try await controller.keptUplinks() {
       #expect(kept.droppedPackets > 0)
