@@ -126,6 +126,15 @@ import Testing
     #expect(try await attach("seventh") > usual)
     #expect(try host.sysctl("net/ipv4/conf/eth0/forwarding") == "1")
     #expect(try await controller.differences() == [])
+    let bridge = "\(try #require(try await controller.network("net").bridge))"
+    for name in ["net/ipv4/conf/\(bridge)/route_localnet", "net/ipv4/conf/\(bridge)/forwarding"] {
+      try host.setSysctl(name, to: "0")
+      #expect(try await controller.differences().map(\.kind) == [.bridgeSettings], "\(name)")
+      try await controller.attach("after", to: .network("net"))
+      #expect(try host.sysctl(name) == "1")
+      try await controller.detach("after")
+    }
+    #expect(try await controller.differences() == [])
     // Off on purpose, where the owner forwards for all.
     try host.setSysctl("net/ipv4/ip_forward", to: "1")
     try host.setSysctl("net/ipv4/conf/eth0/forwarding", to: "0")

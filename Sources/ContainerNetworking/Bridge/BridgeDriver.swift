@@ -280,8 +280,10 @@ struct BridgeDriver: Driver {
 
   /// Notes a bridge that is there and passes nothing, as its link was just told; and that the host is to pass what it passes on.
   func heed(_ look: NetlinkMessage, ofBridgeOf network: NetworkRecord, isFirst: Bool) throws(NetworkError) {
-    let forwards = isFirst && network.families.contains(.ipv4) && !network.isInternal
-    if try !Link.works(in: look, forwardingIPv4: forwards) { firewall.losses.note() }
+    let hasIPv4 = isFirst && network.families.contains(.ipv4)
+    let works = try Link.works(
+      in: look, forwardingIPv4: hasIPv4 && !network.isInternal, routingLoopback: hasIPv4)
+    if !works { firewall.losses.note() }
     if !network.isInternal { uplinks.want() }
   }
 

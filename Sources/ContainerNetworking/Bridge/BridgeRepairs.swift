@@ -28,6 +28,12 @@ extension BridgeDriver {
     where !survey.addresses.contains(where: { $0.link == link.index && $0.address == address }) {
       differ("does not have the address \(address)")
     }
+    if network.families.contains(.ipv4), (try? host.sysctl("net/ipv4/conf/\(name)/route_localnet")) == "0" {
+      differ("does not route 127.0.0.0/8, by which the host reaches published ports")
+    }
+    if let taken = try? host.sysctl("net/ipv6/conf/\(name)/accept_ra"), taken != "0" {
+      differ("takes addresses and routes that containers announce (accept_ra)")
+    }
     if !network.isInternal {
       if network.families.contains(.ipv4), (try? host.sysctl("net/ipv4/conf/\(name)/forwarding")) == "0" {
         differ("does not forward IPv4")

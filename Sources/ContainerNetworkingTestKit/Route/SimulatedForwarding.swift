@@ -62,8 +62,13 @@ extension SimulatedState {
   func writeForwarding(of link: SimulatedLink, in namespace: UInt64, to body: inout PayloadWriter) {
     guard let namespace = namespaces[namespace] else { return }
     let isForced = namespace.sysctl("net/ipv6/conf/\(link.name)/force_forwarding") == "1"
+    let loops = namespace.sysctl("net/ipv4/conf/\(link.name)/route_localnet") == "1"
     let numbers: [(AddressFamily, Int, [UInt32])] = [
-      (.ipv4, Int(IFLA_INET_CONF), [Self.forwards(link.name, .ipv4, namespace) ? 1 : 0]),
+      (
+        .ipv4, Int(IFLA_INET_CONF),
+        [Self.forwards(link.name, .ipv4, namespace) ? 1 : 0]
+          + [UInt32](repeating: 0, count: Int(IPV4_DEVCONF_ROUTE_LOCALNET) - 2) + [loops ? 1 : 0]
+      ),
       (
         .ipv6, Int(IFLA_INET6_CONF),
         [Self.forwards(link.name, .ipv6, namespace) ? 1 : 0]

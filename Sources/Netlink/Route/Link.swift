@@ -91,22 +91,30 @@ extension Link {
     return try header.read()
   }
 
-  /// Whether the link of an `RTM_NEWLINK` message is up and, where that is told, forwards IPv4.
+  /// Whether the link of an `RTM_NEWLINK` message is up and, where that is told, forwards IPv4 and routes 127.0.0.0/8.
   ///
   /// - Throws: `.malformedMessage`.
-  package static func works(in message: NetlinkMessage, forwardingIPv4: Bool) throws(NetworkError) -> Bool {
+  package static func works(
+    in message: NetlinkMessage, forwardingIPv4: Bool, routingLoopback: Bool
+  ) throws(NetworkError) -> Bool {
     var header = PayloadReader(message.payload)
     try header.skip(8)
     guard LinkFlags(rawValue: try header.read()).contains(.up) else { return false }
-    guard forwardingIPv4 else { return true }
+    let places =
+      (forwardingIPv4 ? [IPV4_DEVCONF_FORWARDING] : []) + (routingLoopback ? [IPV4_DEVCONF_ROUTE_LOCALNET] : [])
+    if places.isEmpty { return true }
     try header.skip(4)
-    // A list of numbers by IPV4_DEVCONF_*, of which forwarding is the first (inet_fill_link_af in net/ipv4/devinet.c).
+    // A list of numbers by IPV4_DEVCONF_*, which begin at 1 (inet_fill_link_af in net/ipv4/devinet.c).
     guard let families = Attributes.first(Int(IFLA_AF_SPEC), in: header.rest)?.payload,
       let family = Attributes.first(2, in: families)?.payload,  // AF_INET
       let settings = Attributes.first(Int(IFLA_INET_CONF), in: family)?.payload
     else { return true }
-    var numbers = PayloadReader(settings)
-    return try numbers.read(UInt32.self) != 0
+    for place in places.map({ 4 * (Int($0) - 1) }) where settings.count >= place + 4 {
+      var numbers = PayloadReader(settings)
+      try numbers.skip(place)
+      if try numbers.read(UInt32.self) == 0 { return false }
+    }
+    return true
   }
 
   /// The index of the other end in an `RTM_NEWLINK` message, of which nothing else is read; nil where it tells none.
