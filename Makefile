@@ -1,6 +1,6 @@
 # What a new user types: `make demo`, `make test`. Both install what is missing (Debian, Ubuntu) and need root for it
 # and for the real kernel.
-.PHONY: demo bench bench-dns docs fuzz test test-busy soak format setup setup-engines clean
+.PHONY: demo bench bench-dns docs fuzz check test test-busy soak format setup setup-engines release install uninstall clean
 
 Examples := bridge-mode host-mode none-mode container-mode custom-network
 Folders := Sources Tests Examples Benchmarks Fuzz/Entries Fuzz/Harness
@@ -75,6 +75,12 @@ fuzz: setup
 	  echo "$$entry: $$(grep -o 'Done [0-9]* runs.*' .build/$$entry.log)"; \
 	done
 
+# Without root: what can be seen on the simulated kernel.
+check:
+	swift format lint --strict --recursive --parallel $(Folders) Package.swift Fuzz/Package.swift
+	swift build --build-tests
+	@.ci/check
+
 test: setup setup-engines
 	@if [ "$$(id -u)" != 0 ]; then echo "make test needs root: its tests make network namespaces" >&2; exit 1; fi
 	swift format lint --strict --recursive --parallel $(Folders) Package.swift Fuzz/Package.swift
@@ -96,6 +102,20 @@ soak: setup
 	  --commit "$$(git describe --always --dirty=+ --exclude '*' 2>/dev/null)" \
 	  $(if $(ATTACHES),--attaches $(ATTACHES)) $(if $(PROCESSES),--processes $(PROCESSES)) \
 	  $(if $(DOCUMENT),--document $(DOCUMENT))
+
+# Programs that need no library of Swift's on the machine.
+release:
+	swift build -c release --static-swift-stdlib --product cnet
+	swift build -c release --static-swift-stdlib --product cnet-cni
+
+# PREFIX: below which (/usr/local); DESTDIR: what is put before every path, to pack it; BUILD: the directory with programs
+# that are built, or they are built now. For single directories: BINDIR, CNIDIR, MANDIR, UNITDIR and others (Install/install).
+install:
+	@$(if $(BUILD),:,$(MAKE) release)
+	@BUILD="$(abspath $(or $(BUILD),.build/release))" Install/install
+
+uninstall:
+	@Install/install --uninstall
 
 format:
 	swift format --in-place --recursive --parallel $(Folders) Package.swift Fuzz/Package.swift

@@ -258,7 +258,7 @@ let package = Package(
     .testTarget(
       name: "CommandLineTests",
       dependencies: [
-        "ContainerNetworking", "ContainerNetworkingDNS", "ContainerNetworkingStore", "Playground", "cnet",
+        "ContainerNetworking", "ContainerNetworkingDNS", "ContainerNetworkingStore", "Playground", "cnet", "cnet-cni",
         "TestSupport", system,
       ],
       exclude: ["Golden"], swiftSettings: settings),
