@@ -24,13 +24,31 @@ import Testing
     for page in try Self.pages() where page != "Documentation/README.md" { #expect(listed.contains(page), "\(page)") }
   }
 
+  /// What a heading is linked by: its letters, digits, `_` and `-` in lower case, with `-` for spaces.
+  private static func anchors(_ page: String) throws -> Set<String> {
+    let prose = try text(page).replacing(#/(?s)```.*?\n```/#, with: "")
+    let headings = prose.matches(of: #/(?m)^#+ (.*)$/#).map { $0.1.replacing(#/\[([^\]]*)\]\([^)]*\)/#) { $0.1 } }
+    return Set(
+      headings.map { heading in
+        heading.lowercased().filter { $0.isLetter || $0.isNumber || "_- ".contains($0) }.replacing(" ", with: "-")
+      })
+  }
+
+  private static let others = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"]
+
   @Test func linksLeadToWhatIsThere() throws {
-    for page in try Self.pages() + ["README.md"] {
+    for page in try Self.pages() + Self.others {
       let directory = Self.root.appending(path: page).deletingLastPathComponent()
-      for link in try Self.links(page) where !link.contains("://") && !link.hasPrefix("#") {
+      for link in try Self.links(page) where !link.contains("://") {
         let path = String(link.prefix { $0 != "#" })
-        let isThere = FileManager.default.fileExists(atPath: directory.appending(path: path).standardizedFileURL.path())
+        let target =
+          path.isEmpty ? Self.root.appending(path: page) : directory.appending(path: path).standardizedFileURL
+        let isThere = FileManager.default.fileExists(atPath: target.path())
         #expect(isThere, "\(page): \(link)")
+        guard isThere, let hash = link.firstIndex(of: "#"), target.pathExtension == "md" else { continue }
+        let anchor = String(link[link.index(after: hash)...])
+        let file = String(target.path().dropFirst(Self.root.path().count))
+        #expect(try Self.anchors(file).contains(anchor), "\(page): \(link)")
       }
     }
   }
