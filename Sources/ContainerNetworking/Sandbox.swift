@@ -37,7 +37,7 @@ public struct Sandbox: Hashable, Sendable {
   }
 
   /// Starts a program in the container's namespace that sees the container's files, links (`/sys/class/net`) and host name,
-  /// unless the command has others, or a ``Command/companion``.
+  /// unless the command has others, or a `Command.companion`.
   ///
   /// - Throws: `.notFound` where there is no such program; `.permissionDenied` without `CAP_SYS_ADMIN`.
   public func spawn(_ command: Command) throws(NetworkError) -> ChildProcess {

@@ -79,7 +79,7 @@ extension SimulatedKernel {
     processes.end(process.id, with: exit)
   }
 
-  /// As ``LinuxKernel/wait(for:timeout:)``.
+  /// As `LinuxKernel.wait(for:timeout:)`.
   public func wait(for process: ChildProcess, timeout: Duration?) throws(NetworkError) -> ProcessExit {
     let ended = DispatchSemaphore(value: 0)
     if let exit = try processes.reap(process, wake: { ended.signal() }) { return exit }
@@ -98,7 +98,7 @@ extension SimulatedKernel {
 
   private enum Awaited { case ended, late, cancelled }
 
-  /// As ``LinuxKernel/end(of:within:)``.
+  /// As `LinuxKernel.end(of:within:)`.
   public func end(of process: ChildProcess, within limit: Duration?) async throws(NetworkError) -> ProcessExit {
     let answer = OneAnswer<Awaited>()
     if let exit = try processes.reap(process, wake: { answer.give(.ended) }) { return exit }

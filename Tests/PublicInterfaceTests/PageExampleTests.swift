@@ -140,6 +140,42 @@ import Testing
     // end
   }
 
+  private func landing() async throws {
+    // example Sources/ContainerNetworking/ContainerNetworking.docc/ContainerNetworking.md
+    let controller = try await NetworkController(host: .current())
+    let web = try await controller.attach("web", to: .bridge, options: AttachOptions(ports: [PortMapping("8080:80")]))
+    print(web.namespace.path, web.endpoints[0].address)
+    try await controller.detach("web")
+    // end
+  }
+
+  private func fiveModes(controller: NetworkController) async throws {
+    // example Sources/ContainerNetworking/ContainerNetworking.docc/FiveModes.md
+    let web = try await controller.attach(
+      "web", to: .bridge, options: AttachOptions(ports: [PortMapping("8080:80")]))
+    print(web.endpoints[0].address)          // 172.17.0.2/16
+    // end
+    // example Sources/ContainerNetworking/ContainerNetworking.docc/FiveModes.md
+    let monitor = try await controller.attach("monitor", to: .host)
+    print(monitor.endpoints.isEmpty)         // true
+    // end
+    // example Sources/ContainerNetworking/ContainerNetworking.docc/FiveModes.md
+    let alone = try await controller.attach("alone", to: .none)
+    print(try alone.namespace.links.list().map(\.name))   // ["lo"]
+    // end
+    // example Sources/ContainerNetworking/ContainerNetworking.docc/FiveModes.md
+    let sidecar = try await controller.attach("sidecar", to: .container("web"))
+    print(sidecar.namespace.identity == web.namespace.identity)   // true
+    // end
+    // example Sources/ContainerNetworking/ContainerNetworking.docc/FiveModes.md
+    try await controller.createNetwork("blue", options: NetworkOptions(subnet: Subnet("192.168.50.0/24")))
+    let database = try await controller.attach(
+      "database", to: .network("blue"), options: AttachOptions(address: IPAddress("192.168.50.101")))
+    try await controller.connect("web", to: "blue")   // on both networks now
+    // end
+    _ = database
+  }
+
   @Test func pagesHoldTheExamples() throws {
     let own = URL(filePath: #filePath)
     let root = own.deletingLastPathComponent().appending(path: "../..")
@@ -148,7 +184,7 @@ import Testing
       let lines = match.2.split(separator: "\n", omittingEmptySubsequences: false).map { $0.dropFirst(4) }
       examples[String(match.1), default: []].append(lines.joined(separator: "\n"))
     }
-    #expect(examples.count == 5)
+    #expect(examples.count == 7)
     for (page, examples) in examples {
       let text = try String(contentsOf: root.appending(path: page), encoding: .utf8)
       let blocks = text.matches(of: #/(?s)```swift\n(.*?)\n```/#).map { match in

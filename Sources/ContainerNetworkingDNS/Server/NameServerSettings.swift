@@ -8,7 +8,7 @@ public struct NameServerSettings: Sendable {
   /// The file that names the servers of the host, as resolv.conf(5) has it; read again when it has changed.
   public var resolverFile: FilePath = "/etc/resolv.conf"
   /// Where its lock and the socket for other processes are, where those look: nil for the directory of the store
-  /// (``Store/directory``), which they share. A store without one is this process's alone, and so is its server.
+  /// (`Store.directory`), which they share. A store without one is this process's alone, and so is its server.
   public var directory: FilePath?
   /// For how many seconds those who ask may keep what the server knows itself.
   public var timeToLive: UInt32 = 5
