@@ -5,7 +5,7 @@ import Testing
 @Suite struct VersionTests {
   private static let root = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../..")
     .standardizedFileURL
-  private static let place = "Sources/AdapterSupport/Version.swift"
+  private static let place = "Sources/AdapterSupport/Product.swift"
 
   private static func text(_ path: String) throws -> String {
     try String(contentsOf: root.appending(path: path), encoding: .utf8)
