@@ -176,6 +176,23 @@ import Testing
     _ = database
   }
 
+  private func storeLanding() async throws {
+    // example Sources/ContainerNetworkingStore/ContainerNetworkingStore.docc/ContainerNetworkingStore.md
+    let controller = try await NetworkController(
+      host: .current(), store: SQLiteStore(at: "/var/lib/containernetworking"))
+    // end
+    _ = controller
+  }
+
+  private func forwarderLanding() async throws {
+    // example Sources/ContainerNetworkingForwarder/ContainerNetworkingForwarder.docc/ContainerNetworkingForwarder.md
+    let forwarder = PortForwarder()
+    let controller = try await NetworkController(
+      host: .current(), settings: ControllerSettings(forwarder: forwarder))
+    // end
+    _ = controller
+  }
+
   @Test func pagesHoldTheExamples() throws {
     let own = URL(filePath: #filePath)
     let root = own.deletingLastPathComponent().appending(path: "../..")
@@ -184,7 +201,7 @@ import Testing
       let lines = match.2.split(separator: "\n", omittingEmptySubsequences: false).map { $0.dropFirst(4) }
       examples[String(match.1), default: []].append(lines.joined(separator: "\n"))
     }
-    #expect(examples.count == 7)
+    #expect(examples.count == 9)
     for (page, examples) in examples {
       let text = try String(contentsOf: root.appending(path: page), encoding: .utf8)
       let blocks = text.matches(of: #/(?s)```swift\n(.*?)\n```/#).map { match in
