@@ -1,27 +1,28 @@
 public import NetworkPrimitives
 
-/// The addresses of one subnet: which are taken and by whom, and which one is next.
+/// The addresses of one subnet, their leases, and the position of the next search.
 ///
-/// Addresses are given out in turn: the search starts after the last one given and wraps. The last
-/// ``restingLimit`` addresses that were released rest, and come back, oldest first, only when nothing else is free; so an
-/// address that was just released is the last to come back, whatever the state of the pool.
+/// Addresses are allocated in turn: the search starts after the last one chosen and wraps. The last ``restingLimit``
+/// released addresses rest and are reused, oldest first, only when no other is free. A released address is therefore
+/// the last to be reused, whatever the state of the pool.
 ///
-/// A pool takes memory for its leases, not for its size, and an allocation takes a few steps however full it is.
+/// Memory grows with the leases, not with the size of the subnet; an allocation takes a few steps however full the pool
+/// is.
 public struct AddressPool: Hashable, Sendable {
-  /// What the pool was made from.
+  /// The configuration of the pool.
   public let configuration: SubnetConfiguration
   /// The gateway's address, which is leased from the start; nil if there is none.
   public let gateway: IPAddress?
-  /// The address that was last chosen, after which the next search starts; nil before the first.
+  /// The last address chosen, after which the next search starts; nil before the first.
   public private(set) var cursor: IPAddress?
-  /// The addresses that rest, the oldest first.
+  /// The resting addresses, the oldest first.
   public private(set) var resting: [IPAddress] = []
 
   /// How many released addresses rest.
   public static let restingLimit = 64
 
   private var leasesByAddress: [IPAddress: Lease] = [:]
-  /// Every address that a search passes over: leased, reserved or resting.
+  /// The addresses that a search skips: leased, reserved or resting.
   private var passedOver = SparseBitmap()
   private var usedInBlock: UInt128
 
@@ -33,8 +34,8 @@ public struct AddressPool: Hashable, Sendable {
     try self.init(configuration, leases: [], cursor: nil)
   }
 
-  /// A pool as it was: ``leases``, ``cursor`` and ``resting`` of a pool make that pool again. Gateway and auxiliary addresses
-  /// may be left out of `leases`.
+  /// Restores a pool from its ``leases``, ``cursor`` and ``resting``. Gateway and auxiliary addresses may be left out
+  /// of `leases`.
   ///
   /// - Throws: as ``init(_:)``; `.inUse` if two leases have one address;
   ///   `.invalidValue` if an address lies outside the subnet.
@@ -94,16 +95,16 @@ extension AddressPool {
   /// The lease of an address; nil if it is free.
   public func lease(of address: IPAddress) -> Lease? { leasesByAddress[address] }
 
-  /// Whose an address is; nil if it is free.
+  /// The owner of an address; nil if it is free.
   public func owner(of address: IPAddress) -> String? { leasesByAddress[address]?.owner }
 
-  /// How many addresses of the subnet cannot be had: leased, or reserved as network, broadcast or anycast address.
+  /// The number of the subnet's unavailable addresses: leased, or reserved as network, broadcast or anycast address.
   public var inUseCount: Int { leasesByAddress.count + subnet.reservedAddresses.count }
 
-  /// How many addresses of ``allocationBlock`` can still be chosen.
+  /// The number of free addresses in ``allocationBlock``.
   public var availableCount: UInt128 { allocationBlock.addressCount - usedInBlock }
 
-  /// How many words the search structure holds; grows with the leases alone.
+  /// The number of words in the search structure; grows with the leases alone.
   var storedWordCount: Int { passedOver.wordCount }
 }
 
@@ -119,7 +120,7 @@ extension AddressPool {
     return address
   }
 
-  /// Takes the address that the owner asks for; it may lie outside the ip-range.
+  /// Leases the address that the owner asks for; it may lie outside the ip-range.
   ///
   /// - Throws: `.inUse` naming the owner if it is taken, even if by the same owner;
   ///   `.invalidValue` if it lies outside the subnet or no host can have it. Nothing is changed then.
@@ -129,7 +130,7 @@ extension AddressPool {
     record(Lease(address: address, owner: owner, kind: .static))
   }
 
-  /// Gives an address back, and gives what its lease was.
+  /// Releases an address and returns its former lease.
   ///
   /// - Throws: `.notFound` if it is not leased; `.refused` if it is the gateway or an
   ///   auxiliary address, which stay taken as long as the pool exists.
@@ -149,11 +150,11 @@ extension AddressPool {
     return lease
   }
 
-  /// Has a leased address be another owner's.
+  /// Makes another owner the holder of a leased address.
   ///
   /// - Throws: `.notFound` if it is not leased; `.refused` if it is the gateway or an auxiliary address.
   public mutating func transfer(_ address: IPAddress, to owner: String) throws(NetworkError) {
-    // Texts only for what fails: they take longer than the change.
+    // Built only on failure: the text takes longer than the change.
     let operation = { "transfer \(address) to \(quoted(owner))" }
     guard let lease = leasesByAddress[address] else {
       throw NetworkError(.notFound, operation: operation(), reason: "\(address) is not leased from \(subnet)")
@@ -165,7 +166,7 @@ extension AddressPool {
     leasesByAddress[address] = Lease(address: address, owner: owner, kind: lease.kind)
   }
 
-  /// Leases an address as it was leased elsewhere, in the place of whatever lease of it there was.
+  /// Leases an address that another copy of the pool leased, replacing any lease of it here.
   ///
   /// - Throws: `.inUse` for the gateway or an auxiliary address; `.invalidValue` if it lies outside the subnet or no host can
   ///   have it. Nothing is changed then.
@@ -179,8 +180,8 @@ extension AddressPool {
     record(lease)
   }
 
-  /// Forgets the lease of an address that was given back elsewhere, unless it is another's by now. It does not rest before
-  /// ``settle(cursor:resting:)`` says so.
+  /// Forgets the lease of an address that another copy of the pool released, unless it has a new owner by now. The
+  /// address does not rest before ``settle(cursor:resting:)`` lists it.
   package mutating func forget(_ address: IPAddress, of owner: String) {
     guard let lease = leasesByAddress[address], lease.owner == owner, lease.kind == .dynamic || lease.kind == .static
     else {
@@ -191,7 +192,7 @@ extension AddressPool {
     passedOver.remove(address.rawValue)
   }
 
-  /// Goes on where the search stood elsewhere.
+  /// Takes over the cursor and the resting addresses of another copy of the pool.
   ///
   /// - Throws: `.invalidValue` if an address lies outside the subnet.
   package mutating func settle(cursor: IPAddress?, resting: [IPAddress]) throws(NetworkError) {
@@ -277,7 +278,7 @@ extension AddressPool: Codable {
     }
   }
 
-  /// Encodes the configuration, every lease, the cursor and what rests.
+  /// Encodes the configuration, every lease, the cursor and the resting addresses.
   public func encode(to encoder: any Encoder) throws {
     var container = encoder.container(keyedBy: CodingKeys.self)
     try container.encode(configuration, forKey: .configuration)

@@ -1,10 +1,10 @@
 public import NetworkPrimitives
 
-/// A block of addresses that somebody has already, and who.
+/// A block of addresses that is already in use, and its holder.
 public struct ClaimedSubnet: Hashable, Sendable, Codable {
   /// The block.
   public var subnet: Subnet
-  /// Who has it, as an error sentence names them: `network "web"`.
+  /// The holder, as an error sentence names it: `network "web"`.
   public var holder: String
 
   /// A claim.
@@ -15,7 +15,7 @@ public struct ClaimedSubnet: Hashable, Sendable, Codable {
 }
 
 extension Subnet {
-  /// A fault for each claim that this block overlaps, naming both.
+  /// One fault for each claim that this block overlaps, naming both.
   func overlapFaults(with claims: some Sequence<ClaimedSubnet>) -> [NetworkError] {
     claims.filter { $0.subnet.overlaps(self) }.map {
       NetworkError(

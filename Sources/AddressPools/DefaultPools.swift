@@ -1,11 +1,11 @@
 public import NetworkPrimitives
 
-/// The blocks from which networks get their subnets when the user names none.
+/// The blocks from which networks get their subnets when the user gives none.
 public struct DefaultPools: Hashable, Sendable, Codable {
   /// The blocks, in the order in which they are used up.
   public let pools: [DefaultPool]
 
-  /// Pools of the user's own.
+  /// Custom pools.
   ///
   /// - Throws: an error that has every fault among its `causes`: a size that does not fit its block, two blocks
   ///   that overlap, a block that no host can use.
@@ -31,10 +31,10 @@ public struct DefaultPools: Hashable, Sendable, Codable {
 
   private init(valid: [DefaultPool]) { pools = valid }
 
-  /// The pools of a host: 172.17.0.0/16 to 172.31.0.0/16, then 192.168.0.0/16 in blocks of /20 (31 networks), and for IPv6 the
-  /// host's ``uniqueLocalBlock(hostIdentifier:)`` in blocks of /64.
+  /// A host's default pools: 172.17.0.0/16 to 172.31.0.0/16, then 192.168.0.0/16 in blocks of /20 (31 networks). For
+  /// IPv6, the host's ``uniqueLocalBlock(hostIdentifier:)`` in blocks of /64.
   ///
-  /// - Parameter hostIdentifier: what tells this host from all others and never changes, such as the contents of
+  /// - Parameter hostIdentifier: a text that is unique to this host and never changes, such as the contents of
   ///   /etc/machine-id (machine-id(5)).
   public static func standard(hostIdentifier: String) -> DefaultPools {
     func ipv4(_ a: UInt8, _ b: UInt8, _ prefixLength: Int, size: Int) -> DefaultPool {
@@ -47,11 +47,12 @@ public struct DefaultPools: Hashable, Sendable, Codable {
     ])
   }
 
-  /// A unique local /48 (RFC 4193) that is the same for one host always and different on others: `fd`, then 40 bits.
+  /// A unique local /48 (RFC 4193) that is stable on one host and differs between hosts: `fd`, then 40 bits.
   ///
-  /// RFC 4193 takes those bits from a hash of a time and a hardware address; so that they are the same after every start, they
-  /// come here from the host's identifier alone: FNV-1a in 64 bits over the UTF-8 of `container-networking` followed by the
-  /// identifier, folded to 40 bits by XOR. White space around the identifier does not count.
+  /// RFC 4193 derives those bits from a hash of a time and a hardware address. Here they come from the host's
+  /// identifier alone, so that every start yields the same block. The hash is FNV-1a in 64 bits over the UTF-8 of
+  /// `container-networking` followed by the identifier, folded to 40 bits by XOR. White space around the identifier
+  /// does not count.
   public static func uniqueLocalBlock(hostIdentifier: String) -> Subnet {
     func isSpace(_ character: Character) -> Bool { character.isWhitespace }
     let identifier = hostIdentifier.drop(while: isSpace)
@@ -77,7 +78,7 @@ public struct DefaultPools: Hashable, Sendable, Codable {
 public struct DefaultPool: Hashable, Sendable, Codable {
   /// The block.
   public var block: Subnet
-  /// The prefix length of the subnets that it is cut into, if the user does not ask for another.
+  /// The prefix length of the subnets cut from the block, unless the user asks for another.
   public var size: Int
 
   /// A pool; ``DefaultPools/init(_:)`` checks it.
@@ -90,13 +91,13 @@ public struct DefaultPool: Hashable, Sendable, Codable {
 extension DefaultPools {
   /// The first block that overlaps nothing of `avoiding`.
   ///
-  /// Of what is to be avoided, /0 and /1 do not count: they are default routes (a VPN often writes one as two halves), which
-  /// every block overlaps.
+  /// /0 and /1 in `avoiding` do not count: they are default routes, which every block overlaps. A VPN often writes one
+  /// as two halves.
   ///
   /// - Parameters:
   ///   - family: the family.
-  ///   - prefixLength: the size that the user asks for, the N of `0.0.0.0/N`; nil for the size that each pool says.
-  ///   - avoiding: the subnets of networks there are, the destinations of the host's routes, its resolvers' addresses.
+  ///   - prefixLength: the size that the user asks for, the N of `0.0.0.0/N`; nil for each pool's own size.
+  ///   - avoiding: the subnets of existing networks, the destinations of the host's routes, its resolvers' addresses.
   /// - Throws: `.invalidValue` if no pool is so large; `.exhausted` if no block is left.
   public func choose(
     family: AddressFamily, prefixLength: Int? = nil, avoiding: [Subnet] = []

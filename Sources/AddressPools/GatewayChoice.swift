@@ -1,12 +1,12 @@
 public import NetworkPrimitives
 
-/// Which address of a subnet is the gateway.
+/// The choice of a subnet's gateway.
 public enum GatewayChoice: Hashable, Sendable {
   /// The first free address of the ip-range, or of the subnet if there is no ip-range.
   case automatic
-  /// This one; it may lie outside the ip-range.
+  /// This address; it may lie outside the ip-range.
   case address(IPAddress)
-  /// The subnet has no gateway, and no address is set apart for one.
+  /// The subnet has no gateway, and reserves no address for one.
   case omitted
 
   /// Reads `automatic`, `none` or an address.

@@ -1,10 +1,10 @@
 public import NetworkPrimitives
 
-/// An address of a pool that is not free, and whose it is.
+/// An address of a pool that is taken, and its owner.
 public struct Lease: Hashable, Sendable, Codable {
   /// The address.
   public var address: IPAddress
-  /// Whose it is: what the caller gave, the name of an auxiliary address, or `gateway`.
+  /// The owner: the caller's name for it, the name of an auxiliary address, or `gateway`.
   public var owner: String
   /// How it came to be taken.
   public var kind: Kind
@@ -20,15 +20,15 @@ public struct Lease: Hashable, Sendable, Codable {
   public enum Kind: String, Hashable, Sendable, Codable, CaseIterable {
     /// The pool chose it.
     case dynamic
-    /// The owner asked for it by name; it stays the owner's while the owner exists, running or not.
+    /// The owner asked for this address; the owner keeps it as long as it exists, running or not.
     case `static`
     /// The network's gateway; taken as long as the pool exists.
     case gateway
-    /// Set apart by the configuration, for something that this library does not know; taken as long as the pool exists.
+    /// Reserved by the configuration for a use outside this library; taken as long as the pool exists.
     case auxiliary
   }
 
-  /// Who has the address, as an error sentence says it.
+  /// The holder of the address, as an error sentence names it.
   var holder: String {
     switch kind {
     case .dynamic, .static: quoted(owner)

@@ -1,11 +1,11 @@
 public import NetworkPrimitives
 
-/// What a user says about all the subnets of one network.
+/// The user's configuration of all subnets of one network.
 public struct PoolConfiguration: Hashable, Sendable, Codable {
   /// The subnets; for a family that has none here, ``resolved(families:from:avoiding:claimed:onePerFamily:)`` chooses one.
   public var subnets: [SubnetConfiguration]
 
-  /// A configuration; empty means that every subnet is to be chosen.
+  /// A configuration; if empty, every subnet is chosen from the pools.
   public init(subnets: [SubnetConfiguration] = []) { self.subnets = subnets }
 
   /// Checks every subnet, the subnets against each other and against those of other networks.
@@ -39,13 +39,14 @@ public struct PoolConfiguration: Hashable, Sendable, Codable {
     return faults
   }
 
-  /// The configuration with every subnet chosen: requests such as `0.0.0.0/24` get a block of that size, and a family
-  /// without a subnet gets one of the pools' own size.
+  /// Returns the configuration with every subnet chosen. A request such as `0.0.0.0/24` gets a block of that size; a
+  /// family without a subnet gets one of the pools' own size.
   ///
   /// - Parameters:
   ///   - families: the families that the network has; a subnet of another family is a fault.
-  ///   - pools: where blocks are chosen from.
-  ///   - avoiding: what a chosen block must not overlap: routes and resolvers of the host. A block that the user wrote may.
+  ///   - pools: the source of the chosen blocks.
+  ///   - avoiding: the host's routes and resolvers, which a chosen block must not overlap. A block that the user gave
+  ///     may.
   ///   - claimed: the subnets of other networks, which no block may overlap.
   ///   - onePerFamily: whether the network can have only one subnet of each family.
   /// - Throws: every fault together, as ``validate(onePerFamily:claimed:)``; `.exhausted` if no block

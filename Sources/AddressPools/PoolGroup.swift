@@ -15,7 +15,7 @@ public struct PoolGroup: Hashable, Sendable, Codable {
     for subnet in configuration.subnets { pools.append(try AddressPool(subnet)) }
   }
 
-  /// Pools as they were. The caller vouches that they do not overlap.
+  /// Restores pools. The caller guarantees that they do not overlap.
   public init(pools: [AddressPool]) { self.pools = pools }
 
   /// The subnets.
@@ -48,7 +48,7 @@ public struct PoolGroup: Hashable, Sendable, Codable {
       .exhausted, operation: operation, reason: "no \(family) address of the network is free", causes: causes)
   }
 
-  /// Takes the address that the owner asks for, and gives it with the subnet's prefix length.
+  /// Leases the address that the owner asks for, and returns it with the subnet's prefix length.
   ///
   /// - Throws: as ``AddressPool/allocate(_:for:)``; if no subnet has the address, the error lists the subnets.
   @discardableResult
@@ -60,7 +60,7 @@ public struct PoolGroup: Hashable, Sendable, Codable {
     return try InterfaceAddress(address: address, in: pools[index].subnet)
   }
 
-  /// Gives an address back, and gives what its lease was.
+  /// Releases an address and returns its former lease.
   ///
   /// - Throws: as ``AddressPool/release(_:)``; if no subnet has the address, the error lists the subnets.
   @discardableResult

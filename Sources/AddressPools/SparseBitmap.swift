@@ -1,9 +1,10 @@
-/// A set of numbers that finds the first number *not* in it in a few steps, however full it is, and takes memory for its
+/// A set of numbers that finds the first number *not* in it in a few steps, however full it is. Memory grows with its
 /// members alone, however far apart they are.
 ///
-/// It is a tree of 64-bit words. A word of level 0 has a bit for each of 64 numbers; a word of the level above has a bit for
-/// each of 64 words, set when that word is full. Words without a set bit are not stored, so n members take at most n words on
-/// level 0, n/64 on level 1 and so on; a search climbs past full words and goes down into the first that is not.
+/// It is a tree of 64-bit words. A word of level 0 has a bit for each of 64 numbers; a word of the level above has a
+/// bit for each of 64 words, set when that word is full. Words without a set bit are not stored, so n members take at
+/// most n words on level 0, n/64 on level 1 and so on. A search climbs past full words and descends into the first that
+/// is not.
 struct SparseBitmap: Hashable, Sendable {
   private var levels: [[UInt128: UInt64]] = []
 

@@ -2,14 +2,14 @@ package import NetworkPrimitives
 
 /// Faults of a new network's subnet. A recorded subnet stays as it is.
 extension SubnetConfiguration {
-  /// Every fault of a subnet that is to be a network's; those of ``faults()`` are not among them.
+  /// Every fault that applies to a new network's subnet only; those of ``faults()`` are not included.
   func creationFaults() -> [NetworkError] {
     guard !isRequest else { return [] }
     let misplaced = Self.kept.filter { $0.block.overlaps(subnet) }.map { placeFault($0.block, $0.use) }
     return misplaced + (roomFault().map { [$0] } ?? [])
   }
 
-  /// The fault of lying in a block that is for something else.
+  /// The fault of overlapping a block that is reserved for another use.
   func placeFault(_ block: Subnet, _ use: String) -> NetworkError {
     .invalid(
       "check subnet \(subnet)",
@@ -17,11 +17,11 @@ extension SubnetConfiguration {
         + (subnet.family == .ipv4 ? "10.1.0.0/16" : "fd00:1::/64"))
   }
 
-  /// The fault of having no address for a container, with the longest prefix that has one.
+  /// The fault of having no address for a container, with the longest prefix length that has one.
   private func roomFault() -> NetworkError? {
     let own = Set((gatewayAddress.map { [$0] } ?? []) + auxiliaryAddresses.values).filter(subnet.contains)
     let isAlone = subnet.addressCount == 1
-    // That there is no room for a gateway is a fault by itself.
+    // A missing gateway address is a separate fault.
     guard isAlone || gateway != .automatic || gatewayAddress != nil else { return nil }
     let isFull = { (block: Subnet) in
       UInt128(Set(own).union(block.reservedAddresses).count) >= block.addressCount
@@ -42,14 +42,14 @@ extension SubnetConfiguration {
     (.block(.v6(IPv6Address(rawValue: 0xfe80 << 112)), 10), "link-local addresses (RFC 4291)"),
   ]
 
-  /// The blocks that no network can be made in.
+  /// The blocks in which a network cannot be created.
   static var reservedBlocks: [Subnet] { (unusable + kept).map(\.block) }
 }
 
 extension Subnet {
-  /// The free block of the same size that is next to this one: the first after it, else, in a private block, the first of that.
+  /// The adjacent free block of the same size: the first one after it, else, in a private block, the first one of that.
   ///
-  /// - Parameter taken: What it must not overlap; /0 and /1 do not count.
+  /// - Parameter taken: The blocks that it must not overlap; /0 and /1 do not count.
   package func nextFree(avoiding taken: some Sequence<Subnet>) -> Subnet? {
     let obstacles = (Array(taken) + SubnetConfiguration.reservedBlocks + [self])
       .filter { $0.family == family && $0.prefixLength > 1 }.sorted()

@@ -1,15 +1,15 @@
 public import NetworkPrimitives
 
-/// What a user says about one subnet of a network: the block, and how its addresses are given out.
+/// The user's configuration of one subnet: the block, and how its addresses are allocated.
 public struct SubnetConfiguration: Hashable, Sendable, Codable {
   /// The block of addresses; `0.0.0.0/N` or `::/N` asks for any block of that size from the ``DefaultPools``.
   public var subnet: Subnet
-  /// The part of the subnet from which addresses are chosen; nil means all of it. An address that is asked for by name may
+  /// The part of the subnet from which addresses are chosen; nil means all of it. An explicitly requested address may
   /// lie outside.
   public var ipRange: Subnet?
   /// The gateway.
   public var gateway: GatewayChoice
-  /// Addresses that are never given out, by the name of what has them.
+  /// Addresses that are never allocated, by the name of their user.
   public var auxiliaryAddresses: [String: IPAddress]
 
   /// A subnet's configuration; call ``validate()`` to check it.
@@ -60,14 +60,14 @@ public struct SubnetConfiguration: Hashable, Sendable, Codable {
       auxiliaryAddresses: try container.decodeIfPresent([String: IPAddress].self, forKey: .auxiliaryAddresses) ?? [:])
   }
 
-  /// Whether the subnet is yet to be chosen: `0.0.0.0/N` or `::/N`.
+  /// Whether the subnet is a request for a block: `0.0.0.0/N` or `::/N`.
   public var isRequest: Bool { subnet.network.isUnspecified }
 
   /// The block from which addresses are chosen.
   public var allocationBlock: Subnet { ipRange ?? subnet }
 
-  /// The gateway's address: the one that was given, or the first of the block that is neither reserved nor auxiliary; nil if
-  /// there is to be none, or none is free.
+  /// The gateway's address: the one given, or the first of the block that is neither reserved nor auxiliary. Nil if the
+  /// gateway is omitted or no address is free.
   public var gatewayAddress: IPAddress? {
     switch gateway {
     case .omitted: return nil
@@ -98,7 +98,7 @@ extension Subnet {
   /// The use of a reserved IPv4 address, in a word.
   func use(of address: IPAddress) -> String { address == first ? "network" : "broadcast" }
 
-  /// What the address is reserved as; nil if a host can have it.
+  /// The reserved use of the address; nil if a host can have it.
   public func reservation(of address: IPAddress) -> String? {
     guard reservedAddresses.contains(address) else { return nil }
     if family == .ipv6 { return "the subnet-router anycast address of \(self)" }

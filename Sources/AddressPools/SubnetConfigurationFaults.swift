@@ -16,7 +16,7 @@ extension SubnetConfiguration {
     if let ipRange, !subnet.contains(ipRange) {
       faults.append(
         .invalid("check ip-range", "\(ipRange) is not inside the subnet \(subnet) (\(subnet.first)–\(subnet.last))"))
-      // Where the range is wrong, what is chosen from it is no second fault.
+      // The automatic gateway comes from the range; its fault would only repeat the range's.
       if gateway == .automatic { return faults + auxiliaryFaults() }
     }
     if case .address(let address) = gateway, let fault = placeFault(address) {
@@ -65,7 +65,7 @@ extension SubnetConfiguration {
     return faults
   }
 
-  /// Why `address` cannot be one of the subnet's; nil if it can.
+  /// The reason why `address` cannot be one of the subnet's; nil if it can.
   func placeFault(_ address: IPAddress) -> String? {
     guard subnet.contains(address) else {
       return "\(address) is not in the subnet \(subnet) (\(subnet.first)–\(subnet.last))"
@@ -84,11 +84,12 @@ extension SubnetConfiguration {
   ]
 }
 
-/// Faults that are found one after the other and thrown together.
+/// Collects faults one after the other, to throw them together.
 struct Faults {
   var list: [NetworkError] = []
 
-  /// What `body` gives; nil, and one fault more, if it throws. `operation` replaces the error's own.
+  /// Returns the result of `body`; if it throws, records the fault and returns nil. `operation` replaces the error's
+  /// own.
   mutating func collect<Value>(
     _ operation: String? = nil, _ body: () throws(NetworkError) -> Value
   ) -> Value? {

@@ -1,5 +1,5 @@
-/// The two families of IP addresses. The raw value is Linux's `AF_INET` or `AF_INET6` (`linux/socket.h`), which is what
-/// netlink messages carry.
+/// The two families of IP addresses. The raw value is Linux's `AF_INET` or `AF_INET6` (`linux/socket.h`), as netlink
+/// messages carry it.
 public enum AddressFamily: UInt8, Sendable, Hashable, Codable, CaseIterable {
   /// `AF_INET`, RFC 791.
   case ipv4 = 2

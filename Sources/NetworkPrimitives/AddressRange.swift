@@ -45,7 +45,7 @@ public struct AddressRange: Hashable, Sendable {
   /// The family.
   public var family: AddressFamily { lower.family }
 
-  /// How many addresses there are; for the whole of IPv6 one less than there are, since 2¹²⁸ does not fit.
+  /// The number of addresses; for the whole of IPv6 one less, since 2¹²⁸ does not fit.
   public var count: UInt128 {
     let distance = upper.rawValue - lower.rawValue
     return distance == .max ? .max : distance + 1

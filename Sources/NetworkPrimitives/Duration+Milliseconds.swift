@@ -1,5 +1,5 @@
 extension Duration {
-  /// Whole milliseconds, rounded up, within what poll(2) takes: a wait is not shorter than was asked for.
+  /// Whole milliseconds within the range of poll(2), rounded up so that a wait is never shorter than asked for.
   package var milliseconds: Int32 {
     let (seconds, attoseconds) = components
     guard seconds > -2_000_000 else { return Int32(-2_000_000_000) }

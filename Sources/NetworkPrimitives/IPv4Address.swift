@@ -97,7 +97,7 @@ extension IPv4Address {
     return dots == 3 && digits > 0 ? address << 8 | part : nil
   }
 
-  /// Why `text` is not a dotted quad, and what one looks like.
+  /// The error sentence for text that is not a dotted quad, with an example of one.
   static func fault(in text: some StringProtocol) -> String {
     let form = "an IPv4 address has four numbers 0–255, as in 10.0.0.1"
     guard !text.isEmpty else { return "\"\" is empty; \(form)" }

@@ -1,6 +1,6 @@
 /// An IPv6 address (RFC 4291): a 128-bit number, written in groups of 16 bits.
 ///
-/// It has no zone: which interface a link-local address belongs to is said apart from it.
+/// It has no zone: the interface of a link-local address is given separately.
 public struct IPv6Address: Hashable, Sendable {
   /// The address as a number in the machine's own byte order: `::1` is 1.
   public var rawValue: UInt128

@@ -1,7 +1,7 @@
 extension IPv6Address: CustomStringConvertible {
-  /// The form of RFC 5952: lower case, no leading zeros, `::` for the first of the longest runs of zero groups, and a dotted
-  /// quad where the prefix says that an IPv4 address is inside (`::ffff:0:0/96` and the old `::/96`), which is also how
-  /// `inet_ntop(3)` and so every tool on Linux prints it.
+  /// The form of RFC 5952: lower case, no leading zeros, `::` for the first of the longest runs of zero groups.
+  /// Addresses in `::ffff:0:0/96` and the old `::/96` end in a dotted quad, as `inet_ntop(3)` and so every tool on
+  /// Linux prints them.
   public var description: String {
     let groups = (0..<8).map { UInt16(truncatingIfNeeded: rawValue >> (112 - 16 * $0)) }
     let gap = Self.longestZeroRun(groups)
@@ -130,7 +130,7 @@ extension IPv6Address {
     }
   }
 
-  /// Why `text` is not an IPv6 address, and what one looks like.
+  /// The error sentence for text that is not an IPv6 address, with an example of one.
   static func fault(in text: String) -> String {
     let form =
       "an IPv6 address has eight groups of one to four hexadecimal digits, or fewer with one \"::\", as in fd00::1"

@@ -1,5 +1,5 @@
-/// An address as an interface carries it: with the length of the prefix that it shares with its link, `172.17.0.2/16`.
-/// Unlike in a ``Subnet``, bits after the prefix may be set.
+/// An interface's address with the prefix length of its link, as in `172.17.0.2/16`. Unlike in a ``Subnet``, bits after
+/// the prefix may be set.
 public struct InterfaceAddress: Hashable, Sendable {
   /// The address.
   public let address: IPAddress

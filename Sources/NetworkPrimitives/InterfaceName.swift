@@ -1,8 +1,8 @@
 /// A name that the kernel accepts for a network interface: 1–15 bytes of UTF-8 (`IFNAMSIZ` less the terminator), without
 /// `/`, `:`, `%`, white space or control characters, and neither `.` nor `..`.
 ///
-/// These are the rules of `dev_valid_name` in `net/core/dev.c`, and two more: control characters, which the kernel
-/// would take but no tool can show, and `%`, which the kernel takes for a pattern (`eth%d`) to make another name from.
+/// These are the rules of `dev_valid_name` in `net/core/dev.c`, and two more. Control characters: the kernel accepts
+/// them, but no tool can show them. `%`: the kernel reads it as a pattern (`eth%d`) from which it makes another name.
 public struct InterfaceName: Hashable, Sendable {
   /// The name.
   public let description: String

@@ -27,11 +27,11 @@ public struct MACAddress: Hashable, Sendable {
     rawValue = number
   }
 
-  /// The address that goes with an IPv4 address, `02:42:` and its four bytes. An IPv4 address that is given out again so
-  /// never meets a stale neighbour entry for another MAC address.
+  /// The address derived from an IPv4 address: `02:42:` and its four bytes. When the IPv4 address is reused,
+  /// neighbours' cached entries therefore stay correct.
   public init(ipv4: IPv4Address) { rawValue = 0x0242 << 32 | UInt64(ipv4.rawValue) }
 
-  /// A random address with the locally administered bit set and the multicast bit clear, so that it collides with no
+  /// A random address with the locally administered bit set and the multicast bit clear, so that it never equals a
   /// vendor's.
   public static func random(using generator: inout some RandomNumberGenerator) -> MACAddress {
     let bits: UInt64 = generator.next() & 0xffff_ffff_ffff

@@ -1,25 +1,25 @@
 public import SystemPackage
 
-/// What every throwing call of this library throws: which rule was broken or which request failed, in one sentence
-/// that says what to do, and the kernel's own report where it was the kernel that refused.
+/// The error of every throwing call of this library: the broken rule or the failed request, and the remedy, in one
+/// sentence. It includes the kernel's own report when the kernel refused.
 ///
-/// Ask it by ``is(_:)`` or branch on ``code``, within one `catch` without a pattern; print the error for a person. New codes
-/// may come, so a `switch` needs a `default`.
+/// Query it with ``is(_:)`` or branch on ``code``, within one `catch` without a pattern; print the error for a person.
+/// New codes may come, so a `switch` needs a `default`.
 public struct NetworkError: Error, Sendable, Hashable {
-  /// What kind of failure this is; the part a program branches on.
+  /// The kind of failure; the part on which a program branches.
   public var code: Code
 
-  /// What was being done, as a short phrase: `create link "cn0"`, `attach "web" to "bridge"`.
+  /// The operation that failed, as a short phrase: `create link "cn0"`, `attach "web" to "bridge"`.
   public var operation: String
 
-  /// The value, the rule it breaks and what would be right; empty when the kernel's report says it all.
+  /// The value, the rule it breaks and a right value; empty when the kernel's report says it all.
   public var reason: String
 
   /// What the kernel answered, when the kernel refused.
   public var kernel: KernelReport?
 
-  /// The failures underneath: what a larger operation ran into, every fault of one configuration, or everything that
-  /// an undo could not take back.
+  /// The underlying failures: those of a larger operation, every fault of one configuration, or the steps that an undo
+  /// could not reverse.
   public var causes: [NetworkError]
 
   /// Makes an error; `causes` are printed beneath it, indented.
@@ -33,8 +33,8 @@ public struct NetworkError: Error, Sendable, Hashable {
     self.causes = causes
   }
 
-  /// What is wrong with one thing's parts: one fault as it is, several as causes beneath one error, whose code is theirs if
-  /// they agree. There is at least one.
+  /// Combines the faults of one thing's parts; `faults` has at least one. A single fault is returned as it is. Several
+  /// become causes of one error, which has their code if they agree.
   public init(faults: [NetworkError], operation: String) {
     guard faults.count != 1 else {
       self = faults[0]
@@ -57,13 +57,13 @@ public struct NetworkError: Error, Sendable, Hashable {
     public static let invalidValue = Code("invalidValue")
     /// Each value is fine alone, but not together: static IP on host mode, for example. Nothing was changed.
     public static let conflictingOptions = Code("conflictingOptions")
-    /// Something of that name, or with that address, exists already (`EEXIST`).
+    /// An object of that name, or with that address, exists already (`EEXIST`).
     public static let alreadyExists = Code("alreadyExists")
-    /// Nothing of that name, index, path or id exists (`ENOENT`, `ENODEV`, `ESRCH`).
+    /// No object of that name, index, path or id exists (`ENOENT`, `ENODEV`, `ESRCH`).
     public static let notFound = Code("notFound")
     /// A name or id prefix matches several things; the reason lists them.
     public static let ambiguous = Code("ambiguous")
-    /// It exists and is used by something else: an address, a port, a network with endpoints (`EBUSY`, `EADDRINUSE`).
+    /// The object exists and is in use: an address, a port, a network with endpoints (`EBUSY`, `EADDRINUSE`).
     public static let inUse = Code("inUse")
     /// A pool, range or table is full (`ENOSPC`, `EXFULL`).
     public static let exhausted = Code("exhausted")
@@ -73,11 +73,11 @@ public struct NetworkError: Error, Sendable, Hashable {
     public static let unsupported = Code("unsupported")
     /// The object is predefined or not ours; the operation is refused.
     public static let refused = Code("refused")
-    /// Bytes that should be a netlink message, or a DNS message, are not one.
+    /// Bytes that are not the netlink or DNS message that they should be.
     public static let malformedMessage = Code("malformedMessage")
-    /// The kernel's answer was lost (`ENOBUFS`) or did not come in time; whether the change was made is not known.
+    /// The kernel's answer was lost (`ENOBUFS`) or did not come in time; the change may or may not have been made.
     public static let replyLost = Code("replyLost")
-    /// A dump kept changing underneath us (`NLM_F_DUMP_INTR`) on every try.
+    /// A dump was inconsistent (`NLM_F_DUMP_INTR`) on every try, because its objects kept changing.
     public static let interrupted = Code("interrupted")
     /// A record of the store cannot be read.
     public static let damagedRecord = Code("damagedRecord")
@@ -89,7 +89,7 @@ public struct NetworkError: Error, Sendable, Hashable {
     /// The code's name, as in `invalidValue`.
     public var description: String { name }
 
-    /// The code that says what `errno` means to a caller. See `errno(3)`.
+    /// The code for an `errno`. See `errno(3)`.
     public init(_ errno: Errno) {
       switch errno.rawValue {
       case 1, 13: self = .permissionDenied
@@ -105,8 +105,8 @@ public struct NetworkError: Error, Sendable, Hashable {
   }
 }
 
-/// What the kernel said when it refused a request: the errno and, where the kernel gives one, its extended
-/// acknowledgement (`NLMSGERR_ATTR_*` in `linux/netlink.h`).
+/// The kernel's refusal of a request: the errno and, where the kernel gives one, its extended acknowledgement
+/// (`NLMSGERR_ATTR_*` in `linux/netlink.h`).
 public struct KernelReport: Hashable, Sendable {
   /// The error number, positive.
   public var errno: Errno

@@ -1,4 +1,4 @@
-/// One port or several in a row, both ends included: `80`, `8000-8010`. Never empty, and never port 0.
+/// One port or several consecutive ones, both ends included: `80`, `8000-8010`. Never empty, and never port 0.
 public struct PortRange: Hashable, Sendable {
   /// The first port, 1 or more.
   public let lower: UInt16
@@ -46,7 +46,7 @@ public struct PortRange: Hashable, Sendable {
     }
   }
 
-  /// How many ports there are.
+  /// The number of ports.
   public var count: Int { Int(upper) - Int(lower) + 1 }
 
   /// The ports, in order.

@@ -1,5 +1,5 @@
-/// All of a value's fields, as its initializer would have them: `SubnetRecord(subnet: 10.0.0.0/8, gateway: nil)`. For
-/// debug descriptions of values whose description leaves things out.
+/// All fields of a value in the order of its initializer: `SubnetRecord(subnet: 10.0.0.0/8, gateway: nil)`. For debug
+/// descriptions of values whose description omits fields.
 package func allFields<Value>(of value: Value) -> String {
   let fields = Mirror(reflecting: value).children.map { child in
     "\(child.label.map { "\($0): " } ?? "")\(debugText(child.value))"
@@ -14,5 +14,5 @@ private func debugText(_ value: Any) -> String {
   return mirror.children.first.map { debugText($0.value) } ?? "nil"
 }
 
-/// The parts that there are, separated by commas.
+/// The parts that are not nil, separated by commas.
 package func sentence(_ parts: [String?]) -> String { parts.compactMap(\.self).joined(separator: ", ") }

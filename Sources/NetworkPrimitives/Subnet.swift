@@ -45,7 +45,7 @@ public struct Subnet: Hashable, Sendable {
     .invalid(operation, "\(shown) has bits set after the first \(corrected.prefixLength); write \(corrected)")
   }
 
-  /// Ones where the bits after the prefix are.
+  /// A mask with ones in the bits after the prefix.
   private static func hostMask(_ family: AddressFamily, _ prefixLength: Int) -> UInt128 {
     (1 << UInt128(family.bitWidth - prefixLength)) &- 1
   }
@@ -68,7 +68,7 @@ extension Subnet {
   /// The first address, which is the network address.
   public var first: IPAddress { network }
 
-  /// The last address: in IPv4 up to /30 the broadcast address, in IPv6 one like any other.
+  /// The last address: the broadcast address in IPv4 up to /30, an ordinary address in IPv6.
   public var last: IPAddress {
     IPAddress(family: family, rawValue: network.rawValue | Self.hostMask(family, prefixLength)) ?? network
   }
@@ -76,13 +76,13 @@ extension Subnet {
   /// The broadcast address; nil for IPv6 and for /31 (RFC 3021) and /32, which have none.
   public var broadcast: IPv4Address? { prefixLength <= 30 ? last.v4 : nil }
 
-  /// Ones where the prefix is, as in 255.255.0.0.
+  /// A mask with ones in the bits of the prefix, as in 255.255.0.0.
   public var netmask: IPAddress {
     let all = Self.hostMask(family, 0)
     return IPAddress(family: family, rawValue: all & ~Self.hostMask(family, prefixLength)) ?? network
   }
 
-  /// How many addresses there are; for `::/0` one less than there are, since 2¹²⁸ does not fit.
+  /// The number of addresses; for `::/0` one less, since 2¹²⁸ does not fit.
   public var addressCount: UInt128 {
     let mask = Self.hostMask(family, prefixLength)
     return mask == .max ? .max : mask + 1

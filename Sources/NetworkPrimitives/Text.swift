@@ -4,7 +4,7 @@ package func quoted(_ text: some StringProtocol) -> String {
   return String(shown).debugDescription + (shown.endIndex == text.endIndex ? "" : "…")
 }
 
-/// A number of things as a sentence has it: `1 step`, `2 steps`.
+/// A count with its noun: `1 step`, `2 steps`.
 package func counted(_ count: Int, _ thing: String) -> String { "\(count) \(thing)\(count == 1 ? "" : "s")" }
 
 /// The number that `digits` write in decimal: ASCII digits alone, no sign, no leading zero, not over `limit`.
@@ -50,7 +50,7 @@ extension Decoder {
     return try checked { () throws(NetworkError) in try parse(text) }
   }
 
-  /// What `make` gives; a refusal becomes a `DecodingError` that carries its sentence.
+  /// Returns the result of `make`; a refusal becomes a `DecodingError` with the same sentence.
   package func checked<Value>(_ make: () throws(NetworkError) -> Value) throws -> Value {
     do {
       return try make()

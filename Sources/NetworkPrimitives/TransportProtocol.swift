@@ -1,4 +1,4 @@
-/// A protocol with ports, which can be published.
+/// A protocol whose ports can be published.
 public enum TransportProtocol: String, Sendable, Hashable, CaseIterable {
   /// RFC 9293.
   case tcp
@@ -9,7 +9,7 @@ public enum TransportProtocol: String, Sendable, Hashable, CaseIterable {
 
   /// Reads `tcp`, `udp` or `sctp`, in either case.
   ///
-  /// - Throws: ``NetworkError/Code/invalidValue`` naming the protocols there are.
+  /// - Throws: ``NetworkError/Code/invalidValue`` naming the known protocols.
   public init(_ text: String) throws(NetworkError) {
     guard let match = Self(rawValue: text.lowercased()) else {
       throw .invalid("parse protocol", "\(quoted(text)) is no protocol with ports here; write tcp, udp or sctp")
