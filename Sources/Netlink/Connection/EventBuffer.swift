@@ -1,8 +1,8 @@
 import NetworkPrimitives
 import Synchronization
 
-/// Where the reading thread leaves events and a task fetches them. It holds so many and no more: past that, all are
-/// dropped for one word that some were lost, since a reader who must resync has no use for what came before.
+/// Passes events from the reading thread to a task, up to a fixed capacity. On overflow, one notice of loss replaces
+/// all of them: a reader that must resynchronize has no use for older events.
 final class EventBuffer<Event: Sendable>: Sendable {
   typealias Answer = Result<Event?, NetworkError>
 
@@ -25,7 +25,7 @@ final class EventBuffer<Event: Sendable>: Sendable {
   /// How many events wait.
   var count: Int { state.withLock { $0.events.count - $0.head } }
 
-  /// Adds an event, or hands it to the task that waits.
+  /// Adds an event, or hands it to the waiting task.
   func append(_ event: Event) {
     let waiting: CheckedContinuation<Answer, Never>? = state.withLock { state in
       guard state.end == nil else { return nil }
@@ -43,7 +43,7 @@ final class EventBuffer<Event: Sendable>: Sendable {
     waiting?.resume(returning: .success(event))
   }
 
-  /// Drops what waits for word that events were lost.
+  /// Replaces the pending events with the notice that events were lost.
   func overrun() {
     state.withLock { state in
       state.events = []
@@ -52,7 +52,7 @@ final class EventBuffer<Event: Sendable>: Sendable {
     append(lost)
   }
 
-  /// Ends it: with an error behind the events that wait, or without one at once.
+  /// Ends the buffer: with an error after the pending events, or without one at once.
   func finish(_ error: NetworkError? = nil) {
     let waiting: CheckedContinuation<Answer, Never>? = state.withLock { state in
       guard state.end == nil else { return nil }
@@ -67,14 +67,14 @@ final class EventBuffer<Event: Sendable>: Sendable {
     waiting?.resume(returning: error.map { .failure($0) } ?? .success(nil))
   }
 
-  /// The next event; nil after the end. One task at a time: a second is told that there is nothing.
+  /// The next event; nil after the end. For one task at a time: a second gets nil.
   func next() async -> Answer {
     await withCheckedContinuation { continuation in
       let answer: Answer? = state.withLock { state in
         if state.head < state.events.count {
           let event = state.events[state.head]
           state.head += 1
-          // Moves the rest only when half is spent, so that fetching costs the same with many waiting.
+          // Shifts only when half is consumed, so that a fetch costs the same with many events pending.
           if state.head * 2 >= state.events.count {
             state.events.removeFirst(state.head)
             state.head = 0

@@ -1,18 +1,18 @@
 public import NetworkPrimitives
 import SystemPackage
 
-/// What the kernel tells of a namespace as it happens: an asynchronous sequence over a socket of its own.
+/// The kernel's notifications of changes in a namespace, as an asynchronous sequence over a socket of its own.
 ///
-/// It is subscribed when the call that made it returns: what happens after that is not missed. A thread of its own waits
-/// for the kernel. Iterate it once: it ends, and the thread with it, when the iterator goes, when the iterating task is
-/// cancelled, by ``finish()``, or when nothing refers to it any more.
+/// The subscription is active when the initializer returns: no later change is missed. A dedicated thread waits for the
+/// kernel. Iterate it once. The stream and its thread end when the iterator is released, when the iterating task is
+/// cancelled, by ``finish()``, or with the last reference.
 public struct EventStream<Event: Sendable>: AsyncSequence, Sendable {
   /// An event.
   public typealias Element = Event
   /// The kernel's refusal to go on.
   public typealias Failure = NetworkError
 
-  /// How many events wait for the reader before they are dropped for word that some were lost.
+  /// The number of pending events beyond which they are dropped for a notice of loss.
   public static var defaultCapacity: Int { 4096 }
 
   private let subscription: Subscription<Event>
@@ -20,11 +20,11 @@ public struct EventStream<Event: Sendable>: AsyncSequence, Sendable {
   /// Joins groups of a socket and starts to read.
   ///
   /// - Parameters:
-  ///   - socket: A socket that nobody else uses.
+  ///   - socket: A socket with no other user.
   ///   - groups: Multicast groups (`RTNLGRP_*`, `NFNLGRP_*`).
-  ///   - capacity: How many events may wait for the reader.
-  ///   - lost: What is said where the kernel or a slow reader dropped events.
-  ///   - read: The events of a message; none for one that is not of interest.
+  ///   - capacity: The maximum number of pending events.
+  ///   - lost: The event that reports dropped events, whether the kernel or a slow reader caused it.
+  ///   - read: Converts a message to events; empty for a message without interest.
   /// - Throws: The kernel's refusal of a group, or of a thread.
   public init(
     of socket: any NetlinkSocket, groups: [Int32], capacity: Int = Self.defaultCapacity, lost: Event,
@@ -37,7 +37,7 @@ public struct EventStream<Event: Sendable>: AsyncSequence, Sendable {
     try Thread.start("cn-ev-\(hexadecimal)") { Self.pump(socket, into: buffer, read) }
   }
 
-  /// Ends it: iteration ends at once, and the thread with it.
+  /// Ends the stream: iteration stops at once, and the thread with it.
   public func finish() { subscription.finish() }
 
   /// Fetches events.
@@ -57,7 +57,7 @@ public struct EventStream<Event: Sendable>: AsyncSequence, Sendable {
 
     /// The next event, or nil after the end.
     ///
-    /// - Throws: What the kernel refused to go on with, once.
+    /// - Throws: The kernel's refusal that ended the stream, once.
     public mutating func next() async throws(NetworkError) -> Event? {
       try await next(isolation: nil)
     }
@@ -74,7 +74,7 @@ public struct EventStream<Event: Sendable>: AsyncSequence, Sendable {
     }
   }
 
-  /// What the thread does: it reads until it is interrupted or the kernel refuses.
+  /// The thread's body: reads until interrupted or refused by the kernel.
   private static func pump(
     _ socket: any NetlinkSocket, into buffer: EventBuffer<Event>,
     _ read: (NetlinkMessage) throws(NetworkError) -> [Event]
@@ -88,11 +88,11 @@ public struct EventStream<Event: Sendable>: AsyncSequence, Sendable {
       } catch {
         switch (error.code, error.kernel?.errno) {
         case (_, .noBufferSpace?):
-          // What still waits in the socket is older than what was dropped: told after it, it would be a lie.
+          // Datagrams still in the socket are older than the dropped ones; reported after them, they would be wrong.
           do throws(NetworkError) { try socket.drain() } catch { return buffer.finish(error) }
           buffer.overrun()
         case (.malformedMessage, _):
-          // A message that cannot be read is one that was lost.
+          // An unreadable message counts as a lost one.
           buffer.overrun()
         default: return buffer.finish(error)
         }
@@ -101,7 +101,7 @@ public struct EventStream<Event: Sendable>: AsyncSequence, Sendable {
   }
 }
 
-/// The socket and the buffer of a stream; the last reference to it ends both.
+/// The socket and the buffer of a stream; the last reference ends both.
 private final class Subscription<Event: Sendable>: Sendable {
   let buffer: EventBuffer<Event>
   private let socket: any NetlinkSocket

@@ -2,8 +2,8 @@ public import NetworkPrimitives
 import Synchronization
 import SystemPackage
 
-/// Requests and their replies over one netlink socket: each reply is matched by sequence number and port id, each
-/// error carries what the kernel said. Several threads may share a connection; their requests take turns.
+/// Requests and their replies over one netlink socket. Replies are matched by sequence number and port id; errors carry
+/// the kernel's own report. Several threads may share a connection; their requests take turns.
 ///
 /// Calls block the calling thread until the kernel has answered.
 public final class NetlinkConnection: Sendable {
@@ -11,13 +11,13 @@ public final class NetlinkConnection: Sendable {
   private let sequence = Mutex<UInt32>(0)
   private let users = Atomic<Int>(0)
 
-  /// How often a dump is begun anew when the table keeps changing while it is read.
+  /// The number of times that a dump is restarted when the table changes while it is read.
   public static let dumpAttempts = 20
 
-  /// Whether no request is under way, so that one made now need not wait for another's turn to end.
+  /// Whether no request is in progress, so that a new one need not wait for its turn.
   public var isIdle: Bool { users.load(ordering: .relaxed) == 0 }
 
-  /// Waits for its turn, and has the connection for itself.
+  /// Waits for its turn, then has exclusive use of the connection.
   private func inTurn<Value>(
     _ body: (inout UInt32) throws(NetworkError) -> Value
   ) throws(NetworkError) -> Value {
@@ -26,7 +26,7 @@ public final class NetlinkConnection: Sendable {
     return try sequence.withLock { (last) throws(NetworkError) in try body(&last) }
   }
 
-  /// A connection over a socket that nobody else uses.
+  /// A connection over a socket with no other user.
   public init(_ socket: any NetlinkSocket) { self.socket = socket }
 
   /// A connection to the namespace's kernel.
@@ -36,15 +36,15 @@ public final class NetlinkConnection: Sendable {
     self.init(try kernel.openSocket(family, in: namespace))
   }
 
-  /// What became of one request of a batch.
+  /// The result of one request of a batch.
   public struct Outcome: Sendable, Hashable {
-    /// The messages that answer it: the object it asked for, or the notification that it wanted echoed.
+    /// The messages that answer it: the requested object, or the echoed notification.
     public var replies: [NetlinkMessage] = []
     /// Why the kernel refused it.
     public var error: NetworkError?
   }
 
-  /// Makes one change.
+  /// Executes one request.
   ///
   /// - Returns: The replies; empty unless the request has ``MessageFlags/echo``, or gets an object.
   /// - Throws: The kernel's refusal; `.replyLost` when its answer did not come.
@@ -55,16 +55,16 @@ public final class NetlinkConnection: Sendable {
     return outcome.replies
   }
 
-  /// Makes one change that the kernel lets its sender wait for longer than the change takes, and does not wait: the kernel
-  /// tells of it (``MessageFlags/echo``) when it is made, and what then is left to do it does in any case, even if this
-  /// process ends. So with a link that is deleted: when it is told of, it is closed, in no bridge, and found by no name or
-  /// index; the sender sleeps until the last reader of it is gone (`netdev_run_todo` in net/core/dev.c), 10 to 30 ms.
+  /// Sends a change and returns as soon as the kernel reports it (``MessageFlags/echo``), not when the system call
+  /// returns. The kernel completes the rest in any case, even if this process ends. A deleted link, for example, is
+  /// closed, in no bridge, and found by no name or index when it is reported. The system call returns only when its
+  /// last reader is gone (`netdev_run_todo` in net/core/dev.c), 10 to 30 ms later.
   ///
-  /// Kernels that do not tell (before 6.2, of links) are waited for.
+  /// Waits for the system call on kernels that do not report the change (before 6.2, of links).
   ///
   /// - Parameters:
   ///   - request: The change.
-  ///   - whenDone: Called when the kernel is done with all of it, on any thread.
+  ///   - whenDone: Called when the kernel has completed the change, on any thread.
   /// - Throws: As ``execute(_:)``.
   public func begin(
     _ request: NetlinkRequest, whenDone: @escaping @Sendable () -> Void = {}
@@ -83,7 +83,7 @@ public final class NetlinkConnection: Sendable {
       while true {
         let received: [NetlinkMessage]
         do throws(NetworkError) { received = try receive() } catch {
-          // The limit is for an answer that was lost, not for a kernel that has not come to it yet.
+          // The limit covers a lost answer, not a kernel that has not processed the request yet.
           if let failure = sending.failure { throw failure }
           if error.kernel?.errno == .timedOut, !sending.hasEnded { continue }
           throw error
@@ -97,7 +97,7 @@ public final class NetlinkConnection: Sendable {
     }
   }
 
-  /// How far a send on another thread has come.
+  /// The state of a send on another thread.
   private final class Sending: Sendable {
     private let end = Mutex<NetworkError??>(nil)
     func end(_ failure: NetworkError?) { end.withLock { $0 = .some(failure) } }
@@ -105,10 +105,11 @@ public final class NetlinkConnection: Sendable {
     var failure: NetworkError? { end.withLock { $0 ?? nil } }
   }
 
-  /// Makes several changes, in order, in one send where they fit. The kernel goes on after one that it refuses.
+  /// Executes several changes, in order, in one send where they fit. The kernel continues after a change that it
+  /// refuses.
   ///
   /// - Returns: One outcome for each request.
-  /// - Throws: `.replyLost` when answers were lost: which changes were made is not known then.
+  /// - Throws: `.replyLost` when answers were lost; it is then unknown which changes were made.
   public func perform(_ requests: [NetlinkRequest]) throws(NetworkError) -> [Outcome] {
     var outcomes = [Outcome](repeating: Outcome(), count: requests.count)
     try perform(requests) { index, reply in
@@ -119,12 +120,12 @@ public final class NetlinkConnection: Sendable {
     return outcomes
   }
 
-  /// The same, for who needs but a few of the answers.
+  /// As ``perform(_:)``, for callers that need only a few of the answers.
   ///
   /// - Parameters:
   ///   - requests: The changes.
-  ///   - onReply: Given each reply, with the number of the request that it answers.
-  ///   - onRefusal: Given each refusal, with the number of the request.
+  ///   - onReply: Receives each reply, with the number of the request that it answers.
+  ///   - onRefusal: Receives each refusal, with the number of the request.
   package func perform(
     _ requests: [NetlinkRequest], onReply: (Int, NetlinkMessage) -> Void, onRefusal: (Int, NetworkError) -> Void
   ) throws(NetworkError) {
@@ -152,13 +153,13 @@ public final class NetlinkConnection: Sendable {
     }
   }
 
-  /// Makes several nfnetlink changes as one transaction: all of them, or none.
+  /// Makes several nfnetlink changes as one transaction: all or none.
   ///
   /// - Parameters:
   ///   - begin: `NFNL_MSG_BATCH_BEGIN`.
   ///   - requests: The changes, in order.
   ///   - end: `NFNL_MSG_BATCH_END`.
-  /// - Throws: The refusal of the first request that failed, by its name and purpose; nothing was changed then.
+  /// - Throws: The refusal of the first request that failed, by its name and purpose; then nothing was changed.
   ///   `.replyLost` when the answer did not come: the transaction may have been made.
   public func transact(
     begin: NetlinkRequest, _ requests: [NetlinkRequest], end: NetlinkRequest
@@ -172,8 +173,8 @@ public final class NetlinkConnection: Sendable {
       var datagram = PayloadWriter(capacity: size)
       for (index, request) in batch.enumerated() {
         last &+= 1
-        // Errors come without being asked for. One acknowledgement, of the last change, says that all were made;
-        // one of each would overflow the receive buffer.
+        // Errors are reported unrequested. One acknowledgement, of the last change, confirms all; one for each would
+        // overflow the receive buffer.
         var flags = request.flags.union(.request)
         if index == requests.count { flags.insert(.acknowledge) }
         encode(request, flags: flags, sequence: last, portID: portID, into: &datagram)
@@ -193,7 +194,7 @@ public final class NetlinkConnection: Sendable {
 
   // MARK: - One exchange
 
-  /// Few enough that the answers fit the smallest receive buffer that the kernel gives, 208 KiB.
+  /// The number of requests whose answers fit the kernel's smallest receive buffer, 208 KiB.
   private static func count(ofFirst requests: ArraySlice<NetlinkRequest>) -> Int {
     var bytes = 0
     let fitting = requests.prefix(128).prefix { request in
@@ -203,7 +204,7 @@ public final class NetlinkConnection: Sendable {
     return max(1, fitting.count)
   }
 
-  /// - Parameter requests: A part of a list of which the answers are told by their places.
+  /// - Parameter requests: A slice of a list; answers are reported by index in the list.
   private func exchange(
     _ requests: ArraySlice<NetlinkRequest>, last: inout UInt32, _ onReply: (Int, NetlinkMessage) -> Void,
     _ onRefusal: (Int, NetworkError) -> Void
@@ -214,8 +215,8 @@ public final class NetlinkConnection: Sendable {
     var datagram = PayloadWriter(capacity: size)
     for index in requests.indices {
       last &+= 1
-      // Errors come without being asked for, and answers in the order of the requests: the last one's acknowledgement
-      // says that those before it, of which nothing was heard, were made.
+      // Errors are reported unrequested, in the order of the requests. The acknowledgement of the last request
+      // therefore confirms all earlier ones without an error.
       var flags = requests[index].flags.union(.request)
       if index == requests.endIndex - 1 { flags.insert(.acknowledge) }
       encode(requests[index], flags: flags, sequence: last, portID: portID, into: &datagram)
@@ -249,7 +250,7 @@ public final class NetlinkConnection: Sendable {
     while true {
       let received: [NetlinkMessage]
       do { received = try receive() } catch {
-        // Parts were dropped: the next try's sequence number tells its replies from the rest of this one's.
+        // Parts were dropped: the next try's sequence number separates its replies from the rest of these.
         guard error.kernel?.errno == .noBufferSpace else { throw error }
         return nil
       }
@@ -279,7 +280,7 @@ public final class NetlinkConnection: Sendable {
     ).encode(into: &datagram)
   }
 
-  /// The messages of the next datagram that are for this socket.
+  /// The messages for this socket in the next datagram.
   private func receive() throws(NetworkError) -> [NetlinkMessage] {
     var messages: [NetlinkMessage] = []
     try receive { messages.append($0) }
@@ -299,7 +300,7 @@ public final class NetlinkConnection: Sendable {
     let report = KernelReport(
       errno: errno, request: request.name, message: answer.message, offset: answer.offset,
       missingAttribute: answer.missingAttribute)
-    // To whom it denies a privilege netlink says EPERM. EACCES is of a link without IPv6 (net/ipv6/addrconf.c, route.c).
+    // netlink reports a missing privilege as EPERM. EACCES means a link without IPv6 (net/ipv6/addrconf.c, route.c).
     let code: NetworkError.Code = errno == .permissionDenied ? .kernelRefused : NetworkError.Code(errno)
     return NetworkError(code, operation: request.purpose, reason: Remedy.text(for: report), kernel: report)
   }

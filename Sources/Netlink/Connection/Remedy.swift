@@ -1,13 +1,13 @@
 import NetworkPrimitives
 import SystemPackage
 
-/// What to do about an errno that says nothing by itself. The same number means one thing of one call and another of the next:
-/// where the call does not tell which, nothing is said, and where the kernel gives a sentence, that stands alone.
+/// The remedy for an errno that is not self-explanatory. The same number has different meanings for different calls. If
+/// the call does not decide the meaning, the text is empty; if the kernel gives a sentence, that stands alone.
 package enum Remedy {
-  /// For system calls, some of which need `CAP_SYS_ADMIN`, others the owner's rights to a file.
+  /// For system calls; some need `CAP_SYS_ADMIN`, others the owner's rights to a file.
   package static let privilege = "it needs the rights of root in the namespace: run as root, or under unshare -Urn"
 
-  /// About a netlink request that was refused.
+  /// The remedy for a refused netlink request.
   static func text(for report: KernelReport) -> String {
     switch report.errno.rawValue {
     case 13:  // EACCES

@@ -1,6 +1,6 @@
 public import NetworkPrimitives
 
-/// A program that was started; waited for, once, by whoever started it. Calls go to the kernel that it runs on.
+/// A started program; its starter must wait for it, once. Calls go to the kernel that it runs on.
 public struct ChildProcess: Sendable {
   /// Its process id.
   public let id: Int32
@@ -10,7 +10,8 @@ public struct ChildProcess: Sendable {
   ///
   /// - Parameters:
   ///   - id: Its process id.
-  ///   - kernel: The kernel that it runs on; with a kernel of your own, that one, so that nobody else's process is meant.
+  ///   - kernel: The kernel that it runs on; pass your own kernel, if you have one, so that no foreign process is
+  ///     meant.
   public init(id: Int32, on kernel: any Kernel) {
     self.id = id
     self.kernel = kernel
@@ -18,23 +19,24 @@ public struct ChildProcess: Sendable {
 
   /// Waits until the program has ended. Blocks the calling thread; ``ended(within:)`` does not.
   ///
-  /// - Parameter timeout: How long at most; nil for no limit.
-  /// - Throws: `.replyLost` past the limit (it still runs then); `.kernelRefused` with `ECHILD` when it was waited for.
+  /// - Parameter timeout: The maximum wait; nil for no limit.
+  /// - Throws: `.replyLost` past the limit (the program still runs); `.kernelRefused` with `ECHILD` after an earlier
+  ///   wait.
   public func wait(timeout: Duration? = nil) throws(NetworkError) -> ProcessExit {
     try kernel.wait(for: self, timeout: timeout)
   }
 
-  /// Waits until the program has ended, without a thread.
+  /// Waits until the program has ended, without blocking a thread.
   ///
-  /// - Parameter limit: How long at most; nil for no limit.
-  /// - Throws: As ``wait(timeout:)``; `.closed` when the task is cancelled (it still runs then).
+  /// - Parameter limit: The maximum wait; nil for no limit.
+  /// - Throws: As ``wait(timeout:)``; `.closed` when the task is cancelled (the program still runs).
   public func ended(within limit: Duration? = nil) async throws(NetworkError) -> ProcessExit {
     try await kernel.end(of: self, within: limit)
   }
 
   /// Sends the program a signal.
   ///
-  /// - Throws: `.notFound` when it was waited for; `.permissionDenied`.
+  /// - Throws: `.notFound` after a wait; `.permissionDenied`.
   public func signal(_ number: Int32) throws(NetworkError) { try kernel.signal(number, to: self) }
 }
 
@@ -57,7 +59,8 @@ public enum ProcessExit: Hashable, Sendable {
   case signaled(Int32)
 }
 
-/// The former name, which Swift Testing has, too. Not available, so that theirs is meant where both are imported.
+/// The former name, which Swift Testing also uses. Unavailable, so that Swift Testing's type is meant where both are
+/// imported.
 @available(*, unavailable, renamed: "ProcessExit")
 public typealias ExitStatus = ProcessExit
 
@@ -89,7 +92,7 @@ extension NetworkError {
     NetworkError(.unsupported, operation: operation, reason: "this kernel has no processes; use LinuxKernel")
   }
 
-  /// For those who wait, and are told not to; the simulated kernel's too.
+  /// The error of a cancelled wait; the simulated kernel uses it too.
   package static func waitCancelled(_ process: ChildProcess) -> NetworkError {
     NetworkError(
       .closed, operation: "wait for \(process)",

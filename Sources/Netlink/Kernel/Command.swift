@@ -1,18 +1,18 @@
 package import NetworkPrimitives
 public import SystemPackage
 
-/// A program to start, and how.
+/// A program to start, and its environment.
 ///
-/// It has the three streams and no other descriptor of this process, no signal blocked, and every signal's default
-/// action.
+/// The program inherits the three standard streams and no other descriptor of this process. No signal is blocked, and
+/// every signal has its default action.
 public struct Command: Sendable, Hashable {
   /// Path, or a name that is looked up in `PATH`.
   public var executable: String
   /// Arguments, without the program's name.
   public var arguments: [String]
-  /// The program's name as it is told and as ps(1) shows it with its arguments (`argv[0]`, execve(2)); nil for ``executable``.
+  /// The program's own name (`argv[0]`, execve(2)), which ps(1) shows with its arguments; nil for ``executable``.
   public var name: String?
-  /// `NAME=value` each; nil for this process's own.
+  /// Environment entries, `NAME=value` each; nil for this process's own.
   public var environment: [String]?
   /// Standard input.
   public var input: FileDescriptor
@@ -26,23 +26,24 @@ public struct Command: Sendable, Hashable {
   public var grouping: Grouping
   /// Whether the kernel kills it (`SIGKILL`) when this process ends, however it ends: `PR_SET_PDEATHSIG`, prctl(2).
   ///
-  /// That does not reach what the program itself starts, and a set-user-ID program drops it.
+  /// Does not reach the program's own children; a set-user-ID program drops it.
   public var endsWithParent: Bool
-  /// Files that it sees in the place of others, in a mount namespace of its own (mount_namespaces(7)): nobody else sees
-  /// them there. It needs `CAP_SYS_ADMIN`.
+  /// Files bound over other files in a mount namespace of the program's own (mount_namespaces(7)); no other process
+  /// sees them there. Needs `CAP_SYS_ADMIN`.
   public var bindings: [FileBinding]
-  /// Whether it sees the links of its network namespace in `/sys/class/net`, and not those of whoever mounted `/sys`
-  /// (sysfs(5)): with ``bindings``, in the same mount namespace. Where the machine lets nobody mount a sysfs it sees the old one.
+  /// Whether `/sys/class/net` shows the links of its network namespace, instead of those of the namespace in which
+  /// `/sys` was mounted (sysfs(5)). Uses the same mount namespace as ``bindings``. Where the machine forbids mounting a
+  /// sysfs, the program sees the old one.
   public var seesOwnSysfs: Bool
-  /// A process whose mount and UTS namespaces it is in, so that it sees that one's files and host name; it has neither bindings
-  /// nor names of its own then. Nil for those of this process.
+  /// A process whose mount and UTS namespaces the program joins, for that process's files and host name. The program
+  /// then has neither bindings nor names of its own. Nil for this process's namespaces.
   public var companion: Int32?
   /// Its host name, in a UTS namespace of its own (uts_namespaces(7)); nil for this process's.
   public var hostname: String?
   /// Its NIS domain name, in the same namespace; nil for this process's.
   public var domainname: String?
 
-  /// Which process group and session a program is in (credentials(7)); a terminal's ^C goes to a group.
+  /// The process group and session of a program (credentials(7)); a terminal's ^C goes to a group.
   public enum Grouping: Sendable, Hashable {
     /// Those of this process.
     case inherited
@@ -54,7 +55,7 @@ public struct Command: Sendable, Hashable {
     case ownTerminal
   }
 
-  /// Makes a command; unless said, it has this process's streams and environment.
+  /// Makes a command; the defaults are this process's streams and environment.
   public init(
     _ executable: String, _ arguments: [String] = [], name: String? = nil, environment: [String]? = nil,
     input: FileDescriptor = .standardInput, output: FileDescriptor = .standardOutput,
@@ -87,7 +88,7 @@ extension Command: CustomStringConvertible, CustomDebugStringConvertible {
   /// All fields.
   public var debugDescription: String { allFields(of: self) }
 
-  /// What is being done, as errors name it.
+  /// The operation, as errors name it.
   package var operation: String { "start \(executable)\(directory.map { " in directory \($0)" } ?? "")" }
 
   /// - Throws: `.invalidValue` for a NUL in a text.
@@ -98,11 +99,11 @@ extension Command: CustomStringConvertible, CustomDebugStringConvertible {
   }
 }
 
-/// A file that is seen in the place of another (`MS_BIND`, mount(2)).
+/// A file bound over another (`MS_BIND`, mount(2)).
 public struct FileBinding: Sendable, Hashable {
   /// The file.
   public var source: FilePath
-  /// Where it is seen; a place where there is nothing stays empty.
+  /// The path where it is seen; a missing target is skipped.
   public var target: FilePath
 
   /// Makes one.

@@ -2,31 +2,32 @@ public import NetworkPrimitives
 import Synchronization
 public import SystemPackage
 
-/// The seam to the kernel: everything this library asks of one goes through here. ``LinuxKernel`` is the real one; the
-/// TestKit's simulated kernel answers the same bytes.
+/// The seam to the kernel: every kernel call of this library goes through it. ``LinuxKernel`` is the real kernel; the
+/// TestKit's simulated kernel answers with the same bytes.
 ///
 /// Calls block, some for tens of milliseconds: make them on a thread of your own, not on Swift's cooperative pool.
 public protocol Kernel: Sendable {
   /// The network namespace of the calling thread.
   func currentNamespace() throws(NetworkError) -> NamespaceHandle
 
-  /// A new namespace, with nothing in it but `lo`, down. It lives as long as a handle, a pin or a process holds it.
+  /// Makes a namespace that has only `lo`, down. It lives as long as a handle, a pin or a process holds it.
   func makeNamespace() throws(NetworkError) -> NamespaceHandle
 
-  /// The namespace of a file: one pinned with ``pinNamespace(_:at:)`` or by `ip netns add`, or `/proc/PID/ns/net`.
+  /// Opens the namespace of a file: one pinned with ``pinNamespace(_:at:)`` or by `ip netns add`, or
+  /// `/proc/PID/ns/net`.
   func openNamespace(at path: FilePath) throws(NetworkError) -> NamespaceHandle
 
-  /// Binds the namespace to a file that does not exist yet; under `/run/netns`, as `ip-netns(8)` does.
+  /// Binds the namespace to a new file; under `/run/netns`, as `ip-netns(8)` does.
   func pinNamespace(_ namespace: NamespaceHandle, at path: FilePath) throws(NetworkError)
 
   /// Removes a pin and its file.
   func unpinNamespace(at path: FilePath) throws(NetworkError)
 
-  /// The names of the files of a directory that namespaces are pinned at, in order; none where there is no directory.
+  /// The names of a directory's files at which namespaces are pinned, in order; empty for a missing directory.
   func pinnedNamespaces(in directory: FilePath) throws(NetworkError) -> [String]
 
-  /// A namespace that a process is in or holds open, found by what it is known by, and a path that opens it for as long as that
-  /// process does; nil where none is seen. It looks through all processes: for the namespace that no path leads to.
+  /// Finds a namespace that a process is in or holds open, and a path that opens it as long as that process holds it.
+  /// Nil if no visible process has it. Searches all processes: for a namespace to which no path is known.
   func heldNamespace(_ identity: NamespaceIdentity) -> (handle: NamespaceHandle, path: FilePath)?
 
   /// A netlink socket of the namespace, usable from any thread.
@@ -40,8 +41,8 @@ public protocol Kernel: Sendable {
   /// Sets a sysctl of the namespace.
   func writeSysctl(_ name: String, to value: String, in namespace: NamespaceHandle) throws(NetworkError)
 
-  /// Those of the ports that cannot be bound in the namespace, because a socket there holds them: one of a program that
-  /// listens or, by UDP, is bound; connections that are over do not count.
+  /// The ports among `bindings` that cannot be bound in the namespace, because a socket there holds them. A holder
+  /// listens or, with UDP, is bound; closed connections do not count.
   ///
   /// - Throws: `.notFound` (`EADDRNOTAVAIL`) for an address that the namespace does not have; `.unsupported` for a protocol
   ///   that the kernel does not have.
@@ -49,52 +50,52 @@ public protocol Kernel: Sendable {
     among bindings: [PortBinding], in namespace: NamespaceHandle
   ) throws(NetworkError) -> [PortBinding]
 
-  /// A socket of the namespace that is bound to an address and port and, by TCP, listens; it does not block, and works
-  /// from any thread. The caller closes it. The address need not be there yet (`IP_FREEBIND`, ip(7)).
+  /// A socket of the namespace that is bound to an address and port and, with TCP, listens. It does not block, and
+  /// works from any thread. The caller closes it. The address need not exist yet (`IP_FREEBIND`, ip(7)).
   ///
-  /// - Throws: `.inUse` for a port that another holds, naming who where that can be found; `.permissionDenied`;
-  ///   `.unsupported` for SCTP, and by a kernel without sockets.
+  /// - Throws: `.inUse` for a port that another socket holds, with the holder's name where it can be found;
+  ///   `.permissionDenied`; `.unsupported` for SCTP, and by a kernel without sockets.
   func bindSocket(to binding: TransportAddress, in namespace: NamespaceHandle) throws(NetworkError) -> FileDescriptor
 
-  /// A socket of the namespace, with a port of the kernel's choice, that is connected or, by TCP, about to be: it is
-  /// writable then, or fails. It does not block, and works from any thread. The caller closes it.
+  /// A socket of the namespace on a port of the kernel's choice that is connected or, with TCP, connecting: then it
+  /// becomes writable or fails. It does not block, and works from any thread. The caller closes it.
   ///
-  /// - Throws: `.kernelRefused` where no route leads; `.unsupported` as ``bindSocket(to:in:)``.
+  /// - Throws: `.kernelRefused` without a route; `.unsupported` as ``bindSocket(to:in:)``.
   func connectSocket(to peer: TransportAddress, in namespace: NamespaceHandle) throws(NetworkError) -> FileDescriptor
 
-  /// Takes those of the ports that can be had in the namespace, until what is returned is let go; the others are held by
-  /// other sockets.
+  /// Reserves the free ports among `bindings` in the namespace until the reservations are released. Other sockets hold
+  /// the rest.
   ///
-  /// - Throws: As ``heldPorts(among:in:)``, with none of them taken; `.exhausted` when the process may have no more open
+  /// - Throws: As ``heldPorts(among:in:)``, with no port reserved; `.exhausted` when the process may open no more
   ///   files.
   func reservePorts(_ bindings: [PortBinding], in namespace: NamespaceHandle) throws(NetworkError) -> [PortReservation]
 
-  /// A socket in the namespace that is to send one packet; it goes with the last reference.
+  /// A socket in the namespace for sending one packet; the last reference closes it.
   ///
-  /// - Throws: `EADDRNOTAVAIL` for a source that the namespace does not have; `.permissionDenied` for an echo without
-  ///   `CAP_NET_RAW`, unless `net/ipv4/ping_group_range` lets anybody; `.unsupported` by kernels without packets.
+  /// - Throws: `EADDRNOTAVAIL` for a source that the namespace does not have. `.permissionDenied` for an echo without
+  ///   `CAP_NET_RAW`, unless `net/ipv4/ping_group_range` permits it. `.unsupported` by kernels without packets.
   func openProbe(_ packet: ProbePacket, in namespace: NamespaceHandle) throws(NetworkError) -> any PacketProbe
 
   /// Starts a program in the namespace.
   func spawn(_ command: Command, in namespace: NamespaceHandle) throws(NetworkError) -> ChildProcess
 
-  /// Waits until a program that ``spawn(_:in:)`` started has ended; blocks the calling thread.
+  /// Waits until a program started by ``spawn(_:in:)`` has ended; blocks the calling thread.
   ///
-  /// - Throws: `.replyLost` past the time; `.kernelRefused` with `ECHILD` when it was waited for.
+  /// - Throws: `.replyLost` past the limit; `.kernelRefused` with `ECHILD` after an earlier wait.
   func wait(for process: ChildProcess, timeout: Duration?) throws(NetworkError) -> ProcessExit
 
-  /// The same without a thread.
+  /// As ``wait(for:timeout:)``, without blocking a thread.
   ///
   /// - Throws: As ``wait(for:timeout:)``; `.closed` when the task is cancelled.
   func end(of process: ChildProcess, within limit: Duration?) async throws(NetworkError) -> ProcessExit
 
-  /// Sends a signal to a program that ``spawn(_:in:)`` started.
+  /// Sends a signal to a program started by ``spawn(_:in:)``.
   ///
-  /// - Throws: `.notFound` when it was waited for.
+  /// - Throws: `.notFound` after a wait.
   func signal(_ number: Int32, to process: ChildProcess) throws(NetworkError)
 }
 
-/// Which netlink family a socket speaks (`NETLINK_*` in `linux/netlink.h`).
+/// The netlink family of a socket (`NETLINK_*` in `linux/netlink.h`).
 public enum NetlinkFamily: Int32, Sendable {
   /// `NETLINK_ROUTE`: links, addresses, routes, neighbours.
   case route = 0
@@ -110,22 +111,22 @@ public protocol NetlinkSocket: AnyObject, Sendable {
   /// Sends one datagram.
   func send(_ datagram: [UInt8]) throws(NetworkError)
 
-  /// Sends one datagram on another thread, so that this one can receive what comes of it before the kernel is done with it.
+  /// Sends one datagram on another thread, so that this one can receive replies before the system call returns.
   ///
   /// - Parameters:
-  ///   - datagram: What is sent.
-  ///   - whenDone: Called when the kernel is done, with its refusal of the datagram if it refused that.
+  ///   - datagram: The bytes to send.
+  ///   - whenDone: Called when the send returns, with the kernel's refusal of the datagram, if any.
   func sendAside(_ datagram: [UInt8], whenDone: @escaping @Sendable (NetworkError?) -> Void)
 
   /// Waits for one datagram.
   ///
-  /// - Throws: `.replyLost` when the kernel dropped datagrams (`ENOBUFS`) or none comes within the socket's limit.
+  /// - Throws: `.replyLost` when the kernel dropped datagrams (`ENOBUFS`) or none arrives within the socket's limit.
   func receive() throws(NetworkError) -> [UInt8]
 
   /// Joins a multicast group (`RTNLGRP_*`, `NFNLGRP_*`).
   func join(group: Int32) throws(NetworkError)
 
-  /// Waits, without limit, for one datagram of a group; nil once ``interrupt()`` was called.
+  /// Waits, without limit, for one datagram of a group; nil after ``interrupt()``.
   func nextEvent() throws(NetworkError) -> [UInt8]?
 
   /// One datagram of a group that has arrived; nil where none has.
@@ -152,7 +153,7 @@ extension NetlinkSocket {
 }
 
 extension Kernel {
-  /// For kernels that keep no list.
+  /// For kernels without a list of pins.
   ///
   /// - Throws: `.unsupported`.
   public func pinnedNamespaces(in directory: FilePath) throws(NetworkError) -> [String] {
@@ -195,7 +196,7 @@ extension NetworkError {
 }
 
 extension NetlinkSocket {
-  /// For sockets that answer within ``send(_:)``, and let nobody wait: on this thread.
+  /// For sockets that answer within ``send(_:)``: sends on the calling thread.
   public func sendAside(_ datagram: [UInt8], whenDone: @escaping @Sendable (NetworkError?) -> Void) {
     do throws(NetworkError) {
       try send(datagram)
@@ -203,26 +204,27 @@ extension NetlinkSocket {
     } catch { whenDone(error) }
   }
 
-  /// For sockets that never drop a datagram: there is nothing to throw away.
+  /// For sockets that never drop a datagram: does nothing.
   public func drain() throws(NetworkError) {}
 }
 
-/// A network namespace that is held open: it cannot vanish while the handle lives.
+/// An open network namespace: it exists as long as the handle lives.
 public final class NamespaceHandle: Sendable {
   /// The descriptor: of this process, or a number of the simulated kernel.
   public let descriptor: Int32
-  /// What the namespace is known by: the same for every handle of it.
+  /// The identity of the namespace: the same for every handle of it.
   public let identity: NamespaceIdentity
   private let close: @Sendable (Int32) -> Void
   private let knownCookie = Atomic<UInt64>(0)
 
-  /// What the kernel tells threads in the namespace from others by; 0 until a socket was opened in it.
+  /// The kernel's cookie of the namespace, by which threads verify that they are in it; 0 until a socket was opened in
+  /// it.
   var cookie: UInt64 {
     get { knownCookie.load(ordering: .relaxed) }
     set { knownCookie.store(newValue, ordering: .relaxed) }
   }
 
-  /// Takes over a descriptor, which `close` is given when the last reference goes.
+  /// Takes over a descriptor, which `close` receives when the last reference is released.
   public init(descriptor: Int32, identity: NamespaceIdentity, close: @escaping @Sendable (Int32) -> Void) {
     self.descriptor = descriptor
     self.identity = identity
@@ -232,7 +234,7 @@ public final class NamespaceHandle: Sendable {
   deinit { close(descriptor) }
 }
 
-/// Device and inode of a namespace's file, which together name it while it lives (`namespaces(7)`).
+/// Device and inode of a namespace's file, which together identify it while it lives (`namespaces(7)`).
 public struct NamespaceIdentity: Hashable, Sendable, CustomStringConvertible {
   /// Device number of nsfs.
   public var device: UInt64

@@ -1,6 +1,6 @@
 import Synchronization
 
-/// What one task waits for and several may give: the first answer counts.
+/// An answer that one task awaits and several may give: the first one counts.
 package final class OneAnswer<Value: Sendable>: Sendable {
   private enum State {
     case open
@@ -28,7 +28,7 @@ package final class OneAnswer<Value: Sendable>: Sendable {
     waiting?.resume(returning: value)
   }
 
-  /// The answer, once there is one; `cancelled` if the task is cancelled before. For one task.
+  /// The answer, once given; `cancelled` if the task is cancelled before. For one task.
   package func value(orCancelled cancelled: Value) async -> Value {
     await withTaskCancellationHandler {
       await withCheckedContinuation { continuation in

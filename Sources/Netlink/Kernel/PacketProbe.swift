@@ -1,11 +1,11 @@
 public import NetworkPrimitives
 public import SystemPackage
 
-/// A packet that a program in a namespace could send, to see what becomes of it.
+/// A packet that a program in a namespace could send, for testing reachability.
 public struct ProbePacket: Hashable, Sendable {
-  /// What kind of packet.
+  /// The kind of packet.
   public enum Kind: Hashable, Sendable {
-    /// The first of a TCP connection, to this port.
+    /// The first packet of a TCP connection, to this port.
     case tcp(UInt16)
     /// An empty UDP datagram, to this port.
     case udp(UInt16)
@@ -13,7 +13,7 @@ public struct ProbePacket: Hashable, Sendable {
     case echo
   }
 
-  /// What kind.
+  /// The kind of packet.
   public var kind: Kind
   /// The sender's address, of the destination's family; nil for the kernel's choice.
   public var source: IPAddress?
@@ -45,30 +45,30 @@ public struct ProbePacket: Hashable, Sendable {
   }
 }
 
-/// A socket that is to send one packet, and has its address and port already.
+/// A socket for sending one packet; its address and port are already bound.
 public protocol PacketProbe: AnyObject, Sendable {
-  /// The sender's port; of an echo its identifier.
+  /// The sender's port; the identifier of an echo.
   var sourcePort: UInt16 { get }
 
-  /// Sends the packet. TCP sends it again until it is answered or the probe is gone.
+  /// Sends the packet. TCP retransmits it until it is answered or the probe is released.
   ///
-  /// - Throws: The kernel's refusal to send it at all: no route, a rule of its own host.
+  /// - Throws: The kernel's refusal to send it: no route, or a firewall rule of the sending namespace.
   func send() throws(NetworkError)
 
-  /// Waits for what comes back; nil for nothing in that time.
+  /// Waits for the answer; nil if none came within the timeout.
   func wait(timeout: Duration) throws(NetworkError) -> ProbeAnswer?
 }
 
-/// What came back to a probe.
+/// The answer to a probe.
 public enum ProbeAnswer: Hashable, Sendable {
-  /// An answer: the connection is made, a datagram or an echo came.
+  /// A positive answer: the connection is made, or a datagram or an echo reply came.
   case answered
-  /// An error; by ICMP from that router or host, or nil from the receiver's TCP or this namespace's own kernel.
+  /// An error: by ICMP from that router or host, or nil from the receiver's TCP or this namespace's own kernel.
   case failed(Errno, by: IPAddress?)
 }
 
 extension Kernel {
-  /// For kernels whose namespaces no packet passes.
+  /// For kernels that carry no packets.
   ///
   /// - Throws: `.unsupported`.
   public func openProbe(

@@ -1,14 +1,14 @@
 public import NetworkPrimitives
 
-/// What one socket at a time can be bound to: an address of the host, or all of a family's, with a port of a protocol.
+/// An exclusive binding: an address of the host, or a family's wildcard, with a port of a protocol.
 public struct PortBinding: Hashable, Sendable, CustomStringConvertible {
   /// The port.
   public var port: UInt16
   /// The protocol.
   public var transport: TransportProtocol
-  // Last: with the others in its padding Swift 6.3 passes it in registers, and without optimization copies it from there by
-  // an instruction that wants an alignment that it has not given it.
-  /// The address; 0.0.0.0 or `::` for all of its family. `::` is IPv6 alone (`IPV6_V6ONLY`).
+  // Keep this property last. In the padding of the others Swift 6.3 passes the struct in registers, and without
+  // optimization copies it with an instruction whose alignment it does not provide.
+  /// The address; 0.0.0.0 or `::` for the wildcard of the family. `::` is IPv6 alone (`IPV6_V6ONLY`).
   public var address: IPAddress
 
   /// Makes one.
@@ -25,7 +25,7 @@ public struct PortBinding: Hashable, Sendable, CustomStringConvertible {
 }
 
 extension PortBinding {
-  /// The error for an address that the host does not have; the simulated kernel's too.
+  /// The error for an address that the host does not have; the simulated kernel uses it too.
   package func absentAddress(_ report: KernelReport) -> NetworkError {
     NetworkError(
       .notFound, operation: "look whether \(self) is free",
@@ -35,7 +35,7 @@ extension PortBinding {
 }
 
 extension PortBinding {
-  /// The error for an address that is of many at once, multicast or broadcast; the simulated kernel's too.
+  /// The error for a multicast or broadcast address; the simulated kernel uses it too.
   package func sharedAddress() -> NetworkError {
     NetworkError(
       .invalidValue, operation: "look whether \(self) is free",
@@ -45,7 +45,7 @@ extension PortBinding {
 }
 
 extension PortBinding {
-  /// The error for a protocol that the kernel does not have; the simulated kernel's too.
+  /// The error for a protocol that the kernel does not have; the simulated kernel uses it too.
   package func unsupportedTransport(_ report: KernelReport) -> NetworkError {
     NetworkError(
       .unsupported, operation: "look whether \(self) is free",

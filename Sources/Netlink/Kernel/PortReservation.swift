@@ -1,20 +1,20 @@
 public import NetworkPrimitives
 
-/// A port that a socket of this process holds: no other can be bound to it while the object lives. The socket refuses
-/// everybody, as where nobody has the port: it does not listen, and no datagram finds it.
+/// A port held by a socket of this process: no other socket can bind it while the object lives. The socket refuses all
+/// traffic, as an unused port does: it does not listen, and receives no datagram.
 public final class PortReservation: Sendable {
-  /// What is held.
+  /// The reserved binding.
   public let binding: PortBinding
-  /// The socket, which goes with this object; nil for a kernel that has none.
+  /// The socket, which this object closes; nil for a kernel without sockets.
   public let descriptor: Int32?
   private let end: @Sendable () -> Void
 
   /// Takes over a socket.
   ///
   /// - Parameters:
-  ///   - binding: What it holds.
+  ///   - binding: The reserved binding.
   ///   - descriptor: The socket.
-  ///   - end: Lets go of it, with the last reference.
+  ///   - end: Called with the last reference, to close the socket.
   public init(_ binding: PortBinding, descriptor: Int32?, end: @escaping @Sendable () -> Void) {
     self.binding = binding
     self.descriptor = descriptor
@@ -25,7 +25,7 @@ public final class PortReservation: Sendable {
 }
 
 extension Kernel {
-  /// For kernels without sockets: what is free is not held.
+  /// For kernels without sockets: reports free ports without holding them.
   public func reservePorts(
     _ bindings: [PortBinding], in namespace: NamespaceHandle
   ) throws(NetworkError) -> [PortReservation] {

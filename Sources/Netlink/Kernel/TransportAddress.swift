@@ -1,6 +1,6 @@
 public import NetworkPrimitives
 
-/// What a socket is bound or connected to.
+/// The address that a socket is bound or connected to.
 public struct TransportAddress: Hashable, Sendable, CustomStringConvertible {
   /// The address.
   public var address: IPAddress
@@ -8,10 +8,10 @@ public struct TransportAddress: Hashable, Sendable, CustomStringConvertible {
   public var port: UInt16
   /// The protocol.
   public var transport: TransportProtocol
-  /// Index of the link that a link-local address is on; 0 for any other address.
+  /// Index of a link-local address's link; 0 for any other address.
   public var link: UInt32
-  /// A value of more than four words is passed in memory. One that has 128 bits and comes in registers is put, by
-  /// Swift 6.3 without optimization, where it is not aligned, and traps when it is loaded.
+  /// Pads the value to more than four words, so that it is passed in memory. Swift 6.3 without optimization spills a
+  /// 128-bit value from registers to an unaligned place, and traps when it loads it.
   private var width: UInt64 = 0
 
   /// Makes one.

@@ -1,9 +1,9 @@
 import Glibc
 package import SystemPackage
 
-/// The names in a directory, but for `.` and `..`, in no order.
+/// The names in a directory, unordered, without `.` and `..`.
 ///
-/// - Throws: What opendir(3) says.
+/// - Throws: The error of opendir(3).
 package func directoryNames(_ directory: FilePath) throws(Errno) -> [String] {
   guard let stream = unsafe opendir(directory.string) else { throw Errno(rawValue: errno) }
   defer { unsafe closedir(stream) }

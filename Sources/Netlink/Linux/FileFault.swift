@@ -2,7 +2,7 @@ import Glibc
 package import NetworkPrimitives
 package import SystemPackage
 
-/// What is wrong with a file or a directory, in words that say what to do: the path and the rule, not the number alone.
+/// The fault of a file or a directory, as a sentence with the path, the rule and the remedy.
 package enum FileFault {
   /// The error of a system call on a path.
   package static func error(
@@ -15,7 +15,7 @@ package enum FileFault {
       kernel: KernelReport(errno: errno, request: call))
   }
 
-  /// What a system call's error means for a path; empty where the kernel's own words say it all.
+  /// The meaning of a system call's error for a path; empty where the kernel's own words suffice.
   package static func reason(_ errno: Errno, _ path: FilePath) -> String {
     let directory = place(of: path)
     return switch errno.rawValue {
@@ -36,14 +36,14 @@ package enum FileFault {
     }
   }
 
-  /// The directory that a path leads to as far as it is there.
+  /// The deepest existing directory of a path.
   private static func place(of path: FilePath) -> FilePath {
     var directory = path.removingLastComponent()
     while !directory.components.isEmpty, unsafe access(directory.string, F_OK) != 0 { directory.removeLastComponent() }
     return directory.isEmpty ? "." : directory
   }
 
-  /// What on the way of a path is a file and no directory.
+  /// The file on a path that should be a directory.
   private static func obstacle(on path: FilePath) -> FilePath {
     var way = path
     while !way.components.isEmpty {
@@ -55,15 +55,15 @@ package enum FileFault {
   }
 }
 
-/// Directories that a caller names and that are made when they are needed.
+/// Directories that a caller names and that are created on demand.
 package enum DirectoryTree {
-  /// Makes a directory and what is missing of the way there; one that is there stays as it is.
+  /// Creates a directory and its missing parents; an existing one stays as it is.
   ///
   /// - Parameters:
   ///   - path: The directory.
-  ///   - mode: The permissions of each that is made.
-  ///   - isMade: Told of each that was made, the outermost first.
-  /// - Throws: What is in the way, and what to do.
+  ///   - mode: The permissions of each created directory.
+  ///   - isMade: Called for each created directory, the outermost first.
+  /// - Throws: The obstacle and the remedy.
   package static func make(
     _ path: FilePath, mode: UInt32 = 0o700, isMade: (FilePath) throws(NetworkError) -> Void = { _ in }
   ) throws(NetworkError) {

@@ -1,7 +1,7 @@
 public import SystemPackage
 
 extension LinuxKernel {
-  /// Looks through the processes that this one may see: for one that is in the namespace first, then for one that has it open.
+  /// Searches the visible processes: first for one that is in the namespace, then for one that has it open.
   public func heldNamespace(_ identity: NamespaceIdentity) -> (handle: NamespaceHandle, path: FilePath)? {
     let processes = Processes.all()
     for process in processes {
@@ -18,7 +18,7 @@ extension LinuxKernel {
   private func open(_ link: String, of identity: NamespaceIdentity) -> (handle: NamespaceHandle, path: FilePath)? {
     guard Processes.target(of: link) == identity.description else { return nil }
     let path = FilePath(link)
-    // It may be another's by now.
+    // The process id may have been reused by now.
     guard let handle = try? openNamespace(at: path), handle.identity == identity else { return nil }
     return (handle, path)
   }

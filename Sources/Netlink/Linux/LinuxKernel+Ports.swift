@@ -4,10 +4,10 @@ public import NetworkPrimitives
 import SystemPackage
 
 extension LinuxKernel {
-  /// Binds each, for a moment. Throws `.permissionDenied` below the first unprivileged port without
+  /// Binds each for a moment. Throws `.permissionDenied` below the first unprivileged port without
   /// `CAP_NET_BIND_SERVICE`.
   ///
-  /// Of a link-local address the link is not known, so all addresses are asked about.
+  /// The link of a link-local address is unknown here, so the wildcard is tested instead.
   public func heldPorts(
     among bindings: [PortBinding], in namespace: NamespaceHandle
   ) throws(NetworkError) -> [PortBinding] {
@@ -17,10 +17,10 @@ extension LinuxKernel {
     return held
   }
 
-  /// Binds each for good: by TCP and SCTP to sockets that do not listen, by UDP to such that no datagram finds. They have no
-  /// `SO_REUSEADDR`, so that others with it are refused, too.
+  /// Binds each until released: with TCP and SCTP on sockets that do not listen, with UDP on sockets that receive no
+  /// datagram. They have no `SO_REUSEADDR`, so that others with it are refused, too.
   ///
-  /// A kernel without IPv6 has no socket for it, and nobody who could take the port.
+  /// Without IPv6 in the kernel no socket is made; nobody else could take the port either.
   public func reservePorts(
     _ bindings: [PortBinding], in namespace: NamespaceHandle
   ) throws(NetworkError) -> [PortReservation] {
@@ -28,7 +28,7 @@ extension LinuxKernel {
     var failure: NetworkError?
     var reservations: [PortReservation] = []
     for (binding, port) in zip(bindings, ports) {
-      // Each of them is looked at whatever became of another, so that no socket is left open.
+      // Examines every result, even after a failure, so that no socket stays open.
       do throws(NetworkError) {
         guard try isBound(binding, port.result) else { continue }
         let descriptor = port.result >= 0 ? port.result : nil
@@ -57,7 +57,7 @@ extension LinuxKernel {
     return ports
   }
 
-  /// Whether a port could be had; false when another socket holds it.
+  /// Whether a port was free; false when another socket holds it.
   private func isBound(_ binding: PortBinding, _ result: Int32) throws(NetworkError) -> Bool {
     guard result < 0 else { return true }
     let errno = Errno(rawValue: -result)
@@ -85,8 +85,8 @@ extension LinuxKernel {
 }
 
 extension PortReservation {
-  /// Has the socket receive what it has dropped until now, and hands out a descriptor of it, which the caller closes. Nil
-  /// where there is no socket.
+  /// Makes the socket receive, which it has not done until now, and returns a duplicate descriptor, which the caller
+  /// closes. Nil without a socket.
   public func duplicate() throws(NetworkError) -> Int32? {
     guard let descriptor else { return nil }
     try check(cn_port_silence(descriptor, 0), "setsockopt", "receive at \(binding)")
@@ -94,17 +94,17 @@ extension PortReservation {
     return try check(copy < 0 ? -errno : copy, "fcntl", "receive at \(binding)")
   }
 
-  /// Has the socket answer nothing again, as before: no connection is made by it, and no datagram kept.
+  /// Makes the socket silent again: it accepts no connection and keeps no datagram.
   public func fallSilent() { if let descriptor { _ = cn_port_silence(descriptor, 1) } }
 
   /// Sends a datagram from the socket, without waiting.
   ///
   /// - Parameters:
-  ///   - datagram: What to send.
-  ///   - place: A `struct sockaddr` of whom to.
-  ///   - source: The address, one of the socket's, to send from; nil for the kernel's choice.
-  ///   - link: The link to send by, where the addresses are of that link alone; 0 for the kernel's choice.
-  /// - Returns: Whether it was sent; what the kernel has no room for is lost, as datagrams are.
+  ///   - datagram: The bytes to send.
+  ///   - place: A `struct sockaddr` of the receiver.
+  ///   - source: The address to send from, one of the socket's; nil for the kernel's choice.
+  ///   - link: The link to send by, for addresses of that link alone; 0 for the kernel's choice.
+  /// - Returns: Whether it was sent; a datagram for which the kernel has no room is lost, as datagrams may be.
   @discardableResult
   package func send(
     _ datagram: UnsafeRawBufferPointer, to place: UnsafeRawBufferPointer, from source: IPAddress?, link: UInt32

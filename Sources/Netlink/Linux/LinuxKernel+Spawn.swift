@@ -6,14 +6,14 @@ import SystemPackage
 extension LinuxKernel {
   /// Starts a program in the namespace, and returns once it executes.
   ///
-  /// - Throws: `.notFound` where there is no such program, working directory or file to bind; `.invalidValue` for a NUL in a text;
-  ///   the refusal of the call that is named.
+  /// - Throws: `.notFound` for a missing program, working directory or file to bind; `.invalidValue` for a NUL in a
+  ///   text; otherwise the refusal, with the name of the call.
   public func spawn(_ command: Command, in namespace: NamespaceHandle) throws(NetworkError) -> ChildProcess {
     try command.check()
     let executable = CStringArray([command.executable])
     let arguments = CStringArray([command.name ?? command.executable] + command.arguments)
     let environment = command.environment.map { CStringArray($0) }
-    // In another mount namespace one begins at its root.
+    // A process that joins another mount namespace starts at its root.
     let start = command.directory ?? (command.companion == nil ? nil : SystemView.currentDirectory())
     let directory = start.map { CStringArray([$0.string]) }
     let names = CStringArray([command.hostname ?? "", command.domainname ?? ""])
@@ -46,7 +46,7 @@ extension LinuxKernel {
     }
   }
 
-  /// Says what was in the way, where it was not the program itself.
+  /// Adds the obstacle to the error, if it was not the program itself.
   private static func explained(
     _ error: NetworkError, _ call: String, _ file: String?, _ command: Command
   ) -> NetworkError {
@@ -62,7 +62,7 @@ extension LinuxKernel {
     return error
   }
 
-  /// What a call did not find.
+  /// The file or directory that a call did not find.
   private static func missing(_ call: String, _ command: Command) -> String {
     let isThere = { (path: String) in unsafe access(path, F_OK) == 0 }
     switch call {

@@ -4,8 +4,8 @@ public import NetworkPrimitives
 public import SystemPackage
 
 extension LinuxKernel {
-  /// A socket that is bound and, by TCP, listens. Throws `.inUse`, naming the process that holds the port where `/proc`
-  /// shows it; `.permissionDenied` below the first unprivileged port without `CAP_NET_BIND_SERVICE`.
+  /// A socket that is bound and, with TCP, listens. Throws `.inUse`, naming the process that holds the port where
+  /// `/proc` shows it; `.permissionDenied` below the first unprivileged port without `CAP_NET_BIND_SERVICE`.
   public func bindSocket(
     to binding: TransportAddress, in namespace: NamespaceHandle
   ) throws(NetworkError) -> FileDescriptor {
@@ -54,7 +54,7 @@ extension LinuxKernel {
 extension cn_peer {
   package init(_ peer: TransportAddress) {
     self.init()
-    // Without an array for the bytes: this is done for each datagram.
+    // Avoids an array for the bytes: this runs for each datagram.
     unsafe withUnsafeMutableBytes(of: &self.address) { room in
       switch peer.address {
       case .v4(let address): unsafe room.storeBytes(of: address.rawValue.bigEndian, as: UInt32.self)
@@ -68,18 +68,18 @@ extension cn_peer {
   }
 }
 
-/// What a server does with its sockets below what libraries for them offer.
+/// Socket operations of a server that networking libraries do not offer.
 package enum DatagramSocket {
   /// The most senders that ``shutOut(_:from:)`` takes.
   package static let shutOutLimit = Int(CN_SHUT_OUT_LIMIT)
 
-  /// Makes room for datagrams that wait, bytes; past the machine's limit (`rmem_max`, socket(7)) with `CAP_NET_ADMIN`.
+  /// Sets the receive buffer, in bytes; with `CAP_NET_ADMIN` beyond the machine's limit (`rmem_max`, socket(7)).
   package static func setReceiveBuffer(_ bytes: Int32, of socket: FileDescriptor) {
     cn_set_receive_buffer(socket.rawValue, bytes)
   }
 
-  /// Sends parts of some bytes, each to somebody, as far as that can be done at once; the rest is lost, as datagrams may
-  /// be.
+  /// Sends parts of some bytes, each to its own peer, without waiting. Parts that the kernel cannot take at once are
+  /// lost, as datagrams may be.
   package static func send(_ parts: [Part], of bytes: UnsafeRawBufferPointer, through socket: FileDescriptor) {
     let size = bytes.count
     let datagrams = parts.filter { $0.range.upperBound <= size }.map { part in
@@ -94,7 +94,7 @@ package enum DatagramSocket {
     }
   }
 
-  /// A part of some bytes that is a datagram to somebody.
+  /// A part of some bytes that is one datagram for one peer.
   package struct Part: Sendable {
     package var peer: TransportAddress
     package var range: Range<Int>
@@ -105,12 +105,12 @@ package enum DatagramSocket {
     }
   }
 
-  /// How much of the room for datagrams that wait is taken, percent; at 100 they are dropped.
+  /// The used part of the receive buffer, in percent; at 100 datagrams are dropped.
   package static func queuePercent(of socket: FileDescriptor) -> Int {
     max(0, Int(cn_queue_percent(socket.rawValue)))
   }
 
-  /// Has the kernel drop what these senders, and nobody else, send to the socket. They are of the socket's family.
+  /// Makes the kernel drop datagrams of exactly these senders to the socket. They are of the socket's family.
   package static func shutOut(_ senders: [IPAddress], from socket: FileDescriptor) throws(NetworkError) {
     let peers = senders.map { cn_peer(TransportAddress($0, 0, .udp)) }
     let result = unsafe peers.withUnsafeBufferPointer { unsafe cn_shut_out(socket.rawValue, $0.baseAddress, $0.count) }

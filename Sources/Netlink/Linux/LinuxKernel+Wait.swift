@@ -7,7 +7,8 @@ import SystemPackage
 extension LinuxKernel {
   /// Waits until a child of this process has ended (waitpid(2)). Blocks the calling thread.
   ///
-  /// - Throws: `.replyLost` past the limit; `.kernelRefused` with `ECHILD` when it was waited for, or is no child.
+  /// - Throws: `.replyLost` past the limit; `.kernelRefused` with `ECHILD` after an earlier wait, or for a foreign
+  ///   process.
   public func wait(for process: ChildProcess, timeout: Duration?) throws(NetworkError) -> ProcessExit {
     var status: Int32 = 0
     let limit = timeout.map { max(0, $0.milliseconds) } ?? -1
@@ -19,10 +20,10 @@ extension LinuxKernel {
 
   private enum Awaited { case ended, late, cancelled }
 
-  /// What pidfds and limits wake, for all processes together.
+  /// The queue for pidfd events and time limits, shared by all processes.
   private static let ends = DispatchQueue(label: "Netlink.ends")
 
-  /// Waits until a child of this process has ended, by a descriptor (pidfd_open(2)) and without a thread.
+  /// Waits until a child of this process has ended, with a pidfd (pidfd_open(2)) instead of a thread.
   ///
   /// - Throws: As ``wait(for:timeout:)``; `.closed` when the task is cancelled.
   public func end(of process: ChildProcess, within limit: Duration?) async throws(NetworkError) -> ProcessExit {

@@ -5,11 +5,11 @@ public import SystemPackage
 
 /// The kernel this process runs on.
 ///
-/// Whatever must happen inside a namespace is done by one C thread that goes there and comes back; no Swift code ever
-/// runs in a foreign namespace, and the calling thread's namespace never changes.
+/// Calls that must run inside a namespace run on one C thread that enters it and returns. No Swift code ever runs in a
+/// foreign namespace, and the calling thread's namespace never changes.
 public struct LinuxKernel: Kernel {
-  /// How long one receive waits for the kernel's answer. The kernel answers within the send, so this is for an answer that
-  /// was lost.
+  /// The maximum wait of one receive for the kernel's answer. The kernel answers within the send, so the limit only
+  /// covers lost answers.
   public let replyTimeout: Duration
 
   /// The running kernel.
@@ -20,7 +20,7 @@ public struct LinuxKernel: Kernel {
     try openNamespace(at: "/proc/thread-self/ns/net")
   }
 
-  /// A new namespace, by `unshare(2)`. Throws `.permissionDenied` without `CAP_SYS_ADMIN`.
+  /// Makes a namespace with `unshare(2)`. Throws `.permissionDenied` without `CAP_SYS_ADMIN`.
   public func makeNamespace() throws(NetworkError) -> NamespaceHandle {
     let descriptor = try check(
       cn_namespace_create(), "unshare", "create network namespace",
@@ -28,7 +28,7 @@ public struct LinuxKernel: Kernel {
     return try adopt(descriptor, operation: "create network namespace")
   }
 
-  /// The namespace of a file. Throws `.notFound`, or `.invalidValue` for a file that is no network namespace.
+  /// Opens the namespace of a file. Throws `.notFound`, or `.invalidValue` for a file that is not a network namespace.
   public func openNamespace(at path: FilePath) throws(NetworkError) -> NamespaceHandle {
     let operation = "open network namespace \(path)"
     let descriptor = unsafe open(path.string, O_RDONLY | O_CLOEXEC)
@@ -43,7 +43,7 @@ public struct LinuxKernel: Kernel {
     return try adopt(descriptor, operation: operation)
   }
 
-  /// The error for a path that leads nowhere; the simulated kernel's too.
+  /// The error for a path that does not exist; the simulated kernel uses it too.
   package static func noNamespace(at path: FilePath) -> NetworkError {
     let parts = path.components.map(\.string)
     let isProcess = parts.count == 4 && parts[0] == "proc" && parts[2] == "ns"
@@ -55,7 +55,7 @@ public struct LinuxKernel: Kernel {
       kernel: KernelReport(errno: .noSuchFileOrDirectory, request: "open"))
   }
 
-  /// Bind-mounts the namespace on a new file. Throws `.alreadyExists` where there is one.
+  /// Bind-mounts the namespace on a new file. Throws `.alreadyExists` for an existing one.
   public func pinNamespace(_ namespace: NamespaceHandle, at path: FilePath) throws(NetworkError) {
     let directory = path.removingLastComponent()
     let operation = "pin network namespace at \(path)"
@@ -71,9 +71,9 @@ public struct LinuxKernel: Kernel {
     throw error
   }
 
-  /// Removes a pin. Throws `.refused` for a file that is not one.
+  /// Removes a pin. Throws `.refused` for any other file.
   public func unpinNamespace(at path: FilePath) throws(NetworkError) {
-    // Only a pin may be removed: a plain file is somebody's data, unless it is the empty one of an unfinished pin.
+    // A plain file may be a user's data; only the empty file of an unfinished pin is removed.
     var status = stat()
     let operation = "unpin network namespace \(path)"
     try check(unsafe lstat(path.string, &status), orErrno: "lstat", operation)
@@ -93,12 +93,13 @@ public struct LinuxKernel: Kernel {
     return socket
   }
 
-  /// Reads a file under `/proc/sys/net`. Throws `.invalidValue` for any other, `.notFound` for none.
+  /// Reads a file under `/proc/sys/net`. Throws `.invalidValue` for any other, `.notFound` for a missing one.
   public func readSysctl(_ name: String, in namespace: NamespaceHandle) throws(NetworkError) -> String {
     let file = try openSysctl(name, FileDescriptor.AccessMode.readOnly, in: namespace, operation: "read sysctl \(name)")
     defer { try? file.close() }
     do {
-      // One read gives all of it or what there is room for: lists as ip_local_reserved_ports have 200 KiB and more.
+      // One read returns all of it or as much as the buffer holds: lists as ip_local_reserved_ports have 200 KiB and
+      // more.
       var buffer = [UInt8](repeating: 0, count: 4_096)
       var count = try Self.read(file, into: &buffer)
       if count == buffer.count {

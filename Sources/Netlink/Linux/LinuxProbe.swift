@@ -4,7 +4,7 @@ public import NetworkPrimitives
 import SystemPackage
 
 extension LinuxKernel {
-  /// A socket of the namespace; raw for an echo where the namespace lets nobody send echoes by datagram.
+  /// A socket of the namespace; a raw one for an echo where the namespace forbids echo by datagram sockets.
   public func openProbe(
     _ packet: ProbePacket, in namespace: NamespaceHandle
   ) throws(NetworkError) -> any PacketProbe {
@@ -12,7 +12,7 @@ extension LinuxKernel {
   }
 }
 
-/// A socket that is bound to its namespace for good, usable from any thread.
+/// A socket that stays in its namespace, usable from any thread.
 final class LinuxProbe: PacketProbe {
   private let descriptor: Int32
   private let packet: ProbePacket

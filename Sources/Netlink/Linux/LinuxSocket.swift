@@ -8,7 +8,7 @@ import SystemPackage
 /// A netlink socket of the kernel, opened and configured by libmnl.
 ///
 /// `@unchecked Sendable`: the socket never changes and the kernel serialises calls on it. `wake` is made by the first
-/// `join(group:)`, before the socket is handed to the one that reads events.
+/// `join(group:)`, before the socket is handed to the reader of events.
 @safe final class LinuxSocket: NetlinkSocket, @unchecked Sendable {
   private let socket: OpaquePointer
   private var wake: Int32 = -1
@@ -38,7 +38,7 @@ import SystemPackage
     try check(unsafe cn_socket_send(socket, datagram, datagram.count), "sendto", "send netlink request")
   }
 
-  /// Threads for sends that may take long; when all are taken, the caller waits itself.
+  /// Threads for sends that may block long; when all are in use, the caller itself blocks.
   private static let asides = Mutex((0..<16).map { DispatchQueue(label: "Netlink.aside.\($0)") })
 
   func sendAside(_ datagram: [UInt8], whenDone: @escaping @Sendable (NetworkError?) -> Void) {
@@ -59,7 +59,7 @@ import SystemPackage
     let buffer = ReceiveBuffer.take()
     defer { buffer.giveBack() }
     let count = unsafe cn_socket_receive(socket, buffer.start, ReceiveBuffer.size)
-    // EAGAIN is what a receive past SO_RCVTIMEO gives.
+    // A receive past SO_RCVTIMEO returns EAGAIN.
     if count == -Int(EAGAIN) { throw systemError(Errno.timedOut, "recvmsg", "wait for the kernel's answer") }
     try check(count, "recvmsg", "receive netlink reply")
     return buffer.copy(count)
@@ -92,17 +92,17 @@ import SystemPackage
   func interrupt() { if wake >= 0 { cn_eventfd_signal(wake) } }
 }
 
-/// What a socket receives into. It has one for as long as it receives: there may be a socket for each of a thousand
-/// containers, and a buffer of each one's own would keep the pages that it ever touched.
+/// A receive buffer, borrowed for one receive. With a socket for each of a thousand containers, a buffer per socket
+/// would pin every page that it ever touched.
 ///
-/// `@unchecked Sendable`: whoever took it has it alone. Unsafe code: allocated and freed with this object, and read up to
-/// what was received.
+/// `@unchecked Sendable`: its borrower uses it alone. Unsafe code: allocated and freed with this object, and read up to
+/// the received length.
 @safe private final class ReceiveBuffer: @unchecked Sendable {
   /// Dumps come in datagrams of up to 32 KiB (`NLMSG_GOODSIZE` grows to the reader's buffer); a batch of errors may
   /// need more.
   static let size = 128 << 10
   private static let spares = Mutex<[ReceiveBuffer]>([])
-  /// As many as threads that receive at once, usually.
+  /// Usually the number of threads that receive at once.
   private static let spareLimit = 4
 
   @unsafe let start = UnsafeMutableRawPointer.allocate(byteCount: ReceiveBuffer.size, alignment: 16)

@@ -2,7 +2,7 @@ import CContainerNetworking
 
 /// The heap.
 package enum Memory {
-  /// Gives back what was freed: after a task that needed much for a moment, and before long waiting. It takes about a
+  /// Returns freed memory to the system: after a task with a short peak, and before long waiting. Takes about a
   /// millisecond.
   package static func returnFreed() { cn_memory_trim() }
 }

@@ -1,11 +1,11 @@
 import Glibc
 
-/// How many descriptors this process may have.
+/// The limit of this process's open descriptors.
 package enum OpenFiles {
-  /// Takes all that the machine's owner allows (the hard limit, getrlimit(2)). The soft limit is for programs that use
-  /// select(2), and programs that this process starts inherit it: for those that start none.
+  /// Raises the soft limit to the hard limit (getrlimit(2)). The soft limit protects programs that use select(2), and
+  /// child processes inherit it: call this only in programs that start none.
   ///
-  /// - Returns: How many there may be now.
+  /// - Returns: The limit from now on.
   @discardableResult
   package static func raiseLimit() -> UInt {
     let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)

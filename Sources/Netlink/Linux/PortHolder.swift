@@ -4,12 +4,13 @@ import NetworkPrimitives
 import SystemPackage
 
 extension LinuxKernel {
-  /// Who holds a port, as in `dnsmasq (process 421)`; nil where this process may not see that.
+  /// The holder of a port, as in `dnsmasq (process 421)`; nil if this process may not see it.
   ///
-  /// From the kernel's table of sockets (proc_pid_net(5)) to the process whose descriptor the socket is (proc_pid_fd(5)).
+  /// Looks the socket up in the kernel's table (proc_pid_net(5)), then finds the process with its descriptor
+  /// (proc_pid_fd(5)).
   func holder(of binding: TransportAddress, in namespace: NamespaceHandle) -> String? {
     var sockets: Set<String> = []
-    // An IPv6 socket of all addresses may hold the IPv4 port too.
+    // An IPv6 wildcard socket may hold the IPv4 port too.
     for suffix in binding.address.family == .ipv4 ? ["", "6"] : ["6"] {
       let table = text(of: "/proc/thread-self/net/\(binding.transport)\(suffix)", in: namespace)
       sockets.formUnion(Self.sockets(in: table, that: binding))
@@ -25,7 +26,7 @@ extension LinuxKernel {
     return nil
   }
 
-  /// The sockets of a table that keep others from the binding, as links of `/proc/PID/fd` name them.
+  /// The sockets of a table that conflict with the binding, in the form of `/proc/PID/fd` links.
   private static func sockets(in table: String, that binding: TransportAddress) -> [String] {
     table.split(separator: "\n").dropFirst().compactMap { line in
       let fields = line.split(separator: " ", omittingEmptySubsequences: true)
@@ -39,7 +40,7 @@ extension LinuxKernel {
     }
   }
 
-  /// An address as those tables have it: words of four bytes, each in the machine's order.
+  /// An address in the form of those tables: words of four bytes, each in the machine's order.
   private static func kernelText(_ address: IPAddress) -> String {
     let bytes = address.bytes
     return stride(from: 0, to: bytes.count, by: 4).map { place in

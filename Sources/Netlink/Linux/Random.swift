@@ -1,7 +1,7 @@
 import Glibc
 
-/// Random bytes of the kernel's, up to 256 of them by one call (getentropy(3)), where `SystemRandomNumberGenerator` makes one
-/// for each eight.
+/// Random bytes of the kernel, up to 256 of them in one call (getentropy(3)). `SystemRandomNumberGenerator` makes a
+/// call for each eight bytes.
 package func randomBytes(_ count: Int) -> [UInt8] {
   unsafe [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
     if let start = buffer.baseAddress, unsafe getentropy(start, count) != 0 {

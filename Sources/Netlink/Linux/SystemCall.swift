@@ -2,7 +2,7 @@ import Glibc
 import NetworkPrimitives
 import SystemPackage
 
-/// The result of a shim call: itself when it is not negative, else the error that -errno stands for.
+/// Returns the result of a shim call if it is not negative; otherwise throws the error for the negative errno.
 @discardableResult
 func check<Result: SignedInteger>(
   _ result: Result, _ call: String, _ operation: String, remedy: String = ""

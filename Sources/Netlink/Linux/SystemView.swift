@@ -2,9 +2,9 @@ import Glibc
 import NetworkPrimitives
 import SystemPackage
 
-/// What a program sees of the machine besides its own files.
+/// A program's view of the machine beyond its own files.
 enum SystemView {
-  /// What is mounted on /sys, by its paths below it, without what is mounted on that again (proc_pid_mountinfo(5)).
+  /// The mounts on /sys, as paths below it, without mounts on top of those (proc_pid_mountinfo(5)).
   static func sysfsMounts() -> [String] {
     let paths = lines("/proc/self/mountinfo").compactMap { line -> Substring? in
       let fields = line.split(separator: " ")
@@ -18,7 +18,7 @@ enum SystemView {
     return outermost.map(String.init)
   }
 
-  /// The working directory of this process; the root where it has none any more.
+  /// The working directory of this process; the root if it was deleted.
   static func currentDirectory() -> FilePath {
     guard let text = unsafe getcwd(nil, 0) else { return "/" }
     defer { unsafe free(text) }
@@ -37,12 +37,12 @@ enum SystemView {
   }
 }
 
-/// The mount and UTS namespaces of a process, held open; none without one.
+/// The mount and UTS namespaces of a process, held open; none if `process` is nil.
 final class CompanionNamespaces {
   let mount: Int32
   let uts: Int32
 
-  /// - Throws: `.notFound` for a process that is gone; `.permissionDenied` for another user's.
+  /// - Throws: `.notFound` for an ended process; `.permissionDenied` for another user's.
   init(_ process: Int32?, _ operation: String) throws(NetworkError) {
     var descriptors: [Int32] = []
     for name in process == nil ? [] : ["mnt", "uts"] {

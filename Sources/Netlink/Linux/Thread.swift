@@ -1,7 +1,7 @@
 import CContainerNetworking
 import NetworkPrimitives
 
-/// A thread of the library's own, for calls that block for as long as they like.
+/// A dedicated thread, for calls that block without limit.
 enum Thread {
   private final class Body {
     let run: @Sendable () -> Void
@@ -10,7 +10,7 @@ enum Thread {
 
   /// Runs `body` on a new thread, which ends with it.
   ///
-  /// - Parameter name: What `/proc/self/task/TID/comm` shows; 15 bytes at most.
+  /// - Parameter name: The name in `/proc/self/task/TID/comm`; 15 bytes at most.
   static func start(_ name: String, _ body: @escaping @Sendable () -> Void) throws(NetworkError) {
     let context = unsafe Unmanaged.passRetained(Body(body))
     let result = unsafe cn_thread_start(

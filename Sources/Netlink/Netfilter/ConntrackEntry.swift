@@ -1,7 +1,8 @@
 import CContainerNetworking
 public import NetworkPrimitives
 
-/// One direction of a tracked connection: who sends to whom (`CTA_TUPLE_*` in `linux/netfilter/nfnetlink_conntrack.h`).
+/// One direction of a tracked connection: sender and receiver (`CTA_TUPLE_*` in
+/// `linux/netfilter/nfnetlink_conntrack.h`).
 public struct ConntrackTuple: Hashable, Sendable, CustomStringConvertible {
   /// The protocol.
   public var transport: TransportProtocol
@@ -67,17 +68,17 @@ public struct ConntrackTuple: Hashable, Sendable, CustomStringConvertible {
   }
 }
 
-/// A connection that the kernel tracks, and translates all packets of as it did the first
-/// (`IPCTNL_MSG_CT_NEW`). Of UDP and other protocols that have no connections, one is what passes between two ports.
+/// A tracked connection: the kernel translates all of its packets as it did the first (`IPCTNL_MSG_CT_NEW`). For UDP
+/// and other protocols without connections, it is the traffic between two ports.
 public struct ConntrackEntry: Hashable, Sendable {
-  /// The first packet, as it was before it was translated.
+  /// The first packet, before any translation.
   public var original: ConntrackTuple
-  /// What answers it: from where it was translated to.
+  /// The answer's tuple, which shows the translation.
   public var reply: ConntrackTuple
-  /// The zone that it was put in (`nft … ct zone set`); 0 unless it was.
+  /// The zone of the connection (`nft … ct zone set`); 0 by default.
   public var zone: UInt16
-  /// The kernel's number for it (`CTA_ID`), in network byte order: a later one with the same tuple has another, unless it
-  /// came to lie in the same memory.
+  /// The kernel's number for it (`CTA_ID`), in network byte order. A later entry with the same tuple has another
+  /// number, unless it occupies the same memory.
   var id: UInt32?
 
   /// Makes one, for requests.

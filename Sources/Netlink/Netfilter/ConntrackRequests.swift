@@ -9,19 +9,19 @@ public enum ConntrackRequests {
     body.nested(CTA_TUPLE_ORIG) { tuple in
       tuple.nested(CTA_TUPLE_PROTO) { ports in ports.attribute(Int(CTA_PROTO_NUM.rawValue), transport.number) }
     }
-    // Kernels before 5.8 pass it over and give all protocols.
+    // Kernels before 5.8 ignore the filter and list all protocols.
     body.nested(CTA_FILTER) { filter in filter.attribute(Int(CTA_FILTER_ORIG_FLAGS.rawValue), byProtocol) }
     return NetlinkRequest(
       type: type(IPCTNL_MSG_CT_GET), body: body.bytes, name: "IPCTNL_MSG_CT_GET",
       purpose: "list tracked \(family) connections of \(transport)")
   }
 
-  /// Which parts of the tuple count: the protocol. The kernel's headers for programs do not name these bits
+  /// The filter: only the protocol is compared. The kernel's user headers do not name this bit
   /// (`CTA_FILTER_F_CTA_PROTO_NUM` in its `net/netfilter/nf_internals.h`).
   private static let byProtocol: UInt32 = 1 << 3
 
-  /// Deletes one connection; `ENOENT` when it is gone, or another is in its place. The next packet makes a new one, and is
-  /// translated by the rules of then.
+  /// Deletes one connection; `ENOENT` when it is gone or replaced. The next packet creates a new one, translated by the
+  /// rules of that moment.
   public static func delete(_ entry: ConntrackEntry) -> NetlinkRequest {
     var body = NftMessage.body(family: entry.original.source.family.rawValue)
     entry.original.encode(CTA_TUPLE_ORIG, into: &body)

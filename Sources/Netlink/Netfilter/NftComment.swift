@@ -1,8 +1,8 @@
 import CContainerNetworking
 import NetworkPrimitives
 
-/// A comment as nft(8) keeps it in an object's user data, and shows it: a record of type 0 (`NFTNL_UDATA_*_COMMENT`, of tables,
-/// rules and elements alike), its length, the text and a NUL.
+/// A comment in the form in which nft(8) stores it in an object's user data: a record of type 0, its length, the text
+/// and a NUL. The type is the same for tables, rules and elements (`NFTNL_UDATA_*_COMMENT`).
 enum NftComment {
   /// The user data.
   ///
@@ -17,7 +17,7 @@ enum NftComment {
     return [0, UInt8(bytes.count + 1)] + bytes + [0]
   }
 
-  /// The comment in user data, which is records of type, length and bytes; nil for none.
+  /// The comment in user data, which consists of records of type, length and bytes; nil for none.
   static func text(in userData: ArraySlice<UInt8>) -> String? {
     var rest = userData
     while let type = rest.popFirst(), let length = rest.popFirst(), Int(length) <= rest.count {

@@ -1,14 +1,14 @@
 import CContainerNetworking
 package import NetworkPrimitives
 
-/// Elements by what they are alone, for comparing thousands: key and value as the kernel holds them, behind each other.
+/// Identities of elements, for comparing thousands: the kernel's bytes of key and value, concatenated.
 extension NftSet {
   /// Bytes of a key.
   package var keySize: Int { key.size }
 }
 
 extension NftElement {
-  /// Of an element without a range or a timeout, in a set or a map of values.
+  /// The identity of an element without a range or a timeout, in a set or a map of values.
   package var identity: [UInt8] {
     guard case .value(let value) = data else { return key.encoded }
     return key.encoded + value.encoded
@@ -17,13 +17,13 @@ extension NftElement {
   /// The key alone.
   package var keyBytes: [UInt8] { key.encoded }
 
-  /// An element of a dump as the kernel wrote it.
+  /// An element of a dump in the kernel's own bytes.
   package struct Found: Hashable, Sendable {
     /// Key and value, as ``NftElement/identity``.
     package var identity: [UInt8]
     /// How many bytes of those are the key.
     package var keyLength: Int
-    /// What is written behind it.
+    /// The comment of the element.
     package var comment: String?
     /// All of its attributes.
     fileprivate var bytes: ArraySlice<UInt8>
@@ -34,9 +34,9 @@ extension NftElement {
     /// A key of four bytes as a number in the host's byte order; nil for any other.
     package var number: UInt32? { keyLength == 4 ? UInt32(hostBytes: key) : nil }
 
-    /// The element, to be added again.
+    /// The element, ready to be added again.
     ///
-    /// - Throws: `.malformedMessage` where it is none of that set.
+    /// - Throws: `.malformedMessage` for an element that does not fit the set.
     package func element(of set: NftSet) throws(NetworkError) -> NftElement {
       let (key, length) = (self.key, set.key.size)
       guard key.count == length else {
@@ -51,7 +51,7 @@ extension NftElement {
   /// - Throws: `.malformedMessage`.
   package static func found(_ messages: [NetlinkMessage]) throws(NetworkError) -> [Found] {
     var found: [Found] = []
-    // Comments come by the thousand, and few are different.
+    // Of thousands of comments, few differ.
     var last: (bytes: ArraySlice<UInt8>, text: String?)?
     for message in messages {
       var reader = PayloadReader(message.payload)
@@ -60,7 +60,7 @@ extension NftElement {
       guard var rest = list?.payload else { continue }
       while let element = Attributes.first(Int(NFTA_LIST_ELEM.rawValue), in: rest) {
         let bytes = element.payload
-        // Of the catch-all there is no key.
+        // The catch-all element has no key.
         if let key = value(Int(NFTA_SET_ELEM_KEY.rawValue), in: bytes) {
           var identity = Array(key)
           if let data = value(Int(NFTA_SET_ELEM_DATA.rawValue), in: bytes) { identity += data }

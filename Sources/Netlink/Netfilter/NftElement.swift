@@ -7,11 +7,11 @@ public struct NftElement: Hashable, Sendable {
   public var key: NftValue
   /// The last of a range, itself in it.
   public var last: NftValue?
-  /// What the key maps to.
+  /// The value of the key.
   public var data: Data
   /// How long it lives, milliseconds.
   public var timeout: UInt64?
-  /// What `nft list ruleset` shows behind the element; up to 127 bytes.
+  /// The comment that `nft list ruleset` shows; up to 127 bytes.
   public var comment: String?
 
   /// An element; `last` makes it a range, in a set with ``NftSet/Flags/interval``.
@@ -30,7 +30,7 @@ public struct NftElement: Hashable, Sendable {
     self.init(.address(subnet.first), through: .address(subnet.last), data: data)
   }
 
-  /// What a key maps to.
+  /// The value of a key.
   public enum Data: Hashable, Sendable {
     /// Nothing, in a set.
     case none
@@ -40,7 +40,7 @@ public struct NftElement: Hashable, Sendable {
     case verdict(NftVerdict)
   }
 
-  /// Writes the element: one, or in a set of plain ranges its start and the end behind it.
+  /// Writes the element: one, or in a set of plain ranges its start followed by its end.
   func encode(into list: inout PayloadWriter, of set: NftSet) throws(NetworkError) {
     let operation = { "encode element of \"\(set.name)\"" }
     try set.key.check(key, operation())
@@ -70,7 +70,7 @@ public struct NftElement: Hashable, Sendable {
       write(key.encoded, end: end, userData, into: &list)
     } else {
       write(key.encoded, userData, into: &list)
-      // Behind the highest value there is nothing: the range is open.
+      // The highest value has no successor: the range stays open.
       if let next = Self.successor(end) {
         list.nested(NFTA_LIST_ELEM) { element in
           element.attribute(NFTA_SET_ELEM_FLAGS, be32: NFT_SET_ELEM_INTERVAL_END.rawValue)
@@ -95,12 +95,12 @@ public struct NftElement: Hashable, Sendable {
     }
   }
 
-  /// The next number, big-endian; nil behind the last.
+  /// The next number, big-endian; nil after the last.
   static func successor(_ bytes: [UInt8]) -> [UInt8]? {
     carry(bytes, from: 0xff, to: 0) { $0 &+ 1 }
   }
 
-  /// The number before, big-endian; nil before 0.
+  /// The previous number, big-endian; nil before 0.
   static func predecessor(_ bytes: [UInt8]) -> [UInt8]? {
     carry(bytes, from: 0, to: 0xff) { $0 &- 1 }
   }
@@ -119,9 +119,9 @@ public struct NftElement: Hashable, Sendable {
 }
 
 extension NftElement {
-  /// Reads the elements in the `NFT_MSG_NEWSETELEM` messages of a dump of `set`, ranges put together again.
+  /// Reads the elements in the `NFT_MSG_NEWSETELEM` messages of a dump of `set`, with ranges recombined.
   ///
-  /// - Throws: `.malformedMessage`, also where keys or data have not the lengths of the set's types.
+  /// - Throws: `.malformedMessage`, also for keys or data whose lengths differ from the set's types.
   public static func list(_ messages: [NetlinkMessage], of set: NftSet) throws(NetworkError) -> [NftElement] {
     var elements: [NftElement] = []
     var ends: [[UInt8]] = []

@@ -128,7 +128,7 @@ enum NftExpression: Hashable, Sendable {
   }
 }
 
-/// `enum nft_cmp_ops`: how a value of a packet and one of a rule are compared, as big-endian numbers.
+/// `enum nft_cmp_ops`: the comparison of a packet's value with a rule's, as big-endian numbers.
 public enum NftComparison: UInt32, Hashable, Sendable {
   /// The same.
   case equal = 0
@@ -144,7 +144,7 @@ public enum NftComparison: UInt32, Hashable, Sendable {
   case greaterOrEqual
 }
 
-/// Four bytes of the machine's 64, by position; values that are longer or padded stand in those that follow.
+/// A register: four of the machine's 64 bytes, by position; longer or padded values continue in the following ones.
 struct NftRegister: Hashable, Sendable {
   /// `enum nft_registers`.
   let number: UInt32
@@ -154,8 +154,8 @@ struct NftRegister: Hashable, Sendable {
 
   private init(number: UInt32) { self.number = number }
 
-  /// The register `slot` (0 to 15). Every fourth has the name of a 16-byte one as well, and both the kernel and nft(8)
-  /// say that.
+  /// The register `slot` (0 to 15). Every fourth has the name of a 16-byte one as well, which both the kernel and
+  /// nft(8) use.
   init(slot: Int) {
     number = slot % 4 == 0 ? NFT_REG_1.rawValue + UInt32(slot / 4) : NFT_REG32_00.rawValue + UInt32(slot)
   }
@@ -165,15 +165,15 @@ struct NftRegister: Hashable, Sendable {
 public struct NftSetReference: Hashable, Sendable, ExpressibleByStringLiteral {
   /// Its name.
   public var name: String
-  /// Its number in the transaction that makes it: needed for an anonymous one, whose name the kernel chooses.
+  /// Its number in the transaction that creates it: needed for an anonymous set, whose name the kernel chooses.
   public var id: UInt32?
 
-  /// A set by its name, and number if the same transaction makes it.
+  /// A set by its name, with its number if the same transaction creates it.
   public init(name: String, id: UInt32? = nil) {
     self.name = name
     self.id = id
   }
 
-  /// A set that exists, or that the same transaction makes under this name.
+  /// A set that exists, or that the same transaction creates under this name.
   public init(stringLiteral name: String) { self.init(name: name) }
 }

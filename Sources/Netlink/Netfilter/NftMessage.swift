@@ -35,7 +35,7 @@ enum NftMessage {
     UInt16(NFNL_SUBSYS_NFTABLES) << 8 | UInt16(truncatingIfNeeded: message.rawValue)
   }
 
-  /// A body that starts with its header. The resource id is 0 but for the ends of a batch.
+  /// A body with its header. The resource id is 0 except in the messages that delimit a batch.
   static func body(family: UInt8, resource: UInt16 = 0) -> PayloadWriter {
     var body = PayloadWriter(capacity: 192)
     body.append(family)
@@ -62,7 +62,7 @@ enum NftMessage {
     NetworkError(.malformedMessage, operation: "read nftables \(what)", reason: reason)
   }
 
-  /// Checks a table's, chain's or set's name: what nft(8) can write and the kernel can hold (`NFT_NAME_MAXLEN`).
+  /// Checks the name of a table, chain or set against the limits of nft(8) and the kernel (`NFT_NAME_MAXLEN`).
   static func check(name: String, of what: String) throws(NetworkError) {
     let bytes = Array(name.utf8)
     let letters = bytes.allSatisfy { byte in
@@ -104,7 +104,7 @@ extension PayloadWriter {
 extension Attributes {
   subscript<Kind: RawRepresentable<UInt32>>(_ type: Kind) -> Attribute? { self[type: Int(type.rawValue)] }
 
-  /// A name that must be there.
+  /// A mandatory name.
   func name<Kind: RawRepresentable<UInt32>>(_ type: Kind, of what: String) throws(NetworkError) -> String {
     guard let value = self[type] else { throw NftMessage.malformed(what, "attribute \(type.rawValue) is missing") }
     return value.string

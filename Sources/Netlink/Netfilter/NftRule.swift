@@ -1,14 +1,14 @@
 import CContainerNetworking
 public import NetworkPrimitives
 
-/// A rule: what it matches and what it then does, in order. It speaks of fields and values; the encoder chooses the
-/// kernel's registers, and adds the checks that a field needs to be there at all.
+/// A rule: its matches and actions, in order, in terms of fields and values. The encoder chooses the kernel's
+/// registers, and adds the checks that a field is present.
 public struct NftRule: Hashable, Sendable {
   /// The chain that it belongs to.
   public var chain: NftChain
   /// Matches and actions; the first match that fails ends the rule.
   public var statements: [NftStatement]
-  /// What `nft list ruleset` shows behind the rule; up to 127 bytes.
+  /// The comment that `nft list ruleset` shows; up to 127 bytes.
   public var comment: String?
 
   /// A rule to add.
@@ -18,10 +18,10 @@ public struct NftRule: Hashable, Sendable {
     self.comment = comment
   }
 
-  /// The body of `NFT_MSG_NEWRULE`, and `replacing` the rule of that handle.
+  /// The body of `NFT_MSG_NEWRULE`; with `replacing`, it replaces the rule of that handle.
   ///
-  /// - Throws: `.invalidValue` when a value does not fit the field, a field is never there in the table's family, or
-  ///   the rule is longer than the kernel's 128 expressions.
+  /// - Throws: `.invalidValue` when a value does not fit the field, a field never exists in the table's family, or the
+  ///   rule is longer than the kernel's 128 expressions.
   func create(replacing handle: UInt64? = nil) throws(NetworkError) -> PayloadWriter {
     var encoder = NftRuleEncoder(family: chain.table.family)
     for statement in statements { try encoder.append(statement) }
@@ -43,13 +43,13 @@ public struct NftRule: Hashable, Sendable {
 
 /// A part of a rule.
 public enum NftStatement: Hashable, Sendable {
-  /// Go on only if the fields fulfil the condition; several fields make a concatenated key and need a set.
+  /// Continue only if the fields fulfil the condition; several fields make a concatenated key and need a set.
   case match([NftSelector], NftCondition)
   /// Decide.
   case verdict(NftVerdict)
-  /// Decide as the verdict map says; go on if it holds nothing for these fields.
+  /// Decide by the verdict map; continue if it has no entry for these fields.
   case verdictMap([NftSelector], NftSetReference)
-  /// Rewrite the address of the connection's first packet, and so of all.
+  /// Rewrite an address of the connection's first packet, and so of all its packets.
   case translate(NftTranslation)
   /// Rewrite the source to the address of the outgoing interface.
   case masquerade(NftTranslation.Flags)
@@ -61,30 +61,30 @@ public enum NftStatement: Hashable, Sendable {
   case notrack
   /// Set the packet's mark.
   case setMark(UInt32)
-  /// Rewrite the hardware address that the frame comes from.
+  /// Rewrite the frame's source hardware address.
   case setSourceMAC(MACAddress)
   /// Set the connection's mark.
   case setConnectionMark(UInt32)
-  /// Have every chain that the packet comes to from here on tell of it; see ``NftTrace``.
+  /// Trace the packet through every later chain; see ``NftTrace``.
   case trace
 
-  /// Go on only if the field fulfils the condition.
+  /// Continue only if the field fulfils the condition.
   public static func match(_ field: NftSelector, _ condition: NftCondition) -> NftStatement {
     .match([field], condition)
   }
 }
 
-/// What a field must be.
+/// A condition for a field.
 public enum NftCondition: Hashable, Sendable {
   /// Compares with a value.
   case compare(NftComparison, NftValue)
-  /// At least the one and at most the other; `inverted`: below or above.
+  /// Within the bounds, both included; `inverted`: below or above them.
   case range(NftValue, NftValue, inverted: Bool)
-  /// The first `bits` bits are those of the value: a subnet, a prefix of a name; `inverted`: they are not.
+  /// The first `bits` bits equal those of the value: a subnet, a prefix of a name; `inverted`: they differ.
   case prefix(NftValue, bits: Int, inverted: Bool)
   /// At least one bit of the value is set.
   case anyBit(NftValue)
-  /// The bits under the mask are those of the value.
+  /// The bits under the mask equal those of the value.
   case masked(NftValue, mask: NftValue)
   /// A set holds it; `inverted`: does not.
   case member(NftSetReference, inverted: Bool)
@@ -121,15 +121,15 @@ public struct NftTranslation: Hashable, Sendable {
     case destination = 1
   }
 
-  /// What to.
+  /// The new address.
   public enum Target: Hashable, Sendable {
-    /// This address, and this port if there is one.
+    /// This address, and this port unless it is nil.
     case address(IPAddress, port: UInt16?)
-    /// The address, and with `port` the port behind it, that the map holds for the key; if none, the rule ends.
+    /// The map's address for the key and, with `port`, its port; without an entry, the rule ends.
     case map(NftSetReference, key: [NftSelector], family: AddressFamily, port: Bool)
   }
 
-  /// How the kernel may choose (`NF_NAT_RANGE_*` in `linux/netfilter/nf_nat.h`).
+  /// The kernel's freedom of choice (`NF_NAT_RANGE_*` in `linux/netfilter/nf_nat.h`).
   public struct Flags: OptionSet, Hashable, Sendable {
     /// The bits.
     public let rawValue: UInt32
@@ -137,13 +137,13 @@ public struct NftTranslation: Hashable, Sendable {
     public init(rawValue: UInt32) { self.rawValue = rawValue }
     /// The same client gets the same address each time.
     public static let persistent = Flags(rawValue: 8)
-    /// Ports at random, so that two packets do not race for one.
+    /// Random ports, so that two packets do not race for one.
     public static let fullyRandom = Flags(rawValue: 16)
   }
 
   /// Which end is rewritten.
   public var kind: Kind
-  /// What to.
+  /// The new address.
   public var target: Target
   /// How the kernel may choose.
   public var flags: Flags
@@ -156,12 +156,12 @@ public struct NftTranslation: Hashable, Sendable {
   }
 }
 
-/// What the sender of a refused packet is told (`enum nft_reject_types`).
+/// The answer to the sender of a refused packet (`enum nft_reject_types`).
 public enum NftReject: Hashable, Sendable {
   /// A TCP reset; match TCP before.
   case tcpReset
-  /// "Port unreachable", of ICMP or ICMPv6 as the packet is.
+  /// "Port unreachable", by ICMP or ICMPv6 to match the packet.
   case portUnreachable
-  /// "Administratively prohibited", of ICMP or ICMPv6 as the packet is.
+  /// "Administratively prohibited", by ICMP or ICMPv6 to match the packet.
   case adminProhibited
 }

@@ -1,7 +1,7 @@
 import CContainerNetworking
 import NetworkPrimitives
 
-/// Turns the statements of a rule into expressions. Each statement has all 16 registers: none lives on after it.
+/// Converts the statements of a rule to expressions. Each statement has all 16 registers: no value outlives it.
 struct NftRuleEncoder {
   let family: NftFamily
   private(set) var expressions: [NftExpression] = []
@@ -100,7 +100,7 @@ struct NftRuleEncoder {
 
   // MARK: - Loads
 
-  /// Loads fields behind each other, from the first register on.
+  /// Loads fields consecutively, from the first register on.
   private mutating func load(_ fields: [NftSelector]) throws(NetworkError) -> [NftDataType] {
     let types = fields.map(\.type)
     guard !fields.isEmpty, types.reduce(0, { $0 + ($1.length + 3) / 4 }) <= 16 else {
@@ -124,7 +124,7 @@ struct NftRuleEncoder {
     return types
   }
 
-  /// Checks, once in a rule, that the packet has the header at all.
+  /// Checks, once per rule, that the packet has the header.
   private mutating func require(_ requirement: NftSelector.Requirement?) throws(NetworkError) {
     guard let requirement, !checked.contains(requirement) else { return }
     let protocols: Set<NftSelector.Requirement> = [.ipv4, .ipv6, .arp]

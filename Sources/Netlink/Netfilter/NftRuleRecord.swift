@@ -1,11 +1,11 @@
 import CContainerNetworking
 public import NetworkPrimitives
 
-/// A rule as the kernel holds it: what it is made of is kept as attributes.
+/// A rule in the kernel's form: expressions with their attributes.
 public struct NftRuleRecord: Hashable, Sendable {
   /// The chain that it belongs to.
   public var chain: NftChain
-  /// The number by which it is replaced or deleted.
+  /// The number that identifies it when it is replaced or deleted.
   public var handle: UInt64
   /// The comment behind it.
   public var comment: String?
@@ -16,7 +16,7 @@ public struct NftRuleRecord: Hashable, Sendable {
   public struct Expression: Hashable, Sendable {
     /// The kernel's name of it.
     public var name: String
-    /// What it holds; unknown attributes are kept.
+    /// Its attributes; unknown ones are kept.
     public var attributes: Attributes
   }
 
@@ -39,14 +39,15 @@ public struct NftRuleRecord: Hashable, Sendable {
   }
 }
 
-/// Requests that read, and their answers that belong to no object. All but ``generation()`` are dumps.
+/// Requests that read, and answers that are no object of their own. All but ``generation()`` and ``element(_:of:)`` are
+/// dumps.
 public enum NftRequests {
   /// The tables of a family, or of all.
   public static func tables(_ family: NftFamily? = nil) -> NetlinkRequest {
     request(NFT_MSG_GETTABLE, "NFT_MSG_GETTABLE", NftMessage.body(family: family?.rawValue ?? 0), "list tables")
   }
 
-  /// The chains of a family, or of all; the kernel does not choose by table.
+  /// The chains of a family, or of all; the kernel cannot filter by table.
   public static func chains(_ family: NftFamily? = nil) -> NetlinkRequest {
     request(NFT_MSG_GETCHAIN, "NFT_MSG_GETCHAIN", NftMessage.body(family: family?.rawValue ?? 0), "list chains")
   }
@@ -77,9 +78,9 @@ public enum NftRequests {
     return request(NFT_MSG_GETSETELEM, "NFT_MSG_GETSETELEM", body, "list elements of \"\(set.name)\"")
   }
 
-  /// One element of a set or map, by its key; `ENOENT` where it is not there. Not a dump.
+  /// One element of a set or map, by its key; `ENOENT` for a missing one. Not a dump.
   ///
-  /// - Throws: `.invalidValue` for a key that is none of the set's.
+  /// - Throws: `.invalidValue` for a key that does not fit the set.
   public static func element(_ element: NftElement, of set: NftSet) throws(NetworkError) -> NetlinkRequest {
     var body = set.reference(NFTA_SET_ELEM_LIST_TABLE, NFTA_SET_ELEM_LIST_SET)
     try body.nested(NFTA_SET_ELEM_LIST_ELEMENTS) { (list) throws(NetworkError) in
@@ -88,7 +89,7 @@ public enum NftRequests {
     return request(NFT_MSG_GETSETELEM, "NFT_MSG_GETSETELEM", body, "look for an element of \"\(set.name)\"")
   }
 
-  /// The generation of the namespace's rules: a number that every transaction raises. Not a dump.
+  /// The generation of the namespace's rules: a number that every transaction increments. Not a dump.
   public static func generation() -> NetlinkRequest {
     request(NFT_MSG_GETGEN, "NFT_MSG_GETGEN", NftMessage.body(family: 0), "read generation")
   }

@@ -1,9 +1,9 @@
 import CContainerNetworking
 
-/// What a rule looks at: a field of the packet or something that the kernel knows about it.
+/// The operand of a rule: a field of the packet or the kernel's knowledge about it.
 ///
-/// Fields of the IP header bring the check of the packet's family with them. Ports do not bring a check of the
-/// protocol: match ``transportProtocol`` first, or make it part of the key.
+/// Fields of the IP header include the check of the packet's family. Ports do not include a check of the protocol:
+/// match ``transportProtocol`` first, or make it part of the key.
 public struct NftSelector: Hashable, Sendable {
   enum Source: Hashable, Sendable {
     case meta(UInt32)
@@ -12,7 +12,7 @@ public struct NftSelector: Hashable, Sendable {
     case fib(UInt32)
   }
 
-  /// What the packet must be for the field to be there.
+  /// The condition for the field to be present.
   enum Requirement: Hashable, Sendable {
     case ipv4
     case ipv6
@@ -47,15 +47,15 @@ public struct NftSelector: Hashable, Sendable {
     NftSelector(.conntrack(key.rawValue, direction: direction), type)
   }
 
-  /// `meta iifname`: the interface that the packet came in by.
+  /// `meta iifname`: the incoming interface.
   public static let incomingInterface = meta(NFT_META_IIFNAME, .interfaceName)
-  /// `meta iif`: the index of the interface that the packet came in by, whatever that is called.
+  /// `meta iif`: the index of the incoming interface, independent of its name.
   public static let incomingInterfaceIndex = meta(NFT_META_IIF, .interfaceIndex)
-  /// `meta oifname`: the interface that it goes out by.
+  /// `meta oifname`: the outgoing interface.
   public static let outgoingInterface = meta(NFT_META_OIFNAME, .interfaceName)
-  /// `meta ibrname`: the bridge whose port it came in by; bridge family, and a kernel with `CONFIG_NFT_BRIDGE_META`.
+  /// `meta ibrname`: the bridge of the incoming port; bridge family, and a kernel with `CONFIG_NFT_BRIDGE_META`.
   public static let incomingBridge = meta(NFT_META_BRI_IIFNAME, .interfaceName)
-  /// `meta obrname`: the bridge whose port it goes out by; bridge family, and a kernel with `CONFIG_NFT_BRIDGE_META`.
+  /// `meta obrname`: the bridge of the outgoing port; bridge family, and a kernel with `CONFIG_NFT_BRIDGE_META`.
   public static let outgoingBridge = meta(NFT_META_BRI_OIFNAME, .interfaceName)
   /// `meta mark`, in the host's byte order.
   public static let mark = meta(NFT_META_MARK, .mark)
@@ -84,17 +84,17 @@ public struct NftSelector: Hashable, Sendable {
   public static let arpSenderMAC = network(8, .macAddress, .arp)
   /// `arp saddr ip` (RFC 826); bridge and arp families.
   public static let arpSenderIPv4 = network(14, .ipv4Address, .arp)
-  /// `arp daddr ip` (RFC 826): whom a request asks for; bridge and arp families.
+  /// `arp daddr ip` (RFC 826): the requested address; bridge and arp families.
   public static let arpTargetIPv4 = network(24, .ipv4Address, .arp)
   /// `th sport`.
   public static let sourcePort = transport(0, .port)
   /// `th dport`.
   public static let destinationPort = transport(2, .port)
-  /// `icmp type` or `icmpv6 type`, by the protocol that was matched before.
+  /// `icmp type` or `icmpv6 type`, depending on the protocol matched before.
   public static let icmpType = transport(0, .bytes(1))
-  /// `icmp id` or `icmpv6 id`: what an echo and its answer share; match ``icmpType`` before.
+  /// `icmp id` or `icmpv6 id`: the identifier that an echo and its answer share; match ``icmpType`` before.
   public static let icmpIdentifier = transport(4, .bytes(2))
-  /// `icmpv6 taddr`: the address that a neighbour advertisement or solicitation is about (RFC 4861, 4.3 and 4.4); match
+  /// `icmpv6 taddr`: the target of a neighbour advertisement or solicitation (RFC 4861, 4.3 and 4.4); match
   /// ``icmpType`` before.
   public static let advertisedIPv6 = transport(8, .ipv6Address)
 
@@ -116,7 +116,7 @@ public struct NftSelector: Hashable, Sendable {
   public static let originalSourceIPv4 = conntrack(NFT_CT_SRC_IP, .ipv4Address, direction: 0)
   /// `ct original ip6 saddr`: before any rewriting.
   public static let originalSourceIPv6 = conntrack(NFT_CT_SRC_IP6, .ipv6Address, direction: 0)
-  /// `ct original proto-src`: the port before any rewriting; of an echo its identifier.
+  /// `ct original proto-src`: the port before any rewriting; the identifier of an echo.
   public static let originalSourcePort = conntrack(NFT_CT_PROTO_SRC, .port, direction: 0)
 
   /// `fib daddr type`: `RTN_*` of `linux/rtnetlink.h` in the host's byte order; 2 is one of this host's addresses.
@@ -139,7 +139,7 @@ public struct NftConnectionState: OptionSet, Hashable, Sendable {
   public static let related = NftConnectionState(rawValue: 4)
   /// Starts a connection.
   public static let new = NftConnectionState(rawValue: 8)
-  /// Was told not to be tracked.
+  /// Is exempt from tracking.
   public static let untracked = NftConnectionState(rawValue: 64)
 }
 

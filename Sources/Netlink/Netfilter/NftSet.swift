@@ -5,17 +5,17 @@ public import NetworkPrimitives
 public struct NftSet: Hashable, Sendable {
   /// The table it belongs to.
   public var table: NftTable
-  /// Its name, unique in the table; of an anonymous one a pattern, `__set%d`.
+  /// Its name, unique in the table; a pattern, `__set%d`, for an anonymous set.
   public var name: String
   /// The fields of a key; several are a concatenation.
   public var key: [NftDataType]
-  /// What a key maps to.
+  /// The values of the keys.
   public var data: Data
-  /// What it can hold and do.
+  /// Its capabilities.
   public var flags: Flags
-  /// How long an element lives if it does not say so itself, milliseconds; needs ``Flags/timeout``.
+  /// The default lifetime of an element, in milliseconds; needs ``Flags/timeout``.
   public var timeout: UInt64?
-  /// The kernel's number for it, in what was read; it has no part in requests.
+  /// The kernel's number for it, in sets that were read; ignored in requests.
   public var handle: UInt64?
 
   /// A set to make, fill or delete.
@@ -27,7 +27,7 @@ public struct NftSet: Hashable, Sendable {
     self.flags = flags
   }
 
-  /// What a key maps to.
+  /// The type of a map's values.
   public enum Data: Hashable, Sendable {
     /// Nothing: a set.
     case none
@@ -37,13 +37,13 @@ public struct NftSet: Hashable, Sendable {
     case verdict
   }
 
-  /// `enum nft_set_flags`; that of maps and of concatenated ranges the encoder sets.
+  /// `enum nft_set_flags`; the encoder sets those of maps and of concatenated ranges.
   public struct Flags: OptionSet, Hashable, Sendable {
     /// The bits.
     public let rawValue: UInt32
     /// Flags from their bits.
     public init(rawValue: UInt32) { self.rawValue = rawValue }
-    /// Part of a rule, and gone with it; the kernel names it.
+    /// Part of a rule, and deleted with it; the kernel chooses the name.
     public static let anonymous = Flags(rawValue: 1)
     /// Its elements never change once a rule uses it.
     public static let constant = Flags(rawValue: 2)
@@ -53,10 +53,10 @@ public struct NftSet: Hashable, Sendable {
     public static let timeout = Flags(rawValue: 0x10)
   }
 
-  /// Bits of what is sent and read that ``Data`` and the key say already.
+  /// Bits on the wire that ``Data`` and the key imply.
   private static let derived = NFT_SET_MAP.rawValue | NFT_SET_CONCAT.rawValue
 
-  /// Reads an `NFT_MSG_NEWSET` message. Key and data types that this library does not make are bytes of their length.
+  /// Reads an `NFT_MSG_NEWSET` message. Key and data types unknown to this library are bytes of their length.
   ///
   /// - Throws: `.malformedMessage`.
   public init(_ message: NetlinkMessage) throws(NetworkError) {
@@ -130,7 +130,7 @@ public struct NftSet: Hashable, Sendable {
     return body
   }
 
-  /// The kernel keeps concatenated ranges by field, and so must know the fields' lengths.
+  /// Describes the lengths of the fields: the kernel stores concatenated ranges by field.
   private func describeFields(in body: inout PayloadWriter) {
     body.nested(NFTA_SET_DESC) { description in
       description.nested(NFTA_SET_DESC_CONCAT) { fields in

@@ -7,7 +7,7 @@ public struct NftTable: Hashable, Sendable {
   public var family: NftFamily
   /// Its name, unique in the family.
   public var name: String
-  /// The kernel's number for it, in what was read; it has no part in requests.
+  /// The kernel's number for it, in tables that were read; ignored in requests.
   public var handle: UInt64?
 
   /// A table to make, fill or delete.
@@ -48,15 +48,15 @@ public struct NftTable: Hashable, Sendable {
   }
 }
 
-/// A chain of rules: regular, which rules jump to, or base, which the kernel runs at a hook.
+/// A chain of rules: a regular one is a target of jumps, a base chain runs at a hook.
 public struct NftChain: Hashable, Sendable {
   /// The table it belongs to.
   public var table: NftTable
   /// Its name, unique in the table.
   public var name: String
-  /// Where the kernel runs it; nil for a regular chain.
+  /// The hook of a base chain; nil for a regular chain.
   public var base: Base?
-  /// The kernel's number for it, in what was read; it has no part in requests.
+  /// The kernel's number for it, in chains that were read; ignored in requests.
   public var handle: UInt64?
 
   /// A chain to make, fill or delete.
@@ -66,15 +66,15 @@ public struct NftChain: Hashable, Sendable {
     self.base = base
   }
 
-  /// What makes a chain a base chain.
+  /// The properties of a base chain.
   public struct Base: Hashable, Sendable {
-    /// What its rules may do.
+    /// The permitted actions.
     public var type: ChainType
     /// The point of the packet's way.
     public var hook: Hook
     /// Order among the chains of a hook, lowest first; destination NAT is at -100, filters at 0, source NAT at 100.
     public var priority: Int32
-    /// What happens to a packet that no rule decides on.
+    /// The verdict for a packet on which no rule decides.
     public var policy: Policy
 
     /// A place for a chain.
@@ -86,7 +86,7 @@ public struct NftChain: Hashable, Sendable {
     }
   }
 
-  /// What the rules of a base chain may do.
+  /// The permitted actions of a base chain.
   public enum ChainType: String, Hashable, Sendable {
     /// Accept and drop.
     case filter
@@ -96,7 +96,7 @@ public struct NftChain: Hashable, Sendable {
     case route
   }
 
-  /// A point of a packet's way (`enum nf_inet_hooks`; the bridge family numbers its own the same).
+  /// A point on a packet's path (`enum nf_inet_hooks`; the bridge family uses the same numbers).
   public enum Hook: UInt32, Hashable, Sendable {
     /// All that comes in, before routing.
     case prerouting = 0
@@ -110,7 +110,7 @@ public struct NftChain: Hashable, Sendable {
     case postrouting = 4
   }
 
-  /// What a base chain ends with.
+  /// The final verdict of a base chain.
   public enum Policy: UInt32, Hashable, Sendable {
     /// Drop the packet.
     case drop = 0
@@ -118,8 +118,8 @@ public struct NftChain: Hashable, Sendable {
     case accept = 1
   }
 
-  /// Reads an `NFT_MSG_NEWCHAIN` message. A chain at a hook or of a type that this library does not make, such as
-  /// `ingress`, is read as a regular one.
+  /// Reads an `NFT_MSG_NEWCHAIN` message. A chain at a hook or of a type unknown to this library, such as `ingress`, is
+  /// read as a regular one.
   ///
   /// - Throws: `.malformedMessage`.
   public init(_ message: NetlinkMessage) throws(NetworkError) {
@@ -161,7 +161,7 @@ public struct NftChain: Hashable, Sendable {
 }
 
 extension NftChain {
-  /// A body that names the chain by another message's attributes.
+  /// A body that references the chain by another message's attributes.
   func reference<Kind: RawRepresentable<UInt32>>(of table: Kind, _ chain: Kind) -> PayloadWriter {
     var body = NftMessage.body(family: self.table.family.rawValue)
     body.attribute(table, string: self.table.name)

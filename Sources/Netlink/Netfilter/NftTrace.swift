@@ -2,18 +2,18 @@ import CContainerNetworking
 public import NetworkPrimitives
 
 /// One step of a packet that is traced through nftables (`NFT_MSG_TRACE`, `enum nft_trace_attributes` of
-/// `linux/netfilter/nf_tables.h`): a rule that decided, the end of a chain, or a base chain's policy. A rule that did not
-/// match is not told of.
+/// `linux/netfilter/nf_tables.h`): a rule that decided, the end of a chain, or a base chain's policy. Rules that did
+/// not match are not reported.
 public struct NftTrace: Hashable, Sendable {
   /// The table that the packet is in.
   public var table: NftTable
   /// The chain.
   public var chain: String
-  /// What was come to.
+  /// The kind of step.
   public var kind: Kind
-  /// What was decided: by the rule, or by the chain's policy.
+  /// The decision of the rule or of the chain's policy.
   public var decision: Decision
-  /// A number that the steps of one packet share while it is in one part of the kernel; another packet may have it later.
+  /// A number that the steps of one packet share in one part of the kernel; it may be reused for a later packet.
   public var packetID: UInt32
   /// Index of the link that it came in by.
   public var incomingLink: Int32?
@@ -28,21 +28,21 @@ public struct NftTrace: Hashable, Sendable {
   public enum Kind: Hashable, Sendable {
     /// At the rule of this handle, which ended with a verdict.
     case rule(UInt64)
-    /// At the end of a chain that others jump to.
+    /// At the end of a regular chain.
     case end
     /// At the end of a base chain.
     case policy
   }
 
-  /// What becomes of the packet.
+  /// The decision on the packet.
   public enum Decision: Hashable, Sendable {
-    /// What nftables itself decides.
+    /// A verdict of nftables.
     case verdict(NftVerdict)
-    /// It waits for a program, at the queue of this number (`NF_QUEUE`).
+    /// The packet waits for a program, at the queue of this number (`NF_QUEUE`).
     case queue(UInt16)
-    /// Something else of the kernel has taken it (`NF_STOLEN`).
+    /// Another part of the kernel has taken the packet (`NF_STOLEN`).
     case stolen
-    /// A code that this library has no name for.
+    /// A code without a name in this library.
     case other(Int32)
   }
 
@@ -86,7 +86,7 @@ public struct NftTrace: Hashable, Sendable {
 }
 
 extension NftTrace.Decision {
-  /// The lower half of a code of netfilter's own is the verdict, the upper what belongs to it (`linux/netfilter.h`).
+  /// The lower half of a netfilter code is the verdict, the upper half its argument (`linux/netfilter.h`).
   fileprivate init(code: UInt32, _ verdict: Attribute?) throws(NetworkError) {
     switch code {
     case 0: self = .verdict(.drop)
@@ -105,10 +105,10 @@ extension NftTrace.Decision {
   }
 }
 
-/// The headers of a packet as the kernel's trace has them: the first bytes of each, cut where it likes. What is not there
-/// is nil.
+/// The headers of a packet as the kernel's trace reports them: the first bytes of each, possibly truncated. Missing
+/// fields are nil.
 public struct TracedPacket: Hashable, Sendable {
-  /// Hardware address of the sender, on a link that has such.
+  /// Hardware address of the sender, if the link has hardware addresses.
   public var sourceMAC: MACAddress?
   /// Hardware address of the receiver.
   public var destinationMAC: MACAddress?
@@ -118,21 +118,22 @@ public struct TracedPacket: Hashable, Sendable {
   public var destination: IPAddress?
   /// The protocol above IP: 6 TCP, 17 UDP, 1 ICMP, 58 ICMPv6.
   public var transport: UInt8?
-  /// The sender's port; of an echo its identifier.
+  /// The sender's port; the identifier of an echo.
   public var sourcePort: UInt16?
-  /// The receiver's port; of an echo its identifier.
+  /// The receiver's port; the identifier of an echo.
   public var destinationPort: UInt16?
-  /// What tells it from others of its flow, and no translation changes: of TCP sequence and acknowledgement numbers and
-  /// flags, of ICMP type and sequence number, of UDP the length.
+  /// Distinguishes the packet from others of its flow, and survives translation. For TCP: sequence and acknowledgement
+  /// numbers and flags. For ICMP: type and sequence number. For UDP: the length.
   public var signature: [UInt8]
   /// Flags of TCP (RFC 9293, 3.1); 2 is SYN, 4 RST, 16 ACK.
   public var flags: UInt8?
   /// Type of ICMP or ICMPv6.
   public var icmpType: UInt8?
-  /// Whether it asks for the hardware address of its receiver: by ARP, or as a neighbour solicitation to that address's group.
+  /// Whether it requests the receiver's hardware address: by ARP, or by a neighbour solicitation to that address's
+  /// group.
   public var asksForNeighbor: Bool
 
-  /// Reads headers; bytes that are none of a protocol that is known give a packet without what is not known.
+  /// Reads headers; fields of unknown protocols stay nil.
   public init(link: ArraySlice<UInt8>, network: ArraySlice<UInt8>, transport: ArraySlice<UInt8>) {
     let (link, network, bytes) = (Array(link), Array(network), Array(transport))
     signature = []
@@ -149,7 +150,7 @@ public struct TracedPacket: Hashable, Sendable {
     case 6 where network.count >= 40:
       source = IPAddress(bytes: network[8..<24])
       destination = IPAddress(bytes: network[24..<40])
-      // Behind extension headers the kernel says where the transport header is, and not what it is.
+      // After extension headers the kernel reports the position of the transport header, but not its protocol.
       self.transport = [0, 43, 44, 50, 51, 60, 135].contains(network[6]) ? nil : network[6]
     case 0 where network.count >= 28 && Array(network[0..<8]) == [0, 1, 8, 0, 6, 4, 0, 1]:
       // ARP of IPv4 over Ethernet (RFC 826).

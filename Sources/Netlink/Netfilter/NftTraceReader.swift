@@ -3,34 +3,34 @@ public import NetworkPrimitives
 import Synchronization
 import SystemPackage
 
-/// Reads the steps of traced packets, when it is asked for them, over a socket of its own: the kernel keeps them meanwhile.
+/// Collects the steps of traced packets over a socket of its own; the kernel queues them until ``take()`` reads them.
 public final class NftTraceReader: Sendable {
   private let socket: any NetlinkSocket
   private let sequence = Mutex<UInt32>(0)
 
-  /// Joins the group; steps from now on are kept.
+  /// Joins the group; the kernel queues all later steps.
   ///
-  /// - Parameter socket: A netfilter socket that nobody else uses.
+  /// - Parameter socket: A netfilter socket with no other user.
   /// - Throws: The kernel's refusal.
   public init(_ socket: any NetlinkSocket) throws(NetworkError) {
     self.socket = socket
     try socket.join(group: NftTrace.group)
   }
 
-  /// What has happened since.
+  /// The steps since the last call.
   public struct Steps: Sendable {
-    /// The steps, in the order that they were taken.
+    /// The steps, in order.
     public var steps: [NftTrace] = []
-    /// Whether the kernel had no room for some of them.
+    /// Whether the kernel dropped some of them for lack of room.
     public var isLossy = false
 
     /// None.
     package init() {}
   }
 
-  /// The steps that were taken before this call: every one, since the answer to a request that is made here comes behind them.
+  /// The steps before this call. They are complete, because the answer to a request made here arrives after them.
   ///
-  /// Where the kernel had no room for some, those that it had room for are given all the same.
+  /// If the kernel dropped some, the others are returned all the same.
   ///
   /// - Throws: `.malformedMessage`; `.replyLost` when the kernel does not answer.
   public func take() throws(NetworkError) -> Steps {
@@ -54,8 +54,8 @@ public final class NftTraceReader: Sendable {
           if message.portID == socket.portID, message.sequence == last { return result }
           if message.type == NftMessage.type(NFT_MSG_TRACE) { result.steps.append(try NftTrace(message)) }
         }
-        // Until the queue is empty the kernel drops all that is for this socket (NETLINK_S_CONGESTED in
-        // net/netlink/af_netlink.c), the answer too.
+        // Until the queue is empty the kernel drops everything for this socket, the answer included
+        // (NETLINK_S_CONGESTED in net/netlink/af_netlink.c).
         if result.isLossy { try socket.send(datagram.bytes) }
       }
     }

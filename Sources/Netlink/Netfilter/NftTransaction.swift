@@ -1,26 +1,26 @@
 import CContainerNetworking
 public import NetworkPrimitives
 
-/// Changes that the kernel makes all or none of. Collected here in order, as requests; the connection sends them
-/// between the two that ``begin(generation:)`` and ``end`` give.
+/// An atomic set of changes: the kernel makes all or none. They are collected in order, as requests; the connection
+/// sends them between ``begin(generation:)`` and ``end``.
 ///
-/// Every method throws `.invalidValue` for what cannot be encoded, and leaves the transaction as it was.
+/// Every method throws `.invalidValue` for an unencodable value, and leaves the transaction unchanged.
 public struct NftTransaction: Sendable, Hashable {
-  /// The changes, each with its own description: a refusal names the one that the kernel did not like.
+  /// The changes, each with its own description, which the error of a refusal contains.
   public private(set) var requests: [NetlinkRequest] = []
   private var lastSetID: UInt32 = 0
 
   /// An empty transaction.
   public init() {}
 
-  /// Makes a table; with `exclusive`, one that exists is refused with `EEXIST`.
+  /// Creates a table; with `exclusive`, an existing one is refused with `EEXIST`.
   ///
   /// - Parameters:
   ///   - table: The table.
-  ///   - exclusive: Whether it must not be there.
-  ///   - isOwned: Whether it belongs to the socket that makes it: nobody else can change it, and it goes when the socket
-  ///     does, however that comes to be (`NFT_TABLE_F_OWNER`, Linux 5.12).
-  ///   - comment: What `nft list ruleset` shows in it, up to 127 bytes; kernels before 5.10 do not keep it.
+  ///   - exclusive: Whether the table must be new.
+  ///   - isOwned: Whether the table belongs to the creating socket: no other socket can change it, and it is deleted
+  ///     when the socket closes for any reason (`NFT_TABLE_F_OWNER`, Linux 5.12).
+  ///   - comment: The comment that `nft list ruleset` shows, up to 127 bytes; kernels before 5.10 do not keep it.
   public mutating func add(
     _ table: NftTable, exclusive: Bool = false, isOwned: Bool = false, comment: String? = nil
   ) throws(NetworkError) {
@@ -34,12 +34,12 @@ public struct NftTransaction: Sendable, Hashable {
     append(NFT_MSG_DELTABLE, "NFT_MSG_DELTABLE", [], table.reference(), "delete \(Self.describe(table))")
   }
 
-  /// Makes a chain; with `exclusive`, one that exists is refused with `EEXIST`.
+  /// Creates a chain; with `exclusive`, an existing one is refused with `EEXIST`.
   public mutating func add(_ chain: NftChain, exclusive: Bool = false) throws(NetworkError) {
     append(NFT_MSG_NEWCHAIN, "NFT_MSG_NEWCHAIN", make(exclusive), try chain.create(), "create \(Self.describe(chain))")
   }
 
-  /// Deletes a chain that has no rules and that no rule jumps to.
+  /// Deletes a chain without rules to which no rule jumps.
   public mutating func delete(_ chain: NftChain) {
     append(NFT_MSG_DELCHAIN, "NFT_MSG_DELCHAIN", [], chain.reference(), "delete \(Self.describe(chain))")
   }
@@ -63,7 +63,7 @@ public struct NftTransaction: Sendable, Hashable {
       NFT_MSG_NEWRULE, "NFT_MSG_NEWRULE", .create, try rule.create(), "insert rule into \(Self.describe(rule.chain))")
   }
 
-  /// Puts a rule in the place of the one that has the handle.
+  /// Replaces the rule of the handle.
   public mutating func replace(handle: UInt64, with rule: NftRule) throws(NetworkError) {
     append(
       NFT_MSG_NEWRULE, "NFT_MSG_NEWRULE", .replace, try rule.create(replacing: handle),
@@ -77,7 +77,7 @@ public struct NftTransaction: Sendable, Hashable {
     append(NFT_MSG_DELRULE, "NFT_MSG_DELRULE", [], body, "delete rule \(handle) of \(Self.describe(chain))")
   }
 
-  /// Makes a set or map and says how rules of this transaction name it.
+  /// Creates a set or map and returns the reference for rules of this transaction.
   @discardableResult
   public mutating func add(_ set: NftSet, exclusive: Bool = false) throws(NetworkError) -> NftSetReference {
     let id = lastSetID + 1
@@ -93,8 +93,8 @@ public struct NftTransaction: Sendable, Hashable {
     )
   }
 
-  /// Adds elements; with `exclusive`, one that exists is refused with `EEXIST`. Without, one that maps to something
-  /// else is refused so too. `set` names an anonymous one.
+  /// Adds elements; with `exclusive`, an existing one is refused with `EEXIST`. Without it, one that maps to another
+  /// value is refused so too. `reference` identifies an anonymous set.
   public mutating func add(
     _ elements: [NftElement], to set: NftSet, _ reference: NftSetReference? = nil, exclusive: Bool = false
   ) throws(NetworkError) {
@@ -103,7 +103,7 @@ public struct NftTransaction: Sendable, Hashable {
     }
   }
 
-  /// Deletes elements; one that does not exist is refused with `ENOENT`.
+  /// Deletes elements; a missing one is refused with `ENOENT`.
   public mutating func delete(_ elements: [NftElement], from set: NftSet) throws(NetworkError) {
     for body in try bodies(elements, set, nil) {
       append(NFT_MSG_DELSETELEM, "NFT_MSG_DELSETELEM", [], body, "delete from \(Self.describe(set))")
@@ -117,8 +117,8 @@ public struct NftTransaction: Sendable, Hashable {
       "flush \(Self.describe(set))")
   }
 
-  /// What starts a batch. With a generation, as ``NftRequests/generation()`` reads it, the kernel refuses the batch with
-  /// `ERESTART` if anything was changed since.
+  /// The start of a batch. With a generation from ``NftRequests/generation()``, the kernel refuses the batch with
+  /// `ERESTART` if the ruleset changed since.
   public static func begin(generation: UInt32? = nil) -> NetlinkRequest {
     var body = NftMessage.body(family: 0, resource: UInt16(NFNL_SUBSYS_NFTABLES))
     if let generation { body.attribute(NFNL_BATCH_GENID, be32: generation) }
@@ -126,16 +126,16 @@ public struct NftTransaction: Sendable, Hashable {
       type: 0x10, body: body.bytes, name: "NFNL_MSG_BATCH_BEGIN", purpose: "begin nftables transaction")
   }
 
-  /// What ends a batch and commits it.
+  /// The end of a batch, which commits it.
   public static var end: NetlinkRequest {
     NetlinkRequest(
       type: 0x11, body: NftMessage.body(family: 0, resource: UInt16(NFNL_SUBSYS_NFTABLES)).bytes,
       name: "NFNL_MSG_BATCH_END", purpose: "commit nftables transaction")
   }
 
-  /// Makes the changes; nothing happens without any.
+  /// Commits the changes; an empty transaction sends nothing.
   ///
-  /// - Throws: The refusal of the first change that failed; nothing was changed then.
+  /// - Throws: The refusal of the first change that failed; then nothing was changed.
   public func commit(over connection: NetlinkConnection, generation: UInt32? = nil) throws(NetworkError) {
     try connection.transact(begin: Self.begin(generation: generation), requests, end: Self.end)
   }
@@ -149,7 +149,8 @@ public struct NftTransaction: Sendable, Hashable {
     // For nothing, no request.
     if elements.isEmpty { return [] }
     if elements.count <= 64 {
-      // They fit: none is longer than a key and its end of 64 bytes each, the name of a chain, a comment, and headers.
+      // Each element fits: none exceeds a key and its end of 64 bytes each, the name of a chain, a comment, and
+      // headers.
       var body = start(of: set, reference)
       try body.nested(NFTA_SET_ELEM_LIST_ELEMENTS) { (list) throws(NetworkError) in
         for element in elements { try element.encode(into: &list, of: set) }

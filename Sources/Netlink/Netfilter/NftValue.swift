@@ -1,15 +1,15 @@
 public import NetworkPrimitives
 
-/// A value that rules compare with and sets hold: one field, or several of a concatenation.
+/// A value for comparisons and sets: one field, or several of a concatenation.
 public struct NftValue: Hashable, Sendable {
-  /// As a register or a set's key holds it: each field of a concatenation is padded to four bytes.
+  /// The bytes in a register or a set's key: each field of a concatenation is padded to four bytes.
   private(set) var encoded: [UInt8] = []
   /// How many fields there are.
   private(set) var count = 0
-  /// How many bytes each of the first 16 has, 255 at the most: registers hold fewer.
+  /// The length in bytes of each of the first 16 fields, at most 255: registers hold less.
   private var lengths = SIMD16<UInt8>()
 
-  /// The bytes of each field as the packet or the kernel has them, without padding.
+  /// The bytes of each field as in the packet or the kernel, without padding.
   public var fields: [[UInt8]] {
     guard count != 1 else { return [encoded] }
     var rest = encoded[...]
@@ -31,7 +31,7 @@ public struct NftValue: Hashable, Sendable {
   /// How many bytes a field has.
   func length(at index: Int) -> Int { index < 16 ? Int(lengths[index]) : 0 }
 
-  /// - Parameter total: How many fields there are to be: one alone is not padded.
+  /// - Parameter total: The final number of fields: a single field is not padded.
   private mutating func append(_ field: some Collection<UInt8>, of total: Int) {
     encoded.append(contentsOf: field)
     if total > 1 { while encoded.count & 3 != 0 { encoded.append(0) } }
@@ -57,7 +57,7 @@ public struct NftValue: Hashable, Sendable {
   public static func mac(_ address: MACAddress) -> NftValue { .bytes(address.bytes) }
   /// `inet_service`: a port.
   public static func port(_ port: UInt16) -> NftValue { .bytes([UInt8(port >> 8), UInt8(truncatingIfNeeded: port)]) }
-  /// `inet_proto`: a number of `/etc/protocols`, or a family (`NFPROTO_*`) where one is compared.
+  /// `inet_proto`: a number of `/etc/protocols`, or a family (`NFPROTO_*`) in comparisons of families.
   public static func number(_ number: UInt8) -> NftValue { .bytes([number]) }
   /// `inet_proto`: TCP, 6.
   public static let tcp = number(6)
@@ -69,7 +69,7 @@ public struct NftValue: Hashable, Sendable {
   public static let icmp = number(1)
   /// `inet_proto`: ICMPv6, 58.
   public static let icmpv6 = number(58)
-  /// `ifname`: all 16 bytes (`IFNAMSIZ`), so that no longer name is the same.
+  /// `ifname`: all 16 bytes (`IFNAMSIZ`), so that no longer name matches.
   public static func interface(_ name: InterfaceName) -> NftValue {
     var bytes: [UInt8] = []
     bytes.reserveCapacity(16)
@@ -86,7 +86,7 @@ public struct NftValue: Hashable, Sendable {
     return .bytes(writer.bytes)
   }
 
-  /// The fields of several values behind each other.
+  /// Concatenates the fields of several values.
   public static func concatenation(_ values: NftValue...) -> NftValue {
     let total = values.reduce(0) { $0 + $1.count }
     var whole = NftValue(reserving: 64)
@@ -101,7 +101,7 @@ public struct NftValue: Hashable, Sendable {
     return whole
   }
 
-  /// Splits what `encoded` made.
+  /// Splits the bytes of ``encoded``.
   init(_ bytes: ArraySlice<UInt8>, lengths: [Int]) throws(NetworkError) {
     var reader = PayloadReader(bytes)
     self.init(reserving: bytes.count)
@@ -115,13 +115,13 @@ public struct NftValue: Hashable, Sendable {
   }
 }
 
-/// The type of a field: the number by which nft(8) knows how to print it, and its length.
+/// The type of a field: the number by which nft(8) chooses its format, and its length.
 public struct NftDataType: Hashable, Sendable {
   /// nft's number (`enum datatypes` of its source, a stable interface between its versions); 0 is bytes of any kind.
   public var id: UInt32
   /// Bytes, without padding.
   public var length: Int
-  /// How nft(8) is to read numbers of it: `BYTEORDER_HOST_ENDIAN` 1, `BYTEORDER_BIG_ENDIAN` 2.
+  /// The byte order in which nft(8) reads the number: `BYTEORDER_HOST_ENDIAN` 1, `BYTEORDER_BIG_ENDIAN` 2.
   var byteOrder: UInt32 = 2
 
   /// Bytes that nft(8) prints as a number.
@@ -149,7 +149,7 @@ public struct NftDataType: Hashable, Sendable {
     self.byteOrder = byteOrder
   }
 
-  /// The types that a number from the kernel names, six bits each; nil when one is not among those above.
+  /// The types encoded in a number from the kernel, six bits each; nil for an unknown one.
   static func list(id: UInt32) -> [NftDataType]? {
     let known: [NftDataType] = [
       .ipv4Address, .ipv6Address, .macAddress, .transportProtocol, .port, .mark, .interfaceIndex, .interfaceName,

@@ -1,17 +1,17 @@
 import CContainerNetworking
 import NetworkPrimitives
 
-/// What a rule or a verdict map decides (`enum nft_verdicts`; accept and drop are netfilter's own).
+/// The decision of a rule or a verdict map (`enum nft_verdicts`; accept and drop are netfilter's own).
 public enum NftVerdict: Hashable, Sendable {
   /// Let the packet pass this base chain.
   case accept
   /// Discard it.
   case drop
-  /// Run a chain, then come back behind this rule.
+  /// Run a chain, then return to the next rule.
   case jump(String)
   /// Run a chain and do not come back.
   case goto(String)
-  /// Back to the chain that jumped here; in a base chain, its policy.
+  /// Return to the chain that jumped here; in a base chain, apply its policy.
   case `return`
   /// The next rule.
   case `continue`

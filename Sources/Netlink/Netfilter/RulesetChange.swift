@@ -1,19 +1,19 @@
 import CContainerNetworking
 public import NetworkPrimitives
 
-/// A change of a namespace's nftables, as the kernel tells it (`NFNLGRP_NFTABLES` in `linux/netfilter/nfnetlink.h`).
-/// The changes of a transaction come together, its generation last.
+/// A change of a namespace's nftables, as the kernel notifies of it (`NFNLGRP_NFTABLES` in
+/// `linux/netfilter/nfnetlink.h`). The changes of a transaction come together, its generation last.
 public enum RulesetChange: Hashable, Sendable {
-  /// Something is there that was not, or is now so.
+  /// An object was added or changed.
   case added(Object)
-  /// Something was deleted. What goes with a table is told one by one, but for a set's elements.
+  /// An object was deleted. A deleted table's objects are reported one by one, except elements of sets.
   case removed(Object)
   /// A transaction was made.
   case generation(Generation)
-  /// Changes were dropped, because they came faster than they were read: read the ruleset anew.
+  /// Changes were dropped, because they came faster than they were read: read the ruleset again.
   case lost
 
-  /// What a change is of.
+  /// The changed object.
   public enum Object: Hashable, Sendable {
     /// A table.
     case table(NftTable)
@@ -23,15 +23,15 @@ public enum RulesetChange: Hashable, Sendable {
     case rule(table: NftTable, chain: String, handle: UInt64)
     /// A set or map.
     case set(table: NftTable, name: String)
-    /// So many elements of a set or map, and the comments behind them; an empty one for none.
+    /// The number of elements of a set or map, and their comments; an empty comment for none.
     case elements(table: NftTable, set: String, count: Int, comments: Set<String>)
   }
 
   /// A state of the ruleset (`NFT_MSG_NEWGEN`).
   public struct Generation: Hashable, Sendable {
-    /// Its number; each transaction has the next.
+    /// Its number, which each transaction increments.
     public var number: UInt32
-    /// Who made it: a thread's id, which of a program with one thread is the process's.
+    /// The id of the thread that made it; in a program with one thread, the process id.
     public var processID: Int32
     /// The name of that thread, up to 15 bytes: `nft`.
     public var processName: String
@@ -47,7 +47,7 @@ public enum RulesetChange: Hashable, Sendable {
   /// The multicast group (`NFNLGRP_NFTABLES`).
   public static let group = Int32(NFNLGRP_NFTABLES.rawValue)
 
-  /// Reads a message of the group; nil for what this library has no type for: objects, flow tables.
+  /// Reads a message of the group; nil for objects that this library has no type for, such as flow tables.
   ///
   /// - Throws: `.malformedMessage`.
   public init?(_ message: NetlinkMessage) throws(NetworkError) {

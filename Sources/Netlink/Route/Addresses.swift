@@ -7,13 +7,13 @@ public struct AssignedAddress: Hashable, Sendable {
   public var address: InterfaceAddress
   /// Index of the link that has it.
   public var link: Int32
-  /// What state it is in (`IFA_FLAGS`).
+  /// The state of the address (`IFA_FLAGS`).
   public var flags: AddressFlags
-  /// A name for old tools that know of one IPv4 address for each name (`IFA_LABEL`): `eth0`, `eth0:1`.
+  /// A label for old tools that assume one IPv4 address per name (`IFA_LABEL`): `eth0`, `eth0:1`.
   public var label: String?
-  /// How long it is still there, in whole seconds; nil for good.
+  /// The remaining lifetime, in whole seconds; nil for permanent.
   public var validLifetime: Duration?
-  /// How long new connections still use it, in whole seconds; nil for good.
+  /// The remaining time in which new connections use it, in whole seconds; nil for permanent.
   public var preferredLifetime: Duration?
 
   /// Reads an `RTM_NEWADDR` message.
@@ -23,12 +23,12 @@ public struct AssignedAddress: Hashable, Sendable {
     var header = PayloadReader(message.payload)
     try header.skip(1)
     let prefixLength = Int(try header.read(UInt8.self))
-    // The header has room for the first eight of them.
+    // The header holds the first eight flags.
     flags = AddressFlags(rawValue: UInt32(try header.read(UInt8.self)))
     try header.skip(1)
     link = try header.read()
     let attributes = try Attributes(header.rest)
-    // IFA_LOCAL is the interface's own on a point-to-point link, where IFA_ADDRESS is the other end's.
+    // On a point-to-point link, IFA_LOCAL is the interface's own address and IFA_ADDRESS the peer's.
     let attribute = attributes[type: Int(IFA_LOCAL)] ?? attributes[type: Int(IFA_ADDRESS)]
     guard let bytes = attribute?.payload, let value = IPAddress(bytes: bytes) else {
       throw NetworkError(.malformedMessage, operation: "read address message", reason: "it holds no address")
@@ -52,37 +52,37 @@ public struct AddressFlags: OptionSet, Hashable, Sendable {
   public let rawValue: UInt32
   /// Flags from their bits.
   public init(rawValue: UInt32) { self.rawValue = rawValue }
-  /// Another IPv4 address of the same subnet is the first, and this goes with it; of IPv6, a temporary one.
+  /// A further IPv4 address of a subnet, deleted with the first; for IPv6, a temporary one.
   public static let secondary = AddressFlags(rawValue: 0x01)
-  /// It is used without looking whether another host has it.
+  /// It is used without duplicate address detection.
   public static let noDuplicateDetection = AddressFlags(rawValue: 0x02)
-  /// It is used while it is looked whether another host has it.
+  /// It is used during duplicate address detection.
   public static let optimistic = AddressFlags(rawValue: 0x04)
-  /// Another host has it: it is not used (RFC 4862).
+  /// Another host has it, so it is not used (RFC 4862).
   public static let duplicateDetected = AddressFlags(rawValue: 0x08)
   /// Its preferred lifetime is over: new connections do not use it.
   public static let deprecated = AddressFlags(rawValue: 0x20)
-  /// It is not used yet: it is being looked whether another host has it.
+  /// It is not used yet: duplicate address detection is in progress.
   public static let tentative = AddressFlags(rawValue: 0x40)
   /// Its lifetime has no end.
   public static let permanent = AddressFlags(rawValue: 0x80)
 }
 
-/// What an address is given beyond itself.
+/// Optional properties of an address.
 public struct AddressOptions: Hashable, Sendable {
-  /// A name for old tools, IPv4 only: up to 15 bytes; nil for the link's.
+  /// A label for old tools, IPv4 only: up to 15 bytes; nil for the link's name.
   public var label: String?
-  /// How long it is there, in whole seconds from now; nil for good.
+  /// The lifetime, in whole seconds from now; nil for permanent.
   public var validLifetime: Duration?
-  /// How long new connections use it, in whole seconds from now; nil for as long as it is valid.
+  /// The time in which new connections use it, in whole seconds from now; nil for as long as it is valid.
   public var preferredLifetime: Duration?
-  /// Whether it is looked for another host that has an IPv6 address, which holds it back for a second (RFC 4862).
+  /// Whether an IPv6 address undergoes duplicate address detection, which delays its use by a second (RFC 4862).
   public var detectsDuplicates = false
 
   /// Options of nothing, to be filled in.
   public init() {}
 
-  /// Checks what the kernel would refuse or cut.
+  /// Checks for values that the kernel would refuse or truncate.
   ///
   /// - Throws: `.invalidValue` naming value and rule.
   public func validate(for address: InterfaceAddress) throws(NetworkError) {
@@ -108,7 +108,7 @@ public struct AddressOptions: Hashable, Sendable {
   }
 }
 
-/// Lifetimes as the kernel counts them (`struct ifa_cacheinfo`): seconds, all ones for ever.
+/// Lifetimes as the kernel counts them (`struct ifa_cacheinfo`): seconds, all ones for permanent.
 enum AddressLifetime {
   static func duration(_ seconds: UInt32) -> Duration? { seconds == .max ? nil : .seconds(Int64(seconds)) }
 
@@ -126,7 +126,7 @@ enum AddressLifetime {
 
 /// Requests about addresses, as bytes.
 public enum AddressRequests {
-  /// Gives a link an address; IPv6 without duplicate address detection, which would hold it back for a second.
+  /// Adds an address to a link; IPv6 without duplicate address detection, which would delay its use by a second.
   public static func add(
     _ address: InterfaceAddress, to link: Int32, options: AddressOptions = AddressOptions()
   ) -> NetlinkRequest {
@@ -135,7 +135,7 @@ public enum AddressRequests {
       options)
   }
 
-  /// Gives a link an address, or changes the lifetimes of the one that it has.
+  /// Adds an address to a link, or changes the lifetimes of an existing one.
   public static func replace(
     _ address: InterfaceAddress, of link: Int32, options: AddressOptions = AddressOptions()
   ) -> NetlinkRequest {

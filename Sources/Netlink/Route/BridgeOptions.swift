@@ -1,23 +1,23 @@
 import CContainerNetworking
 public import NetworkPrimitives
 
-/// How a bridge works (`IFLA_BR_*` in `linux/if_link.h`, `ip link … type bridge` in ip-link(8)). To make or change one,
-/// what is nil stays as it is; of one that was read, what is nil this kernel does not have.
+/// The options of a bridge (`IFLA_BR_*` in `linux/if_link.h`, `ip link … type bridge` in ip-link(8)). In a request, nil
+/// leaves an option unchanged; in a result, nil means that the kernel lacks the option.
 ///
-/// ip(8) writes the times as whole hundredths of a second: `forward_delay 1500` is 15 seconds. The kernel keeps them in
-/// ticks of its own clock, so that one hundredth may be lost.
+/// ip(8) writes the times as whole hundredths of a second: `forward_delay 1500` is 15 seconds. The kernel stores them
+/// in ticks of its own clock, which may lose one hundredth.
 public struct BridgeOptions: Hashable, Sendable {
   /// Whether it speaks the spanning tree protocol (`stp_state`); off in a new one.
   public var usesSpanningTree: Bool?
   /// How long a port listens, and then learns, before it forwards (`forward_delay`): 15 s in a new one, 2 to 30 s with
   /// spanning tree, any without.
   public var forwardDelay: Duration?
-  /// How often a root bridge says that it is one (`hello_time`): 1 to 10 s, 2 s in a new one.
+  /// The interval of a root bridge's hello messages (`hello_time`): 1 to 10 s, 2 s in a new one.
   public var helloTime: Duration?
-  /// How long what another bridge said is believed (`max_age`): 6 to 40 s, 20 s in a new one.
+  /// The lifetime of another bridge's messages (`max_age`): 6 to 40 s, 20 s in a new one.
   public var maximumAge: Duration?
-  /// How long a learned hardware address is remembered unseen (`ageing_time`): 300 s in a new one; 0 forgets at once,
-  /// so that every frame is flooded.
+  /// The time until an unused learned hardware address is forgotten (`ageing_time`): 300 s in a new one; 0 forgets at
+  /// once, so that every frame is flooded.
   public var ageingTime: Duration?
   /// Rank in the election of a root; the lowest wins (`priority`): 32,768 in a new one.
   public var priority: UInt16?
@@ -28,11 +28,11 @@ public struct BridgeOptions: Hashable, Sendable {
   public var defaultVLAN: UInt16?
   /// Whether multicast goes only to ports that asked for it (`mcast_snooping`); on in a new one.
   public var snoopsMulticast: Bool?
-  /// Which of the reserved groups 01:80:c2:00:00:0x are forwarded, a bit for each x (`group_fwd_mask`); bits 0 to 2,
-  /// spanning tree, pause and link aggregation, cannot be set.
+  /// The reserved groups 01:80:c2:00:00:0x that are forwarded, a bit for each x (`group_fwd_mask`). Bits 0 to 2
+  /// (spanning tree, pause, link aggregation) cannot be set.
   public var groupForwardMask: UInt16?
-  /// Whether it learns where a sender is from frames to those groups too (`no_linklocal_learn`, the other way round); it
-  /// does in a new one. No rule of netfilter sees those to 01:80:c2:00:00:0e.
+  /// Whether it learns senders' addresses from frames to those groups too (the inverse of `no_linklocal_learn`); on in
+  /// a new one. Frames to 01:80:c2:00:00:0e pass no netfilter rule.
   public var learnsFromGroups: Bool?
 
   /// Options of nothing, to be filled in.
@@ -51,7 +51,7 @@ public struct BridgeOptions: Hashable, Sendable {
     ageingTime = try duration(Int(IFLA_BR_AGEING_TIME))
     priority = try attributes[type: Int(IFLA_BR_PRIORITY)]?.integer()
     defaultVLAN = try attributes[type: Int(IFLA_BR_VLAN_DEFAULT_PVID)]?.integer()
-    // A kernel without VLANs tells that it does not filter them, but no default one.
+    // A kernel without VLANs reports the filter as off, but no default VLAN.
     if defaultVLAN != nil {
       filtersVLANs = try attributes[type: Int(IFLA_BR_VLAN_FILTERING)]?.integer(UInt8.self).isSet
     }
@@ -85,7 +85,7 @@ public struct BridgeOptions: Hashable, Sendable {
 
   private static let noGroupLearning = UInt32(1) << BR_BOOLOPT_NO_LL_LEARN.rawValue
 
-  /// Checks what the kernel would refuse, or take for something else.
+  /// Checks for values that the kernel would refuse or misinterpret.
   ///
   /// - Throws: `.invalidValue` naming the first option that is wrong.
   public func validate() throws(NetworkError) {
@@ -121,22 +121,22 @@ public struct BridgeOptions: Hashable, Sendable {
   private static let anyTime: ClosedRange<Duration> = .zero ... .seconds(1_000_000)
 }
 
-/// How a bridge treats one of its ports (`IFLA_BRPORT_*` in `linux/if_link.h`, `ip link … type bridge_slave`). To
-/// change one, what is nil stays as it is.
+/// The options of a bridge port (`IFLA_BRPORT_*` in `linux/if_link.h`, `ip link … type bridge_slave`). In a change, nil
+/// leaves an option unchanged.
 public struct BridgePortOptions: Hashable, Sendable {
-  /// Whether a frame may go back by the port that it came by (`hairpin`); not on a new one.
+  /// Whether a frame may leave by its incoming port (`hairpin`); off on a new one.
   public var isHairpin: Bool?
-  /// Whether it reaches only ports that are not isolated (`isolated`); not a new one.
+  /// Whether it reaches only ports that are not isolated (`isolated`); off on a new one.
   public var isIsolated: Bool?
-  /// Whether the addresses of senders are remembered (`learning`); so on a new one.
+  /// Whether senders' addresses are learned (`learning`); on for a new one.
   public var learnsAddresses: Bool?
-  /// Whether frames to unknown addresses are sent here too (`flood`); so on a new one.
+  /// Whether frames to unknown addresses are flooded to it (`flood`); on for a new one.
   public var floodsUnicast: Bool?
-  /// Whether announcements (gratuitous ARP, unsolicited neighbour advertisements), and requests that the bridge can answer
-  /// from its own neighbour table, are kept from it, unless they come by a port that is such itself (`neigh_suppress`, Linux
-  /// 4.15); not on a new one.
+  /// Whether the bridge withholds from it announcements (gratuitous ARP, unsolicited neighbour advertisements), and
+  /// requests that its own neighbour table answers. Frames from another port with this option are exempt
+  /// (`neigh_suppress`, Linux 4.15). Off on a new one.
   public var suppressesNeighbors: Bool?
-  /// Cost of the way over this port, for the spanning tree (`cost`): 1 to 65,535; by the link's speed on a new one.
+  /// Cost of the path through this port, for the spanning tree (`cost`): 1 to 65,535; on a new one by the link's speed.
   public var cost: UInt32?
   /// Rank among the ports, for the spanning tree; the lowest wins (`priority`): 0 to 63, 32 on a new one.
   public var priority: UInt16?
@@ -188,7 +188,7 @@ extension Duration {
 }
 
 extension PayloadWriter {
-  /// A switch of a port, unless it is to stay.
+  /// Writes a port's boolean option, unless it is nil.
   fileprivate mutating func setting(_ type: some BinaryInteger, _ value: Bool?) {
     if let value { attribute(Int(type), UInt8(value ? 1 : 0)) }
   }

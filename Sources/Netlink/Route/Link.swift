@@ -9,35 +9,35 @@ public struct Link: Hashable, Sendable {
   public var name: String
   /// `IFF_*` of `linux/if.h`.
   public var flags: LinkFlags
-  /// What it is: `bridge`, `veth`, `macvlan`; nil for hardware and `lo` (`IFLA_INFO_KIND`).
+  /// Its kind: `bridge`, `veth`, `macvlan`; nil for hardware and `lo` (`IFLA_INFO_KIND`).
   public var kind: String?
-  /// Hardware address; nil where it has none of six bytes.
+  /// Hardware address; nil if it does not have six bytes.
   public var macAddress: MACAddress?
   /// Maximum transmission unit, bytes.
   public var mtu: UInt32
-  /// Index of the bridge that it is a port of.
+  /// Index of the bridge of which it is a port.
   public var master: Int32?
   /// Index of the other end of a veth pair, or of the parent (`IFLA_LINK`).
   public var peer: Int32?
-  /// The namespace that ``peer`` counts in, by this namespace's id for it; nil when it is this one.
+  /// The namespace of ``peer``, as this namespace's id for it; nil for this namespace.
   public var peerNamespaceID: Int32?
   /// Group number (`IFLA_GROUP`).
   public var group: UInt32
   /// Number of transmit queues.
   public var transmitQueues: UInt32
-  /// Whether it can carry packets (`IFLA_OPERSTATE`, RFC 2863): 0 unknown, 2 down, 3 lower layer down, 6 up.
+  /// The operational state (`IFLA_OPERSTATE`, RFC 2863): 0 unknown, 2 down, 3 lower layer down, 6 up.
   public var operationalState: UInt8?
-  /// Other names that it answers to (`IFLA_ALT_IFNAME`).
+  /// Alternative names (`IFLA_ALT_IFNAME`).
   public var alternativeNames: [String]
   /// A text for people (`IFLA_IFALIAS`).
   public var alias: String?
-  /// What its kind says of it, undecoded: `IFLA_BR_*`, `IFLA_MACVLAN_*` (`IFLA_INFO_DATA`).
+  /// The raw attributes of its kind: `IFLA_BR_*`, `IFLA_MACVLAN_*` (`IFLA_INFO_DATA`).
   public var kindAttributes: Attributes?
   /// How it works, if it is a bridge.
   public var bridge: BridgeOptions?
-  /// How its bridge treats it, if it is a port (`IFLA_INFO_SLAVE_DATA`).
+  /// The options of a bridge's port (`IFLA_INFO_SLAVE_DATA`).
   public var bridgePort: BridgePortOptions?
-  /// Whom it reaches, if it is a macvlan; nil for a mode that this library has no name for.
+  /// The mode of a macvlan; nil for an unknown one.
   public var macvlanMode: MacvlanMode?
   /// Packets and bytes so far.
   public var statistics: LinkStatistics?
@@ -82,7 +82,7 @@ public struct Link: Hashable, Sendable {
 }
 
 extension Link {
-  /// The index in an `RTM_NEWLINK` message, of which nothing else is read.
+  /// The index in an `RTM_NEWLINK` message, without reading the rest.
   ///
   /// - Throws: `.malformedMessage`.
   package static func index(in message: NetlinkMessage) throws(NetworkError) -> Int32 {
@@ -117,7 +117,7 @@ extension Link {
     return true
   }
 
-  /// The index of the other end in an `RTM_NEWLINK` message, of which nothing else is read; nil where it tells none.
+  /// The index of the other end in an `RTM_NEWLINK` message, without reading the rest; nil if absent.
   ///
   /// - Throws: `.malformedMessage`.
   package static func peer(in message: NetlinkMessage) throws(NetworkError) -> Int32? {
@@ -147,7 +147,7 @@ public struct LinkFlags: OptionSet, Hashable, Sendable {
   public static let multicast = LinkFlags(rawValue: 0x1000)
 }
 
-/// Counters of a link since it was made (`struct rtnl_link_stats64`).
+/// Counters of a link since its creation (`struct rtnl_link_stats64`).
 public struct LinkStatistics: Hashable, Sendable {
   /// Packets received and sent.
   public var receivedPackets: UInt64, sentPackets: UInt64

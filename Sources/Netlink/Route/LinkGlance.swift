@@ -1,7 +1,7 @@
 import CContainerNetworking
 package import NetworkPrimitives
 
-/// Of a link what tells whether it is where it should be: a fifth of what the kernel says of it, for looks at thousands.
+/// The placement of a link: a fifth of the kernel's data, for checks of thousands.
 package struct LinkGlance: Hashable, Sendable {
   /// Its index in its namespace.
   package var index: Int32
@@ -9,15 +9,15 @@ package struct LinkGlance: Hashable, Sendable {
   package var name: String
   /// `IFF_*` of `linux/if.h`.
   package var flags: LinkFlags
-  /// What it is: `bridge`, `veth`; nil for hardware and `lo` (`IFLA_INFO_KIND`).
+  /// Its kind: `bridge`, `veth`; nil for hardware and `lo` (`IFLA_INFO_KIND`).
   package var kind: String?
-  /// Index of the bridge that it is a port of.
+  /// Index of the bridge of which it is a port.
   package var master: Int32?
-  /// Its hardware address; nil where it has none of six bytes.
+  /// Its hardware address; nil if it does not have six bytes.
   package var macAddress: MACAddress?
-  /// As a port of a bridge, whether that sends frames back by it (`IFLA_BRPORT_MODE`).
+  /// For a bridge's port, hairpin mode (`IFLA_BRPORT_MODE`).
   package var isHairpin: Bool?
-  /// As a port of a bridge, whether that keeps neighbours' announcements from it (`IFLA_BRPORT_NEIGH_SUPPRESS`).
+  /// For a bridge's port, neighbour suppression (`IFLA_BRPORT_NEIGH_SUPPRESS`).
   package var suppressesNeighbors: Bool?
 
   /// Reads an `RTM_NEWLINK` message.

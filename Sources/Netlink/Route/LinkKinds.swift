@@ -1,23 +1,23 @@
 import CContainerNetworking
 public import NetworkPrimitives
 
-/// Whom a macvlan reaches among those on the same parent (`MACVLAN_MODE_*` in `linux/if_link.h`).
+/// The reachability among macvlans of one parent (`MACVLAN_MODE_*` in `linux/if_link.h`).
 public enum MacvlanMode: UInt32, Hashable, Sendable, Codable, CaseIterable {
   /// None of them.
   case `private` = 1
-  /// Them by way of the switch that the parent is wired to, if that sends frames back.
+  /// Others are reached through the parent's switch, if that reflects frames.
   case vepa = 2
   /// Them directly.
   case bridge = 4
-  /// It is the only one, and takes the parent over with its hardware address.
+  /// It is the parent's only macvlan, and takes over its hardware address.
   case passthru = 8
 }
 
-/// How an ipvlan, which shares its parent's hardware address, decides what a packet is for (`IPVLAN_MODE_*`).
+/// The mode of an ipvlan, which shares its parent's hardware address (`IPVLAN_MODE_*`).
 public enum IpvlanMode: UInt16, Hashable, Sendable, CaseIterable {
-  /// As a switch: broadcast and multicast reach it.
+  /// Switches: broadcast and multicast reach it.
   case l2 = 0
-  /// As a router on the parent: no broadcast, and the parent's namespace routes.
+  /// Routes on the parent: no broadcast, and the parent's namespace routes.
   case l3 = 1
   /// As `l3`, and packets pass the parent's netfilter and connection tracking.
   case l3s = 2
@@ -56,7 +56,7 @@ extension LinkRequests {
     changeBridgePort(header(index: index), options, "change bridge port \(index)")
   }
 
-  /// Changes a bridge's port, by its name, so that it can be in one send with the request that makes it.
+  /// Changes a bridge's port by its name; fits into one send with the request that creates it.
   public static func changeBridgePort(named name: InterfaceName, _ options: BridgePortOptions) -> NetlinkRequest {
     var body = header()
     body.attribute(Int(IFLA_IFNAME), string: name.description)

@@ -7,10 +7,10 @@ public struct VethEnd: Hashable, Sendable {
   public var name: InterfaceName
   /// Hardware address; nil for a random one.
   public var macAddress: MACAddress?
-  /// Index of the bridge that it becomes a port of.
+  /// Index of the bridge whose port it becomes.
   public var master: Int32?
-  /// Descriptor of the namespace it is made in; nil for the requester's. Made there, not moved there: a move waits for
-  /// a grace period with the kernel's one lock held.
+  /// Descriptor of the namespace in which it is created; nil for the requester's. A later move instead would wait for a
+  /// grace period under the kernel's one lock.
   public var namespace: Int32?
 
   /// Makes an end.
@@ -24,7 +24,7 @@ public struct VethEnd: Hashable, Sendable {
   }
 }
 
-/// A change of a link; what is nil stays as it is.
+/// A change of a link; nil leaves a property unchanged.
 public struct LinkChange: Hashable, Sendable {
   /// Up or down.
   public var isUp: Bool?
@@ -38,16 +38,16 @@ public struct LinkChange: Hashable, Sendable {
   public var name: InterfaceName?
   /// Descriptor of the namespace it moves to.
   public var namespace: Int32?
-  /// Whether IPv6 gives it a link-local address by itself (`IN6_ADDR_GEN_MODE_*`). Before it is up, in a request of its
-  /// own: together with up it has no effect.
+  /// Whether the kernel assigns a link-local IPv6 address (`IN6_ADDR_GEN_MODE_*`). Send it before bringing the link up,
+  /// in a request of its own: together with up it has no effect.
   public var makesLinkLocalAddress: Bool?
-  /// Whether IPv4 packets that come in by it may be forwarded (`IPV4_DEVCONF_FORWARDING`).
+  /// Whether IPv4 packets received on it may be forwarded (`IPV4_DEVCONF_FORWARDING`).
   public var forwardsIPv4: Bool?
-  /// Whether 127.0.0.0/8 may be routed by it (`IPV4_DEVCONF_ROUTE_LOCALNET`).
+  /// Whether 127.0.0.0/8 may be routed through it (`IPV4_DEVCONF_ROUTE_LOCALNET`).
   public var routesLoopback: Bool?
   /// A text for people, up to 255 bytes (`IFLA_IFALIAS`); empty for none.
   public var alias: String?
-  /// Group number (`IFLA_GROUP`), by which many links are deleted at once; 0 for none.
+  /// Group number (`IFLA_GROUP`), for deleting many links at once; 0 for none.
   public var group: UInt32?
   /// Whether it announces its IPv4 addresses by gratuitous ARP when it comes up (`IPV4_DEVCONF_ARP_NOTIFY`).
   public var announcesAddresses: Bool?
@@ -58,7 +58,7 @@ public struct LinkChange: Hashable, Sendable {
   /// A change to up or down.
   public init(isUp: Bool) { self.isUp = isUp }
 
-  /// Checks what the kernel would refuse, as far as that can be told without it.
+  /// Checks for values that the kernel would refuse, as far as that is known without it.
   ///
   /// - Throws: `.invalidValue` naming value and rule.
   public func validate() throws(NetworkError) {
@@ -95,7 +95,7 @@ public struct LinkChange: Hashable, Sendable {
 
 /// Requests about links, as bytes.
 public enum LinkRequests {
-  /// Makes a veth pair, down, each end with one queue: the default is one per possible processor, which is what costs.
+  /// Creates a veth pair, down, each end with one queue: the default, one per possible processor, is expensive.
   public static func createVeth(_ end: VethEnd, peer: VethEnd, mtu: UInt32) -> NetlinkRequest {
     var body = header()
     write(end, mtu: mtu, to: &body)
@@ -116,7 +116,7 @@ public enum LinkRequests {
     self.change(index: index, change, purpose: "change link \(index)", writeName: change.name)
   }
 
-  /// Changes a link, by its name, so that it can be in one send with the request that makes it; not for a new name.
+  /// Changes a link by its name; fits into one send with the request that creates it. Cannot change the name.
   public static func change(named name: InterfaceName, _ change: LinkChange) -> NetlinkRequest {
     self.change(index: 0, change, purpose: "change link \"\(name)\"", writeName: name)
   }
@@ -131,7 +131,7 @@ public enum LinkRequests {
     if let mtu = change.mtu { body.attribute(Int(IFLA_MTU), mtu) }
     if let mac = change.macAddress { body.attribute(Int(IFLA_ADDRESS), bytes: mac.bytes) }
     if let master = change.master { body.attribute(Int(IFLA_MASTER), master) }
-    // Without a NUL: the kernel keeps every byte of it.
+    // Without a NUL: the kernel would store it.
     if let alias = change.alias { body.attribute(Int(IFLA_IFALIAS), bytes: alias.utf8) }
     if let group = change.group { body.attribute(Int(IFLA_GROUP), group) }
     if let namespace = change.namespace { body.attribute(Int(IFLA_NET_NS_FD), namespace) }
@@ -196,8 +196,8 @@ public enum LinkRequests {
       type: UInt16(RTM_GETLINK), body: body.bytes, name: "RTM_GETLINK", purpose: "get link \"\(name)\"")
   }
 
-  /// Gets one link by index without its IPv6 counters (`RTEXT_FILTER_SKIP_STATS`; `inet6_fill_ifla6_attrs` in
-  /// net/ipv6/addrconf.c), which the kernel sums up over all processors.
+  /// Gets one link by index without its IPv6 counters, which the kernel sums over all processors
+  /// (`RTEXT_FILTER_SKIP_STATS`; `inet6_fill_ifla6_attrs` in net/ipv6/addrconf.c).
   public static func glance(at index: Int32) -> NetlinkRequest {
     var body = header(index: index)
     body.attribute(Int(IFLA_EXT_MASK), UInt32(RTEXT_FILTER_SKIP_STATS))
@@ -238,7 +238,7 @@ public enum LinkRequests {
     if let namespace = end.namespace { body.attribute(Int(IFLA_NET_NS_FD), namespace) }
   }
 
-  /// EEXIST is never success, so always exclusive; the echo tells the new link's index without another request.
+  /// Always exclusive, because EEXIST is never success; the echo returns the new link's index without another request.
   static func create(
     _ body: PayloadWriter, _ purpose: @autoclosure @escaping @Sendable () -> String
   ) -> NetlinkRequest {
@@ -249,7 +249,7 @@ public enum LinkRequests {
 }
 
 extension PayloadWriter {
-  /// A setting of an interface that is on or off, unless it is to stay.
+  /// Writes an interface's boolean setting, unless it is nil.
   fileprivate mutating func setting(_ type: some BinaryInteger, _ value: Bool?) {
     if let value { attribute(Int(type), UInt32(value ? 1 : 0)) }
   }

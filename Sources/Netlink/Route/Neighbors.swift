@@ -1,14 +1,14 @@
 import CContainerNetworking
 public import NetworkPrimitives
 
-/// What the kernel knows of a host on a link: its hardware address (`RTM_NEWNEIGH`, `struct ndmsg` in
+/// A neighbour entry: the kernel's knowledge of a host on a link (`RTM_NEWNEIGH`, `struct ndmsg` in
 /// `linux/neighbour.h`; ARP for IPv4, neighbour discovery for IPv6).
 public struct Neighbor: Hashable, Sendable {
   /// The host's address.
   public var address: IPAddress
   /// Index of the link that it is on.
   public var link: Int32
-  /// Its hardware address; nil while that is not known.
+  /// Its hardware address; nil while unknown.
   public var macAddress: MACAddress?
   /// How well it is known.
   public var state: State
@@ -23,15 +23,15 @@ public struct Neighbor: Hashable, Sendable {
     public static let incomplete = State(rawValue: 0x01)
     /// It answered a short while ago.
     public static let reachable = State(rawValue: 0x02)
-    /// It answered once; it is asked again when it is next needed.
+    /// Confirmed once; to be verified at the next use.
     public static let stale = State(rawValue: 0x04)
     /// Used while stale; about to be asked.
     public static let delay = State(rawValue: 0x08)
-    /// Being asked whether it is still there.
+    /// Verification is in progress.
     public static let probe = State(rawValue: 0x10)
     /// It did not answer.
     public static let failed = State(rawValue: 0x20)
-    /// It needs no asking: multicast, for example.
+    /// Needs no resolution: multicast, for example.
     public static let noARP = State(rawValue: 0x40)
     /// Set by hand; it does not expire.
     public static let permanent = State(rawValue: 0x80)
@@ -45,14 +45,14 @@ public struct Neighbor: Hashable, Sendable {
     state = .permanent
   }
 
-  /// What a request names it by.
+  /// The key of a neighbour in requests.
   init(address: IPAddress, link: Int32) {
     self.address = address
     self.link = link
     state = State(rawValue: 0)
   }
 
-  /// Checks what the kernel would refuse.
+  /// Checks for values that the kernel would refuse.
   ///
   /// - Throws: `.invalidValue` naming value and rule.
   public func validate() throws(NetworkError) {
@@ -86,7 +86,7 @@ public struct Neighbor: Hashable, Sendable {
 
 /// Requests about neighbours, as bytes.
 public enum NeighborRequests {
-  /// Adds a neighbour; `EEXIST` when the link has one of that address, however it came to be known.
+  /// Adds a neighbour; `EEXIST` when the link has one of that address, whatever its origin.
   public static func add(_ neighbor: Neighbor) -> NetlinkRequest {
     request(neighbor, UInt16(RTM_NEWNEIGH), "RTM_NEWNEIGH", [.create, .exclusive], "add")
   }
@@ -96,8 +96,8 @@ public enum NeighborRequests {
     request(neighbor, UInt16(RTM_NEWNEIGH), "RTM_NEWNEIGH", [.create, .replace], "set")
   }
 
-  /// Has a bridge take a hardware address to be behind one of its ports, as if a frame of that had come by it: it is forgotten
-  /// as one that was learned (`br_fdb_add` in net/bridge/br_fdb.c). `EPERM` for a port that carries no frames.
+  /// Adds a forwarding entry to a bridge: the hardware address is behind one of its ports. It ages like a learned one
+  /// (`br_fdb_add` in net/bridge/br_fdb.c). `EPERM` for a port that carries no frames.
   ///
   /// - Parameters:
   ///   - macAddress: The address.
@@ -116,19 +116,19 @@ public enum NeighborRequests {
       purpose: "place \(macAddress) behind link \(port)")
   }
 
-  /// Deletes the neighbour of that address and link; `ENOENT` when there is none.
+  /// Deletes the neighbour of that address and link; `ENOENT` for a missing one.
   public static func delete(_ neighbor: Neighbor) -> NetlinkRequest {
     var known = neighbor
     known.macAddress = nil
     return request(known, UInt16(RTM_DELNEIGH), "RTM_DELNEIGH", [], "delete")
   }
 
-  /// Deletes the neighbour of that address and link; `ENOENT` when there is none.
+  /// Deletes the neighbour of that address and link; `ENOENT` for a missing one.
   public static func delete(_ address: IPAddress, on link: Int32) -> NetlinkRequest {
     request(Neighbor(address: address, link: link), UInt16(RTM_DELNEIGH), "RTM_DELNEIGH", [], "delete")
   }
 
-  /// Gets the neighbour of that address and link; `ENOENT` when there is none.
+  /// Gets the neighbour of that address and link; `ENOENT` for a missing one.
   public static func get(_ address: IPAddress, on link: Int32) -> NetlinkRequest {
     request(Neighbor(address: address, link: link), UInt16(RTM_GETNEIGH), "RTM_GETNEIGH", [], "get")
   }
@@ -137,7 +137,7 @@ public enum NeighborRequests {
   public static func list(link: Int32? = nil) -> NetlinkRequest {
     var body = PayloadWriter()
     body.appendZeros(12)
-    // Strict checking wants the index here and not in the header.
+    // Strict checking requires the index here, not in the header.
     if let link { body.attribute(Int(NDA_IFINDEX), link) }
     return NetlinkRequest(
       type: UInt16(RTM_GETNEIGH), body: body.bytes, name: "RTM_GETNEIGH", purpose: "list neighbours")

@@ -1,30 +1,31 @@
 import CContainerNetworking
 public import NetworkPrimitives
 
-/// A change of a namespace's links, addresses, routes or neighbours, as the kernel tells it (`RTNLGRP_*` in
+/// A change of a namespace's links, addresses, routes or neighbours, as the kernel notifies of it (`RTNLGRP_*` in
 /// `linux/rtnetlink.h`, rtnetlink(7)).
 public enum NetworkChange: Hashable, Sendable {
   /// A link is new, or is now so.
   case linkChanged(Link)
   /// A link was deleted, or moved to another namespace.
   case linkRemoved(Link)
-  /// A link has an address, or its flags or lifetimes are now so. Of an IPv6 address it is said once the link carries
+  /// An address was added, or its flags or lifetimes changed. An IPv6 address is reported once the link carries
   /// packets.
   case addressAdded(AssignedAddress)
   /// A link has an address no more.
   case addressRemoved(AssignedAddress)
-  /// There is a route, or the one it replaces is now so.
+  /// A route was added or replaced.
   case routeAdded(Route)
-  /// A route was deleted. The kernel says nothing of the IPv4 routes that go with a link that goes down.
+  /// A route was deleted. The kernel does not report the IPv4 routes that are deleted when a link goes down.
   case routeRemoved(Route)
-  /// A neighbour is known, or its hardware address or state is now so.
+  /// A neighbour was added, or its hardware address or state changed.
   case neighborChanged(Neighbor)
   /// A neighbour was forgotten.
   case neighborRemoved(Neighbor)
-  /// Changes were dropped, because they came faster than they were read: list everything anew. What follows is newer.
+  /// Changes were dropped, because they came faster than they were read: list everything again. Later changes are newer
+  /// than the loss.
   case lost
 
-  /// What to be told of.
+  /// The kinds of change to report.
   public struct Kinds: OptionSet, Hashable, Sendable {
     /// The bits.
     public let rawValue: UInt8
@@ -52,7 +53,7 @@ public enum NetworkChange: Hashable, Sendable {
     }
   }
 
-  /// Reads a message of one of the groups; nil for what this library has no type for: a bridge's ports and forwarding
+  /// Reads a message of one of the groups; nil for types unknown to this library: a bridge's ports and forwarding
   /// entries (`AF_BRIDGE`), routes of other families.
   ///
   /// - Throws: `.malformedMessage`.
@@ -60,7 +61,7 @@ public enum NetworkChange: Hashable, Sendable {
     var change: NetworkChange?
     switch message.type {
     case UInt16(RTM_NEWLINK), UInt16(RTM_DELLINK):
-      // A port that leaves its bridge is told as a deleted link of AF_BRIDGE.
+      // A port that leaves its bridge is reported as a deleted link of AF_BRIDGE.
       guard message.payload.first == 0 else { return nil }
       let link = try Link(message)
       change = message.type == UInt16(RTM_NEWLINK) ? .linkChanged(link) : .linkRemoved(link)

@@ -1,6 +1,6 @@
 import NetworkPrimitives
 
-// A line of each for people, much as ip(8) has it; all of it for a debugger.
+// One line each for people, much as ip(8) prints it; all fields for a debugger.
 
 extension Link: CustomStringConvertible, CustomDebugStringConvertible {
   /// `3: eth0, veth, up, mtu 1500, 02:42:ac:11:00:02`.

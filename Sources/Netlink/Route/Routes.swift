@@ -3,23 +3,22 @@ public import NetworkPrimitives
 
 /// A route (`RTM_NEWROUTE`, `struct rtmsg` in `linux/rtnetlink.h`).
 public struct Route: Hashable, Sendable {
-  /// Where to; `0.0.0.0/0` or `::/0` is the default route.
+  /// The destination; `0.0.0.0/0` or `::/0` is the default route.
   public var destination: Subnet
   /// The next hop; nil for a destination on the link.
   public var gateway: IPAddress?
   /// Index of the link it leaves by.
   public var link: Int32?
-  /// Metric; the lowest wins. Nil for the kernel's: 0 for IPv4, 1,024 for IPv6.
+  /// Metric; the lowest wins. Nil for the kernel's default: 0 for IPv4, 1,024 for IPv6.
   public var metric: UInt32?
   /// Table; 254 is main.
   public var table: UInt32
-  /// What becomes of packets.
+  /// The kernel's treatment of matching packets.
   public var kind: Kind
-  /// The address that packets are sent from where their sender has not chosen one (`RTA_PREFSRC`); nil for the kernel's
-  /// choice.
+  /// The source address for senders that have not chosen one (`RTA_PREFSRC`); nil for the kernel's choice.
   public var preferredSource: IPAddress?
 
-  /// What becomes of packets that a route matches (`RTN_*`).
+  /// The kernel's treatment of packets that a route matches (`RTN_*`).
   public enum Kind: UInt8, Hashable, Sendable {
     /// Forwarded to the gateway or the link.
     case unicast = 1
@@ -39,7 +38,7 @@ public struct Route: Hashable, Sendable {
     case prohibit = 8
   }
 
-  /// Makes a route; of the main table unless said.
+  /// Makes a route, by default of the main table.
   public init(
     to destination: Subnet, via gateway: IPAddress? = nil, link: Int32? = nil, metric: UInt32? = nil,
     table: UInt32 = 254, kind: Kind = .unicast, preferredSource: IPAddress? = nil
@@ -53,7 +52,7 @@ public struct Route: Hashable, Sendable {
     self.preferredSource = preferredSource
   }
 
-  /// Checks what the kernel would refuse, or take for something else.
+  /// Checks for values that the kernel would refuse or misinterpret.
   ///
   /// - Throws: `.invalidValue` naming value and rule.
   public func validate() throws(NetworkError) {
@@ -107,7 +106,7 @@ public enum RouteRequests {
   /// Adds a route.
   public static func add(_ route: Route) -> NetlinkRequest { make(route, [.create, .exclusive], "add") }
 
-  /// Adds a route, or puts it in the place of the one to the same destination with the same metric and table.
+  /// Adds a route, or replaces the one to the same destination with the same metric and table.
   public static func replace(_ route: Route) -> NetlinkRequest { make(route, [.create, .replace], "set") }
 
   private static func make(_ route: Route, _ flags: MessageFlags, _ verb: String) -> NetlinkRequest {
@@ -119,28 +118,28 @@ public enum RouteRequests {
       scope: UInt8(scope.rawValue))
   }
 
-  /// Gets the way that a packet to an address takes, with its table.
+  /// Gets the route of a packet to an address, with its table.
   public static func get(to address: IPAddress) -> NetlinkRequest {
     var body = PayloadWriter()
     body.append(address.family.rawValue)
     body.append(UInt8(address.bytes.count * 8))
     body.appendZeros(6)
-    // IPv6 always tells the table, and refuses to be asked.
+    // IPv6 always reports the table, and refuses the flag.
     body.append(address.family == .ipv4 ? UInt32(RTM_F_LOOKUP_TABLE) : 0)
     body.attribute(Int(RTA_DST.rawValue), bytes: address.bytes)
     return NetlinkRequest(
       type: UInt16(RTM_GETROUTE), body: body.bytes, name: "RTM_GETROUTE", purpose: "get route to \(address)")
   }
 
-  /// Gets the way that a packet takes that came in by a link, as the kernel decides on it (`RTM_GETROUTE` with `RTA_IIF`);
-  /// refused as the packet would be: `EINVAL` for an address that cannot be (a martian) and by the check of its source
-  /// (`rp_filter`; before Linux 6.14 `EXDEV`), `EHOSTUNREACH` where the link does not forward.
+  /// Gets the kernel's route for a packet that arrives by a link (`RTM_GETROUTE` with `RTA_IIF`). It is refused as the
+  /// packet would be. `EINVAL`: an impossible address (a martian), or the source check (`rp_filter`; before Linux 6.14
+  /// `EXDEV`). `EHOSTUNREACH`: the link does not forward.
   ///
   /// - Parameters:
-  ///   - address: Where the packet is sent to.
-  ///   - source: Where it is from; of the same family.
-  ///   - link: Index of the link that it came in by.
-  ///   - mark: Its mark.
+  ///   - address: The packet's destination.
+  ///   - source: The packet's source, of the same family.
+  ///   - link: Index of the incoming link.
+  ///   - mark: The packet's mark.
   public static func get(to address: IPAddress, from source: IPAddress, by link: Int32, mark: UInt32 = 0)
     -> NetlinkRequest
   {
@@ -159,7 +158,7 @@ public enum RouteRequests {
       purpose: "get route from \(source) to \(address)")
   }
 
-  /// Deletes a route, whoever made it: no protocol and `RT_SCOPE_NOWHERE` match any.
+  /// Deletes a route of any origin: no protocol and `RT_SCOPE_NOWHERE` match any.
   public static func delete(_ route: Route) -> NetlinkRequest {
     request(
       route, UInt16(RTM_DELROUTE), "RTM_DELROUTE", [], "delete", protocol: UInt8(RTPROT_UNSPEC),

@@ -1,15 +1,15 @@
 public import NetworkPrimitives
 public import SystemPackage
 
-/// The payload of `NLMSG_ERROR` or, of a dump's end, `NLMSG_DONE`: an errno and the extended acknowledgement.
+/// The payload of `NLMSG_ERROR` or, at the end of a dump, `NLMSG_DONE`: an errno and the extended acknowledgement.
 public struct Acknowledgement: Sendable, Hashable {
   /// The errno, or nil for success.
   public var errno: Errno?
   /// `NLMSGERR_ATTR_MSG`: a sentence; with success, a warning.
   public var message: String?
-  /// `NLMSGERR_ATTR_OFFS`: where the bad attribute starts in the request.
+  /// `NLMSGERR_ATTR_OFFS`: the position of the bad attribute in the request, in bytes.
   public var offset: Int?
-  /// `NLMSGERR_ATTR_MISS_TYPE`: the attribute that is missing.
+  /// `NLMSGERR_ATTR_MISS_TYPE`: the type of a missing attribute.
   public var missingAttribute: Int?
 
   /// Makes an acknowledgement; a simulated kernel does.
@@ -36,7 +36,7 @@ public struct Acknowledgement: Sendable, Hashable {
     try reader.skip(NetlinkMessage.headerSize - 4)
     if !message.flags.contains(.capped), errno != nil { try reader.skip(max(0, length - NetlinkMessage.headerSize)) }
     guard message.flags.contains(.extendedAttributes) else { return }
-    // Behind the request's copy, which the kernel pads.
+    // The details follow the request's copy, which the kernel pads.
     if !message.flags.contains(.capped), errno != nil { try reader.skip(-length & 3) }
     try readDetails(reader.rest)
   }

@@ -5,7 +5,7 @@ public struct Attribute: Sendable, Hashable {
   /// The type, without `NLA_F_NESTED` and `NLA_F_NET_BYTEORDER`.
   public let type: Int
 
-  /// Whether the sender marked it as holding attributes.
+  /// Whether the sender marked it as nested.
   public let isNested: Bool
 
   /// The payload, without padding.
@@ -18,7 +18,7 @@ public struct Attribute: Sendable, Hashable {
     self.payload = payload
   }
 
-  /// The payload as an integer in the host's byte order; its length must be exactly right.
+  /// The payload as an integer in the host's byte order. Throws `.malformedMessage` for a payload of another length.
   public func integer<Value: FixedWidthInteger>(_: Value.Type = Value.self) throws(NetworkError) -> Value {
     guard payload.count == Value.bitWidth / 8 else {
       throw NetworkError(
@@ -50,7 +50,7 @@ public struct Attributes: Sendable, Hashable, RandomAccessCollection {
   public init(_ bytes: ArraySlice<UInt8>) throws(NetworkError) {
     var list: [Attribute] = []
     var rest = bytes
-    // Up to three bytes of padding may stand behind the last attribute.
+    // Up to three bytes of padding may follow the last attribute.
     while rest.count >= 4 {
       let start = rest.startIndex
       let length = Int(rest.integer(at: start, UInt16.self))
@@ -67,7 +67,8 @@ public struct Attributes: Sendable, Hashable, RandomAccessCollection {
     self.list = list
   }
 
-  /// The first attribute of a type among `bytes`, without a list of all; nil also where they cannot be read so far.
+  /// The first attribute of a type in `bytes`, found without parsing the rest; nil also if the bytes before it are
+  /// malformed.
   package static func first(_ type: Int, in bytes: ArraySlice<UInt8>) -> Attribute? {
     var start = bytes.startIndex
     while bytes.endIndex - start >= 4 {

@@ -1,6 +1,6 @@
 public import NetworkPrimitives
 
-/// One netlink message: `struct nlmsghdr` and what follows it.
+/// One netlink message: `struct nlmsghdr` and its payload.
 public struct NetlinkMessage: Sendable, Hashable {
   /// The message type: `RTM_NEWLINK`, or subsystem and message for nfnetlink.
   public var type: UInt16
@@ -47,9 +47,9 @@ public struct NetlinkMessage: Sendable, Hashable {
     return messages
   }
 
-  /// The messages of a datagram, one by one; ``parse(_:)`` makes a list of them.
+  /// Calls `body` with each message of a datagram; ``parse(_:)`` returns a list instead.
   ///
-  /// - Throws: As ``parse(_:)``, after the messages that could be read; what `body` throws.
+  /// - Throws: As ``parse(_:)``, after the readable messages; the errors of `body`.
   package static func forEach(
     in datagram: ArraySlice<UInt8>, _ body: (NetlinkMessage) throws(NetworkError) -> Void
   ) throws(NetworkError) {
@@ -89,9 +89,9 @@ public struct MessageFlags: OptionSet, Sendable, Hashable {
   public static let multipart = MessageFlags(rawValue: 0x2)
   /// An acknowledgement is wanted.
   public static let acknowledge = MessageFlags(rawValue: 0x4)
-  /// The notification that the change causes is wanted as a reply too.
+  /// Requests the change's notification as a reply.
   public static let echo = MessageFlags(rawValue: 0x8)
-  /// The dump changed while it was being read.
+  /// The dump is inconsistent: the table changed while it was read.
   public static let dumpInterrupted = MessageFlags(rawValue: 0x10)
   /// Get: the whole table (`NLM_F_ROOT | NLM_F_MATCH`).
   public static let dump = MessageFlags(rawValue: 0x300)
@@ -103,7 +103,7 @@ public struct MessageFlags: OptionSet, Sendable, Hashable {
   public static let create = MessageFlags(rawValue: 0x400)
   /// New: at the end of the list.
   public static let append = MessageFlags(rawValue: 0x800)
-  /// Acknowledgement: the request's payload is left out.
+  /// Acknowledgement: the request's payload is omitted.
   public static let capped = MessageFlags(rawValue: 0x100)
   /// Acknowledgement: attributes with the details follow.
   public static let extendedAttributes = MessageFlags(rawValue: 0x200)
@@ -119,7 +119,7 @@ public enum ControlMessage {
   public static let done: UInt16 = 3
 }
 
-/// A request before it has a sequence number: what a typed layer hands to ``NetlinkConnection``.
+/// A request without a sequence number, as a typed layer passes it to ``NetlinkConnection``.
 public struct NetlinkRequest: Sendable {
   /// The message type.
   public var type: UInt16
@@ -129,9 +129,9 @@ public struct NetlinkRequest: Sendable {
   public var body: [UInt8]
   /// The kernel's name of the request, for errors: `RTM_NEWLINK`.
   public var name: String
-  /// What it is to do, for errors: `create link "cn0"`.
+  /// Its purpose, for errors: `create link "cn0"`.
   public var purpose: String { describe() }
-  /// Most requests are not refused, and then nobody wants to know.
+  /// Computed on demand: only the error of a refused request needs it.
   private let describe: @Sendable () -> String
 
   /// Makes a request.
@@ -141,7 +141,7 @@ public struct NetlinkRequest: Sendable {
   ///   - flags: Flags besides request and acknowledge.
   ///   - body: Header of the family, and attributes.
   ///   - name: The kernel's name of the request.
-  ///   - purpose: What it is to do; built when it is asked for.
+  ///   - purpose: Its purpose; built on demand.
   public init(
     type: UInt16, flags: MessageFlags = [], body: [UInt8], name: String,
     purpose: @autoclosure @escaping @Sendable () -> String
@@ -155,13 +155,13 @@ public struct NetlinkRequest: Sendable {
 }
 
 extension NetlinkRequest: Hashable {
-  /// Whether they ask for the same, in the same words.
+  /// Whether they send the same request, with the same texts.
   public static func == (left: NetlinkRequest, right: NetlinkRequest) -> Bool {
     left.type == right.type && left.flags == right.flags && left.body == right.body && left.name == right.name
       && left.purpose == right.purpose
   }
 
-  /// Hashes what is sent.
+  /// Hashes the wire contents.
   public func hash(into hasher: inout Hasher) {
     hasher.combine(type)
     hasher.combine(flags)

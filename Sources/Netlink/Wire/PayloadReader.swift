@@ -1,8 +1,8 @@
 public import NetworkPrimitives
 
-/// Reads fixed headers from bytes that may be anything: a read past the end is a typed error, never a trap.
+/// Reads fixed headers from untrusted bytes: a read past the end is a typed error, never a trap.
 public struct PayloadReader: Sendable {
-  /// What has not been read yet.
+  /// The unread bytes.
   public private(set) var rest: ArraySlice<UInt8>
 
   /// Reads from the start of `bytes`.
@@ -32,7 +32,7 @@ public struct PayloadReader: Sendable {
 }
 
 extension ArraySlice<UInt8> {
-  /// An integer in the host's order, at an index. The caller has checked that there is one.
+  /// An integer in the host's order, at an index. The caller has checked the bounds.
   func integer<Value: FixedWidthInteger>(at start: Int, _: Value.Type = Value.self) -> Value {
     var value: Value = 0
     for offset in 0..<Value.bitWidth / 8 {

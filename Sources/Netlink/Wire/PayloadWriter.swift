@@ -1,13 +1,13 @@
 /// Writes the body of a netlink message: fixed headers, then attributes padded to four bytes (`NLA_ALIGN` in
 /// `linux/netlink.h`). Integers are in the host's byte order unless a call says big-endian.
 public struct PayloadWriter: Sendable {
-  /// What has been written.
+  /// The bytes written so far.
   public private(set) var bytes: [UInt8]
 
   /// Makes an empty body.
   public init() { bytes = [] }
 
-  /// Makes an empty body with room for so many bytes, which it may outgrow.
+  /// Makes an empty body with an initial capacity, which it may outgrow.
   public init(capacity: Int) {
     bytes = []
     bytes.reserveCapacity(capacity)
@@ -52,7 +52,7 @@ public struct PayloadWriter: Sendable {
     align()
   }
 
-  /// An attribute holding one integer in network byte order, as nfnetlink wants.
+  /// An attribute holding one integer in network byte order, as nfnetlink requires.
   public mutating func attribute<Value: FixedWidthInteger>(_ type: Int, bigEndian value: Value) {
     attribute(type, value.bigEndian)
   }

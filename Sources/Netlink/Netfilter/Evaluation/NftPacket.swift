@@ -1,14 +1,14 @@
 import CContainerNetworking
 package import NetworkPrimitives
 
-/// A packet that was never sent, as far as it is known: what rules ask about the rest is not known.
+/// A hypothetical packet with partly known contents: a rule that reads an unknown part has an unknown result.
 package struct NftPacket: Sendable {
-  /// The family of the chains that it passes: IPv4 and IPv6 packets pass those of ``NftFamily/inet``, too.
+  /// The family of the chains that it traverses: IPv4 and IPv6 packets also traverse those of ``NftFamily/inet``.
   package var family: AddressFamily
-  /// The link that it came in by, and that it leaves by; nil for none, as on the way in or out of the host itself.
+  /// The incoming and outgoing links; nil for none, as in packets to and from the host itself.
   package var incoming: Interface?
   package var outgoing: Interface?
-  /// What connection tracking says (`NF_CT_STATE_BIT`, `IPS_*`).
+  /// The state and status of connection tracking (`NF_CT_STATE_BIT`, `IPS_*`).
   package var state: NftConnectionState
   package var status: NftConnectionStatus
   package var source: IPAddress?
@@ -40,7 +40,7 @@ package struct NftPacket: Sendable {
     self.destinationPort = destinationPort
   }
 
-  /// What `meta` loads; nil for bytes that are not known.
+  /// The value of a `meta` expression; nil for unknown bytes.
   func meta(_ key: UInt32) -> [UInt8?] {
     switch key {
     case NFT_META_IIFNAME.rawValue: Self.name(incoming)
@@ -67,7 +67,7 @@ package struct NftPacket: Sendable {
     }
   }
 
-  /// What `payload` loads.
+  /// The value of a `payload` expression.
   func payload(base: UInt32, offset: Int, length: Int) -> [UInt8?] {
     var header: [UInt8?] = []
     switch base {
@@ -87,7 +87,7 @@ package struct NftPacket: Sendable {
     return (offset..<offset + length).map { $0 < header.count ? header[$0] : nil }
   }
 
-  /// What `ct` loads.
+  /// The value of a `ct` expression.
   func conntrack(_ key: UInt32) -> [UInt8?]? {
     switch key {
     case NFT_CT_STATE.rawValue: NftRegisters.host(state.rawValue)
@@ -99,11 +99,11 @@ package struct NftPacket: Sendable {
   }
 }
 
-/// The 64 bytes of the kernel's nftables machine; nil for what is not known.
+/// The 64 register bytes of the kernel's nftables machine; nil for unknown bytes.
 struct NftRegisters {
   private var bytes = [UInt8?](repeating: nil, count: 64)
 
-  /// Where a register begins: each of the four old ones is four of the new.
+  /// The offset of a register: each of the four old registers covers four of the new ones.
   private static func place(_ register: UInt32) -> Int? {
     switch register {
     case NFT_REG_1.rawValue...NFT_REG_4.rawValue: Int(register - NFT_REG_1.rawValue) * 16
@@ -115,11 +115,11 @@ struct NftRegisters {
   mutating func store(_ value: [UInt8?], in register: UInt32) {
     guard let place = Self.place(register) else { return }
     for (index, byte) in value.enumerated() where place + index < bytes.count { bytes[place + index] = byte }
-    // The kernel fills up the last four bytes, so that keys of several fields compare.
+    // The kernel zero-fills the last four bytes, so that keys of several fields compare equal.
     for index in value.count..<(value.count + 3) & ~3 where place + index < bytes.count { bytes[place + index] = 0 }
   }
 
-  /// Forgets what was in a register.
+  /// Marks a register's contents as unknown.
   mutating func forget(_ register: UInt32) { store([UInt8?](repeating: nil, count: 16), in: register) }
 
   func load(_ register: UInt32, _ count: Int) -> [UInt8?] {

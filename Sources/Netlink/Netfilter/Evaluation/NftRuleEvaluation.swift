@@ -1,7 +1,7 @@
 import CContainerNetworking
 import NetworkPrimitives
 
-/// One rule, run on a packet of which not everything is known.
+/// Evaluates one rule for a packet with partly known contents.
 struct NftRuleEvaluation {
   let packet: NftPacket
   let table: NftTable
@@ -14,7 +14,7 @@ struct NftRuleEvaluation {
     case unknown
   }
 
-  /// What a rule does with a packet that it matches.
+  /// The effect of a rule on a matching packet.
   enum Outcome {
     case verdict(NftVerdict)
     case accept
@@ -26,7 +26,7 @@ struct NftRuleEvaluation {
     self.table = table
   }
 
-  /// Whether the rule matches, and what it then decides; nil for nothing.
+  /// Returns whether the rule matches, and its decision; nil for none.
   mutating func run(
     _ rule: NftRuleRecord, _ ruleset: inout NftRuleset
   ) throws(NetworkError) -> (Truth, Outcome?) {
@@ -83,7 +83,7 @@ struct NftRuleEvaluation {
     case "match": return (try extensionMatch(data), nil)
     case "target": return extensionTarget(data)
     default:
-      // What else there is asks for something that is not known: fib, rt, socket, limit, quota, hash, exthdr.
+      // All other expressions read unknown facts: fib, rt, socket, limit, quota, hash, exthdr.
       return (.unknown, nil)
     }
   }
@@ -142,7 +142,7 @@ struct NftRuleEvaluation {
     }
   }
 
-  /// One known byte that differs is enough to know.
+  /// One known byte that differs decides the comparison.
   private static func same(_ found: [UInt8?], _ wanted: ArraySlice<UInt8>) -> Truth {
     var truth = Truth.yes
     for (byte, other) in zip(found, wanted) {
@@ -174,7 +174,7 @@ struct NftRuleEvaluation {
     // A verdict that is not known may be any.
     let unknown: (Truth, Outcome?) = (.unknown, target == NftRegister.verdict.number ? .accept : nil)
     guard let name = data[NFTA_LOOKUP_SET]?.string else { return unknown }
-    // The longest key that the machine can look up; how much of it is the set's, the set says.
+    // Loads the longest possible key; the set's definition tells the length in use.
     let key = registers.load(try data.be32(NFTA_LOOKUP_SREG) ?? 0, 64)
     guard key[0] != nil, let (set, elements) = try ruleset.elements(table, name) else { return unknown }
     let found = key.prefix(set.key.size).compactMap { $0 }
@@ -197,7 +197,7 @@ struct NftRuleEvaluation {
 
   // MARK: - Extensions of xtables
 
-  /// `-m`, where iptables-nft has no expression for it.
+  /// An iptables match (`-m`) for which iptables-nft has no native expression.
   private func extensionMatch(_ data: Attributes) throws(NetworkError) -> Truth {
     switch data[NFTA_MATCH_NAME]?.string {
     case "comment": return .yes
@@ -208,11 +208,11 @@ struct NftRuleEvaluation {
     }
   }
 
-  /// `struct xt_conntrack_mtinfo2` and `3` (`linux/netfilter/xt_conntrack.h`), where it asks for the state alone.
+  /// `struct xt_conntrack_mtinfo2` and `3` (`linux/netfilter/xt_conntrack.h`), if only the state is tested.
   private func connectionMatch(_ info: [UInt8], revision: UInt32) -> Truth {
     let number = { (place: Int) in UInt16(hostBytes: info[place..<place + 2]) }
     guard revision >= 2, info.count >= 152, number(146) == 1 else { return .unknown }  // XT_CONNTRACK_STATE
-    // As nft numbers them, but for those that say that it is translated.
+    // The same numbering as nft's, except for the bits of translation.
     var bits = UInt16(truncatingIfNeeded: state & 0xf)
     if packet.status.contains(.sourceNAT) { bits |= 1 << 6 }
     if packet.status.contains(.destinationNAT) { bits |= 1 << 7 }
@@ -222,7 +222,7 @@ struct NftRuleEvaluation {
 
   private var state: UInt32 { packet.state.rawValue }
 
-  /// `-j`, where iptables-nft has no expression for it.
+  /// An iptables target (`-j`) for which iptables-nft has no native expression.
   private func extensionTarget(_ data: Attributes) -> (Truth, Outcome?) {
     switch data[NFTA_TARGET_NAME]?.string {
     case "REJECT", "DROP": (.yes, .drop)

@@ -1,10 +1,10 @@
 import CContainerNetworking
 package import NetworkPrimitives
 
-/// A namespace's rules as they were read, to ask what becomes of a packet.
+/// A snapshot of a namespace's rules, for computing the fate of a packet.
 ///
-/// A rule that asks for what is not known of the packet, or by an expression that is not understood here, is taken not to
-/// match; that there was one is part of the answer.
+/// A rule that reads an unknown part of the packet, or has an expression unknown here, counts as not matching. The
+/// answer then says that such a rule was skipped.
 package struct NftRuleset {
   /// Every chain of the namespace.
   package let chains: [NftChain]
@@ -12,15 +12,15 @@ package struct NftRuleset {
   private var sets: [String: (set: NftSet, elements: [NftElement])] = [:]
   private let readElements: (NftTable, String) throws(NetworkError) -> (NftSet, [NftElement])?
 
-  /// Reads the chains and rules of a namespace but for those of some tables; elements of sets are read when a rule needs
-  /// them.
+  /// Reads the chains and rules of a namespace except those of the tables in `own`. Elements of sets are read on
+  /// demand.
   ///
-  /// - Throws: The kernel's refusals; what vanishes meanwhile is passed over.
+  /// - Throws: The kernel's refusals; objects that vanish meanwhile are skipped.
   package init(
     over connection: NetlinkConnection, without own: [NftTable]
   ) throws(NetworkError) {
     let isOwn = { (table: NftTable) in own.contains { $0.family == table.family && $0.name == table.name } }
-    // Families and chains that this library has no type for are none that packets of a bridge pass.
+    // Packets of a bridge never traverse families and chains that this library has no type for.
     chains = try connection.dump(NftRequests.chains()).compactMap { try? NftChain($0) }.filter { !isOwn($0.table) }
     readElements = { (table, name) throws(NetworkError) in
       do throws(NetworkError) {
@@ -48,7 +48,7 @@ package struct NftRuleset {
 
   func rules(_ table: NftTable, _ chain: String) -> [NftRuleRecord] { rules[Self.key(table, chain)] ?? [] }
 
-  /// What is in a set; nil if that cannot be read.
+  /// The elements of a set; nil if they cannot be read.
   mutating func elements(_ table: NftTable, _ name: String) throws(NetworkError) -> (NftSet, [NftElement])? {
     if let known = sets[Self.key(table, name)] { return known }
     guard let read = try readElements(table, name) else { return nil }
@@ -56,14 +56,14 @@ package struct NftRuleset {
     return read
   }
 
-  /// The base chains at a hook that a family's packets pass, in the order that they do.
+  /// The base chains at a hook that a family's packets traverse, in order.
   package func baseChains(at hook: NftChain.Hook, _ family: NftFamily) -> [NftChain] {
     let families: [NftFamily] = family == .bridge ? [.bridge] : [family, .inet]
     return chains.filter { families.contains($0.table.family) && $0.base?.hook == hook && $0.base?.type == .filter }
       .sorted { ($0.base?.priority ?? 0) < ($1.base?.priority ?? 0) }
   }
 
-  /// What becomes of a packet in a chain.
+  /// The fate of a packet in a chain.
   package enum Fate {
     /// It goes on.
     case passes
@@ -75,15 +75,15 @@ package struct NftRuleset {
   package struct Drop {
     /// The base chain.
     package var base: NftChain
-    /// The chain that the rule is in, which the base chain may have jumped to; the base chain itself for its policy.
+    /// The chain of the rule, to which the base chain may have jumped; the base chain itself for its policy.
     package var chain: String
     /// The rule; nil for the chain's policy.
     package var rule: NftRuleRecord?
-    /// Whether no rule before it might let the packet pass that could not be understood.
+    /// Whether the decision is certain: no earlier rule with an unknown result might have accepted the packet.
     package var isCertain: Bool
   }
 
-  /// What becomes of a packet in a base chain.
+  /// The fate of a packet in a base chain.
   package mutating func fate(of packet: NftPacket, in base: NftChain) throws(NetworkError) -> Fate {
     var run = Run(packet: packet, table: base.table)
     switch try decide(&run, base.name, depth: 0) {
@@ -99,7 +99,7 @@ package struct NftRuleset {
   private struct Run {
     let packet: NftPacket
     let table: NftTable
-    /// Whether a rule was passed over that might have let the packet pass.
+    /// Whether a skipped rule might have accepted the packet.
     var mayHavePassed = false
   }
 
@@ -108,9 +108,9 @@ package struct NftRuleset {
     case drop(chain: String, NftRuleRecord?)
   }
 
-  /// Runs a chain; nil where it comes to its end.
+  /// Runs a chain; nil at its end.
   private mutating func decide(_ run: inout Run, _ chain: String, depth: Int) throws(NetworkError) -> Decision? {
-    // NFT_JUMP_STACK_SIZE; the kernel lets no chain come back to itself.
+    // NFT_JUMP_STACK_SIZE; the kernel forbids loops of chains.
     guard depth < 16 else { return nil }
     for rule in rules(run.table, chain) {
       var evaluation = NftRuleEvaluation(packet: run.packet, table: run.table)
