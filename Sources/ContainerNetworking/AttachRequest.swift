@@ -6,10 +6,10 @@ public struct AttachRequest: Hashable, Sendable {
   public var mode: NetworkMode
   /// Ports, addresses.
   public var options: AttachOptions
-  /// The container's namespace, when it exists already.
+  /// The container's existing namespace; nil for a new one.
   public var namespace: NetworkNamespace?
 
-  /// Makes a request; what is left out is as in ``NetworkController/attach(_:to:options:namespace:)``.
+  /// Makes a request; defaults as in ``NetworkController/attach(_:to:options:namespace:)``.
   public init(
     _ container: String, to mode: NetworkMode = .bridge, options: AttachOptions = AttachOptions(),
     namespace: NetworkNamespace? = nil

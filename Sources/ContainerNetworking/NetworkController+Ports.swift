@@ -1,16 +1,17 @@
 public import NetworkPrimitives
 
 extension NetworkController {
-  /// Publishes ports of a container that runs.
+  /// Publishes ports of a running container.
   ///
   /// - Parameters:
-  ///   - ports: What to publish; what it has published already stays.
+  ///   - ports: The ports to publish; ports published before stay.
   ///   - container: The container.
-  ///   - network: One of its networks, by name, id or unique id prefix; nil for the one that has its default route.
-  /// - Returns: What they have become, in the order that they were placed in.
-  /// - Throws: `.notFound`; `.inUse` for a port of another's; `.exhausted` when every ephemeral port is taken;
-  ///   `.conflictingOptions` for a container in host, none or container mode, for a network that publishes nothing, and for a
-  ///   host address that nothing serves; `.unsupported` for a protocol that the kernel has not; the kernel's refusals.
+  ///   - network: One of its networks, by name, id or unique id prefix; nil for the network of its default route.
+  /// - Returns: The published ports, in the order of their placement.
+  /// - Throws: `.notFound`; `.inUse` for another owner's port; `.exhausted` when every ephemeral port is taken;
+  ///   `.conflictingOptions` for a container in host, none or container mode, for a network that publishes nothing, and
+  ///   for a host address that nothing serves; `.unsupported` for a protocol that the kernel lacks; the kernel's
+  ///   refusals.
   @discardableResult
   public func publish(
     _ ports: [PortMapping], of container: String, on network: String? = nil
@@ -20,16 +21,16 @@ extension NetworkController {
     }
   }
 
-  /// Releases published ports of a container that runs. Connections by TCP that are under way go on until they end.
+  /// Releases published ports of a running container. Established TCP connections continue until they end.
   ///
   /// - Parameters:
-  ///   - ports: What is meant: each means every port that it could have become, so that `80` is the container's port 80
-  ///     whatever the host's, and `8080:80` that one alone. Nil for all.
+  ///   - ports: The ports to release. Each mapping matches every port that it could have produced: `80` matches the
+  ///     container's port 80 on any port of the host, `8080:80` only that one. Nil for all.
   ///   - container: The container.
   ///   - network: As for ``publish(_:of:on:)``.
   /// - Returns: What was released.
-  /// - Throws: `.notFound`, also for one that means none; `.inUse` while others change them; everything that could not be
-  ///   taken away: to release them again goes on with that.
+  /// - Throws: `.notFound`, also for a mapping without a match; `.inUse` while another call changes them; everything
+  ///   that could not be removed. A repeated call continues the removal.
   @discardableResult
   public func unpublish(
     _ ports: [PortMapping]? = nil, of container: String, on network: String? = nil
@@ -39,6 +40,6 @@ extension NetworkController {
     }
   }
 
-  /// How many sockets this controller holds published ports by; see ``ControllerSettings/reservesPorts``.
+  /// The number of sockets that reserve published ports; see ``ControllerSettings/reservesPorts``.
   public var reservedPortCount: Int { engine.keeper?.count ?? 0 }
 }

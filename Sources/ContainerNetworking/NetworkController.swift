@@ -8,11 +8,10 @@ public import NetworkPrimitives
 ///     print(web.namespace.path, web.endpoints[0].address)
 ///     try await controller.detach("web")
 ///
-/// Any namespace can be the host; nothing outside it is touched. Calls that have nothing to do with each other run side by
-/// side, on threads of the controller's; a store can be shared by controllers of many processes.
-/// Every call that fails leaves nothing behind.
+/// Any namespace can be the host; the controller changes nothing outside it. Independent calls run in parallel, on
+/// threads of the controller. Controllers of many processes can share a store. A call that fails leaves nothing behind.
 public final class NetworkController: Sendable {
-  /// The namespace that bridges, routes and firewall rules are made in.
+  /// The namespace of bridges, routes and firewall rules.
   public let host: NetworkNamespace
 
   let worker = Worker(label: "ContainerNetworking.controller")
@@ -20,13 +19,13 @@ public final class NetworkController: Sendable {
   private let healer: Healer?
   private let follower: PortFollower?
 
-  /// A controller of `host`. What earlier users of the store left unfinished is finished or undone; what of that cannot
-  /// be taken away now is told to ``ControllerSettings/onHeal``, and stays one of the ``differences()``.
+  /// Makes a controller of `host`, and completes or undoes the unfinished work of earlier users of the store. Objects
+  /// that cannot be removed now are reported to ``ControllerSettings/onHeal``, and stay among the ``differences()``.
   ///
   /// - Parameters:
-  ///   - host: Where bridges, addresses and rules are made; the machine's own namespace, or any other.
-  ///   - store: Where what it owns is written down.
-  ///   - settings: The default network and the pools for those without a subnet of their own.
+  ///   - host: The namespace for bridges, addresses and rules; the machine's own, or any other.
+  ///   - store: The store of the controller's records.
+  ///   - settings: The default network and the pools for networks without a subnet of their own.
   public init(
     host: NetworkNamespace, store: any Store = MemoryStore(), settings: ControllerSettings = ControllerSettings()
   ) async throws(NetworkError) {
@@ -43,22 +42,22 @@ public final class NetworkController: Sendable {
   deinit { engine.closePorts() }
 
   /// The controller's threads, for tasks that make many calls or wait for each: `Task(executorPreference:)`,
-  /// `withTaskExecutorPreference(_:)`. A call blocks until the kernel has answered, so it is handed to one of these threads,
-  /// and its result back to the caller's; that is two turns of threads, about 50 µs, which a task that is on them does without.
-  /// There are 16: what blocks them otherwise keeps other calls waiting.
+  /// `withTaskExecutorPreference(_:)`. A call blocks until the kernel has answered, so it runs on one of these threads.
+  /// The two switches of thread take about 50 µs; a task on this executor avoids them. There are 16 threads: other work
+  /// that blocks them delays other calls.
   public var executor: any TaskExecutor { worker }
 
-  /// Puts a container on the network.
+  /// Attaches a container to the network.
   ///
   /// - Parameters:
-  ///   - container: The container's name, which ``detach(_:)`` and `container:` mode know it by.
-  ///   - mode: How; see ``NetworkMode``.
+  ///   - container: The container's name, as used by ``detach(_:)`` and `container:` mode.
+  ///   - mode: The network mode; see ``NetworkMode``.
   ///   - options: Ports, addresses.
-  ///   - namespace: The container's namespace, when it exists already; a new one otherwise. Not for host and
-  ///     container mode, which have theirs.
-  /// - Throws: `.invalidValue`, `.conflictingOptions`; `.alreadyExists` when it is attached; `.notFound` for an unknown
-  ///   network or donor; `.inUse` for an address or port of another's; `.exhausted` for a full pool; the kernel's
-  ///   refusals.
+  ///   - namespace: The container's existing namespace; nil for a new one. Not for host and container mode, which have
+  ///     their own.
+  /// - Throws: `.invalidValue`, `.conflictingOptions`; `.alreadyExists` for an attached container; `.notFound` for an
+  ///   unknown network or donor; `.inUse` for another owner's address or port; `.exhausted` for a full pool; the
+  ///   kernel's refusals.
   @discardableResult
   public func attach(
     _ container: String, to mode: NetworkMode = .bridge, options: AttachOptions = AttachOptions(),
@@ -69,14 +68,14 @@ public final class NetworkController: Sendable {
     }
   }
 
-  /// Puts many containers on the network at once: on bridge networks with two changes of the record, one nftables transaction
-  /// and a few sends to the host's kernel for all of them, where each alone has its own.
+  /// Attaches many containers at once. On bridge networks all of them share two changes of the record, one nftables
+  /// transaction and a few sends to the host's kernel.
   ///
-  /// Each is attached whole or not at all, whatever becomes of the others. Those that ask for a port of the host's choice, or
-  /// are not on a bridge network that is there, are attached one by one after the rest.
+  /// Each container is attached whole or not at all, independently of the others. Requests for a port of the host's
+  /// choice, or for a network that is not an existing bridge network, are processed one by one after the rest.
   ///
   /// - Parameter requests: The containers; each as ``attach(_:to:options:namespace:)`` takes it.
-  /// - Returns: What became of each, in the order of the requests; failures as that call throws them.
+  /// - Returns: The result of each request, in order; failures as that call throws them.
   public func attach(_ requests: [AttachRequest]) async -> [Result<Sandbox, NetworkError>] {
     do throws(NetworkError) {
       return try await worker.run { [engine] () throws(NetworkError) in
@@ -87,24 +86,23 @@ public final class NetworkController: Sendable {
     } catch { return requests.map { _ in .failure(error) } }
   }
 
-  /// Keeps sandboxes ready on a network: namespaces that are made, wired and addressed before anybody asks for them, so that
-  /// ``attach(_:to:options:namespace:)`` only hands one over. Returns when there are as many.
+  /// Keeps sandboxes ready on a network: namespaces that are made, wired and addressed in advance, so that
+  /// ``attach(_:to:options:namespace:)`` only hands one over. Returns when all are ready.
   ///
-  /// An attach takes one when it asks for nothing that has to be made for it: ports, aliases and a gateway priority it can
-  /// have, a namespace, an address, a hardware address or an interface name of its own it is made anew for. In the place of
-  /// one that was handed over another is made, in the background.
+  /// `attach` uses a ready sandbox unless it asks for its own namespace, address, MAC address or interface name. Ports,
+  /// aliases and a gateway priority can be added afterwards. A replacement is made in the background.
   ///
-  /// What is kept takes addresses of the network, and gives them up when nothing else is left for a container. It is on
-  /// record, and goes with this process: whoever opens the store next finds nothing left of it. ``removeAll(isFinal:)`` and
-  /// ``removeNetwork(_:)`` take it away and end it.
+  /// Ready sandboxes hold addresses of the network, and release them when no other is left for a container. They are
+  /// recorded and end with this process: the next user of the store finds nothing left of them. ``removeAll(isFinal:)``
+  /// and ``removeNetwork(_:)`` remove them and stop their replacement.
   ///
   /// - Parameters:
-  ///   - count: How many; 0 for none any more.
-  ///   - network: The network, by name, id or unique id prefix; the default one is made if need be.
-  ///   - refillsPerSecond: How fast they are made again at the most, so that this does not get in the way of what containers
-  ///     wait for; above 0, to 10,000.
-  /// - Throws: `.invalidValue`; `.exhausted` above ``ControllerSettings/readyLimit``, or when the network has fewer addresses:
-  ///   those that could be made are kept then; `.notFound`; as ``attach(_:to:options:namespace:)``.
+  ///   - count: The number of sandboxes; 0 to stop.
+  ///   - network: The network, by name, id or unique id prefix; the default one is made on demand.
+  ///   - refillsPerSecond: The maximum rate of replacement, so that it does not delay waiting containers; above 0, to
+  ///     10,000.
+  /// - Throws: `.invalidValue`; `.exhausted` above ``ControllerSettings/readyLimit``, or when the network has fewer
+  ///   addresses: the sandboxes made until then stay ready; `.notFound`; as ``attach(_:to:options:namespace:)``.
   public func keepReady(
     _ count: Int, on network: String = "bridge", refillsPerSecond: Double = 50
   ) async throws(NetworkError) {
@@ -113,7 +111,7 @@ public final class NetworkController: Sendable {
     }
   }
 
-  /// How many sandboxes are kept ready on a network by this controller.
+  /// The number of sandboxes that this controller keeps ready on a network.
   ///
   /// - Parameter network: The network, by name, id or unique id prefix.
   /// - Throws: `.notFound`.
@@ -121,27 +119,27 @@ public final class NetworkController: Sendable {
     try await worker.run { [engine] () throws(NetworkError) in try engine.readySandboxes(on: network) }
   }
 
-  /// Takes a container off the network: endpoint, published ports, address, all of it. A namespace that others share
-  /// keeps its interfaces until the last of them is detached.
+  /// Detaches a container: removes its endpoints, published ports and addresses. A shared namespace keeps its
+  /// interfaces until the last container in it is detached.
   ///
-  /// - Throws: `.notFound` when it is not attached; everything that could not be taken away, after all was tried.
+  /// - Throws: `.notFound` for a container that is not attached; after all steps, everything that could not be removed.
   public func detach(_ container: String) async throws(NetworkError) {
     try await perform(.detach, container) { (engine) throws(NetworkError) in
       try engine.detach(container)
     }
   }
 
-  /// Waits until the kernel has freed what ``detach(_:)`` and the other calls of this controller took away.
+  /// Waits until the kernel has freed the objects that ``detach(_:)`` and other calls of this controller removed.
   ///
-  /// When those return, the links are gone for everyone: they carry nothing, and are found by no name. The kernel then frees
-  /// them once nobody can still be reading of them, 10 to 30 ms later, and it does so even if this process ends; that is
-  /// of interest to those who count memory.
+  /// When those calls return, the links are already gone for everyone: they carry nothing, and no name finds them. The
+  /// kernel frees their memory once no reader is left, 10 to 30 ms later, even if this process ends. Only callers that
+  /// measure memory need this call.
   public func settled() async throws(NetworkError) {
     try await worker.run { [engine] () throws(NetworkError) in engine.host.deletions.wait() }
   }
 
-  /// Takes a container off the network as ``detach(_:)`` does, but leaves its static addresses its own: nobody else gets
-  /// them until it is attached again, and gets them back, or is detached.
+  /// Detaches a container as ``detach(_:)`` does, but reserves its static addresses: it gets them back when it is
+  /// attached again, and releases them when it is detached.
   ///
   /// - Throws: As ``detach(_:)``.
   public func stop(_ container: String) async throws(NetworkError) {
@@ -150,10 +148,10 @@ public final class NetworkController: Sendable {
     }
   }
 
-  /// Puts a container that is attached on one more network, while it runs.
+  /// Connects an attached container to one more network, while it runs.
   ///
-  /// - Throws: `.notFound`; `.alreadyExists` when it is on that network; `.conflictingOptions` for a container in host, none
-  ///   or container mode; else as ``attach(_:to:options:namespace:)``.
+  /// - Throws: `.notFound`; `.alreadyExists` if it is on that network; `.conflictingOptions` for a container in host,
+  ///   none or container mode; else as ``attach(_:to:options:namespace:)``.
   @discardableResult
   public func connect(
     _ container: String, to network: String, options: EndpointOptions = EndpointOptions()
@@ -163,18 +161,18 @@ public final class NetworkController: Sendable {
     }
   }
 
-  /// Takes a container off one network, while it runs. Its aliases and published ports there are gone then, unless they are
-  /// kept: ``connect(_:to:options:)`` gives it what was kept, but for what that asks for otherwise.
+  /// Disconnects a container from one network, while it runs. Its aliases and published ports there are removed. With
+  /// `keepsSettings` they are kept, and ``connect(_:to:options:)`` restores those that its options do not replace.
   ///
   /// - Parameters:
   ///   - container: The container.
   ///   - network: The network, by name, id or unique id prefix.
-  ///   - isForced: Whether a container that is stopped, or whose namespace is gone, is taken off too.
-  ///   - keepsSettings: Whether its addresses, aliases, ports, interface and priority there stay its own, until it is
+  ///   - isForced: Whether a stopped container, or one whose namespace is gone, is disconnected too.
+  ///   - keepsSettings: Whether its addresses, aliases, ports, interface and priority there stay reserved, until it is
   ///     connected again, disconnected once more, or detached.
   /// - Returns: The endpoint that it had.
-  /// - Throws: `.notFound` when it is not on that network; `.conflictingOptions` as ``connect(_:to:options:)``; everything
-  ///   that could not be taken away.
+  /// - Throws: `.notFound` if it is not on that network; `.conflictingOptions` as ``connect(_:to:options:)``;
+  ///   everything that could not be removed.
   @discardableResult
   public func disconnect(
     _ container: String, from network: String, isForced: Bool = false, keepsSettings: Bool = false
@@ -184,21 +182,21 @@ public final class NetworkController: Sendable {
     }
   }
 
-  /// The sandbox of a container that is attached.
+  /// The sandbox of an attached container.
   public func sandbox(_ container: String) async throws(NetworkError) -> Sandbox {
     try await worker.run { [engine] () throws(NetworkError) in try engine.sandbox(container) }
   }
 
-  /// Every container that is attached, by name.
+  /// Every attached container's sandbox, by name.
   public func sandboxes() async throws(NetworkError) -> [Sandbox] {
     try await worker.run { [engine] () throws(NetworkError) in try engine.allSandboxes() }
   }
 
-  /// Makes a custom network.
+  /// Creates a custom network.
   ///
   /// - Throws: `.refused` for a predefined name; `.alreadyExists`; every fault of the options together, as causes;
-  ///   `.conflictingOptions` for a subnet that overlaps another network's or a route of the host; `.unsupported` for a
-  ///   driver that there is not, or that the kernel has not; `.inUse` for a bridge or parent that is another network's.
+  ///   `.conflictingOptions` for a subnet that overlaps another network's or a route of the host; `.unsupported` for an
+  ///   unknown driver, or one that the kernel lacks; `.inUse` for another network's bridge or parent.
   @discardableResult
   public func createNetwork(
     _ name: String, options: NetworkOptions = NetworkOptions()
@@ -208,9 +206,9 @@ public final class NetworkController: Sendable {
     }
   }
 
-  /// Removes a custom network, its bridge and its rules; a parent or a bridge that was there before stays.
+  /// Removes a custom network, its bridge and its rules; a parent or an adopted bridge stays.
   ///
-  /// - Throws: `.inUse`, naming them, while containers are attached; `.refused` for a predefined one; `.notFound`.
+  /// - Throws: `.inUse`, with their names, while containers are attached; `.refused` for a predefined one; `.notFound`.
   public func removeNetwork(_ name: String) async throws(NetworkError) {
     try await perform(.removeNetwork, nil, name) { (engine) throws(NetworkError) in
       try engine.removeNetwork(name)
@@ -224,7 +222,7 @@ public final class NetworkController: Sendable {
     try await worker.run { [engine] () throws(NetworkError) in try engine.network(name) }
   }
 
-  /// The networks that a filter means, in the natural order of their names; the default one only once it was used.
+  /// The networks that match a filter, in the natural order of their names; the default one only once it was used.
   public func networks(matching filter: NetworkFilter) async throws(NetworkError) -> [NetworkRecord] {
     try await worker.run { [engine] () throws(NetworkError) in
       let matching = { (state: EngineState) in
@@ -232,22 +230,21 @@ public final class NetworkController: Sendable {
           filter.matches(network, isUsed: state.isUsed(network.id))
         }.sorted { NaturalOrder.precedes($0.name, $1.name) }
       }
-      // Who is on them is read for those alone who ask.
+      // Endpoints are read only if the filter asks for dangling networks.
       return filter.isDangling == nil ? try engine.lookAtUnsettled(matching) : try engine.look(matching)
     }
   }
 
-  /// A network with who is on it and how full it is, by full id, name, or unique id prefix.
+  /// A network with its endpoints and its use of addresses, by full id, name, or unique id prefix.
   ///
   /// - Throws: `.notFound`; `.ambiguous`, listing the matches.
   public func inspect(_ network: String) async throws(NetworkError) -> NetworkInspection {
     try await worker.run { [engine] () throws(NetworkError) in try engine.inspect(network) }
   }
 
-  /// Removes the custom networks that a filter means and that nothing is on; one that cannot be removed is no reason to
-  /// leave the others.
+  /// Removes the unused custom networks that match a filter; a failure does not stop the removal of others.
   ///
-  /// - Throws: `.inUse` while another prune of this controller is under way.
+  /// - Throws: `.inUse` while another prune of this controller is running.
   @discardableResult
   public func prune(matching filter: NetworkFilter = NetworkFilter()) async throws(NetworkError) -> PruneReport {
     try await perform(.prune) { (engine) throws(NetworkError) in
@@ -255,10 +252,10 @@ public final class NetworkController: Sendable {
     }
   }
 
-  /// What happened to networks lately, oldest first, each with its number; with another process's, where the store is
-  /// shared. A store keeps the last 1,000.
+  /// The recent events of networks, oldest first, each with its number; on a shared store other processes' too. A store
+  /// keeps the last 1,000.
   ///
-  /// - Parameter number: The last one that is known; 0 for all.
+  /// - Parameter number: The last known event; 0 for all.
   public func events(
     after number: UInt64 = 0
   ) async throws(NetworkError) -> [(number: UInt64, event: NetworkEvent)] {
@@ -270,35 +267,34 @@ public final class NetworkController: Sendable {
     try await worker.run { [engine] () throws(NetworkError) in try engine.allNetworks() }
   }
 
-  /// Every difference between what is recorded and what is in the kernel, containers' namespaces included. Nothing is
-  /// changed.
+  /// Every difference between the records and the kernel, containers' namespaces included. Changes nothing.
   public func differences() async throws(NetworkError) -> [Difference] {
     try await worker.run { [engine] () throws(NetworkError) in try engine.differences() }
   }
 
-  /// What the record is known by on its host, beside others: eight hexadecimal digits. The comment of each element of our
-  /// firewall tables has it.
+  /// The id of this record among others on its host: eight hexadecimal digits. The comment of each element of our
+  /// firewall tables contains it.
   public var recordID: String { engine.firewall.id.description }
 
-  /// The other records that have networks on the same host. They share our firewall tables, and what is theirs is never
-  /// touched.
+  /// The other records with networks on the same host. They share our firewall tables, and their objects are never
+  /// changed.
   public func otherRecords() async throws(NetworkError) -> [OtherRecord] {
     try await worker.run { [engine] () throws(NetworkError) in try engine.otherRecords() }
   }
 
-  /// Takes away all that another record has on this host: its elements of our tables, the ends of its containers' cables, and its
-  /// bridges. For a record that is lost for ever, whose state directory was deleted: whether it is in use is not known here, and a
-  /// program that has it open puts its own back.
+  /// Removes everything that another record has on this host: its elements of our tables, the host's ends of its veth
+  /// pairs, and its bridges. Meant for a lost record, whose state directory was deleted. Whether the record is in use
+  /// is unknown here; a program that has it open restores its objects.
   ///
   /// - Parameter id: As in ``otherRecords()``.
-  /// - Returns: The names of its bridges that were left, since they may be the host's own.
-  /// - Throws: `.notFound` for one that is not there; `.refused` for this controller's own.
+  /// - Returns: The names of its bridges that were left, because they may be the host's own.
+  /// - Throws: `.notFound` for an unknown id; `.refused` for this controller's own.
   @discardableResult
   public func forgetRecord(_ id: String) async throws(NetworkError) -> [String] {
     try await worker.run { [engine] () throws(NetworkError) in try engine.forgetRecord(id) }
   }
 
-  /// Rules of other owners that drop our networks' packets, and what would allow them. Nothing is sent, and nothing changed.
+  /// Foreign rules that drop our networks' packets, and the remedies. Sends and changes nothing.
   public func obstacles() async throws(NetworkError) -> [Obstacle] {
     try await worker.run { [engine] () throws(NetworkError) in try engine.obstacles() }
   }
@@ -312,7 +308,7 @@ public final class NetworkController: Sendable {
   /// Repairs every difference between what is recorded and what is in the kernel, and undoes or finishes what others left
   /// unfinished. Only what the records name is touched.
   ///
-  /// - Throws: When it could not look; what could not be repaired is in the report.
+  /// - Throws: When the kernel or the store could not be read; failed repairs are in the report.
   @discardableResult
   public func reconcile() async throws(NetworkError) -> ReconcileReport {
     try await worker.run { [engine] () throws(NetworkError) in
@@ -322,8 +318,9 @@ public final class NetworkController: Sendable {
     }
   }
 
-  /// Puts our firewall tables back if they are not as the records say, and looks at nothing else: for whoever has flushed the
-  /// host's ruleset, and reads so of ours in ``ReconcileReport/found`` alone. It takes one transaction.
+  /// Restores our firewall tables if they differ from the records, and checks nothing else. Meant for callers that have
+  /// flushed the host's ruleset; ``ReconcileReport/found`` then lists differences of our tables alone. Takes one
+  /// transaction.
   ///
   /// - Throws: As ``reconcile()``.
   @discardableResult
@@ -335,7 +332,7 @@ public final class NetworkController: Sendable {
     }
   }
 
-  /// The changes that ``reconcileRules()`` makes where our tables are gone, for whoever measures what the kernel takes for them.
+  /// The changes that ``reconcileRules()`` makes when our tables are gone, for benchmarks of the kernel's part.
   package func rulesRestoration() async throws(NetworkError) -> NftTransaction {
     try await looking { (engine) throws(NetworkError) in try engine.rulesRestoration() }
   }
@@ -360,12 +357,12 @@ public final class NetworkController: Sendable {
     try await worker.run { [engine] () throws(NetworkError) in try body(engine) }
   }
 
-  /// Detaches every container and removes every network of this controller, and its firewall table.
+  /// Detaches every container and removes every network and the firewall table of this controller.
   ///
-  /// Waits for calls that are under way; those that come while it removes are refused with `.closed`.
+  /// Waits for running calls; calls made during the removal are refused with `.closed`.
   ///
-  /// - Parameter isFinal: Whether calls that come after it are refused too, as when the process is about to end.
-  /// - Throws: Everything that could not be taken away, after all was tried.
+  /// - Parameter isFinal: Whether later calls are refused too, as when the process is about to end.
+  /// - Throws: After all steps, everything that could not be removed.
   public func removeAll(isFinal: Bool = false) async throws(NetworkError) {
     try await worker.run { [engine] () throws(NetworkError) in
       try engine.telemetry.follow(.removeAll) { () throws(NetworkError) in

@@ -1,21 +1,21 @@
 public import NetworkPrimitives
 
-/// How a container is on the network: Docker's five modes.
+/// The network mode of a container: one of Docker's five.
 public enum NetworkMode: Hashable, Sendable {
   /// The default network: a bridge that is also the gateway, NAT to the outside, published ports.
   case bridge
   /// The host's own namespace.
   case host
-  /// A namespace of its own with only `lo`, for whoever wants to set it up by hand.
+  /// A namespace of its own with only `lo`, for manual configuration.
   case none
   /// The namespace of another container, by name or id.
   case container(String)
-  /// A network that was made with `createNetwork`, by name, id or unique id prefix.
+  /// A network created by `createNetwork`, by name, id or unique id prefix.
   case network(String)
 
   /// Reads a mode as `docker run --net` takes it: `bridge`, `host`, `none`, `container:ID`, or a network's name.
   ///
-  /// - Throws: `.invalidValue` for an empty text, `container:` without a container, and anything that is no name.
+  /// - Throws: `.invalidValue` for an empty text, `container:` without a container, and an invalid name.
   public init(_ text: String) throws(NetworkError) {
     switch text {
     case "bridge", "default": self = .bridge
@@ -66,11 +66,11 @@ enum Name {
   static let longest = 200
   static let predefined: Set<String> = ["bridge", "host", "none"]
 
-  /// Checks what other containers are to ask for; `*.foo` is every name below foo (RFC 4592).
+  /// Checks an alias, a name for other containers' queries; `*.foo` is every name below foo (RFC 4592).
   static func checkAlias(_ alias: String, operation: String) throws(NetworkError) {
     let name = alias.hasPrefix("*.") ? String(alias.dropFirst(2)) : alias
     try check(name, what: "alias", operation: operation, longest: .max)
-    // RFC 1035, 2.3.4: of 255 octets on the wire, two are the first label's length and the root's.
+    // RFC 1035, 2.3.4: of the 255 octets on the wire, the first label's length and the root take two.
     let labels = name.split(separator: ".", omittingEmptySubsequences: false)
     if let empty = labels.firstIndex(of: "") {
       let place = empty == labels.count - 1 ? "ends with a dot" : "has two dots in a row"
@@ -92,7 +92,7 @@ enum Name {
       (0x30...0x39).contains(byte) || (0x41...0x5a).contains(byte) || (0x61...0x7a).contains(byte)
     }
     let isRest = { (byte: UInt8) in isWord(byte) || byte == 0x5f || byte == 0x2e || byte == 0x2d }
-    // A pin, a file and a message of DNS have room for it.
+    // The limit of a pin's or file's name and of a label in DNS.
     guard name.utf8.count <= longest else {
       throw NetworkError(
         .invalidValue, operation: operation,

@@ -1,9 +1,9 @@
 import Netlink
 import NetworkPrimitives
 
-// Keys are the properties' names, and stay; addresses, subnets, names and ports are texts, as their initializers read them. A key
-// that is missing has its default, so that a person writes what differs, and texts of earlier versions stay good. A key that
-// there is not is refused: what a later version keeps out must not pass in this one for want of a word.
+// Keys are the properties' names and are stable. Addresses, subnets, names and ports are texts, as their initializers
+// read them. A missing key has its default, so that a person writes only the differences, and texts of earlier versions
+// stay valid. An unknown key is refused: a restriction of a later version must not be silently ignored by this one.
 
 extension NetworkOptions: Codable {
   private enum CodingKeys: String, CodingKey, CaseIterable {
@@ -12,9 +12,9 @@ extension NetworkOptions: Codable {
     case growsOverBridges, parent, macvlanMode, policy, interfacePrefix, labels, nameServing, dnsServers, driverOptions
   }
 
-  /// Decodes options; a key that is missing has its default.
+  /// Decodes options; a missing key has its default.
   ///
-  /// - Throws: `DecodingError` for a key that there is not, and for a value that its type refuses.
+  /// - Throws: `DecodingError` for an unknown key or an invalid value.
   public init(from decoder: any Decoder) throws {
     try decoder.refuseKeys(otherThan: CodingKeys.self)
     let fields = try decoder.container(keyedBy: CodingKeys.self)
@@ -43,7 +43,7 @@ extension NetworkOptions: Codable {
     try fields.read(&driverOptions, .driverOptions)
   }
 
-  /// Encodes every option, but for those that are nil.
+  /// Encodes every option except nil ones.
   public func encode(to encoder: any Encoder) throws {
     var fields = encoder.container(keyedBy: CodingKeys.self)
     try fields.encode(driver, forKey: .driver)
@@ -74,9 +74,9 @@ extension EndpointOptions: Codable {
     case addresses, macAddress, aliases, interface, gatewayPriority, takesDefaultRoute
   }
 
-  /// Decodes options; a key that is missing has its default.
+  /// Decodes options; a missing key has its default.
   ///
-  /// - Throws: `DecodingError` for a key that there is not, and for a value that its type refuses.
+  /// - Throws: `DecodingError` for an unknown key or an invalid value.
   public init(from decoder: any Decoder) throws {
     try decoder.refuseKeys(otherThan: CodingKeys.self)
     let fields = try decoder.container(keyedBy: CodingKeys.self)
@@ -89,7 +89,7 @@ extension EndpointOptions: Codable {
     try fields.read(&takesDefaultRoute, .takesDefaultRoute)
   }
 
-  /// Encodes every option, but for those that are nil.
+  /// Encodes every option except nil ones.
   public func encode(to encoder: any Encoder) throws {
     var fields = encoder.container(keyedBy: CodingKeys.self)
     try fields.encode(addresses, forKey: .addresses)
@@ -104,9 +104,9 @@ extension EndpointOptions: Codable {
 extension AttachOptions: Codable {
   private enum CodingKeys: String, CodingKey, CaseIterable { case ports, endpoint, names }
 
-  /// Decodes options; a key that is missing has its default.
+  /// Decodes options; a missing key has its default.
   ///
-  /// - Throws: `DecodingError` for a key that there is not, and for a value that its type refuses.
+  /// - Throws: `DecodingError` for an unknown key or an invalid value.
   public init(from decoder: any Decoder) throws {
     try decoder.refuseKeys(otherThan: CodingKeys.self)
     let fields = try decoder.container(keyedBy: CodingKeys.self)
@@ -126,12 +126,12 @@ extension AttachOptions: Codable {
 }
 
 extension PortMapping {
-  // Not private: what is synthesized for encoding is in the file of the structure.
+  // Not private: the synthesized encoding is in the structure's file.
   enum CodingKeys: String, CodingKey { case hostAddress, hostPorts, containerPorts, transport }
 
   /// Decodes the text that ``init(_:)`` reads, or its parts.
   ///
-  /// - Throws: `DecodingError` for what the initializers refuse.
+  /// - Throws: `DecodingError` for values that the initializers refuse.
   public init(from decoder: any Decoder) throws {
     if let text = try? decoder.singleValueContainer().decode(String.self) {
       self = try decoder.checked { () throws(NetworkError) in try PortMapping(text) }
@@ -150,10 +150,10 @@ extension PortMapping {
 }
 
 extension NameOptions {
-  // Not private: what is synthesized for encoding is in the file of the structure.
+  // Not private: the synthesized encoding is in the structure's file.
   enum CodingKeys: String, CodingKey { case hostname, domainname, dns, dnsSearch, dnsOptions, extraHosts }
 
-  /// Decodes options; a key that is missing has its default.
+  /// Decodes options; a missing key has its default.
   public init(from decoder: any Decoder) throws {
     let fields = try decoder.container(keyedBy: CodingKeys.self)
     self.init()
@@ -167,13 +167,13 @@ extension NameOptions {
 }
 
 extension NetworkPolicy {
-  // Not private: what is synthesized for encoding is in the file of the structure.
+  // Not private: the synthesized encoding is in the structure's file.
   enum CodingKeys: String, CodingKey {
     case allowsContainerTraffic, masquerades, gatewayModeIPv4, gatewayModeIPv6, hostBindingAddress, sourceAddressIPv4
     case sourceAddressIPv6, trustedInterfaces
   }
 
-  /// Decodes a policy; a key that is missing has its default.
+  /// Decodes a policy; a missing key has its default.
   public init(from decoder: any Decoder) throws {
     let fields = try decoder.container(keyedBy: CodingKeys.self)
     self.init()
@@ -189,14 +189,14 @@ extension NetworkPolicy {
 }
 
 extension KeyedDecodingContainer {
-  /// Reads a value if it is there.
+  /// Reads an optional value.
   fileprivate func read<Value: Decodable>(_ value: inout Value, _ key: Key) throws {
     if let new = try decodeIfPresent(Value.self, forKey: key) { value = new }
   }
 }
 
 extension Decoder {
-  /// - Throws: `DecodingError` that lists the keys that there are.
+  /// - Throws: `DecodingError` that lists the known keys.
   fileprivate func refuseKeys<Keys: CodingKey & CaseIterable>(otherThan keys: Keys.Type) throws {
     let known = keys.allCases.map(\.stringValue)
     for key in try container(keyedBy: AnyKey.self).allKeys where !known.contains(key.stringValue) {

@@ -1,6 +1,6 @@
 import NetworkPrimitives
 
-// A line of each for people; all of it for a debugger.
+// One line each for people; all fields for a debugger.
 
 extension NetworkOptions: CustomStringConvertible, CustomDebugStringConvertible {
   /// `bridge, 192.168.50.0/24, internal`.

@@ -1,56 +1,56 @@
 public import Netlink
 public import NetworkPrimitives
 
-/// What a custom network is to be like.
+/// Options for `createNetwork`.
 public struct NetworkOptions: Hashable, Sendable {
-  /// What its endpoints are made of.
+  /// The driver of its endpoints.
   public var driver: NetworkDriver
-  /// The subnets, one of a family; a family that is switched on and has none here gets one from the controller's pools.
+  /// The subnets, one for each family; an enabled family without one gets it from the controller's pools.
   public var subnets: [Subnet]
-  /// Where dynamic addresses come from; each inside the subnet of its family.
+  /// The ranges of dynamic addresses; each inside the subnet of its family.
   public var ipRanges: [Subnet]
-  /// The bridge's addresses, or the outside routers' for a driver without a bridge. Of a family without one here, the first
-  /// free address of its range where the bridge has an address; else none.
+  /// The bridge's addresses, or the external routers' for a driver without a bridge. For a family without one here: the
+  /// first free address of its range if the bridge has an address, else none.
   public var gateways: [IPAddress]
-  /// Addresses that no container is given, by what they are for. Those that the host, its routers and its resolvers have in
-  /// the subnets come to them by themselves.
+  /// Addresses that no container gets, by their use. Addresses of the host, its routers and its resolvers inside the
+  /// subnets are added automatically.
   public var auxiliaryAddresses: [String: IPAddress]
-  /// Whether a subnet named here may overlap addresses, routes, routers and resolvers of the host, which then does not reach
-  /// what is behind them by its own way. A macvlan's may overlap what is on its parent's wire in any case.
+  /// Whether a subnet given here may overlap addresses, routes, routers and resolvers of the host, which then loses its
+  /// own route to them. A macvlan's subnet may always overlap those on its parent's link.
   public var allowsHostOverlap: Bool
   /// Whether endpoints have IPv4 addresses.
   public var isIPv4Enabled: Bool
-  /// Whether endpoints have IPv6 addresses; nil for: if there is an IPv6 subnet.
+  /// Whether endpoints have IPv6 addresses; nil for yes if there is an IPv6 subnet.
   public var isIPv6Enabled: Bool?
   /// Whether nothing passes in or out.
   public var isInternal: Bool
   /// Maximum transmission unit, bytes, 576 (1,280 with IPv6) to 65,535; 1,500 by default, or a parent's if that is less.
   public var mtu: UInt32
-  /// Name of the bridge; nil for one made of the network's id. One that exists is adopted, and never deleted.
+  /// Name of the bridge; nil for one derived from the network's id. An existing bridge is adopted, and never deleted.
   public var bridge: InterfaceName?
-  /// Whether the network takes a further bridge, joined to the first by a veth pair, when the first is full, with
-  /// 448 endpoints. Otherwise an attach is refused as `.exhausted` when all 1,023 ports that Linux gives a bridge are taken. A
-  /// bridge that is adopted stays the only one.
+  /// Whether the network adds a further bridge, joined to the first by a veth pair, when the first is full with 448
+  /// endpoints. Otherwise an attach fails with `.exhausted` when all 1,023 ports of a Linux bridge are taken. An
+  /// adopted bridge stays the only one.
   public var growsOverBridges: Bool
-  /// The link of the host that a macvlan network's endpoints are made on: the wire that its containers are on. One network
-  /// has it; it is never changed.
+  /// The host's link that a macvlan network's endpoints are made on. One network has it; its settings are never
+  /// changed.
   public var parent: InterfaceName?
-  /// Whom a macvlan network's endpoints reach of each other.
+  /// The reachability among endpoints of a macvlan network.
   public var macvlanMode: MacvlanMode
-  /// What passes.
+  /// The permitted traffic.
   public var policy: NetworkPolicy
-  /// What interfaces in containers are called, before their number; 1 to 12 letters.
+  /// The prefix of interface names in containers, before the number; 1 to 12 letters.
   public var interfacePrefix: String
   /// Labels.
   public var labels: [String: String]
-  /// Where its containers ask for names; nil for the bridge if that has an address, else inside the containers.
+  /// The name server of its containers; nil for the bridge if that has an address, else inside the containers.
   public var nameServing: NameServing?
-  /// The name servers that are asked for what is no name of the network; none for the host's.
+  /// The upstream name servers for other names; empty for the host's.
   public var dnsServers: [IPAddress]
-  /// The driver's options as they were written, for `inspect`.
+  /// The driver's options in their original form, for `inspect`.
   public var driverOptions: [String: String]
 
-  /// Makes options; each has a default. A subnet, a range or a gateway of its own comes before those of the lists.
+  /// Makes options; each has a default. A single subnet, range or gateway precedes those of the lists.
   public init(
     driver: NetworkDriver = .bridge, subnet: Subnet? = nil, subnets: [Subnet] = [], ipRange: Subnet? = nil,
     ipRanges: [Subnet] = [], gateway: IPAddress? = nil, gateways: [IPAddress] = [],
@@ -84,25 +84,25 @@ public struct NetworkOptions: Hashable, Sendable {
   }
 }
 
-/// What a network's endpoints are made of.
+/// The driver of a network's endpoints.
 public enum NetworkDriver: String, Hashable, Sendable, Codable, CaseIterable {
   /// A bridge of the host and a veth pair for each endpoint.
   case bridge
-  /// A link of the host's, shared by hardware address: a macvlan on it for each endpoint.
+  /// A macvlan for each endpoint: endpoints share a link of the host by MAC address.
   case macvlan
-  /// A link of the host's, shared by IP address; refused as unsupported.
+  /// An ipvlan for each endpoint: endpoints share a link of the host by IP address; refused as unsupported.
   case ipvlan
   /// A bridge that spans hosts, by VXLAN; refused as unsupported.
   case overlay
 }
 
-/// What passes between a network's containers and others.
+/// The permitted traffic between a network's containers and others.
 public struct NetworkPolicy: Hashable, Sendable, Codable {
-  /// How containers are reached from outside by their own addresses.
+  /// The reachability of containers from outside by their own addresses.
   public enum GatewayMode: String, Hashable, Sendable, Codable, CaseIterable {
-    /// Not at all: by published ports, which translate addresses.
+    /// Unreachable: published ports only, which translate addresses.
     case nat
-    /// Freely; what goes out is translated all the same.
+    /// Unrestricted; outgoing traffic is translated all the same.
     case natUnprotected = "nat-unprotected"
     /// By published container ports, and ping; addresses are not translated.
     case routed
@@ -112,21 +112,21 @@ public struct NetworkPolicy: Hashable, Sendable, Codable {
 
   /// Whether containers of the network reach each other by their own addresses (Docker's `icc`).
   public var allowsContainerTraffic: Bool
-  /// Whether what goes out gets the host's address (Docker's `enable_ip_masquerade`).
+  /// Whether outgoing traffic gets the host's address (Docker's `enable_ip_masquerade`).
   public var masquerades: Bool
   /// Reach by IPv4.
   public var gatewayModeIPv4: GatewayMode
   /// Reach by IPv6.
   public var gatewayModeIPv6: GatewayMode
-  /// Where ports without a host address are published; nil for every address.
+  /// The host address of ports published without one; nil for every address.
   public var hostBindingAddress: IPAddress?
-  /// The address that what goes out by IPv4 gets, one that the host is reached by (Docker's `host_ipv4`); nil for that of
-  /// the link that it goes out by.
+  /// The source address of outgoing IPv4 traffic, one of the host's (Docker's `host_ipv4`); nil for the outgoing link's
+  /// address.
   public var sourceAddressIPv4: IPAddress?
   /// The same by IPv6 (Docker's `host_ipv6`).
   public var sourceAddressIPv6: IPAddress?
-  /// Links of the host by which published container ports are reached from outside by the containers' own addresses
-  /// (Docker's `trusted_host_interfaces`); nil for none. They need not be there.
+  /// Links of the host through which the outside reaches published container ports by the containers' own addresses
+  /// (Docker's `trusted_host_interfaces`); nil for none. They need not exist yet.
   public var trustedInterfaces: [InterfaceName]?
 
   /// Docker's defaults, unless said.
@@ -150,25 +150,24 @@ public struct NetworkPolicy: Hashable, Sendable, Codable {
     family == .ipv4 ? gatewayModeIPv4 : gatewayModeIPv6
   }
 
-  /// The address that what goes out by a family gets; nil for that of the link that it goes out by.
+  /// The source address of a family's outgoing traffic; nil for the outgoing link's address.
   public func sourceAddress(_ family: AddressFamily) -> IPAddress? {
     family == .ipv4 ? sourceAddressIPv4 : sourceAddressIPv6
   }
 }
 
-/// What a container asks for on one network.
+/// A container's options on one network.
 public struct EndpointOptions: Hashable, Sendable {
-  /// Addresses of its own choice, one of a family; custom networks only. Of a family without one here, the next free one.
+  /// Static addresses, one for each family; custom networks only. A family without one gets the next free address.
   public var addresses: [IPAddress]
-  /// The container's hardware address; nil for one made of its IPv4 address.
+  /// The container's hardware address; nil for one derived from its IPv4 address.
   public var macAddress: MACAddress?
-  /// Names that the network's other containers know it by, besides its own; custom networks only. `*.foo` is every name
-  /// below foo.
+  /// Further names for the network's other containers; custom networks only. `*.foo` is every name below foo.
   public var aliases: [String]
   /// The interface in the container; nil for the network's prefix and the lowest free number.
   public var interface: InterfaceName?
-  /// The highest of a container's networks has the default route. Of equals, one that is not internal; then one with
-  /// more families; then the first by name.
+  /// The network with the highest priority has the container's default route. Among equals, one that is not internal
+  /// wins; then one with more families; then the first by name.
   public var gatewayPriority: Int
   /// Whether the container may have its default route by this network; what is on the network it reaches in any case. A
   /// container that is connected again, or started again, says it again.
@@ -188,13 +187,13 @@ public struct EndpointOptions: Hashable, Sendable {
   }
 }
 
-/// What a container asks for when it is attached.
+/// A container's options for `attach`.
 public struct AttachOptions: Hashable, Sendable {
   /// Ports to publish on the host.
   public var ports: [PortMapping]
-  /// What it asks for on the network.
+  /// The options on the network.
   public var endpoint: EndpointOptions
-  /// What it is called, and whom it asks for names.
+  /// The container's host name and name servers.
   public var names: NameOptions
 
   /// Makes options; each has a default.
@@ -210,21 +209,21 @@ public struct AttachOptions: Hashable, Sendable {
   }
 }
 
-/// Something that was asked for and quietly would not have been done.
+/// An option that was not applied, although the call succeeded.
 public enum AttachWarning: Hashable, Sendable, Codable, CustomStringConvertible {
-  /// Nothing is published in host and none mode and on a network that is internal or a macvlan: there the container's
-  /// ports are the host's, nothing reaches it, or everything does by its own address.
+  /// Ports are not published in host and none mode, and on an internal or a macvlan network. There the container's
+  /// ports are the host's, nothing reaches it, or every host does by its own address.
   case portDiscarded(PortMapping, String)
   /// The container has no name server: the host's are on the host's own loopback, or of another family.
   case noNameServer
-  /// The names of its networks are all that the container resolves: the host's resolv.conf(5) is missing or names no server,
-  /// and no other was named.
+  /// The container resolves only the names of its networks: the host's resolv.conf(5) is missing or has no server, and
+  /// no other server was given.
   case noOtherNames
-  /// Resolvers ask no more than three name servers, resolv.conf(5); these are not asked.
+  /// Resolvers ask no more than three name servers (resolv.conf(5)); these are not asked.
   case nameServersIgnored([IPAddress])
   /// Some resolvers take no more than six search domains, or 256 characters of them.
   case searchTooLong(domains: Int, characters: Int)
-  /// Resolvers take a lower value for an option.
+  /// Resolvers cap the value of an option.
   case resolverOptionCapped(String, UInt64)
 
   /// The warning as a sentence.

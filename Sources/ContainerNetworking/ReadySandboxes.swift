@@ -1,13 +1,13 @@
 public import NetworkPrimitives
 
-/// How many sandboxes a controller keeps ready on a network, made before anybody asks for them; see
+/// The sandboxes that a controller keeps ready on a network; see
 /// ``NetworkController/keepReady(_:on:refillsPerSecond:)``.
 public struct ReadySandboxes: Hashable, Sendable {
-  /// How many there are.
+  /// The number of ready sandboxes.
   public var count: Int
-  /// How many there are to be.
+  /// The intended number.
   public var wanted: Int
-  /// Why there are not more: what the last one that was to be made failed with. It is tried again after the next hand-over.
+  /// The error of the last failed replacement, if sandboxes are missing. The next hand-over tries again.
   public var failure: NetworkError?
 
   /// Makes the description of a stock.
@@ -19,17 +19,17 @@ public struct ReadySandboxes: Hashable, Sendable {
 }
 
 extension SandboxRecord {
-  /// Whether it is one that is kept ready, and nobody's yet: its ``container`` is a name that no container can have.
+  /// Whether it is a ready sandbox without an owner: its ``container`` is a name that no container can have.
   public var isKeptReady: Bool { Name.isOfReady(container) }
 }
 
 extension Endpoint {
-  /// Whether it belongs to a sandbox that is kept ready, and nobody's yet.
+  /// Whether it belongs to a ready sandbox without an owner.
   public var isKeptReady: Bool { Name.isOfReady(container) }
 }
 
 extension Name {
-  /// Begins the names of what is kept ready; no container's own name begins so.
+  /// The prefix of ready sandboxes' names; no container's own name begins with it.
   private static let readyPrefix = "~"
 
   static func isOfReady(_ name: String) -> Bool { name.utf8.first == 0x7e }

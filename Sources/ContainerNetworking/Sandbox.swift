@@ -2,15 +2,15 @@ public import Netlink
 public import NetworkPrimitives
 import SystemPackage
 
-/// What a container gets: its namespace, its endpoints, and what could not be done.
+/// A container's namespace and endpoints, and warnings about options that were not applied.
 public struct Sandbox: Hashable, Sendable {
   /// The container's name.
   public let container: String
-  /// Id of its namespace, the same for all that share it: 64 hexadecimal digits, or `host`.
+  /// Id of its namespace, the same for all containers in it: 64 hexadecimal digits, or `host`.
   public let id: String
   /// How it is on the network.
   public let mode: NetworkMode
-  /// Its namespace; ``NetworkNamespace/path`` is what an OCI runtime takes.
+  /// Its namespace; an OCI runtime takes ``NetworkNamespace/path``.
   public let namespace: NetworkNamespace
   /// Its endpoints, in the order of their interfaces; in container mode the donor's.
   public let endpoints: [Endpoint]
@@ -21,7 +21,7 @@ public struct Sandbox: Hashable, Sendable {
   public let hostname: String?
   /// The NIS domain name of that namespace, which is the domain of its host name; nil for none.
   public let domainname: String?
-  /// What was asked for and not done.
+  /// The options that were not applied.
   public let warnings: [AttachWarning]
 
   init(_ record: SandboxRecord, _ endpoints: [Endpoint], _ namespace: NetworkNamespace) {
@@ -39,7 +39,7 @@ public struct Sandbox: Hashable, Sendable {
   /// Starts a program in the container's namespace that sees the container's files, links (`/sys/class/net`) and host name,
   /// unless the command has others, or a `Command.companion`.
   ///
-  /// - Throws: `.notFound` where there is no such program; `.permissionDenied` without `CAP_SYS_ADMIN`.
+  /// - Throws: `.notFound` for a missing program; `.permissionDenied` without `CAP_SYS_ADMIN`.
   public func spawn(_ command: Command) throws(NetworkError) -> ChildProcess {
     var command = command
     guard command.companion == nil else { return try namespace.spawn(command) }

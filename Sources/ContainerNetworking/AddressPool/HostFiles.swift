@@ -3,21 +3,21 @@ import NetworkPrimitives
 import SystemPackage
 
 extension DefaultPools {
-  /// The ``standard(hostIdentifier:)`` pools of the machine that this runs on, known by /etc/machine-id (machine-id(5)) or,
-  /// where there is none, by its host name.
+  /// The ``standard(hostIdentifier:)`` pools of this machine, identified by /etc/machine-id (machine-id(5)) or, without
+  /// that file, by its host name.
   public static func ofThisMachine() -> DefaultPools {
     standard(hostIdentifier: HostFiles.text("/etc/machine-id") ?? HostFiles.text("/proc/sys/kernel/hostname") ?? "")
   }
 }
 
-/// What files of the machine say that address pools depend on.
+/// Machine files that address pools depend on.
 enum HostFiles {
-  /// The name servers that this machine asks, as resolv.conf(5) and, behind a local stub, systemd-resolved(8) have them.
+  /// The machine's name servers, from resolv.conf(5) and, behind a local stub, from systemd-resolved(8).
   static func resolvers() -> [IPAddress] {
     ["/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"].flatMap { resolvers(in: text($0) ?? "") }
   }
 
-  /// The addresses of the `nameserver` lines; a zone (`%eth0`) is left out, a line that has no address is passed over.
+  /// The addresses of the `nameserver` lines, without zones (`%eth0`); lines without an address are skipped.
   static func resolvers(in text: String) -> [IPAddress] {
     text.split(whereSeparator: \.isNewline).compactMap { line in
       let words = line.split(whereSeparator: \.isWhitespace)

@@ -8,7 +8,7 @@ import SystemPackage
 public struct Addresses: Sendable {
   let namespace: NetworkNamespace
 
-  /// Every address, IPv4 and IPv6; of one link, if said.
+  /// Every address, IPv4 and IPv6, of all links or of one.
   ///
   /// - Throws: `.notFound` for the link.
   public func list(link: Int32? = nil) throws(NetworkError) -> [AssignedAddress] {
@@ -19,15 +19,15 @@ public struct Addresses: Sendable {
     return addresses
   }
 
-  /// An address of a link, with its state. It is looked for in the link's list: the kernel gets no IPv4 address alone.
+  /// An address of a link, with its state. Searches the link's list: the kernel cannot return a single IPv4 address.
   ///
-  /// - Throws: `.notFound` for the link, and where it has no such address.
+  /// - Throws: `.notFound` for a missing link or address.
   public func get(_ address: InterfaceAddress, of link: Int32) throws(NetworkError) -> AssignedAddress {
     guard let found = try list(link: link).first(where: { $0.address == address }) else { throw absent(address, link) }
     return found
   }
 
-  /// Gives a link an address, IPv6 without duplicate address detection unless the options ask for it.
+  /// Adds an address to a link, IPv6 without duplicate address detection unless the options ask for it.
   ///
   /// - Throws: `.alreadyExists`; `.notFound` for the link; `.invalidValue` for the options.
   public func add(
@@ -37,7 +37,7 @@ public struct Addresses: Sendable {
     try namespace.connection(.route).execute(AddressRequests.add(address, to: link, options: options))
   }
 
-  /// Gives a link an address, or gives the one that it has the lifetimes of `options`. The label stays as it is.
+  /// Adds an address to a link, or sets the lifetimes of an existing one. The label stays as it is.
   ///
   /// - Throws: `.notFound` for the link; `.invalidValue` for the options.
   public func replace(
@@ -47,10 +47,10 @@ public struct Addresses: Sendable {
     try namespace.connection(.route).execute(AddressRequests.replace(address, of: link, options: options))
   }
 
-  /// Takes an address from a link; with the first IPv4 address of a subnet go the others, unless
+  /// Removes an address from a link. The first IPv4 address of a subnet takes the others with it, unless
   /// `net.ipv4.conf.*.promote_secondaries` is set.
   ///
-  /// - Throws: `.notFound` when it has no such address (`EADDRNOTAVAIL`), and for the link.
+  /// - Throws: `.notFound` for a missing address (`EADDRNOTAVAIL`) or link.
   public func remove(_ address: InterfaceAddress, from link: Int32) throws(NetworkError) {
     do { try namespace.connection(.route).execute(AddressRequests.remove(address, from: link)) } catch {
       guard error.kernel?.errno == .addressNotAvailable else { throw error }

@@ -2,13 +2,13 @@ public import Netlink
 public import NetworkPrimitives
 
 extension NetworkNamespace {
-  /// What happens to links, addresses, routes and neighbours from now on, whoever does it.
+  /// All later changes of links, addresses, routes and neighbours, whatever their origin.
   ///
-  /// Call it before listing what there is: what happens between is told then, and nothing is missed.
+  /// Subscribe before listing the current state: changes in between are reported, and none is missed.
   ///
   /// - Parameters:
-  ///   - kinds: What to be told of.
-  ///   - capacity: How many changes wait for the reader; past that they are dropped for one `lost`.
+  ///   - kinds: The kinds of change to report.
+  ///   - capacity: The maximum number of pending changes; beyond it one `lost` replaces them.
   /// - Throws: The kernel's refusal of a socket.
   public func changes(
     of kinds: NetworkChange.Kinds = .all, capacity: Int = EventStream<NetworkChange>.defaultCapacity
@@ -20,10 +20,9 @@ extension NetworkNamespace {
     }
   }
 
-  /// What happens to nftables from now on, whoever does it.
+  /// All later changes of nftables, whatever their origin.
   ///
-  /// - Parameter capacity: How many changes wait for the reader; past that they are dropped for one
-  ///   `lost`.
+  /// - Parameter capacity: The maximum number of pending changes; beyond it one `lost` replaces them.
   /// - Throws: The kernel's refusal of a socket or, without `CAP_NET_ADMIN`, of the group.
   public func rulesetChanges(
     capacity: Int = EventStream<RulesetChange>.defaultCapacity

@@ -1,15 +1,15 @@
 public import Netlink
 public import NetworkPrimitives
 
-/// The connections that a namespace's kernel tracks, for its firewall and its translation of addresses. Calls block; see
+/// The connections that a namespace's kernel tracks, for its firewall and its NAT. Calls block; see
 /// ``NetworkNamespace``.
 ///
-/// Every call throws `.permissionDenied` without `CAP_NET_ADMIN`. There is none in a namespace without rules that need
-/// them tracked.
+/// Every call throws `.permissionDenied` without `CAP_NET_ADMIN`. The list is empty in a namespace whose rules need no
+/// tracking.
 public struct Connections: Sendable {
   let namespace: NetworkNamespace
 
-  /// Those of a protocol; of one family, if said.
+  /// The connections of a protocol, of one family or both.
   public func list(
     _ transport: TransportProtocol, family: AddressFamily? = nil
   ) throws(NetworkError) -> [ConntrackEntry] {
@@ -22,14 +22,14 @@ public struct Connections: Sendable {
     return entries
   }
 
-  /// Has the kernel forget a connection: its next packet is taken for a first one.
+  /// Makes the kernel forget a connection: its next packet starts a new one.
   ///
   /// - Throws: `.notFound` (`ENOENT`).
   public func delete(_ entry: ConntrackEntry) throws(NetworkError) {
     try namespace.connection(.netfilter).execute(ConntrackRequests.delete(entry))
   }
 
-  /// Has the kernel forget connections, in one send; those that are gone already are passed over.
+  /// Makes the kernel forget connections, in one send; missing ones are ignored.
   public func delete(_ entries: [ConntrackEntry]) throws(NetworkError) {
     guard !entries.isEmpty else { return }
     for outcome in try namespace.connection(.netfilter).perform(entries.map { ConntrackRequests.delete($0) }) {
