@@ -9,10 +9,10 @@ extension BridgeDriver {
     var namespace: NetworkNamespace
   }
 
-  /// Makes many endpoints as ``connect(_:to:in:routes:)`` makes one: with one nftables transaction for all, and one send to
-  /// the host for as many as fit.
+  /// Creates many endpoints as ``connect(_:to:in:routes:)`` creates one, with one nftables transaction for all. The
+  /// host's kernel gets as many requests in one send as fit.
   ///
-  /// - Returns: For each why it was not made, with what could then not be taken back; nil where it was.
+  /// - Returns: One entry for each endpoint: nil, or its failure with the leftovers of the undo.
   func connect(_ plugs: [Plug]) -> [NetworkError?] {
     var failures: [NetworkError?] = []
     do throws(NetworkError) {
@@ -21,7 +21,7 @@ extension BridgeDriver {
       try firewall.add(elements)
       failures = try makePairs(plugs)
     } catch {
-      // Nothing of the elements was added, or the answers were lost; whose fault it was is seen by making each alone.
+      // No element was added, or the answers were lost; connecting each endpoint alone finds the faulty one.
       return plugs.map { plug in
         let leftovers = takeBack(plug)
         guard leftovers.isEmpty else { return error.withoutLeftovers.with(leftovers: leftovers) }
@@ -41,12 +41,12 @@ extension BridgeDriver {
     return failures
   }
 
-  /// Takes away what there is of an endpoint, a link of its name included: the name is random, and on record as its own.
+  /// Removes all parts of an endpoint, including any link of its name: the name is random, and recorded as its own.
   private func takeBack(_ plug: Plug) -> [NetworkError] {
     disconnect(plug.endpoint, from: plug.network) { () throws(NetworkError) in plug.namespace }
   }
 
-  /// - Throws: When answers were lost: what was made is not known then.
+  /// - Throws: When answers were lost; it is then unknown which links were made.
   private func makePairs(_ plugs: [Plug]) throws(NetworkError) -> [NetworkError?] {
     var bridges: [InterfaceName: Int32] = [:]
     var requests: [NetlinkRequest] = []
@@ -67,7 +67,8 @@ extension BridgeDriver {
       failures.append(result.failure)
       insides.append(result.index)
     }
-    // In the order that the carrier comes up, see `plug(_:to:in:routes:)`; and whether the bridges are still the same.
+    // The order in which the carrier comes up, see `plug(_:to:in:routes:)`. Also verifies that the bridges are the
+    // same.
     let names = bridges.keys.sorted { "\($0)" < "\($1)" }
     var last: [NetlinkRequest] = []
     var owners: [Int] = []
@@ -102,9 +103,9 @@ extension BridgeDriver {
     return failures
   }
 
-  /// Configures the container's end of a pair that was asked for.
+  /// Configures the container's end of a requested pair.
   ///
-  /// - Returns: Its index; why it could not be.
+  /// - Returns: Its index, and its failure, if any.
   private func settle(
     _ plug: Plug, _ outcomes: ArraySlice<NetlinkConnection.Outcome>
   ) -> (index: Int32, failure: NetworkError?) {

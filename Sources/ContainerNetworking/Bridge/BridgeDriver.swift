@@ -3,8 +3,8 @@ import Netlink
 import NetworkPrimitives
 import SystemPackage
 
-/// Networks made of a bridge on the host, and endpoints made of a veth pair: one end a port of the bridge, the other the
-/// container's interface.
+/// Bridge networks: a network is a bridge on the host, an endpoint a veth pair. One end of the pair is a port of the
+/// bridge, the other the container's interface.
 struct BridgeDriver: Driver {
   let host: NetworkNamespace
   let firewall: Firewall
@@ -31,7 +31,7 @@ struct BridgeDriver: Driver {
     return faults
   }
 
-  /// Makes the bridge, or takes the one that the network adopts, gives it the gateways' addresses and sets it up.
+  /// Creates or adopts the bridge, adds the gateways' addresses and configures it.
   func setUp(_ network: NetworkRecord) throws(NetworkError) {
     let elements = FirewallElements(network)
     // The rules first: from its first packet on, the bridge is one of ours, and to other records of the host no way out.
@@ -66,8 +66,8 @@ struct BridgeDriver: Driver {
     try configure(network)
   }
 
-  /// The bridge, down, with a hardware address for good: the kernel's own choice changes with the bridge's ports, under its
-  /// containers' neighbour entries.
+  /// Creates the bridge, down, with a fixed hardware address. The kernel's own choice changes with the bridge's ports,
+  /// which would make its containers' neighbour entries stale.
   func makeBridge(_ network: NetworkRecord) throws(NetworkError) {
     var options = BridgeOptions()
     options.learnsFromGroups = false
@@ -76,7 +76,7 @@ struct BridgeDriver: Driver {
         network.requireBridge(), macAddress: network.bridgeMACAddress, mtu: network.mtu, options: options))
   }
 
-  /// Settings and addresses; whatever is there already stays.
+  /// Adds settings and addresses; existing ones stay.
   func configure(_ network: NetworkRecord) throws(NetworkError) {
     let name = try network.requireBridge()
     let bridge = try host.links.get("\(name)")
@@ -105,7 +105,7 @@ struct BridgeDriver: Driver {
     try host.perform(requests)
   }
 
-  /// The bridge's addresses: the gateways, unless nothing is to reach the host.
+  /// The bridge's addresses: the gateways, unless the host must not be reachable.
   func addresses(of network: NetworkRecord) throws(NetworkError) -> [InterfaceAddress] {
     var addresses: [InterfaceAddress] = []
     for subnet in network.subnets where network.policy.gatewayMode(subnet.subnet.family) != .isolated {
@@ -113,23 +113,23 @@ struct BridgeDriver: Driver {
         addresses.append(try InterfaceAddress(address: gateway, in: subnet.subnet))
       }
     }
-    // Of a packet that it forwards, the kernel asks for the neighbour from an address of the link's own, or not at all
-    // (ndisc_send_ns in net/ipv6/ndisc.c). One that is chosen, since the kernel's takes a second.
+    // To resolve the neighbour of a forwarded packet, the kernel needs an address of the link's own (ndisc_send_ns in
+    // net/ipv6/ndisc.c). A static one, since the kernel's takes a second.
     if !network.isInternal, addresses.contains(where: { $0.family == .ipv6 }) {
       addresses.append(try InterfaceAddress("fe80::1/64"))
     }
     return addresses
   }
 
-  /// A bridge takes no addresses and routes from what its containers announce, on a network without IPv6 neither. Forwarding
-  /// is switched on for it alone where the kernel can do that (force_forwarding, Linux 6.17), see `HostSetup`.
+  /// Makes a bridge ignore its containers' router advertisements, even on a network without IPv6. Forwarding is enabled
+  /// for the bridge alone if the kernel can (force_forwarding, Linux 6.17).
   private func configureIPv6(_ network: NetworkRecord) throws(NetworkError) {
     let hasIPv6 = network.families.contains(.ipv6)
     let bridge = try network.requireBridge()
     do throws(NetworkError) {
       try host.setSysctl("net/ipv6/conf/\(bridge)/accept_ra", to: "0")
     } catch {
-      // A host that was started without IPv6 has nothing to switch off.
+      // A host booted without IPv6 has no such sysctl.
       if hasIPv6 || error.code != .notFound { throw error }
     }
     guard hasIPv6, !network.isInternal else { return }
@@ -138,7 +138,7 @@ struct BridgeDriver: Driver {
     } catch { if error.code != .notFound { throw error } }
   }
 
-  /// Takes rules, addresses and bridge away. Every step is tried; what failed is returned, what was gone is not a failure.
+  /// Removes rules, addresses and bridge. Tries every step and returns the failures; a missing object is no failure.
   func tearDown(_ network: NetworkRecord) -> [NetworkError] {
     var failures = attempt { () throws(NetworkError) in try firewall.remove(FirewallElements(network)) }
     for further in network.furtherBridges ?? [] { failures += remove(further, of: network) }
@@ -154,13 +154,13 @@ struct BridgeDriver: Driver {
 
   // MARK: - Adopted bridges
 
-  /// What a network changes of a bridge, as it is now.
+  /// The current values of the settings that a network changes on a bridge.
   func settings(ofBridge bridge: InterfaceName) -> [String: String] {
     let names = [
       "ipv4/conf/\(bridge)/forwarding", "ipv4/conf/\(bridge)/route_localnet", "ipv6/conf/\(bridge)/accept_ra",
       "ipv6/conf/\(bridge)/force_forwarding",
     ]
-    // One that the kernel does not have is one that will not be changed.
+    // A sysctl that the kernel lacks will not be changed.
     let values = names.compactMap { name in (try? host.sysctl("net/\(name)")).map { ("net/\(name)", $0) } }
     return Dictionary(uniqueKeysWithValues: values)
   }
@@ -186,17 +186,17 @@ struct BridgeDriver: Driver {
 
   func macAddress(on network: NetworkRecord) throws(NetworkError) -> MACAddress? { nil }
 
-  /// Makes an endpoint in four sends: one nftables transaction, two to the host and one between them to the container's
-  /// namespace; in one more, where the network has grown or all are to hear of it. With UDP ports there is a look
-  /// at the host's flows, too.
+  /// Creates an endpoint in four sends: one nftables transaction, two to the host, and one between them to the
+  /// container's namespace. A fifth follows if the network has grown or the endpoint must announce itself to all. With
+  /// UDP ports the host's flows are listed, too.
   func connect(
     _ endpoint: Endpoint, to network: NetworkRecord, in namespace: NetworkNamespace, routes: [AddressFamily]
   ) throws(NetworkError) {
-    // The rules first: from its first frame on, the port sends only what is its own.
+    // The rules precede the port: from its first frame on, it sends only from its own addresses.
     let elements = FirewallElements(endpoint, on: network)
     try addRules(elements)
     do throws(NetworkError) {
-      // Not before: a packet that came before the ports were in the map would have made its flow anew.
+      // Not earlier: a packet before the ports' map entries would have created the flow again.
       try forgetFlows(of: endpoint, on: network, isReleased: false)
       try plug(endpoint, to: network, in: namespace, routes: routes)
     } catch {
@@ -207,7 +207,7 @@ struct BridgeDriver: Driver {
     }
   }
 
-  /// The veth pair of an endpoint, its addresses and routes.
+  /// Creates the veth pair of an endpoint, its addresses and routes.
   func plug(
     _ endpoint: Endpoint, to network: NetworkRecord, in namespace: NetworkNamespace, routes: [AddressFamily]
   ) throws(NetworkError) {
@@ -216,7 +216,7 @@ struct BridgeDriver: Driver {
       if try plug(endpoint, to: network, at: index, in: namespace, routes: routes) { return }
       indices.forget(bridge)
     }
-    // The look comes before the change, so it is repeated where another makes the bridge anew in between.
+    // The lookup precedes the change, so it is repeated if the bridge is recreated in between.
     for _ in 0..<3 {
       let index = try host.links.get("\(bridge)").index
       guard try plug(endpoint, to: network, at: index, in: namespace, routes: routes) else { continue }
@@ -228,8 +228,8 @@ struct BridgeDriver: Driver {
       reason: "the bridge \(bridge) is deleted and made again and again; see by whom, and try again")
   }
 
-  /// - Parameter index: What the bridge's index is held to be.
-  /// - Returns: Whether it was; nothing is left of the pair if not.
+  /// - Parameter index: The presumed index of the bridge.
+  /// - Returns: Whether the index was right; if not, nothing is left of the pair.
   private func plug(
     _ endpoint: Endpoint, to network: NetworkRecord, at index: Int32, in namespace: NetworkNamespace,
     routes: [AddressFamily]
@@ -248,20 +248,20 @@ struct BridgeDriver: Driver {
     }
     if let echo { uplinks.note(port: try Link.index(in: echo)) }
     if let error = refusal?.error, refusal?.request == 0 {
-      // No link has the index, or one that takes no ports: do_set_master in net/core/rtnetlink.c.
+      // The index belongs to no link, or to one without ports: do_set_master in net/core/rtnetlink.c.
       let isOther = [Errno(rawValue: ENODEV), .invalidArgument, .notSupportedOnSocket]
       if let errno = error.kernel?.errno, isOther.contains(errno), try !isBridge(index, of: endpoint, network) {
         return false
       }
-      // A name that another link has is not ours to delete.
+      // Another link of this name is not ours to delete.
       throw error
     }
     do throws(NetworkError) {
       if let refusal { throw refusal.error }
       let inside = try insideIndex(of: endpoint, echo, in: namespace)
       try configure(endpoint, inside, in: namespace, routes: routes)
-      // As of the container's end, in the order that the carrier comes up: the bridge has it with its first port. And it
-      // tells whether the index was the bridge's.
+      // As for the container's end, the request makes the kernel update the carrier, which the bridge gets with its
+      // first port. The reply also tells whether the index was the bridge's.
       let look = try host.perform(
         portSettings(endpoint, network) + [
           LinkRequests.glance(at: endpoint.requirePort()), LinkRequests.glance(at: network.bridge(of: endpoint)),
@@ -287,7 +287,7 @@ struct BridgeDriver: Driver {
     if !network.isInternal { uplinks.want() }
   }
 
-  /// The index of the container's end of a pair: the other one of the link that the kernel echoed. Kernels before 6.0 do not.
+  /// The index of the container's end of a pair: the peer of the echoed link. Kernels before 6.0 send no echo.
   func insideIndex(
     of endpoint: Endpoint, _ echo: NetlinkMessage?, in namespace: NetworkNamespace
   ) throws(NetworkError) -> Int32 {
@@ -301,14 +301,14 @@ struct BridgeDriver: Driver {
     return try host.links.get("\(endpoint.requirePort())").index
   }
 
-  /// Whether a link is the bridge that an endpoint is on.
+  /// Whether the index is that of the endpoint's bridge.
   private func isBridge(
     _ index: Int32, of endpoint: Endpoint, _ network: NetworkRecord
   ) throws(NetworkError) -> Bool {
     try host.links.get("\(network.bridge(of: endpoint))").index == index
   }
 
-  /// Puts the host's end of a pair that is there back on its bridge, and up.
+  /// Reattaches the host's end of an existing pair to its bridge, and brings it up.
   func replug(_ endpoint: Endpoint, to network: NetworkRecord) throws(NetworkError) {
     let port = try endpoint.requirePort()
     var change = LinkChange(isUp: true)
@@ -316,7 +316,7 @@ struct BridgeDriver: Driver {
     try host.perform([LinkRequests.change(named: port, change)] + portSettings(endpoint, network))
   }
 
-  /// Requests of the veth pair, on the bridge and up; the first makes it.
+  /// The requests for a veth pair with its port on the bridge and up; the first creates it.
   func pairRequests(
     _ endpoint: Endpoint, _ network: NetworkRecord, _ bridge: Int32, _ namespace: NetworkNamespace
   ) throws(NetworkError) -> [NetlinkRequest] {
@@ -338,7 +338,7 @@ struct BridgeDriver: Driver {
     _ endpoint: Endpoint, from network: NetworkRecord, in namespace: () throws(NetworkError) -> NetworkNamespace?
   ) -> [NetworkError] { disconnect(endpoint, from: network) }
 
-  /// Takes an endpoint away, both ends of the pair at once. Every step is tried; what failed is returned.
+  /// Removes an endpoint, both ends of the pair at once. Tries every step and returns the failures.
   private func disconnect(_ endpoint: Endpoint, from network: NetworkRecord) -> [NetworkError] {
     attempt { () throws(NetworkError) in try firewall.remove(FirewallElements(endpoint, on: network)) }
       + attempt { () throws(NetworkError) in try forgetFlows(of: endpoint, on: network, isReleased: true) }

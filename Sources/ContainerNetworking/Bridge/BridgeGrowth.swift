@@ -2,15 +2,16 @@ import Netlink
 import NetworkPrimitives
 import SystemPackage
 
-/// The bridges that a network grows over. They hang on the first one as a star, so that a frame passes three at the most.
+/// The further bridges of a network. They form a star around the first one, so that a frame passes three bridges at
+/// most.
 extension BridgeDriver {
-  /// Has a further bridge be there, joined to the first and up; whatever of it is there already stays.
+  /// Creates a further bridge, joined to the first and up; existing parts stay.
   ///
-  /// - Throws: `.exhausted` (`EXFULL`) when the first bridge has no port left for it; `.alreadyExists` for somebody else's
-  ///   link of its name, or of its trunk's. What was made until then is left to ``remove(_:of:)``.
+  /// - Throws: `.exhausted` (`EXFULL`) when the first bridge has no free port for it; `.alreadyExists` for a foreign
+  ///   link of its name, or of its trunk's. The caller removes the parts made until then with ``remove(_:of:)``.
   func make(_ further: FurtherBridge, of network: NetworkRecord) throws(NetworkError) {
     let first = try host.links.get("\(network.requireBridge())").index
-    // The rules first: from its first frame on, it hands nothing up.
+    // The rules precede the bridge: from its first frame on, the bridge delivers nothing to the host.
     try firewall.include(FirewallElements(further, of: network))
     let bridge = try makeSwitch(further, of: network)
     let (trunk, uplink) = (try further.trunk, try further.uplink)
@@ -24,13 +25,13 @@ extension BridgeDriver {
       asPort.master = master
       requests.append(LinkRequests.change(named: name, asPort))
       var options = BridgePortOptions()
-      // What went to all where it came from goes on to all: see `BridgePorts.swift`.
+      // A frame that was flooded on its own bridge is flooded here, too: see `BridgePorts.swift`.
       options.suppressesNeighbors = true
       if name == trunk { options.isHairpin = passesBridgeNetfilter }
       requests.append(LinkRequests.changeBridgePort(named: name, options))
     }
     requests.append(LinkRequests.change(bridge, LinkChange(isUp: true)))
-    // So that it carries packets at once, and not when linkwatch runs (linkwatch_sync_dev in rtnl_getlink).
+    // Makes the carrier come up at once, not when linkwatch runs (linkwatch_sync_dev in rtnl_getlink).
     requests += [uplink, trunk, further.name].map { LinkRequests.glance(at: $0) }
     try host.perform(requests)
   }
@@ -52,12 +53,12 @@ extension BridgeDriver {
     }
   }
 
-  /// The index of a further bridge's trunk; nil unless it is one end of a veth pair, of which the uplink is the other.
+  /// The index of a further bridge's trunk; nil unless trunk and uplink are the two ends of a veth pair.
   func trunk(of further: FurtherBridge) throws(NetworkError) -> Int32? {
     do throws(NetworkError) {
       let (trunk, uplink) = (try host.links.get("\(further.trunk)"), try host.links.get("\(further.uplink)"))
       let isPair = trunk.kind == "veth" && uplink.kind == "veth" && trunk.peer == uplink.index
-      // An index of another namespace says nothing here.
+      // An index in another namespace is meaningless here.
       return isPair && trunk.peerNamespaceID == nil ? trunk.index : nil
     } catch {
       if error.code == .notFound { return nil }
@@ -88,17 +89,18 @@ extension BridgeDriver {
     settings.makesLinkLocalAddress = false
     settings.forwardsIPv4 = false
     try host.perform([LinkRequests.change(link.index, settings)])
-    // While somebody else has taken our rules away it answers nobody all the same: the gateway is the first bridge.
+    // Keeps it from answering ARP even while our rules are missing: the gateway is the first bridge.
     try host.setSysctl("net/ipv4/conf/\(further.name)/arp_ignore", to: "8")
     do throws(NetworkError) { try host.setSysctl("net/ipv6/conf/\(further.name)/disable_ipv6", to: "1") } catch {
-      // A host that was started without IPv6 has nothing to switch off.
+      // A host booted without IPv6 has no such sysctl.
       if error.code != .notFound { throw error }
     }
     return link.index
   }
 
-  /// Whether frames come by the rules of packets, which may redirect them within a bridge: what one container of a further
-  /// bridge sends to a published port of another's there comes back by the trunk that it came by.
+  /// Whether br_netfilter passes bridged frames through the IP rules, which may redirect them within a bridge. Then a
+  /// frame between two containers of one further bridge, sent to a published port, returns by the trunk on which it
+  /// arrived.
   private var passesBridgeNetfilter: Bool {
     ["iptables", "ip6tables"].contains { (try? host.sysctl("net/bridge/bridge-nf-call-\($0)")) == "1" }
   }
@@ -107,7 +109,7 @@ extension BridgeDriver {
     kind: String?, _ address: MACAddress?, _ further: FurtherBridge, _ network: NetworkRecord
   ) -> Bool { kind == "bridge" && address == further.macAddress(ofNetwork: network.id) }
 
-  /// Takes a further bridge away. Every step is tried; what failed is returned, what was gone is not a failure.
+  /// Removes a further bridge. Tries every step and returns the failures; a missing object is no failure.
   func remove(_ further: FurtherBridge, of network: NetworkRecord) -> [NetworkError] {
     // Both ends at once.
     attempt { () throws(NetworkError) in
@@ -122,7 +124,7 @@ extension BridgeDriver {
       + attempt { () throws(NetworkError) in try firewall.remove(FirewallElements(further, of: network)) }
   }
 
-  /// What of its further bridges a network lacks.
+  /// The missing parts of a network's further bridges.
   func furtherDifferences(of network: NetworkRecord, _ survey: Survey) throws(NetworkError) -> [Difference] {
     let first = survey.links["\(try network.requireBridge())"]?.index
     var list: [Difference] = []
@@ -157,6 +159,6 @@ extension BridgeDriver {
 }
 
 extension NetworkError {
-  /// Whether a bridge had no port left (`EXFULL`; `br_add_if` in net/bridge/br_if.c).
+  /// Whether the cause is a bridge without a free port (`EXFULL`; `br_add_if` in net/bridge/br_if.c).
   var isBridgeFull: Bool { kernel?.errno == Errno(rawValue: 54) || causes.contains { $0.isBridgeFull } }
 }

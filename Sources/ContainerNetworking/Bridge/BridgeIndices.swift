@@ -1,8 +1,8 @@
 import NetworkPrimitives
 import Synchronization
 
-/// What the indices of the host's bridges, and of the trunks between them, were when they were last asked for: to ask before each attach would cost as much
-/// as an address and a route. Whoever goes by one finds out when it is wrong.
+/// Cached interface indices of bridges and trunks; looking one up before each attach would cost as much as adding an
+/// address and a route. An entry may be stale: its user must notice.
 final class BridgeIndices: Sendable {
   private let indices = Mutex<[InterfaceName: Int32]>([:])
 

@@ -3,17 +3,19 @@ import Netlink
 import NetworkPrimitives
 import SystemPackage
 
-/// What a bridge does with the ports of endpoints.
+/// The bridge's treatment of endpoints' ports.
 ///
-/// A new container announces itself, and the kernel would deliver that to every port of the bridge before it returns to who
-/// made the container: beside a thousand containers that is most of what an attach takes. Nobody needs it, since
-/// a hardware address goes with its IPv4 address: whoever knows one by the other is right. So ports are kept from hearing
-/// announcements (`neigh_suppress`; `br_do_proxy_suppress_arp` and `br_flood` in net/bridge). What such a port sends itself is
-/// delivered to all as ever; a port is one once its container has announced itself. One whose addresses neighbours may know by
-/// another hardware address announces itself after that, and all hear it. The ports between the bridges of a network that has
-/// grown are such from the beginning: what comes by them, for all or for none, was decided where it came from.
+/// A new container announces itself, and the kernel delivers that to every port of the bridge before the caller
+/// continues. Beside a thousand containers this is most of the time of an attach. Neighbours do not need it: the MAC
+/// address is derived from the IPv4 address, so their entries are right. Ports therefore have neighbour suppression
+/// (`neigh_suppress`; `br_do_proxy_suppress_arp` and `br_flood` in net/bridge), which takes effect once the container
+/// has announced itself. Frames that such a port sends are still delivered to all.
+///
+/// An endpoint whose addresses neighbours may know with another MAC address announces itself after that, and all
+/// receive it. The ports between the bridges of a grown network have suppression from the start: the source's bridge
+/// has already decided whether to flood a frame.
 extension BridgeDriver {
-  /// Settings of a port: none, or one request.
+  /// The requests for a port's settings: none or one.
   func portSettings(_ endpoint: Endpoint, _ network: NetworkRecord) throws(NetworkError) -> [NetlinkRequest] {
     var options = BridgePortOptions()
     if !endpoint.ports.isEmpty { options.isHairpin = true }
@@ -22,9 +24,9 @@ extension BridgeDriver {
     return [LinkRequests.changeBridgePort(named: try endpoint.requirePort(), options)]
   }
 
-  /// Has a container announce itself, to all whom its port is one of by now: to set the hardware address that it has makes the
-  /// kernel do so (`NETDEV_CHANGEADDR` in net/ipv4/devinet.c and net/ipv6/ndisc.c). To come up does so, too, but its port
-  /// carries frames by then only if the kernel has not yet looked at its carrier.
+  /// Makes a container announce itself to all neighbours, past the suppression of its port. Setting the MAC address
+  /// that the link already has triggers the announcement (`NETDEV_CHANGEADDR` in net/ipv4/devinet.c and
+  /// net/ipv6/ndisc.c). Bringing the link up triggers one, too, but the port may not carry frames yet.
   func announce(
     _ endpoint: Endpoint, _ inside: Int32, in namespace: NetworkNamespace
   ) throws(NetworkError) {
@@ -39,9 +41,9 @@ extension BridgeDriver {
     try namespace.perform([LinkRequests.change(inside, settings), LinkRequests.change(inside, address)])
   }
 
-  /// Has the bridges of a network that has grown know where containers are by now. They would go on to send what is for a
-  /// hardware address to where somebody else had it, until a frame of the container's own comes by. That are two at the most:
-  /// the bridge that it is on, and the first, by which it is reached from all others.
+  /// Updates the forwarding entries of a grown network's bridges. Otherwise they send frames for a reused MAC address
+  /// to its former port until the new container sends a frame. Two bridges at most are affected: the endpoint's own,
+  /// and the first, which connects all others.
   func tellBridges(
     _ placed: [(endpoint: Endpoint, network: NetworkRecord, echo: NetlinkMessage?)]
   ) throws(NetworkError) {
@@ -58,8 +60,8 @@ extension BridgeDriver {
       }
       guard !requests.isEmpty else { return }
       let refusals = try host.connection(.route).perform(requests).compactMap { $0.error?.kernel?.errno }
-      // A port that carries nothing is refused it (EPERM), and has forgotten whom it knew (br_stp_disable_port). Only where no
-      // link has the index, or one that is no bridge's, it may be that of a trunk that is no more.
+      // A port without carrier refuses the entry (EPERM), and has flushed its entries (br_stp_disable_port). If the
+      // index belongs to no link, or to one outside a bridge, it may be a deleted trunk's.
       guard refusals.contains(where: { [Errno(rawValue: ENODEV), .notSupportedOnSocket].contains($0) }) else { return }
       for trunk in trunks { indices.forget(trunk) }
     }
@@ -73,8 +75,8 @@ extension BridgeDriver {
     return index
   }
 
-  /// Whether the ports of a network's endpoints are kept from announcements. A bridge of the user's has other ports, and what
-  /// is behind them may move to other hardware addresses.
+  /// Whether the ports of a network's endpoints have neighbour suppression. An adopted bridge has other ports, and
+  /// hosts behind them may change their MAC addresses.
   func hearsNoAnnouncements(_ network: NetworkRecord) -> Bool { !network.adoptsBridge }
 
   func publish(
@@ -93,7 +95,7 @@ extension BridgeDriver {
       throw error.with(leftovers: leftovers)
     }
     do throws(NetworkError) {
-      // Not before: a packet that came before the ports were in the map would have made its flow anew.
+      // Not earlier: a packet before the ports' map entries would have created the flow again.
       try forgetFlows(of: ports, to: endpoint, isReleased: false)
     } catch { throw error.with(leftovers: unpublish(ports, of: endpoint, on: network)) }
   }
@@ -104,10 +106,11 @@ extension BridgeDriver {
       + attempt { () throws(NetworkError) in try setHairpin(false, endpoint) }
   }
 
-  /// Whether the port sends back where a packet came from (`IFLA_BRPORT_MODE`): what a container sends to its own published
-  /// port comes back by the port that it left by, where br_netfilter redirects frames within the bridge. With ports alone.
+  /// Sets hairpin mode (`IFLA_BRPORT_MODE`): a packet may leave by the port on which it arrived. A container needs it
+  /// to reach its own published port if br_netfilter redirects frames within the bridge. Ports without published ports
+  /// do not have it.
   ///
-  /// - Parameter endpoint: With the ports that it has besides those that come or go.
+  /// - Parameter endpoint: The endpoint with its other published ports.
   private func setHairpin(_ isOn: Bool, _ endpoint: Endpoint) throws(NetworkError) {
     guard endpoint.ports.isEmpty else { return }
     var options = BridgePortOptions()

@@ -1,7 +1,7 @@
 import Netlink
 import NetworkPrimitives
 
-/// Whether bridges and veth pairs are as the records say.
+/// Compares bridges and veth pairs with the records, and repairs them.
 extension BridgeDriver {
   func owns(_ network: NetworkRecord) -> Bool {
     guard network.phase == .creating, !network.adoptsBridge, let bridge = network.bridge,
@@ -79,7 +79,7 @@ extension BridgeDriver {
   func repair(_ network: NetworkRecord, _ survey: Survey) throws(NetworkError) {
     if survey.links[try network.requireBridge().description] == nil {
       do throws(NetworkError) { try makeBridge(network) } catch {
-        // Another repairs it too.
+        // A concurrent repair may have made it.
         if error.code != .alreadyExists { throw error }
       }
     }

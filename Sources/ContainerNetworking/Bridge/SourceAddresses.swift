@@ -1,9 +1,9 @@
 import Netlink
 import NetworkPrimitives
 
-/// The addresses that networks' packets leave the host with, where the user has chosen them.
+/// The user's choice of source addresses for networks' outgoing packets.
 extension BridgeDriver {
-  /// An address that no answer would come to is refused: a misspelt one is found out by nothing else.
+  /// Refuses an address that is not the host's, since no answer would arrive; nothing else finds a misspelling.
   func sourceAddressFaults(_ policy: NetworkPolicy, _ operation: String) throws(NetworkError) -> [NetworkError] {
     var faults: [NetworkError] = []
     for family in AddressFamily.allCases {
@@ -31,8 +31,8 @@ extension BridgeDriver {
     return list
   }
 
-  /// Whether packets to an address are for the host: it has it, or a route that says so. Where programs may bind to what
-  /// the host does not have (ip_nonlocal_bind, ip-sysctl.rst), it may come and go.
+  /// Whether packets to an address are delivered to this host: by one of its addresses, or by a local route. With
+  /// ip_nonlocal_bind (ip-sysctl.rst) any address counts, because it may come and go.
   func isOfHost(_ address: IPAddress) throws(NetworkError) -> Bool {
     if try host.addresses.list().contains(where: { $0.address.address == address }) { return true }
     let family = address.family == .ipv4 ? "ipv4" : "ipv6"

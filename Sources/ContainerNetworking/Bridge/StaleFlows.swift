@@ -2,9 +2,9 @@ import Netlink
 import NetworkPrimitives
 
 extension BridgeDriver {
-  /// Has the host's kernel forget the UDP flows that a change of an endpoint's published ports makes wrong.
+  /// Deletes the host's UDP flows that a change of an endpoint's published ports makes stale.
   ///
-  /// - Parameter isReleased: Whether the ports are published no more, so that flows to the container are wrong, too.
+  /// - Parameter isReleased: Whether the ports are being released, so that flows to the container are stale, too.
   func forgetFlows(
     of endpoint: Endpoint, on network: NetworkRecord, isReleased: Bool
   ) throws(NetworkError) {
@@ -13,16 +13,16 @@ extension BridgeDriver {
     try forgetFlows(of: endpoint.ports, to: alone, isReleased: isReleased)
   }
 
-  /// The same of some of its ports.
+  /// As above, for some of the ports.
   ///
-  /// A flow is translated as its first packet was, and lasts while there are packets: one from before the port was published
-  /// would never reach the container, one to a container that is gone would never reach its successor. TCP is left alone: its
-  /// connections end with the ends.
+  /// A flow is translated as its first packet was, and lasts while there are packets. A flow from before the
+  /// publication would never reach the container; one to a removed container would never reach its successor. TCP is
+  /// exempt: its connections end with their endpoints.
   ///
   /// - Parameters:
-  ///   - changed: The ports that come or go.
-  ///   - endpoint: Whose; with the ports that it has besides.
-  ///   - isReleased: As above; not those to a port of the container's that stays published by another of the host's.
+  ///   - changed: The ports that are published or released.
+  ///   - endpoint: Their endpoint, with its other published ports.
+  ///   - isReleased: As above, except flows to a container's port that another published port still maps to.
   func forgetFlows(
     of changed: [PublishedPort], to endpoint: Endpoint, isReleased: Bool
   ) throws(NetworkError) {
@@ -38,11 +38,11 @@ extension BridgeDriver {
         isReleased ? Set(ports.filter { $0.reaches(own.family) }.map(\.containerPort)).subtracting(staying) : []
       guard !published.isEmpty || !inside.isEmpty else { continue }
       let flows = try host.connections.list(.udp, family: own.family)
-      // Which addresses are the host's is asked only when there are flows, and one of all addresses' ports.
+      // The host's addresses are listed only if there are flows, and a published port on the wildcard.
       if ours == nil, !flows.isEmpty, published.contains(where: \.address.isUnspecified) {
         ours = Set(try host.addresses.list().map(\.address.address))
       }
-      // By their numbers, so that many flows are not each held against many ports.
+      // Grouped by port, so that many flows are not each compared with many ports.
       let addresses = Dictionary(grouping: published, by: \.port).mapValues { Set($0.map(\.address)) }
       let isOurs = { (address: IPAddress) in address.isLoopback || ours?.contains(address) == true }
       let stale = flows.filter { flow in
@@ -57,7 +57,7 @@ extension BridgeDriver {
 }
 
 extension PublishedPort {
-  /// Whether the container is reached by its address of a family.
+  /// Whether traffic reaches the container by its address of the family.
   fileprivate func reaches(_ family: AddressFamily) -> Bool {
     hostAddress == nil || hostAddress?.family == family || forwarded != nil
   }

@@ -1,11 +1,12 @@
 import Netlink
 import NetworkPrimitives
 
-/// What networks of one kind are made of, and how: validate, set up, tear down. The engine decides when, and writes it down.
+/// The implementation of one kind of network: validate, set up, tear down. The engine decides the order, and records
+/// it.
 ///
-/// What takes away tries every step and returns what failed; what is gone already is no failure.
+/// Removals try every step and return the failures; a missing object is no failure.
 protocol Driver: Sendable {
-  /// Has the options say what the host has to say to them, and finds what they cannot have.
+  /// Completes the options from the host (a parent's MTU, say) and returns every fault.
   ///
   /// - Returns: Every fault.
   /// - Throws: When the kernel could not be asked.
@@ -15,70 +16,69 @@ protocol Driver: Sendable {
 
   /// Makes the host's part of a network.
   ///
-  /// - Throws: What failed, with what could then not be taken back as ``NetworkError/leftovers``.
+  /// - Throws: The failure, with objects that the undo could not remove as ``NetworkError/leftovers``.
   func setUp(_ network: NetworkRecord) throws(NetworkError)
-  /// Makes it again after a start of the machine; whatever is there already stays.
+  /// Restores it after a start of the machine; existing parts stay.
   func bringBack(_ network: NetworkRecord) throws(NetworkError)
-  /// Takes the host's part of a network away.
+  /// Removes the host's part of a network.
   func tearDown(_ network: NetworkRecord) -> [NetworkError]
-  /// Whether what there is on the host of a network that was perhaps never made is the network's, and not somebody else's
-  /// under the same name.
+  /// Whether the host objects under this half-made network's names are ours.
   func owns(_ network: NetworkRecord) -> Bool
 
   // MARK: - Endpoints
 
-  /// The hardware address that every endpoint of a network has; nil if each has one of its own.
+  /// The shared hardware address of a network's endpoints; nil if each has its own.
   func macAddress(on network: NetworkRecord) throws(NetworkError) -> MACAddress?
-  /// Makes an endpoint.
+  /// Creates an endpoint.
   ///
-  /// - Parameter routes: The families whose default route it has.
+  /// - Parameter routes: The families for which it has the default route.
   /// - Throws: As ``setUp(_:)``.
   func connect(
     _ endpoint: Endpoint, to network: NetworkRecord, in namespace: NetworkNamespace, routes: [AddressFamily]
   ) throws(NetworkError)
-  /// Takes an endpoint away.
+  /// Removes an endpoint.
   ///
-  /// - Parameter namespace: Opens the container's namespace, for those that need it; nil where it is gone.
+  /// - Parameter namespace: Opens the container's namespace, for drivers that need it; returns nil if it is gone.
   func disconnect(
     _ endpoint: Endpoint, from network: NetworkRecord, in namespace: () throws(NetworkError) -> NetworkNamespace?
   ) -> [NetworkError]
 
-  /// Publishes ports of an endpoint that is there.
+  /// Publishes ports of an existing endpoint.
   ///
-  /// - Parameter endpoint: With the ports that it has besides.
+  /// - Parameter endpoint: The endpoint with its other published ports.
   /// - Throws: As ``setUp(_:)``.
   func publish(_ ports: [PublishedPort], of endpoint: Endpoint, on network: NetworkRecord) throws(NetworkError)
-  /// Takes published ports of an endpoint that stays away.
+  /// Releases some published ports of an endpoint.
   func unpublish(_ ports: [PublishedPort], of endpoint: Endpoint, on network: NetworkRecord) -> [NetworkError]
 
   // MARK: - Repairs
 
-  /// What the host lacks of a network.
+  /// The missing parts of a network on the host.
   func differences(of network: NetworkRecord, _ survey: Survey) throws(NetworkError) -> [Difference]
-  /// What the host lacks of an endpoint.
+  /// The missing parts of an endpoint on the host.
   func differences(of endpoint: Endpoint, on network: NetworkRecord, _ survey: Survey) -> [Difference]
-  /// Makes what the host lacks of a network.
+  /// Restores the missing parts of a network on the host.
   func repair(_ network: NetworkRecord, _ survey: Survey) throws(NetworkError)
-  /// Whether an endpoint's link is there.
+  /// Whether an endpoint's link exists.
   func isPlugged(_ endpoint: Endpoint, in namespace: NetworkNamespace, _ survey: Survey) throws(NetworkError) -> Bool
-  /// Makes an endpoint's link, its addresses and routes.
+  /// Creates an endpoint's link, its addresses and routes.
   ///
   /// - Throws: As ``setUp(_:)``.
   func plug(
     _ endpoint: Endpoint, to network: NetworkRecord, in namespace: NetworkNamespace, routes: [AddressFamily]
   ) throws(NetworkError)
-  /// Has the host's part of a link that is there be as it should.
+  /// Restores the settings of the host's part of an existing link.
   func replug(_ endpoint: Endpoint, to network: NetworkRecord) throws(NetworkError)
   /// Deletes an endpoint's link.
   func unplug(_ endpoint: Endpoint, from network: NetworkRecord, in namespace: NetworkNamespace) -> [NetworkError]
 }
 
 extension Driver {
-  // Of most drivers nothing is published: see NetworkRecord.passesHost.
+  // Most drivers publish nothing: see NetworkRecord.passesHost.
   func publish(_ ports: [PublishedPort], of endpoint: Endpoint, on network: NetworkRecord) throws(NetworkError) {}
   func unpublish(_ ports: [PublishedPort], of endpoint: Endpoint, on network: NetworkRecord) -> [NetworkError] { [] }
 
-  /// Sets up the container's interface, which was just made: addresses, up, default routes.
+  /// Configures the container's new interface: addresses, up, default routes.
   func configure(
     _ endpoint: Endpoint, _ inside: Int32, in namespace: NetworkNamespace, routes: [AddressFamily]
   ) throws(NetworkError) {
@@ -88,7 +88,8 @@ extension Driver {
     var requests = [LinkRequests.change(inside, settings)]
     for address in endpoint.addresses { requests.append(AddressRequests.add(address, to: inside)) }
     if endpoint.address(.ipv6) != nil {
-      // By this one the container asks for the gateway when it answers from another network's address.
+      // The source address of neighbour solicitations for the gateway, when the container answers from another
+      // network's address.
       let own = try InterfaceAddress(address: .v6(endpoint.macAddress.linkLocalAddress), prefixLength: 64)
       requests.append(AddressRequests.add(own, to: inside))
     }
@@ -96,11 +97,11 @@ extension Driver {
     for gateway in endpoint.gateways where routes.contains(gateway.family) {
       requests.append(RouteRequests.add(Route(to: .all(gateway.family), via: gateway, link: inside)))
     }
-    // A link carries packets once linkwatch has run, up to a second later; to be asked about it makes the kernel look at
+    // A link's carrier comes up only when linkwatch runs, up to a second later; a query makes the kernel update it at
     // once (linkwatch_sync_dev in rtnl_getlink).
     requests.append(LinkRequests.glance(at: inside))
     if endpoint.address(.ipv4) == nil, endpoint.announcesToAll != true {
-      // A hardware address that says nothing of the IPv6 one: tell the neighbours (unsolicited NA, RFC 4861 7.2.6).
+      // The hardware address is not derived from the IPv6 one: tell the neighbours (unsolicited NA, RFC 4861 7.2.6).
       try namespace.setSysctl("net/ipv6/conf/\(endpoint.interface)/ndisc_notify", to: "1")
     }
     do throws(NetworkError) { try namespace.perform(requests) } catch {
@@ -123,7 +124,7 @@ extension Driver {
     try namespace.perform(requests + [LinkRequests.glance(at: inside)])
   }
 
-  /// Gives the container's interface what it lacks of addresses, and sets it up.
+  /// Adds the missing addresses of the container's interface, and brings it up.
   func reconfigure(_ endpoint: Endpoint, in namespace: NetworkNamespace) throws(NetworkError) {
     let link = try namespace.links.get("\(endpoint.interface)").index
     let has = Set(try namespace.addresses.list(link: link).map(\.address))

@@ -2,7 +2,7 @@ import Dispatch
 import Netlink
 import NetworkPrimitives
 
-/// One step of a teardown that goes on whatever happens: the failure, unless the thing was gone already.
+/// Runs one step of a teardown that continues after failures, and returns the failure; a missing object is none.
 func attempt(_ step: () throws(NetworkError) -> Void) -> [NetworkError] {
   do throws(NetworkError) {
     try step()
@@ -13,7 +13,7 @@ func attempt(_ step: () throws(NetworkError) -> Void) -> [NetworkError] {
 extension NetworkError {
   private static let leftoversOperation = "take back"
 
-  /// What could not be taken back after this failure.
+  /// The objects that the undo of this failure could not remove.
   var leftovers: [NetworkError] {
     causes.last?.operation == Self.leftoversOperation ? causes[causes.count - 1].causes : []
   }
@@ -25,7 +25,7 @@ extension NetworkError {
     return error
   }
 
-  /// This failure, and what could not be taken back after it.
+  /// This failure with objects that the undo could not remove.
   func with(leftovers: [NetworkError]) -> NetworkError {
     guard !leftovers.isEmpty else { return self }
     var error = self
@@ -36,15 +36,15 @@ extension NetworkError {
 }
 
 extension NetworkNamespace {
-  /// Deletes a link, and returns when nothing can be sent or received by it any more, nor can it be found: not only when the
-  /// kernel has freed it, which ``deletions`` waits for.
+  /// Deletes a link, and returns when it can no longer be found, or send or receive. ``deletions`` waits until the
+  /// kernel has freed it.
   func delete(_ request: NetlinkRequest) throws(NetworkError) {
     let connection = try connection(.route)
     deletions.enter()
     try connection.begin(request) { [deletions] in deletions.leave() }
   }
 
-  /// Sends requests to this namespace's kernel at once, and throws the first refusal.
+  /// Sends requests to this namespace's kernel together, and throws the first refusal.
   ///
   /// - Returns: The last reply; nil for none.
   @discardableResult

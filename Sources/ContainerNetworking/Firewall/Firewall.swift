@@ -2,15 +2,15 @@ import Netlink
 import NetworkPrimitives
 import SystemPackage
 
-/// The intents that the controller has towards the host's firewall, as two nftables tables of ours: one for packets, one for
-/// frames between a bridge's ports.
+/// The controller's part of the host's firewall, as two nftables tables: one for packets, one for frames between a
+/// bridge's ports.
 ///
-/// Chains and rules are static; a network, an endpoint or a port is an element of a set or map. So the cost of a packet
-/// and of a change does not grow with their number, and nothing of another owner's is touched. Other tables' base
-/// chains run too: a user's own rules go into a table of their own, at a priority before or after ours.
+/// Chains and rules are static; a network, an endpoint or a port is an element of a set or map. The cost of a packet
+/// and of a change therefore does not grow with their number, and other owners' objects stay untouched. Other tables'
+/// base chains run too: a user's rules belong in a table of their own, at a priority before or after ours.
 struct Firewall: Sendable {
   let host: NetworkNamespace
-  /// Of what was to be there, and is not.
+  /// Reports of missing objects of ours.
   let losses = Losses()
 
   private let identity = RecordIdentity()
@@ -23,25 +23,26 @@ struct Firewall: Sendable {
 
   init(host: NetworkNamespace) { self.host = host }
 
-  /// Of our sets, chains and rules: raised with every change of them, so that tables that another version made are known.
+  /// The version of our sets, chains and rules; raised with every change of them, so that tables of another version are
+  /// recognized.
   static let version = 2
-  /// What a table says of its version.
+  /// The prefix of the version in a table's comment.
   static let versionPrefix = "rules of version "
 
-  /// What ``ensure()`` found.
+  /// The result of ``ensure()``.
   struct Presence {
     /// Whether both tables were made just now.
     var areNew: Bool
-    /// Whether an older version made one of them.
+    /// Whether an older version created one of them.
     var areOlder: Bool
   }
 
-  /// Has our tables be there with all their chains, and this record be in them.
+  /// Ensures that our tables exist with all chains, and contain this record.
   ///
-  /// It looks first: to refuse what is there takes the kernel tens of milliseconds, since it waits until nobody can still be
-  /// reading what it takes back (`nf_tables_abort`).
+  /// Reads before it writes: refusing an existing table takes the kernel tens of milliseconds, since it waits until no
+  /// reader of the undone objects is left (`nf_tables_abort`).
   ///
-  /// - Throws: `.inUse` when others make and remove them again and again.
+  /// - Throws: `.inUse` when others create and remove them again and again.
   func ensure() throws(NetworkError) -> Presence {
     for _ in 0..<100 {
       let versions = try versions()
@@ -50,7 +51,7 @@ struct Firewall: Sendable {
       let areOlder = versions.values.contains { $0 < Self.version }
       var changes = NftTransaction()
       for table in missing { try Self.add(table, to: &changes) }
-      // An older version's have no place for it: they are renewed first.
+      // Tables of an older version lack the set of records: they are renewed first.
       if !areOlder || missing.contains(FirewallSets.table) {
         for (set, elements) in FirewallElements(id).tagged(id).list { try changes.add(elements, to: set) }
       }
@@ -58,7 +59,7 @@ struct Firewall: Sendable {
         if !changes.requests.isEmpty { try commit(changes) }
         return Presence(areNew: missing == FirewallSets.tables, areOlder: areOlder)
       } catch {
-        // Another record was faster, or took them away with its last network.
+        // Another record was faster, or removed them with its last network.
         if error.code != .alreadyExists && error.code != .notFound { throw error }
       }
     }
@@ -67,7 +68,7 @@ struct Firewall: Sendable {
       reason: "others make and remove them again and again; see by whom, and try again")
   }
 
-  /// Takes this record out of our tables, and the tables away unless others are in them.
+  /// Removes this record from our tables, and the tables too unless they contain other records.
   ///
   /// - Parameter links: The host's links by their names, with their indices.
   func leave(_ links: [String: Int32]) throws(NetworkError) {
@@ -102,7 +103,7 @@ struct Firewall: Sendable {
       reason: "others change rules again and again meanwhile; try again")
   }
 
-  /// Whether another record is in a set of records. One that nobody has claimed is, while a bridge of its is there.
+  /// Whether another record is in a set of records. An unclaimed record counts while one of its bridges exists.
   func isShared(_ set: NftSet, _ links: [String: Int32]) throws(NetworkError) -> Bool {
     let others = try others(in: set)
     if others.isEmpty { return false }
@@ -110,7 +111,7 @@ struct Firewall: Sendable {
     return try content().hasUnclaimedBridge(links)
   }
 
-  /// `ERESTART`, which the kernel refuses a transaction with that is based on rules that were changed since.
+  /// `ERESTART`: the kernel's refusal of a transaction whose generation is outdated.
   static let restart = Errno(rawValue: 85)
 
   /// The generation of the host's rules.
@@ -129,9 +130,9 @@ struct Firewall: Sendable {
     return changes.requests.count { $0.name == "NFT_MSG_NEWRULE" }
   }()
 
-  /// Adds what a network or an endpoint is, in one transaction.
+  /// Adds the elements of a network or an endpoint, in one transaction.
   ///
-  /// - Throws: `.alreadyExists` for what is there, `.inUse` for what is there of another record; nothing was changed then.
+  /// - Throws: `.alreadyExists` for an existing element, `.inUse` for another record's; then nothing was changed.
   func add(_ elements: FirewallElements) throws(NetworkError) {
     guard !elements.list.isEmpty else { return }
     var changes = NftTransaction()
@@ -142,8 +143,8 @@ struct Firewall: Sendable {
     }
   }
 
-  /// Removes what a network or an endpoint is, in one transaction; whatever of it is gone, with its table or alone, is
-  /// passed over, and so is what another record has.
+  /// Removes the elements of a network or an endpoint, in one transaction. Missing elements, missing tables and other
+  /// records' elements are skipped.
   func remove(_ elements: FirewallElements) throws(NetworkError) {
     let own = try withoutOthers(elements)
     var changes = NftTransaction()
@@ -156,7 +157,7 @@ struct Firewall: Sendable {
     }
   }
 
-  /// The elements without those that another record has under the same key: the kernel deletes by keys alone.
+  /// The elements without those whose key another record holds: the kernel deletes by key alone.
   private func withoutOthers(_ elements: FirewallElements) throws(NetworkError) -> FirewallElements {
     guard elements.list.contains(where: { FirewallSets.isContested($0.set) }), try !others().isEmpty else {
       return elements
@@ -198,19 +199,19 @@ struct Firewall: Sendable {
     }
   }
 
-  /// Adds what may be there already.
+  /// Adds elements; existing ones are no failure.
   func include(_ elements: FirewallElements) throws(NetworkError) {
     var changes = NftTransaction()
     for (set, elements) in elements.tagged(id).list { try changes.add(elements, to: set) }
     try commit(changes)
   }
 
-  /// Adds what may be there already, in the place of what this record has under the same keys of our maps.
+  /// Adds elements, and replaces those of this record with the same keys in our maps.
   ///
-  /// - Throws: `.inUse` for what is there of another record; nothing was changed then.
+  /// - Throws: `.inUse` for another record's element; then nothing was changed.
   func replace(_ elements: FirewallElements) throws(NetworkError) {
     do throws(NetworkError) { return try include(elements) } catch {
-      // Of another value under the same key the kernel says EEXIST or EBUSY.
+      // For another value under the same key the kernel returns EEXIST or EBUSY.
       guard error.code == .alreadyExists || error.code == .inUse else { throw error }
     }
     if let conflict = try conflict(of: elements) { throw conflict }

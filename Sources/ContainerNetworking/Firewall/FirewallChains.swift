@@ -3,7 +3,7 @@ import NetworkPrimitives
 
 /// The static part of our tables.
 extension Firewall {
-  /// A table of ours, its sets, its chains and their rules.
+  /// Adds a table of ours with its sets, its chains and their rules.
   static func add(_ table: NftTable, to changes: inout NftTransaction) throws(NetworkError) {
     try changes.add(table, exclusive: true, comment: "\(versionPrefix)\(version)")
     for set in FirewallSets.all where set.table == table { try changes.add(set, exclusive: true) }
@@ -37,13 +37,13 @@ extension Firewall {
   private static func addFilterChains(_ changes: inout NftTransaction) throws(NetworkError) {
     let fromBridge = match(.incomingInterface, in: FirewallSets.bridges)
 
-    // What is published at 127.0.0.1 is translated before the kernel looks for martians, so no wire may ask for it. And
-    // route_localnet, by which the host reaches published ports there, has our bridges taken for no martians' at all: they
-    // must not send as 127.0.0.1 either.
+    // Packets to ports published at 127.0.0.1 are translated before the kernel drops martians, so such packets from any
+    // link are dropped here. route_localnet, through which the host reaches those ports, also exempts packets from our
+    // bridges: they must not have the source 127.0.0.1 either.
     let guardian = chain("guard", NftChain.Base(.filter, hook: .prerouting, priority: -300))
     try changes.add(guardian, exclusive: true)
-    // What br_netfilter shows of a further bridge's frames is shown by the first bridge too, if it concerns the host: there
-    // it is tracked and translated, and there alone, or the second time it would be taken for what it became the first.
+    // With br_netfilter, a frame that crosses two bridges passes these hooks twice. Track it on the first bridge only;
+    // otherwise conntrack would take the translated packet for a new one.
     try changes.add(
       NftRule(guardian, [match(.incomingInterface, in: FirewallSets.furtherBridges), .notrack, .verdict(.accept)]))
     try changes.add(
@@ -58,7 +58,7 @@ extension Firewall {
     for rule in forwardRules { try changes.add(NftRule(forward, rule)) }
   }
 
-  /// What is on an internal network reaches the host by the bridge's addresses, and by no other that the host has.
+  /// Containers of an internal network reach the host by the bridge's addresses, and by none of its other addresses.
   private static var internalRules: [[NftStatement]] {
     let fromInternal = match(.incomingInterface, in: FirewallSets.internalBridges)
     let toHost = NftStatement.match(.destinationAddressType, .equal(local))
@@ -67,7 +67,7 @@ extension Firewall {
         fromInternal, match(.destinationIPv4, .incomingInterface, notIn: FirewallSets.internalGateways.ipv4), toHost,
         .counter, .verdict(.drop),
       ],
-      // By addresses of the link alone neighbours find each other.
+      // Neighbour discovery uses link-local addresses.
       [
         fromInternal, .match(.destinationIPv6, linkLocal),
         match(.destinationIPv6, .incomingInterface, notIn: FirewallSets.internalGateways.ipv6), toHost, .counter,
@@ -85,10 +85,10 @@ extension Firewall {
     let fromBridge = match(.incomingInterface, in: FirewallSets.bridges)
     let fromOutside = match(.incomingInterface, notIn: FirewallSets.bridges)
     let established = NftStatement.match(.connectionState, .state([.established, .related]))
-    // What a rule of the user's has marked so passes, whatever ours say.
+    // A packet marked by a user's rule passes, whatever our rules say.
     var rules: [[NftStatement]] = [[.match(.mark, .equal(acceptMark)), .verdict(.accept)]]
-    // Forwarding was switched on for us alone: what came in by an uplink goes to a bridge or nowhere. One that a network has
-    // adopted since is a bridge.
+    // Forwarding was enabled for us alone: packets from an uplink go to a bridge or nowhere. An uplink that a network
+    // has adopted since is a bridge.
     rules += AddressFamily.allCases.map { family in
       [
         isFamily(family), match(.incomingInterfaceIndex, in: FirewallSets.uplinks.of(family)),
@@ -138,7 +138,7 @@ extension Firewall {
   private static func addTranslationChains(_ changes: inout NftTransaction) throws(NetworkError) {
     let publish = chain("publish")
     try changes.add(publish, exclusive: true)
-    // The kernel sends nothing from or to ::1 on: who listens there has it.
+    // The kernel forwards nothing from or to ::1: it stays with its local listener.
     try changes.add(
       NftRule(publish, [.match(.destinationIPv6, .equal(.address(.loopback(.ipv6)))), .verdict(.return)]))
     for family in AddressFamily.allCases {
@@ -168,11 +168,12 @@ extension Firewall {
         family == .ipv4
         ? (NftSelector.sourceIPv4, NftSelector.destinationIPv4) : (.sourceIPv6, .destinationIPv6)
       let isPublished = NftStatement.match(.connectionStatus, .status(.destinationNAT))
-      // Hairpin: a container that reaches another of its bridge by the host's address must get the answer from there.
+      // Hairpin: a container that reaches its bridge's container by the host's address must get the answer from that
+      // address.
       rules.append([
         isPublished, match(source, .outgoingInterface, in: FirewallSets.endpoints.of(family)), .masquerade([]),
       ])
-      // And so must whoever shares another network with the one that is reached; itself, for one.
+      // The same applies to a container that shares another network with the reached one, or is the reached one.
       rules.append([
         isPublished, match(destination, .incomingInterface, in: FirewallSets.besides.of(family)), .masquerade([]),
       ])

@@ -1,9 +1,9 @@
 import Netlink
 import NetworkPrimitives
 
-/// What another record of the host has that this one asks for.
+/// Conflicts with other records of the host.
 extension Firewall {
-  /// Why elements cannot be had; nil where no other record has one of them.
+  /// The error for elements that another record holds; nil without a conflict.
   func conflict(of elements: FirewallElements) throws(NetworkError) -> NetworkError? {
     for (set, elements) in elements.list {
       let wanted = Dictionary(elements.map { ($0.keyBytes, $0) }) { first, _ in first }
@@ -50,13 +50,13 @@ struct OthersPorts {
 
   var isEmpty: Bool { holders.isEmpty }
 
-  /// Which of them has a port that stands in the way of an address and port; nil for none.
+  /// The record whose port conflicts with the binding; nil if the port is free.
   func holder(of binding: PortBinding) -> RecordID? {
     let key = Key(family: binding.address.family, transport: binding.transport.number, port: binding.port)
     return holders[key]?.first { $0.address.includes(binding.address) || binding.address.includes($0.address) }?.id
   }
 
-  /// The error for ports that were asked for by name; nil where none of them is another record's.
+  /// The error for explicitly requested ports; nil if no other record publishes one of them.
   func refusal(of bindings: [PortBinding], _ operation: String) -> NetworkError? {
     for binding in bindings {
       guard let other = holder(of: binding) else { continue }
@@ -68,7 +68,7 @@ struct OthersPorts {
     return nil
   }
 
-  /// Takes in what a map of published ports has.
+  /// Adds the elements of a map of published ports.
   fileprivate mutating func take(
     _ found: [NftElement.Found], of map: NftSet, _ family: AddressFamily, but own: RecordID
   )
@@ -78,7 +78,8 @@ struct OthersPorts {
       guard let other = found.comment.flatMap({ RecordID(comment: $0) }), other != own else { continue }
       let element = try found.element(of: map)
       let fields = element.key.fields
-      // At a gateway's own port names are asked for: what is published on all addresses leaves that one out.
+      // An element whose target is its own address is a gateway's name server port, which a wildcard publication
+      // exempts.
       if fields.count == 3, case .value(let target) = element.data, target.fields.first == fields[0] { continue }
       guard let transport = fields.dropLast().last?.first, let port = fields.last else { continue }
       let address = fields.count == 3 ? IPAddress(bytes: fields[0]) : nil
@@ -89,7 +90,7 @@ struct OthersPorts {
 }
 
 extension Firewall {
-  /// The ports that other records publish; without another record, one look.
+  /// The ports that other records publish; costs one listing if this record is alone.
   func othersPorts() throws(NetworkError) -> OthersPorts {
     var ports = OthersPorts()
     if try others().isEmpty { return ports }

@@ -1,37 +1,37 @@
 import Netlink
 import NetworkPrimitives
 
-/// What there is in our tables, told apart by whose it is.
+/// The elements of our tables, grouped by their record.
 struct FirewallContent {
-  /// The version of each table that is there, by its family.
+  /// The version of each existing table, by its family.
   var versions: [NftFamily: Int] = [:]
   /// How many rules the tables have.
   var ruleCount = 0
-  /// Sets of ours that are there.
+  /// Our existing sets.
   var sets: Set<String> = []
   /// Ours, by sets.
   var own: [String: [NftElement.Found]] = [:]
-  /// What all records have in common.
+  /// Elements that all records share.
   var shared: [String: [NftElement.Found]] = [:]
   /// Other records'.
   var foreign: [String: [(element: NftElement.Found, id: RecordID)]] = [:]
-  /// Nobody's: written by hand, or by a version that wrote nobody down.
+  /// Elements without a record: written by hand, or by a version that recorded no owner.
   var nobodys: [String: [NftElement.Found]] = [:]
 
-  /// Whether both tables are there, with all that this version makes or a newer one made.
+  /// Whether both tables exist with everything that this version creates, or a newer one created them.
   var isWhole: Bool {
     if isNewer { return true }
     return FirewallSets.tables.allSatisfy { versions[$0.family] == Firewall.version }
       && ruleCount == Firewall.staticRuleCount && sets.count == FirewallSets.all.count
   }
 
-  /// Whether a newer version of this library made both tables: their chains stay as they are.
+  /// Whether a newer version of this library created both tables: their chains stay as they are.
   var isNewer: Bool { FirewallSets.tables.allSatisfy { versions[$0.family] ?? 0 > Firewall.version } }
 
-  /// Whether an older version of this library made one of them.
+  /// Whether an older version of this library created one of them.
   var isOlder: Bool { versions.values.contains { $0 < Firewall.version } }
 
-  /// Elements as ours are told from others' by.
+  /// Sorts the elements of a set by their record.
   mutating func take(_ elements: [NftElement.Found], of set: NftSet, _ id: RecordID) {
     sets.insert(set.name)
     let mine = id.comment
@@ -48,17 +48,17 @@ struct FirewallContent {
     }
   }
 
-  /// What of ours is there, whoever wrote it.
+  /// Our elements of a set, whichever version wrote them.
   func has(_ set: String) -> Set<[UInt8]> {
     Set([own, shared, nobodys].flatMap { ($0[set] ?? []).map(\.identity) })
   }
 
-  /// The keys of a set that are other records', who have claimed them.
+  /// The keys of a set that other, known records hold.
   func others(in set: String) -> Set<[UInt8]> {
     Set((foreign[set] ?? []).filter { $0.id != .unclaimed }.map { Array($0.element.key) })
   }
 
-  /// Whether there is a bridge that a version wrote down which wrote down nobody whose it is.
+  /// Whether a bridge exists whose element was written by a version that recorded no owner.
   func hasUnclaimedBridge(_ links: [String: Int32], besides wanted: Set<[UInt8]> = []) -> Bool {
     let bridges = FirewallSets.bridges.name
     let unclaimed = (foreign[bridges] ?? []).filter { $0.id == .unclaimed }.map(\.element) + (nobodys[bridges] ?? [])
@@ -70,9 +70,9 @@ struct FirewallContent {
 }
 
 extension Firewall {
-  /// What there is in our tables.
+  /// Reads our tables.
   ///
-  /// - Throws: `.notFound` without any of our sets.
+  /// - Throws: `.notFound` if none of our sets exists.
   func content() throws(NetworkError) -> FirewallContent {
     var content = FirewallContent()
     content.versions = try versions()
@@ -95,7 +95,7 @@ extension Firewall {
     try NftElement.found(host.connection(.netfilter).dump(NftRequests.elements(of: set)))
   }
 
-  /// The elements of one set; none where there is no such set.
+  /// The elements of one set; empty for a missing set.
   func foundIfAny(in set: NftSet) throws(NetworkError) -> [NftElement.Found] {
     do throws(NetworkError) { return try found(in: set) } catch {
       if error.code == .notFound { return [] }
@@ -103,7 +103,7 @@ extension Firewall {
     }
   }
 
-  /// The versions of those tables of ours that are there, by their families: 1 for one that does not say it.
+  /// The versions of our existing tables, by family; 1 for a table without a version.
   func versions() throws(NetworkError) -> [NftFamily: Int] {
     var versions: [NftFamily: Int] = [:]
     for table in FirewallSets.tables {
@@ -118,7 +118,7 @@ extension Firewall {
     return versions
   }
 
-  /// How many rules our tables have; what they have whole is ``staticRuleCount``.
+  /// The number of rules in our tables; complete tables have ``staticRuleCount``.
   func ruleCount() throws(NetworkError) -> Int {
     var count = 0
     for table in FirewallSets.tables {
@@ -131,7 +131,7 @@ extension Firewall {
 
   // MARK: - Others
 
-  /// The records that have something in our tables, besides this one.
+  /// The other records in our tables.
   func others(in set: NftSet = FirewallSets.records) throws(NetworkError) -> Set<RecordID> {
     let ids = try foundIfAny(in: set).compactMap { $0.comment.flatMap { RecordID(comment: $0) } }
     return Set(ids).subtracting([id])

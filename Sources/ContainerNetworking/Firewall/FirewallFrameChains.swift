@@ -1,32 +1,33 @@
 import Netlink
 import NetworkPrimitives
 
-/// The static part of our table of the bridge family: what a container's port may send, and to which other.
+/// The static part of our bridge-family table: the frames that a container's port may send, and to which ports.
 extension Firewall {
   static func addFrameChains(_ changes: inout NftTransaction) throws(NetworkError) {
-    // Before br_netfilter, which has the priority 0, gives frames to connection tracking.
+    // Runs before br_netfilter, whose priority 0 passes frames to connection tracking.
     let source = chain("source", NftChain.Base(.filter, hook: .prerouting, priority: -300))
     try changes.add(source, exclusive: true)
     for rule in sourceRules { try changes.add(NftRule(source, rule)) }
 
-    // Frames to the sixteen addresses of 802.1D that no bridge forwards do not come by prerouting. Our own bridges learn
-    // nothing from them; one that was adopted may (br_handle_local_finish in net/bridge/br_input.c).
+    // Frames to the sixteen addresses of 802.1D that no bridge forwards skip prerouting. Our own bridges do not learn
+    // from them; an adopted one may (br_handle_local_finish in net/bridge/br_input.c).
     let reserved = NftCondition.prefix(.bytes([0x01, 0x80, 0xc2, 0, 0, 0]), bits: 44, inverted: false)
     let control = chain("control", NftChain.Base(.filter, hook: .input, priority: -200))
     try changes.add(control, exclusive: true)
     try changes.add(
       NftRule(
         control, [.match(.destinationMAC, reserved), match(.incomingInterface, in: FirewallSets.ports)] + otherMAC))
-    // The host has its address on a network's first bridge; what a further one hands up would come past the rules.
+    // The host's address is on a network's first bridge; frames that a further bridge delivered locally would bypass
+    // the rules.
     try changes.add(
       NftRule(control, [match(.incomingInterface, in: FirewallSets.furtherPorts), .counter, .verdict(.drop)]))
 
-    // A frame that was sent to the bridge's own address comes here only when br_netfilter has redirected its packet, to a
-    // published port or back from one (br_nf_pre_routing_finish_bridge in net/bridge/br_netfilter_hooks.c).
+    // A frame to the bridge's own address arrives here only if br_netfilter has redirected its packet, to a published
+    // port or back from one (br_nf_pre_routing_finish_bridge in net/bridge/br_netfilter_hooks.c).
     let apart = chain("apart", NftChain.Base(.filter, hook: .forward, priority: -200))
     try changes.add(apart, exclusive: true)
-    // A trunk sends back what br_netfilter has redirected, and nothing else: else a broadcast would come back to the bridge
-    // that its sender is on.
+    // A trunk reflects only frames that br_netfilter has redirected; otherwise a broadcast would return to its sender's
+    // bridge.
     try changes.add(
       NftRule(
         apart,
@@ -34,7 +35,7 @@ extension Firewall {
           match(.incomingInterface, .outgoingInterface, in: FirewallSets.trunks),
           .match(.packetType, .notEqual(toHost)), .counter, .verdict(.drop),
         ]))
-    // Else the bridge that it goes back to would look for its sender beyond the trunk from then on.
+    // Otherwise the bridge of the reflected frame would learn its sender's address behind the trunk.
     try changes.add(
       NftRule(apart, [match(.incomingInterface, .outgoingInterface, in: FirewallSets.trunks), .setSourceMAC(nobody)]))
     try changes.add(
@@ -47,7 +48,7 @@ extension Firewall {
         ]))
   }
 
-  /// That of the address 0.0.0.0, which nobody has.
+  /// The hardware address derived from 0.0.0.0, which no endpoint has.
   private static let nobody = MACAddress(ipv4: IPv4Address(0, 0, 0, 0))
 
   /// `PACKET_HOST`.
@@ -68,26 +69,26 @@ extension Firewall {
       [match(.incomingInterface, notIn: FirewallSets.ports), .verdict(.accept)],
       otherMAC,
       [match(.incomingInterface, .sourceIPv4, in: own4), .verdict(.accept)],
-      // Neighbour advertisement (RFC 4861, 4.4): whose address it tells of.
+      // Neighbour advertisement (RFC 4861, 4.4): its target must be the sender's own.
       [
         .match(.etherType, .equal(.bytes([0x86, 0xdd]))), isICMPv6, .match(.icmpType, .equal(.number(136))),
         match(.incomingInterface, .advertisedIPv6, notIn: own6), .counter, .verdict(.drop),
       ],
-      // Router advertisement (RFC 4861, 4.2): by it the others would take it for their gateway.
+      // Router advertisement (RFC 4861, 4.2): it would make the others use this container as their gateway.
       [
         .match(.etherType, .equal(.bytes([0x86, 0xdd]))), isICMPv6, .match(.icmpType, .equal(.number(134))), .counter,
         .verdict(.drop),
       ],
       [match(.incomingInterface, .sourceIPv6, in: own6), .verdict(.accept)],
-      // Whoever has no address yet: duplicate address detection, reports of groups.
+      // The unspecified source address: duplicate address detection, group reports.
       [.match(.sourceIPv6, .equal(.ipv6(IPv6Address(rawValue: 0)))), isICMPv6, .verdict(.accept)],
       [match(.incomingInterface, .arpSenderMAC, notIn: FirewallSets.portMACs), .counter, .verdict(.drop)],
       [match(.incomingInterface, .arpSenderIPv4, in: own4), .verdict(.accept)],
       // A probe (RFC 5227).
       [.match(.arpSenderIPv4, .equal(.ipv4(IPv4Address(0, 0, 0, 0)))), .verdict(.accept)],
     ]
-    // IPv4, IPv6, ARP; and a second VLAN tag, behind which the receiver finds any of them: it takes off tags of VLAN 0 one by
-    // one (__netif_receive_skb_core in net/core/dev.c), and the bridge only the first.
+    // IPv4, IPv6, ARP; and a second VLAN tag, which may hide any of them. The receiver removes tags of VLAN 0 one by
+    // one (__netif_receive_skb_core in net/core/dev.c), the bridge only the first.
     for type: [UInt8] in [[0x08, 0x00], [0x86, 0xdd], [0x08, 0x06], [0x81, 0x00], [0x88, 0xa8]] {
       rules.append([.match(.etherType, .equal(.bytes(type))), .counter, .verdict(.drop)])
     }

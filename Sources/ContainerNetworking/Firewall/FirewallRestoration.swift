@@ -1,16 +1,16 @@
 import Netlink
 import NetworkPrimitives
 
-/// What puts our part of the tables back. Others' part stays as it is.
+/// Restores our elements of the tables. Others' elements stay as they are.
 extension Firewall {
-  /// Makes our elements be these: in tables that are whole one by one, else with the tables, in which others' are then as
-  /// they were found.
+  /// Makes `wanted` our elements: one by one in complete tables, otherwise by recreating the tables, with others'
+  /// elements as found.
   ///
   /// - Parameters:
-  ///   - wanted: What the record says.
-  ///   - content: What there is; nil for nothing.
+  ///   - wanted: The elements of the record.
+  ///   - content: The current content; nil for none.
   ///   - links: The host's links by their names, with their indices.
-  ///   - generation: Of the rules that this is based on; the kernel refuses with `ERESTART` if they were changed since.
+  ///   - generation: The generation of `content`; the kernel refuses with `ERESTART` if the rules were changed since.
   func restore(
     _ wanted: FirewallElements, over content: FirewallContent?, links: [String: Int32], generation: UInt32
   ) throws(NetworkError) {
@@ -23,13 +23,13 @@ extension Firewall {
     }
   }
 
-  /// Puts our tables in the place of whatever there is under their names, at once: no packet passes between the old and the new.
+  /// Replaces all objects of our tables' names atomically: no packet passes between the old and the new.
   func restoration(
     _ wanted: FirewallElements, keeping content: FirewallContent = FirewallContent(), _ links: [String: Int32] = [:]
   ) throws(NetworkError) -> NftTransaction {
     var changes = NftTransaction()
     for table in FirewallSets.tables {
-      // An add that finds it changes nothing, and lets the deletion find one.
+      // Adding an existing table changes nothing; afterwards the deletion cannot fail.
       try changes.add(table)
       changes.delete(table)
       try Self.add(table, to: &changes)
@@ -60,8 +60,8 @@ extension Firewall {
     return changes
   }
 
-  /// What a version that wrote nobody down has left of another record, whose bridges are there: it stays until that record
-  /// claims it. Without such a bridge it is nobody's.
+  /// Elements of another record that a version without owners wrote. They stay until that record claims them, as long
+  /// as one of its bridges exists; without a bridge they have no owner.
   private func unclaimed(_ content: FirewallContent, _ set: NftSet, _ links: [String: Int32]) -> [NftElement] {
     let family = AddressFamily.allCases.first { FirewallSets.forwarding.of($0).name == set.name }
     let needsForwarding = family.map { content.nobodys[FirewallSets.uplinks.of($0).name]?.isEmpty == false } ?? false
@@ -70,7 +70,7 @@ extension Firewall {
       return content.foreign[set.name]?.contains { $0.id == .unclaimed } == true ? [] : [marker]
     }
     return (content.nobodys[set.name] ?? []).compactMap { found in
-      // Up to version 1 uplinks were known by their names.
+      // Up to version 1, uplinks were identified by name.
       if AddressFamily.allCases.contains(where: { FirewallSets.uplinks.of($0).name == set.name }) {
         let name = String(decoding: found.key.prefix { $0 != 0 }, as: UTF8.self)
         return links[name].map { NftElement(.interface(index: $0), comment: RecordID.shared) }
@@ -81,7 +81,7 @@ extension Firewall {
     }
   }
 
-  /// Removes all that another record has.
+  /// Removes all elements of another record.
   func remove(_ other: RecordID, in content: FirewallContent, generation: UInt32) throws(NetworkError) {
     var changes = NftTransaction()
     for set in FirewallSets.all {
@@ -94,13 +94,13 @@ extension Firewall {
     }
   }
 
-  /// What tables that are whole lack of ours, and have too much.
+  /// The missing and the superfluous elements of ours in complete tables.
   private func adjustment(
     _ wanted: FirewallElements, _ content: FirewallContent
   ) throws(NetworkError) -> NftTransaction {
     var changes = NftTransaction()
     let wanted = wanted.tagged(id).list
-    // With the last that a version left which wrote nobody down goes that somebody is there whom nobody knows.
+    // Once the last unclaimed element is claimed, the marker of an unclaimed record goes, too.
     let isClaimed = FirewallSets.all.allSatisfy { set in
       let identities = Set((wanted.first { $0.set.name == set.name }?.elements ?? []).map(\.identity))
       return FirewallSets.isOfRecords(set)

@@ -1,68 +1,69 @@
 import Netlink
 import NetworkPrimitives
 
-/// The sets and maps of our tables: whatever changes with networks, endpoints and ports is an element of one of them. Their
-/// names are unique among both tables.
+/// The sets and maps of our tables: networks, endpoints and ports are elements of them. Names are unique across both
+/// tables.
 enum FirewallSets {
-  /// What packets go through.
+  /// The table for packets.
   static let table = NftTable(family: .inet, name: "containernetworking")
-  /// What frames of our bridges' ports go through.
+  /// The table for frames of our bridges' ports.
   static let bridgeTable = NftTable(family: .bridge, name: "containernetworking")
   static let tables = [table, bridgeTable]
 
   /// Our bridges.
   static let bridges = set("bridges", [.interfaceName])
-  /// Bridges that networks have grown over: what passes there passes one of ``bridges`` too, or stays among its ports.
+  /// Further bridges of networks: their traffic passes one of ``bridges`` too, or stays among their ports.
   static let furtherBridges = set("further_bridges", [.interfaceName])
-  /// Those of internal networks: nothing passes in or out.
+  /// Bridges of internal networks: no traffic in or out.
   static let internalBridges = set("internal_bridges", [.interfaceName])
-  /// The addresses by which an internal network's containers reach the host, and its bridge.
+  /// The addresses by which an internal network's containers reach the host, each with its bridge.
   static let internalGateways = familySets("internal_gateways") { [address($0), .interfaceName] }
-  /// Those whose containers are reached from outside by their own addresses.
+  /// Bridges whose containers are reachable from outside by their own addresses.
   static let openBridges = familySets("open_bridges") { _ in [.interfaceName] }
-  /// Those whose containers answer pings from outside.
+  /// Bridges whose containers answer pings from outside.
   static let pingBridges = familySets("ping_bridges") { _ in [.interfaceName] }
-  /// Links of the host by which the published ports of a bridge's containers are reached by the containers' own addresses.
+  /// Links of the host through which a bridge's published container ports are reachable by the containers' own
+  /// addresses.
   static let trustedLinks = set("trusted_links", [.interfaceName, .interfaceName])
-  /// Those from which packets leave with the host's address.
+  /// Bridges whose packets leave with the host's address.
   static let natBridges = familySets("nat_bridges") { _ in [.interfaceName] }
-  /// Those from which packets leave with an address of the user's choice, which is that.
+  /// Bridges whose packets leave with a source address of the user's choice, and that address.
   static let sourceAddresses = ByFamily(
     ipv4: set("source_addresses4", [.interfaceName], data: .values([.ipv4Address])),
     ipv6: set("source_addresses6", [.interfaceName], data: .values([.ipv6Address])))
-  /// Bridge twice: what comes in by a bridge and leaves by the same.
+  /// Each bridge paired with itself: traffic that leaves by its incoming bridge.
   static let sameBridge = set("same_bridge", [.interfaceName, .interfaceName])
-  /// Links that forward because we need it, by their indices: only from and to our bridges. One of our records has switched
-  /// each on, which is no matter: the last that needs it switches it off.
+  /// Links that forward only for our bridges, by index: traffic passes only from and to our bridges. Whichever record
+  /// enabled one, the last that needs it disables it.
   static let uplinks = familySets("uplinks") { _ in [.interfaceIndex] }
-  /// The records that need the host's links to forward a family. No rule looks here.
+  /// The records that need the host's links to forward a family. No rule reads this set.
   static let forwarding = familySets("forwarding") { _ in [.mark] }
-  /// The records that are in our tables. No rule looks here.
+  /// The records in our tables. No rule reads this set.
   static let records = set("records", [.mark])
   /// Address and bridge of each endpoint.
   static let endpoints = familySets("endpoints") { [address($0), .interfaceName] }
-  /// Address of a container, and a bridge that it is on too by another address: it answers that network directly.
+  /// A container's address paired with another bridge of the container: it answers that network directly.
   static let besides = familySets("besides") { [address($0), .interfaceName] }
-  /// Address, protocol and port of containers that are reached without translation.
+  /// Address, protocol and port of containers that are reachable without translation.
   static let routedPorts = familySets("routed_ports") { [address($0), .transportProtocol, .port] }
-  /// The same of those that are reached so from trusted links alone.
+  /// As ``routedPorts``, for ports that are reachable only from trusted links.
   static let directPorts = familySets("direct_ports") { [address($0), .transportProtocol, .port] }
-  /// Published on every address of the family: protocol and port, to address and port.
+  /// Ports published on a family's wildcard: protocol and port, to address and port.
   static let published = familyMaps("published") { _ in [.transportProtocol, .port] }
   /// Published on one address.
   static let publishedAt = familyMaps("published_at") { [address($0), .transportProtocol, .port] }
 
   /// The host's ends of our endpoints.
   static let ports = set("ports", [.interfaceName], in: bridgeTable)
-  /// Those that exchange no frames with each other.
+  /// Ports that exchange no frames with each other.
   static let apartPorts = set("apart_ports", [.interfaceName], in: bridgeTable)
   /// Ports of further bridges.
   static let furtherPorts = set("further_ports", [.interfaceName], in: bridgeTable)
-  /// Port twice: those by which first bridges reach further ones.
+  /// Each trunk of a first bridge, paired with itself.
   static let trunks = set("trunks", [.interfaceName, .interfaceName], in: bridgeTable)
-  /// Port and hardware address of what is behind it.
+  /// A port and the hardware address behind it.
   static let portMACs = set("port_macs", [.interfaceName, .macAddress], in: bridgeTable)
-  /// Port and address of what is behind it.
+  /// A port and an IP address behind it.
   static let portAddresses = familySets("port_addresses", in: bridgeTable) { [.interfaceName, address($0)] }
 
   static let all =
@@ -79,19 +80,20 @@ enum FirewallSets {
       AddressFamily.allCases.map { sets.of($0) }
     }
 
-  /// Whether another record may ask for the same key: of what is on one host once, and not made by the record first.
+  /// Whether another record may claim the same key: a host-wide resource, such as a port, that no record has to create
+  /// first.
   static func isContested(_ set: NftSet) -> Bool {
     AddressFamily.allCases.contains { family in
       set.name == published.of(family).name || set.name == publishedAt.of(family).name
     }
   }
 
-  /// Whether the elements of a set are records, that are there or need something.
+  /// Whether the elements of a set are records.
   static func isOfRecords(_ set: NftSet) -> Bool {
     [records.name, forwarding.ipv4.name, forwarding.ipv6.name].contains(set.name)
   }
 
-  /// Whether what is in a set is all records' together.
+  /// Whether the elements of a set belong to all records together.
   static func isShared(_ set: NftSet) -> Bool { set.name == uplinks.ipv4.name || set.name == uplinks.ipv6.name }
 
   /// One set for IPv4, one for IPv6.
@@ -124,9 +126,9 @@ enum FirewallSets {
   }
 }
 
-/// Elements of our sets that belong together: a network's, an endpoint's.
+/// The elements of a network or an endpoint in our sets.
 struct FirewallElements {
-  /// What an element is found by.
+  /// The key of an element.
   struct Key: Hashable {
     var set: String
     var key: [UInt8]
@@ -156,7 +158,7 @@ struct FirewallElements {
     }
   }
 
-  /// What a network is in the firewall: nothing for one without a bridge.
+  /// A network's elements; none without a bridge.
   init(_ network: NetworkRecord) {
     guard let bridge = network.bridge.map({ NftValue.interface($0) }) else { return }
     self = FirewallElements(namesOf: network)
@@ -191,7 +193,7 @@ struct FirewallElements {
     }
   }
 
-  /// What leads from port 53 of a network's gateways to where its names are answered.
+  /// Elements that redirect port 53 of a network's gateways to its name server.
   init(namesOf network: NetworkRecord) {
     guard let place = network.nameServer, network.servesNamesAt == .gateway else { return }
     for gateway in network.bridgeGateways {
@@ -206,17 +208,17 @@ struct FirewallElements {
     }
   }
 
-  /// What a bridge that a network has grown over is in the firewall.
+  /// A further bridge's elements.
   init(_ further: FurtherBridge, of network: NetworkRecord) throws(NetworkError) {
     let trunk = NftValue.interface(try further.trunk)
     add(NftElement(.interface(further.name)), to: FirewallSets.furtherBridges)
     add(NftElement(.interface(try further.uplink)), to: FirewallSets.furtherPorts)
     add(NftElement(.concatenation(trunk, trunk)), to: FirewallSets.trunks)
-    // So that those on different bridges are as far apart as those on one; the gateway is no port.
+    // Ports of different bridges are isolated like those of one bridge; the gateway is not a port.
     if !network.policy.allowsContainerTraffic { add(NftElement(trunk), to: FirewallSets.apartPorts) }
   }
 
-  /// What an endpoint is in the firewall, its published ports included.
+  /// An endpoint's elements, its published ports included.
   init(_ endpoint: Endpoint, on network: NetworkRecord) {
     guard let bridge = network.bridge else { return }
     addPort(of: endpoint, on: network)
@@ -232,7 +234,7 @@ struct FirewallElements {
     }
   }
 
-  /// Published ports of an endpoint that has others besides, without what is there for those.
+  /// The elements of some published ports of an endpoint, without those that its other ports share.
   init(_ ports: [PublishedPort], of endpoint: Endpoint, on network: NetworkRecord) {
     var (present, all) = (FirewallElements(), FirewallElements())
     for own in endpoint.addresses {
@@ -242,7 +244,7 @@ struct FirewallElements {
     self = all.filtered { set, element in !present.contains(element, in: set) }
   }
 
-  /// What is sent to published ports goes to an endpoint's address of the same family.
+  /// Maps published ports to an endpoint's address of the same family.
   private mutating func addPorts(_ ports: [PublishedPort], to own: IPAddress, _ network: NetworkRecord) {
     let family = own.family
     let address = NftValue.address(own)
@@ -253,7 +255,7 @@ struct FirewallElements {
       let isOfFamily = port.hostAddress == nil || port.hostAddress?.family == family
       if isOfFamily, isRouted || isTrusting {
         let key = NftValue.concatenation(address, .concatenation(transport, .port(port.containerPort)))
-        // A container port that is published as several of the host's is one here.
+        // One element covers a container port that several host ports map to.
         let set = (isRouted ? FirewallSets.routedPorts : FirewallSets.directPorts).of(family)
         if !contains(NftElement(key), in: set) { add(NftElement(key), to: set) }
       }
@@ -271,7 +273,7 @@ struct FirewallElements {
     }
   }
 
-  /// The bridge's port, and what may come from it.
+  /// The bridge's port, and its permitted source addresses.
   private mutating func addPort(of endpoint: Endpoint, on network: NetworkRecord) {
     guard let name = endpoint.hostInterface else { return }
     let port = NftValue.interface(name)
@@ -282,7 +284,8 @@ struct FirewallElements {
     var addresses = endpoint.addresses.map(\.address) + (endpoint.otherAddresses ?? [])
     if endpoint.address(.ipv6) != nil { addresses.append(.v6(endpoint.macAddress.linkLocalAddress)) }
     for address in addresses { add(address, behind: name) }
-    // What the container has had longer may be what has the default route: its answers from here leave by that.
+    // The container's default route may belong to an older endpoint: answers from this endpoint's address leave by that
+    // port.
     for other in endpoint.otherPorts ?? [] {
       for own in endpoint.addresses { add(own.address, behind: other) }
     }
@@ -299,7 +302,7 @@ struct FirewallElements {
       NftElement(.concatenation(.address(address), .interface(bridge))), to: FirewallSets.besides.of(address.family))
   }
 
-  /// What endpoints of the same container that were made later, and their bridges, have because of this one.
+  /// The elements that newer endpoints of the same container, and their bridges, have because of this one.
   init(
     of endpoint: Endpoint, on ownBridge: InterfaceName?, beside others: [(endpoint: Endpoint, bridge: InterfaceName?)]
   ) {
@@ -328,14 +331,14 @@ struct FirewallElements {
   /// That a record is in our tables.
   init(_ record: RecordID) { add(NftElement(.host(record.number)), to: FirewallSets.records) }
 
-  /// That a record needs the host's links to forward.
+  /// The mark that a record needs the host's links to forward.
   init(_ record: RecordID, forwards families: some Sequence<AddressFamily>) {
     for family in families { add(NftElement(.host(record.number)), to: FirewallSets.forwarding.of(family)) }
   }
 
   init() {}
 
-  /// The same, with whose they are behind each.
+  /// The same elements, each with its record's comment.
   func tagged(_ record: RecordID) -> FirewallElements {
     var result = self
     for index in result.list.indices {

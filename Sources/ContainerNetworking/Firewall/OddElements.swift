@@ -1,18 +1,18 @@
 import Netlink
 import NetworkPrimitives
 
-/// Elements of our tables that are not as the record says.
+/// The differences between our tables' elements and the record.
 struct OddElements {
-  /// How many are not there that were to be at each of several moments.
+  /// The number of elements that are missing although wanted at each of several moments.
   private(set) var missing = 0
-  /// How many of those another record has.
+  /// The number of those that another record holds.
   private(set) var taken = 0
-  /// How many of ours or of nobody's are there that were not to be at any.
+  /// The number of our or unowned elements that are present although wanted at no moment.
   private(set) var strange = 0
 
   var isEmpty: Bool { missing == 0 && taken == 0 && strange == 0 }
 
-  /// - Parameter moments: What was to be there, and what might be.
+  /// - Parameter moments: The elements wanted at each moment, and those in transition.
   init(_ content: FirewallContent, _ moments: [(wanted: FirewallElements, open: FirewallElements)]) {
     let steady = moments.map { $0.wanted.bySet }
     let open = moments.map { $0.open.bySet }
@@ -25,10 +25,11 @@ struct OddElements {
       let keySize = set.keySize
       taken += lost.count { others.contains(Array($0.prefix(keySize))) }
       missing += lost.count { !others.contains(Array($0.prefix(keySize))) }
-      // What all have in common another may need. What nobody's tables of an older version have may be another's.
+      // Shared elements may be needed by another record. Unowned ones in tables of an older version may be another
+      // record's.
       var known = content.own[set.name] ?? []
       if !content.isOlder { known += content.nobodys[set.name] ?? [] }
-      // Of what is being changed, the former value may be there yet.
+      // An element in transition may still have its former value.
       let changing = open.reduce(into: Set<[UInt8]>()) { keys, moment in
         for element in moment[set.name] ?? [] { keys.insert(Array(element.prefix(keySize))) }
       }

@@ -2,7 +2,7 @@ import Netlink
 import NetworkPrimitives
 
 extension Engine {
-  /// The graph of the records, and of what the kernel says of the host's own links.
+  /// The graph of the records and of the host's own links.
   func graph() throws(NetworkError) -> NetworkGraph {
     let (networks, sandboxes, endpoints) = try look { state in
       (
@@ -22,7 +22,7 @@ extension Engine {
     }
     for (id, sharing) in members {
       let names = sharing.map(\.container).sorted { NaturalOrder.precedes($0, $1) }
-      // All that use the host's namespace are alike; of others, one has it and the rest came to it.
+      // All users of the host's namespace are equal; otherwise one container owns the namespace and the rest joined it.
       let owners = sharing.filter { if case .container = $0.mode { false } else { true } }
       let shown = id == Self.hostSandbox ? owners : Array((owners.isEmpty ? sharing : owners).prefix(1))
       for owner in shown {
@@ -53,7 +53,7 @@ extension Engine {
     }
   }
 
-  /// The host's links that are up and have an address, or are the way to somewhere.
+  /// The host's links that are up and have an address or a route.
   private func uplinks(except ours: Set<String>) throws(NetworkError) -> [NetworkGraph.Uplink] {
     let links = try host.links.list().filter {
       !$0.flags.contains(.loopback) && $0.flags.contains(.up) && $0.master == nil && !ours.contains($0.name)
@@ -83,7 +83,7 @@ extension NetworkGraph.Network {
 }
 
 extension NetworkController {
-  /// The networks of the host, the containers on them and the links that lead outside, as they are now.
+  /// The current networks of the host, their containers and the links that lead outside.
   ///
   /// - Throws: When the records or the kernel cannot be read.
   public func graph() async throws(NetworkError) -> NetworkGraph {

@@ -1,6 +1,6 @@
 import NetworkPrimitives
 
-/// What is written on the boxes of a graph's picture.
+/// The texts in the boxes of a graph's picture.
 extension GraphLayout {
   /// A panel before it has a place.
   struct Group {
@@ -14,7 +14,7 @@ extension GraphLayout {
     var cards: [Card] = []
   }
 
-  /// A panel for each network, and for the containers that have none.
+  /// A panel for each network, and for the containers without one.
   static func cards(of graph: NetworkGraph) -> [Group] {
     var groups = graph.networks.map { network in
       let subtitles = network.subnets.map { subnet in
@@ -54,7 +54,7 @@ extension GraphLayout {
     var lines = [Line(text: container.name, style: .title, right: "\(interface.name)")]
     lines += interface.addresses.map { Line(text: "\($0)", style: .plain) }
     lines.append(Line(text: "\(interface.macAddress)", style: .faint))
-    // A port of both families is one for a reader.
+    // A port of both families is one line.
     lines += interface.ports.map { port in
       let address = port.hostAddress.map { $0.family == .ipv6 ? "[\($0)]:" : "\($0):" } ?? ""
       return Line(text: "\(address)\(port.hostPort) → \(port.containerPort)/\(port.transport)", style: .port)

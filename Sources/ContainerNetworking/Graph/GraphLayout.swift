@@ -1,9 +1,9 @@
 import NetworkPrimitives
 
-/// Where everything of a graph's picture is, in pixels. The same graph has the same layout, whoever draws it.
+/// The layout of a graph's picture, in pixels. The same graph always has the same layout.
 ///
 /// From top to bottom: the outside, the host's links, its routing, then each network as a panel with its containers in
-/// rows. All lines are a tree with its trunk at the left, so that none crosses another or a box, with however many.
+/// rows. All lines form a tree with its trunk at the left, so that none crosses another or a box.
 struct GraphLayout {
   struct Box: Hashable {
     var x: Int, y: Int, width: Int, height: Int
@@ -29,11 +29,11 @@ struct GraphLayout {
     var place: NetworkGraph.Place
     var box: Box
     var lines: [Line]
-    /// Whether the container's first card is elsewhere.
+    /// Whether the container's first card is in another panel.
     var isRepeated: Bool
-    /// The bridge's port, written at the line to it.
+    /// The bridge's port, written beside its line.
     var port: String?
-    /// The height of the line that the card hangs on; nil for one that hangs on none.
+    /// The height of the line to which the card connects; nil for an unconnected card.
     var bus: Int?
   }
 
@@ -45,9 +45,9 @@ struct GraphLayout {
     var subtitles: [String]
     var marks: [String]
     var isInternal: Bool
-    /// Where the line to the host comes in; nil where packets do not come by it.
+    /// The end of the line from the host; nil if packets do not use it.
     var joint: Point?
-    /// The height of the line that it hangs on, beside others.
+    /// The height of the line to which it connects.
     var bus: Int
     var cards: [Card]
     var headerHeight: Int
@@ -60,14 +60,14 @@ struct GraphLayout {
   private(set) var uplinks: [(uplink: NetworkGraph.Uplink, box: Box, lines: [Line])] = []
   private(set) var router = Box(x: 0, y: 0, width: 0, height: 0)
   private(set) var panels: [Panel] = []
-  /// The steps of a path, beneath the picture, each from its top.
+  /// The steps of a path, below the picture, each with its top.
   private(set) var legend: [(y: Int, lines: [String])] = []
   private(set) var legendTop = 0
 
   static let margin = 24, gap = 20, trunk = 22, lineHeight = 19, padding = 12
   static let widest = 1_480
 
-  /// Pixels that a text takes at most: the fonts that a picture may meet differ.
+  /// The maximum width of a text in pixels: viewers may use different fonts.
   static func width(of text: String, _ style: Line.Style) -> Int {
     let scaled = text.unicodeScalars.reduce(0) { sum, scalar in
       sum + (scalar.value < 0x1100 ? 1 : 2)
@@ -114,7 +114,7 @@ struct GraphLayout {
     return router.bottom
   }
 
-  /// Gives what reaches from side to side its width, and the picture its size.
+  /// Sets the width of full-width boxes, and the size of the picture.
   private mutating func spread() {
     let right = max(panels.map(\.box.right).max() ?? 0, uplinks.map(\.box.right).max() ?? 0, router.x + 420)
     router.width = right - router.x
@@ -149,7 +149,7 @@ struct GraphLayout {
     }
   }
 
-  /// Up to four in a row, of many six; no more than a page is wide.
+  /// The number of columns: up to four, with many cards six, and no wider than a page.
   private static func columns(for count: Int, _ cardWidth: Int) -> Int {
     let fitting = (widest - trunk - 2 * padding + gap) / (cardWidth + gap)
     return max(1, min(count, count <= 8 ? 4 : 6, fitting))
@@ -185,10 +185,10 @@ struct GraphLayout {
 
   // MARK: - Lines
 
-  /// Where the line from the host to the networks goes down.
+  /// The position of the vertical line from the host to the networks.
   var trunkLine: Int { router.x + 10 }
 
-  /// From a place to the next one up, the way that a line is drawn; nothing where there is none.
+  /// The line from a place to its parent; empty for a place without one.
   func line(up place: NetworkGraph.Place, beside network: String? = nil) -> [Point] {
     switch place {
     case .outside: return []
@@ -215,7 +215,7 @@ struct GraphLayout {
     return [Point(box.middle, router.y), Point(box.middle, box.bottom)]
   }
 
-  /// A container's card: the one on that network, else its first.
+  /// A container's card: the one on the given network, else its first.
   func card(of place: NetworkGraph.Place, beside network: String?) -> (Panel, Card)? {
     var found: (Panel, Card)?
     for panel in panels {
@@ -227,7 +227,7 @@ struct GraphLayout {
     return found
   }
 
-  /// The line between two places of a path that are next to each other, in its direction.
+  /// The line between two adjacent places of a path, in its direction.
   func line(from first: NetworkGraph.Place, to second: NetworkGraph.Place) -> [Point] {
     switch (first, second) {
     case (.container, .network(let name)): line(up: first, beside: name)

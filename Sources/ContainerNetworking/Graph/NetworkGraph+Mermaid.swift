@@ -3,7 +3,7 @@ import NetworkPrimitives
 extension NetworkGraph {
   /// The graph as a flowchart of Mermaid, which many viewers of Markdown draw.
   ///
-  /// - Parameter path: A way to mark in it.
+  /// - Parameter path: A path to mark in it.
   public func mermaid(marking path: Path? = nil) -> String {
     var chart = MermaidChart(marked: path?.stops.map(\.place) ?? [])
     chart.draw(self)
@@ -101,7 +101,7 @@ private struct MermaidChart {
     links += 1
   }
 
-  /// Mermaid's own entities: `#` and a name or number, `;` behind it.
+  /// Escapes text with Mermaid's entities: `#`, a name or number, `;`.
   private static func escaped(_ text: String) -> String {
     var result = ""
     for scalar in text.unicodeScalars {

@@ -1,9 +1,9 @@
 import NetworkPrimitives
 
 extension NetworkGraph {
-  /// The graph as a picture, SVG 1.1: fixed text sizes, light ground, nothing that is loaded from elsewhere.
+  /// The graph as a picture, SVG 1.1: fixed text sizes, light background, no external resources.
   ///
-  /// - Parameter path: A way to mark in it, step by step; the steps are told beneath the picture.
+  /// - Parameter path: A path to mark in it, step by step; the steps are listed below the picture.
   public func svg(marking path: Path? = nil) -> String { GraphPicture(self, path).text }
 }
 
@@ -147,7 +147,7 @@ private struct GraphPicture {
     }
   }
 
-  /// A head at the end of a line, which is level or upright.
+  /// An arrowhead at the end of a horizontal or vertical line.
   private mutating func arrow(at end: Layout.Point, from: Layout.Point) {
     let (dx, dy) = ((end.x - from.x).signum(), (end.y - from.y).signum())
     let back = Layout.Point(end.x - 14 * dx, end.y - 14 * dy)
@@ -166,7 +166,8 @@ private struct GraphPicture {
         let count = path.stops.filter { layout.box(of: $0.place, beside: network) == box }.count
         let nth = taken[box, default: 0]
         taken[box] = nth + 1
-        // A card has its line in the middle of its edge and its interface at the right, all else its line at the left.
+        // A card has its line in the middle of its edge and its interface at the right; other boxes have their line at
+        // the left.
         let isCard = if case .container = stop.place { true } else { false }
         badge(index + 1, isCard ? box.x + nth * 26 : box.right - 20 - (count - 1 - nth) * 26, box.y)
       }
@@ -212,7 +213,7 @@ private struct GraphPicture {
     add("<text class=\"\(style)\" x=\"\(x)\" y=\"\(y)\"\(side)>\(title)\(Self.escaped(text))</text>")
   }
 
-  /// As XML 1.0 (2.2, 2.4) takes it: markup escaped, and what is no character of it left out.
+  /// Escapes text for XML 1.0 (2.2, 2.4): markup is escaped, invalid characters are removed.
   private static func escaped(_ text: String) -> String {
     var result = ""
     for scalar in text.unicodeScalars {

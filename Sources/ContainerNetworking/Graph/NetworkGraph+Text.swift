@@ -1,7 +1,7 @@
 import NetworkPrimitives
 
 extension NetworkGraph: CustomStringConvertible {
-  /// The graph as lines for a terminal, what hangs on what by indentation.
+  /// The graph as lines for a terminal; indentation shows the connections.
   public var description: String {
     var lines: [String] = []
     for uplink in uplinks {

@@ -1,6 +1,6 @@
 public import NetworkPrimitives
 
-/// The networks of a host, who is on them, and how they are joined to the outside: a value to draw or to read.
+/// The networks of a host, their containers, and their connections to the outside: a value to draw or to read.
 ///
 ///     let graph = try await controller.graph()
 ///     try graph.svg().write(toFile: "networks.svg", atomically: true, encoding: .utf8)
@@ -9,8 +9,8 @@ public struct NetworkGraph: Hashable, Sendable, Codable {
   public var uplinks: [Uplink]
   /// The networks, the default one first, then in the natural order of their names.
   public var networks: [Network]
-  /// The containers that have a namespace of their own or the host's, in the natural order of their names. Who shares
-  /// another's is told of there.
+  /// The containers with a namespace of their own or the host's, in the natural order of their names. Each lists the
+  /// containers that share its namespace.
   public var containers: [Container]
 
   /// Makes a graph.
@@ -26,7 +26,7 @@ public struct NetworkGraph: Hashable, Sendable, Codable {
     public var name: String
     /// Its hardware address.
     public var macAddress: MACAddress?
-    /// Its addresses, without those of the link alone.
+    /// Its addresses, without link-local ones.
     public var addresses: [InterfaceAddress]
     /// The next hops of default routes by it.
     public var gateways: [IPAddress]
@@ -59,19 +59,19 @@ public struct NetworkGraph: Hashable, Sendable, Codable {
   public struct Network: Hashable, Sendable, Codable {
     /// Its name.
     public var name: String
-    /// What its endpoints are made of.
+    /// The driver of its endpoints.
     public var driver: NetworkDriver
     /// The bridge on the host.
     public var bridge: InterfaceName?
     /// The bridges that it has grown over.
     public var furtherBridges: [InterfaceName]
-    /// The link of the host that its endpoints are made on.
+    /// The host's link on which its endpoints are made.
     public var parent: InterfaceName?
     /// Its subnets and their gateways, IPv4 first.
     public var subnets: [Subnetwork]
     /// Whether nothing passes in or out.
     public var isInternal: Bool
-    /// What passes.
+    /// The permitted traffic.
     public var policy: NetworkPolicy
 
     /// Makes one.
@@ -90,12 +90,12 @@ public struct NetworkGraph: Hashable, Sendable, Codable {
       self.policy = policy
     }
 
-    /// The bridge, and how many more there are.
+    /// The bridge, and the number of further ones.
     var bridgeText: String? {
       bridge.map { furtherBridges.isEmpty ? "\($0)" : "\($0) and \(furtherBridges.count) more" }
     }
 
-    /// What is particular about it, each in a word or two: `internal`, `icc off`, `routed`.
+    /// Its special properties, each in a word or two: `internal`, `icc off`, `routed`.
     public var marks: [String] {
       var marks: [String] = []
       if isInternal { marks.append("internal") }
@@ -140,7 +140,7 @@ public struct NetworkGraph: Hashable, Sendable, Codable {
     public var macAddress: MACAddress
     /// Its addresses, IPv4 first.
     public var addresses: [InterfaceAddress]
-    /// The families whose default route goes by it.
+    /// The families whose default route uses it.
     public var defaultRoutes: [AddressFamily]
     /// The ports of the host that lead to it.
     public var ports: [PublishedPort]
@@ -160,9 +160,9 @@ public struct NetworkGraph: Hashable, Sendable, Codable {
     }
   }
 
-  /// Something in the graph that a packet comes by.
+  /// A place in the graph that a packet can pass.
   public enum Place: Hashable, Sendable, Codable {
-    /// Whatever is beyond the uplinks.
+    /// Everything beyond the uplinks.
     case outside
     /// A link of the host that leads outside.
     case uplink(String)
@@ -174,11 +174,11 @@ public struct NetworkGraph: Hashable, Sendable, Codable {
     case container(String)
   }
 
-  /// A way through the graph, to be marked in a picture: a trace's, for one.
+  /// A path through the graph, to be marked in a picture: a trace's, for example.
   public struct Path: Hashable, Sendable, Codable {
-    /// What it is the way of.
+    /// The subject of the path.
     public var title: String
-    /// The places, in order, and what happens at each.
+    /// The places, in order, and the event at each.
     public var stops: [Stop]
 
     /// Makes one.
@@ -187,11 +187,11 @@ public struct NetworkGraph: Hashable, Sendable, Codable {
       self.stops = stops
     }
 
-    /// A place and what happens there.
+    /// A place and the event there.
     public struct Stop: Hashable, Sendable, Codable {
       /// Where.
       public var place: Place
-      /// What, in a line.
+      /// The event, in one line.
       public var text: String
 
       /// Makes one.
@@ -204,9 +204,9 @@ public struct NetworkGraph: Hashable, Sendable, Codable {
 }
 
 extension NetworkGraph.Network {
-  /// Decodes one, also of a version whose networks did not grow.
+  /// Decodes a graph, also of a version without further bridges.
   ///
-  /// - Parameter decoder: What it is read from.
+  /// - Parameter decoder: The source.
   /// - Throws: A `DecodingError`.
   public init(from decoder: any Decoder) throws {
     let values = try decoder.container(keyedBy: CodingKeys.self)

@@ -1,16 +1,17 @@
 public import Netlink
 public import NetworkPrimitives
 
-/// Making links of a kind, and what is particular to it.
+/// Creation and settings of links by kind.
 extension Links {
-  /// Makes a bridge, down.
+  /// Creates a bridge, down.
   ///
   /// - Parameters:
   ///   - name: Its name.
-  ///   - macAddress: Its hardware address for good; nil for the kernel's choice, which changes with its ports.
+  ///   - macAddress: A fixed hardware address; nil for the kernel's choice, which changes with its ports.
   ///   - mtu: Maximum transmission unit, bytes.
-  ///   - options: How it works; what is nil is the kernel's default.
-  /// - Throws: `.alreadyExists`; `.invalidValue`; `.unsupported` for VLANs on a kernel without them, and nothing is made.
+  ///   - options: Its options; nil values are the kernel's defaults.
+  /// - Throws: `.alreadyExists`; `.invalidValue`; `.unsupported` for VLANs on a kernel without them, and nothing is
+  ///   created.
   @discardableResult
   public func createBridge(
     _ name: InterfaceName, macAddress: MACAddress? = nil, mtu: UInt32 = 1500, options: BridgeOptions = BridgeOptions()
@@ -22,7 +23,7 @@ extension Links {
     do { link = try make(request, kind: "bridge", name) } catch {
       throw options.filtersVLANs != nil && error.code == .unsupported ? Self.withoutVLANs(error) : error
     }
-    // A kernel without VLANs takes no notice of the default one.
+    // A kernel without VLANs ignores the default one.
     if options.defaultVLAN != nil, link.bridge?.defaultVLAN == nil {
       try delete(index: link.index)
       throw Self.withoutVLANs(NetworkError(.unsupported, operation: request.purpose))
@@ -32,7 +33,7 @@ extension Links {
 
   /// Changes a bridge.
   ///
-  /// - Throws: `.invalidValue`; `.unsupported` for a link that is no bridge, and for VLANs on a kernel without them.
+  /// - Throws: `.invalidValue`; `.unsupported` for a link that is not a bridge, and for VLANs on a kernel without them.
   public func changeBridge(_ index: Int32, _ options: BridgeOptions) throws(NetworkError) {
     try options.validate()
     let request = LinkRequests.changeBridge(index, options)
@@ -45,9 +46,9 @@ extension Links {
     try connection().execute(request)
   }
 
-  /// Changes how a bridge treats a port.
+  /// Changes the options of a bridge's port.
   ///
-  /// - Throws: `.invalidValue`; `.unsupported` for a link that is no port.
+  /// - Throws: `.invalidValue`; `.unsupported` for a link that is not a bridge's port.
   public func changeBridgePort(_ index: Int32, _ options: BridgePortOptions) throws(NetworkError) {
     try options.validate()
     do { try connection().execute(LinkRequests.changeBridgePort(index, options)) } catch {
@@ -58,11 +59,11 @@ extension Links {
     }
   }
 
-  /// Makes a veth pair, down.
+  /// Creates a veth pair, down.
   ///
   /// - Parameters:
   ///   - end: The end in this namespace.
-  ///   - peer: The other end, whose `namespace` may be another's.
+  ///   - peer: The other end, whose `namespace` may be another one.
   ///   - mtu: Maximum transmission unit of both, bytes.
   /// - Returns: This end; `peer` is the other's index.
   /// - Throws: `.alreadyExists`; `.invalidValue`; `.exhausted` when the bridge is full.
@@ -72,15 +73,15 @@ extension Links {
     try check(mtu, end.macAddress, request)
     try check(mtu, peer.macAddress, request)
     var link = try make(request, kind: "veth", end.name)
-    // The kernel echoes the link before it sets the master, which it has acknowledged by now.
+    // The kernel echoes the link before it sets the master, but has acknowledged that by now.
     link.master = end.master
     return link
   }
 
-  /// Makes a macvlan on a parent of this namespace, down.
+  /// Creates a macvlan on a parent of this namespace, down.
   ///
-  /// - Throws: `.alreadyExists`; `.invalidValue`; `.notFound` for the parent; the kernel's `EINVAL` where one in
-  ///   `passthru` mode would not be alone.
+  /// - Throws: `.alreadyExists`; `.invalidValue`; `.notFound` for the parent; the kernel's `EINVAL` if one in
+  ///   `passthru` mode would share its parent.
   @discardableResult
   public func createMacvlan(
     _ end: VethEnd, parent: Int32, mtu: UInt32 = 1500, mode: MacvlanMode = .bridge
@@ -90,7 +91,7 @@ extension Links {
     return try make(request, kind: "macvlan", end.name)
   }
 
-  /// Makes an ipvlan on a parent of this namespace, down.
+  /// Creates an ipvlan on a parent of this namespace, down.
   ///
   /// - Throws: `.unsupported` on a kernel without `CONFIG_IPVLAN`; `.alreadyExists`; `.notFound` for the parent.
   @discardableResult
@@ -98,9 +99,9 @@ extension Links {
     try make(LinkRequests.createIpvlan(end, parent: parent, mode: mode), kind: "ipvlan", end.name)
   }
 
-  /// Makes a link of a kind that needs no options, down: `dummy`, `ifb`, `nlmon`.
+  /// Creates a link of a kind that needs no options, down: `dummy`, `ifb`, `nlmon`.
   ///
-  /// - Throws: `.unsupported` for a kind that this kernel does not have; `.alreadyExists`; `.invalidValue`.
+  /// - Throws: `.unsupported` for a kind that this kernel lacks; `.alreadyExists`; `.invalidValue`.
   @discardableResult
   public func create(_ end: VethEnd, kind: String) throws(NetworkError) -> Link {
     guard !kind.isEmpty, kind.utf8.count < 64 else {
@@ -117,7 +118,7 @@ extension Links {
 
   private func make(_ request: NetlinkRequest, kind: String, _ name: InterfaceName) throws(NetworkError) -> Link {
     do { return try one(request, orGet: name) } catch {
-      // The kernel's only sentence for a kind that it does not know, since 4.15.
+      // The kernel's only sentence for an unknown kind, since 4.15.
       guard error.code == .unsupported, error.kernel?.message == "Unknown device type" else { throw error }
       var error = error
       error.reason =

@@ -14,7 +14,7 @@ public struct Links: Sendable {
     return links.sorted { $0.index < $1.index }
   }
 
-  /// Of every link what tells whether it is where it should be.
+  /// The placement data of every link.
   package func glances() throws(NetworkError) -> [LinkGlance] {
     var links: [LinkGlance] = []
     for message in try connection().dump(LinkRequests.glances()) { links.append(try LinkGlance(message)) }
@@ -34,7 +34,7 @@ public struct Links: Sendable {
 
   /// A link by name.
   ///
-  /// - Throws: `.notFound` (`ENODEV`); `.invalidValue` for what is no interface name.
+  /// - Throws: `.notFound` (`ENODEV`); `.invalidValue` for an invalid interface name.
   public func get(_ name: String) throws(NetworkError) -> Link {
     try one(LinkRequests.get(try InterfaceName(name)))
   }
@@ -44,9 +44,9 @@ public struct Links: Sendable {
   /// - Throws: `.notFound` (`ENODEV`).
   public func get(_ index: Int32) throws(NetworkError) -> Link { try one(LinkRequests.get(index)) }
 
-  /// Changes a link; what the change does not name stays as it is.
+  /// Changes a link; properties that the change omits stay as they are.
   ///
-  /// - Throws: `.invalidValue` before anything is asked of the kernel; `.alreadyExists` for a name that is taken.
+  /// - Throws: `.invalidValue` before any kernel request; `.alreadyExists` for a name that is taken.
   public func change(_ index: Int32, _ change: LinkChange) throws(NetworkError) {
     try change.validate()
     try connection().execute(LinkRequests.change(index, change))
@@ -58,15 +58,15 @@ public struct Links: Sendable {
   /// Sets a link down.
   public func setDown(index: Int32) throws(NetworkError) { try change(index, LinkChange(isUp: false)) }
 
-  /// Deletes a link, and a veth's other end with it. The kernel takes tens of milliseconds.
+  /// Deletes a link, and a veth's other end with it. Takes the kernel tens of milliseconds.
   ///
   /// - Throws: `.unsupported` for `lo` and hardware, which cannot be deleted.
   public func delete(index: Int32) throws(NetworkError) { try connection().execute(LinkRequests.delete(index)) }
 
-  /// Deletes every link of a group at once, in the time that one takes.
+  /// Deletes all links of a group in one request, in the time of a single deletion.
   ///
-  /// - Parameter group: The number that ``setGroup(_:of:)`` gave; not 0, which every other link is in.
-  /// - Throws: `.invalidValue` for 0; `.notFound` where the group has no link.
+  /// - Parameter group: The number set by ``setGroup(_:of:)``; not 0, the group of all other links.
+  /// - Throws: `.invalidValue` for 0; `.notFound` for a group without links.
   public func delete(group: UInt32) throws(NetworkError) {
     guard group != 0 else {
       throw .invalid(
@@ -77,7 +77,7 @@ public struct Links: Sendable {
 
   func connection() throws(NetworkError) -> NetlinkConnection { try namespace.connection(.route) }
 
-  /// The link that answers a request; kernels before 6.0 do not echo a new one, and are asked for it.
+  /// The link in the reply to a request; kernels before 6.0 do not echo a new one, which is then queried.
   func one(_ request: NetlinkRequest, orGet name: InterfaceName? = nil) throws(NetworkError) -> Link {
     if let message = try connection().execute(request).first { return try Link(message) }
     guard let name else {
@@ -100,7 +100,7 @@ extension Links {
 
   /// Sets the maximum transmission unit, bytes.
   ///
-  /// - Throws: `.invalidValue` under 68 and over 65,536; the kernel's `EINVAL` where the link takes less.
+  /// - Throws: `.invalidValue` under 68 and over 65,536; the kernel's `EINVAL` if the link's limit is lower.
   public func setMTU(_ mtu: UInt32, of index: Int32) throws(NetworkError) {
     var change = LinkChange()
     change.mtu = mtu
@@ -109,7 +109,7 @@ extension Links {
 
   /// Sets the hardware address.
   ///
-  /// - Throws: `.invalidValue` for a group's and for all zeros.
+  /// - Throws: `.invalidValue` for a multicast address and for all zeros.
   public func setMACAddress(_ address: MACAddress, of index: Int32) throws(NetworkError) {
     var change = LinkChange()
     change.macAddress = address
@@ -118,18 +118,18 @@ extension Links {
 
   /// Makes a link a port of a bridge.
   ///
-  /// - Throws: `.exhausted` when the bridge is full; `.unsupported` when the master takes no ports.
+  /// - Throws: `.exhausted` when the bridge is full; `.unsupported` for a master that takes no ports.
   public func setMaster(_ master: Int32, of index: Int32) throws(NetworkError) {
     var change = LinkChange()
     change.master = master
     try self.change(index, change)
   }
 
-  /// Takes a link out of its bridge; nothing happens to one that is in none.
+  /// Removes a link from its bridge; does nothing without one.
   public func clearMaster(of index: Int32) throws(NetworkError) { try setMaster(0, of: index) }
 
-  /// Moves a link to another namespace, where it is down and may have another index. It waits for a grace period with
-  /// the kernel's one lock held: better make it there (`namespace`).
+  /// Moves a link to another namespace, where it is down and may have another index. The move waits for a grace period
+  /// under the kernel's one lock: prefer to create the link there (`namespace`).
   ///
   /// - Throws: `.alreadyExists` when the name is taken there; the kernel's `EINVAL` for `lo` and bridges.
   public func move(_ index: Int32, to namespace: NetworkNamespace) throws(NetworkError) {
@@ -138,7 +138,7 @@ extension Links {
     try self.change(index, change)
   }
 
-  /// Gives a link a text for people, up to 255 bytes; empty for none.
+  /// Sets a link's alias, a text for people of up to 255 bytes; empty for none.
   public func setAlias(_ alias: String, of index: Int32) throws(NetworkError) {
     var change = LinkChange()
     change.alias = alias

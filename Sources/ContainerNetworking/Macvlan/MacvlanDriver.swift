@@ -1,19 +1,20 @@
 import Netlink
 import NetworkPrimitives
 
-/// Networks made of a link of the host, the parent, and endpoints made of macvlans on it, in the containers' namespaces. The
-/// containers are on the wire that the parent is on; no packet passes the host, which has no bridge and no rules for them.
+/// Macvlan networks: a network is a link of the host, the parent; endpoints are macvlans on it, in the containers'
+/// namespaces. The containers are on the parent's link. No packet passes the host, which has no bridge and no rules for
+/// them.
 struct MacvlanDriver: Driver {
   let host: NetworkNamespace
 
   // MARK: - Networks
 
   func setUp(_ network: NetworkRecord) throws(NetworkError) {
-    // The parent is there, as validate(_:_:) has seen, and nothing of it is changed.
+    // validate(_:_:) has verified the parent; nothing of it is changed.
   }
 
   func bringBack(_ network: NetworkRecord) throws(NetworkError) {
-    // A parent that is not there yet may come; what is wanting is a difference.
+    // A missing parent may still appear; until then it is a difference.
   }
 
   func tearDown(_ network: NetworkRecord) -> [NetworkError] { [] }
@@ -22,7 +23,7 @@ struct MacvlanDriver: Driver {
   // MARK: - Endpoints
 
   func macAddress(on network: NetworkRecord) throws(NetworkError) -> MACAddress? {
-    // The kernel gives one in passthru mode its parent's, and would change the parent's with it.
+    // The kernel gives a macvlan in passthru mode its parent's address, and would change the parent's with it.
     network.macvlanMode == .passthru ? try parent(of: network).macAddress : nil
   }
 
@@ -58,12 +59,12 @@ struct MacvlanDriver: Driver {
     } catch { throw error.with(leftovers: unplug(endpoint, from: network, in: namespace)) }
   }
 
-  /// The wire is others' too: what their routers announce would give the container addresses and routes of its own.
+  /// Other hosts share the link: their router advertisements would give the container addresses and routes.
   private func ignoreRouters(_ endpoint: Endpoint, in namespace: NetworkNamespace) throws(NetworkError) {
     do throws(NetworkError) {
       try namespace.setSysctl("net/ipv6/conf/\(endpoint.interface)/accept_ra", to: "0")
     } catch {
-      // A host that was started without IPv6 has nothing to switch off.
+      // A host booted without IPv6 has no such sysctl.
       if endpoint.address(.ipv6) != nil || error.code != .notFound { throw error }
     }
   }
@@ -86,8 +87,8 @@ struct MacvlanDriver: Driver {
     }
   }
 
-  /// Whether a link that has the endpoint's name is the one that was made for it, and not another that the container made.
-  /// Its hardware address the container may have changed, its parent not.
+  /// Whether a link of the endpoint's name was made for the endpoint, not by the container. The container may have
+  /// changed its hardware address, but cannot change its parent.
   private func isOurs(
     _ link: Link, _ endpoint: Endpoint, _ network: NetworkRecord
   ) throws(NetworkError) -> Bool {
@@ -115,7 +116,7 @@ struct MacvlanDriver: Driver {
     ]
   }
 
-  /// What is missing in the container is found there.
+  /// Differences inside the container are found there.
   func differences(of endpoint: Endpoint, on network: NetworkRecord, _ survey: Survey) -> [Difference] { [] }
 
   func repair(_ network: NetworkRecord, _ survey: Survey) throws(NetworkError) {

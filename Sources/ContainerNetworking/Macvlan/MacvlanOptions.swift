@@ -54,16 +54,16 @@ extension MacvlanDriver {
     return faults
   }
 
-  /// Makes a macvlan on the parent as an endpoint would, in a namespace that goes away with it.
+  /// Creates a macvlan on the parent as an endpoint would, in a temporary namespace.
   ///
-  /// - Returns: Why the kernel refuses one.
+  /// - Returns: The kernel's refusal; nil if it succeeds.
   private func probe(_ parent: Link, _ mode: MacvlanMode) throws(NetworkError) -> NetworkError? {
     let scratch = try NetworkNamespace.create(on: host.kernel)
     let end = VethEnd(try InterfaceName("probe0"), namespace: scratch.handle.descriptor)
     do throws(NetworkError) {
       try host.connection(.route).execute(
         LinkRequests.createMacvlan(end, parent: parent.index, mtu: parent.mtu, mode: mode))
-      // Sooner than the namespace: one in passthru mode keeps others from its parent.
+      // Deleted before the namespace: a macvlan in passthru mode blocks its parent for others.
       try scratch.links.delete(index: try scratch.links.get("\(end.name)").index)
       return nil
     } catch {
