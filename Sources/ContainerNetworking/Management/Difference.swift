@@ -1,28 +1,28 @@
-/// Something that the records say and the kernel does not, or the other way round.
+/// A difference between the records and the kernel.
 public struct Difference: Hashable, Sendable, CustomStringConvertible {
-  /// What is different.
+  /// The kind of difference.
   public enum Kind: String, Hashable, Sendable, Codable, CaseIterable {
     /// A network's bridge is gone.
     case bridgeMissing
-    /// The link of the host that a network's endpoints are made on is gone.
+    /// The parent of a network's endpoints is gone.
     case parentMissing
-    /// The mtu of the link that a network's endpoints are made on is less than the network's.
+    /// The MTU of the parent of a network's endpoints is less than the network's.
     case parentMTU
-    /// A bridge is down, or does not have an address that it should.
+    /// A bridge is down, or lacks one of its addresses.
     case bridgeSettings
-    /// An address, route, router or resolver of the host is in a network's subnet, or the other way round.
+    /// An address, route, router or resolver of the host overlaps a network's subnet.
     case hostOverlap
     /// Forwarding that a network needs is off.
     case forwarding
-    /// Links of the host are kept to our networks, though its owner has them forward for all.
+    /// Links of the host forward only for our networks, though its owner has enabled forwarding for all.
     case uplinks
-    /// A firewall table of ours is gone, or rules or elements of it are missing or strange.
+    /// A firewall table of ours is missing, or its rules or elements are missing or superfluous.
     case rules
-    /// The address that a network's packets leave with is not the host's any more.
+    /// The source address of a network's packets is no longer the host's.
     case sourceAddress
     /// An endpoint's veth pair or macvlan is gone.
     case linkMissing
-    /// A veth is no port of its bridge, or down.
+    /// A veth is not a port of its bridge, or is down.
     case portSettings
     /// An address or the default route in a container is missing.
     case containerSettings
@@ -34,23 +34,23 @@ public struct Difference: Hashable, Sendable, CustomStringConvertible {
     case strayPort
     /// A container's resolv.conf, hosts or hostname is gone.
     case filesMissing
-    /// A directory of ours has files of a container that no record tells of.
+    /// A directory of ours has files of an unrecorded container.
     case strayFiles
-    /// Nobody answers for the names of a network.
+    /// A network has no name server.
     case namesUnserved
-    /// Nobody forwards a published port from an address that needs it.
+    /// A published port has no forwarder at an address that needs one.
     case portUnserved
-    /// Somebody who is gone began a change and did not end it.
+    /// A process ended before it completed a change.
     case unfinished
   }
 
-  /// What is different.
+  /// The kind of difference.
   public var kind: Kind
-  /// The network that it is about, or an empty text.
+  /// The network, or an empty text.
   public var network: String
   /// The container that it is about, or nil.
   public var container: String?
-  /// What is different, in words.
+  /// The difference, in words.
   public var detail: String
 
   init(_ kind: Kind, network: String = "", container: String? = nil, _ detail: String) {
@@ -60,10 +60,10 @@ public struct Difference: Hashable, Sendable, CustomStringConvertible {
     self.detail = detail
   }
 
-  /// What is different, in words.
+  /// The difference, in words.
   public var description: String { detail }
 
-  /// What a repair does about it.
+  /// The repair, in words.
   public var remedy: String {
     switch kind {
     case .bridgeMissing: "make the bridge again, and put its ports back"
@@ -93,12 +93,12 @@ public struct Difference: Hashable, Sendable, CustomStringConvertible {
   }
 }
 
-/// What a reconciliation found and did.
+/// The result of a reconciliation.
 public struct ReconcileReport: Hashable, Sendable {
-  /// What was different.
+  /// The differences found.
   public internal(set) var found: [Difference] = []
-  /// What still is, after the repair.
+  /// The differences that the repair left.
   public internal(set) var remaining: [Difference] = []
-  /// What went wrong with the repair.
+  /// The failures of the repair.
   public internal(set) var failures: [NetworkError] = []
 }

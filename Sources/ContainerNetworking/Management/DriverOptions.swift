@@ -1,17 +1,17 @@
 public import NetworkPrimitives
 
-/// The options of the drivers as Docker's `--opt` takes them, `NAME=VALUE`.
+/// Driver options in the form of Docker's `--opt`, `NAME=VALUE`.
 extension NetworkOptions {
-  /// Docker's names of the options that there are, each with its short name.
+  /// Docker's names of the known options, each with its short name.
   public static let driverOptionNames: [(name: String, short: String)] = DriverOption.allCases.map {
     ($0.rawValue, $0.short)
   }
 
-  /// Sets an option by Docker's name or the short one, and keeps it, by Docker's name, for `inspect`
+  /// Sets an option by Docker's name or the short one, and records it under Docker's name for `inspect`
   /// (``NetworkOptions/driverOptions``).
   ///
-  /// - Throws: `.invalidValue` for a name that is unknown, listing the known, and for a value that it cannot have. Nothing is
-  ///   set then.
+  /// - Throws: `.invalidValue` for an unknown name, listing the known ones, and for an invalid value. Then nothing is
+  ///   set.
   public mutating func setDriverOption(_ name: String, _ value: String) throws(NetworkError) {
     guard let option = DriverOption.allCases.first(where: { $0.rawValue == name || $0.short == name }) else {
       let known = DriverOption.allCases.map { "\($0.short) (\($0.rawValue))" }.joined(separator: ", ")
@@ -43,7 +43,7 @@ extension NetworkOptions {
     driverOptions[option.rawValue] = value
   }
 
-  /// Go's `strconv.ParseBool`, by which Docker reads it.
+  /// Go's `strconv.ParseBool`, as in Docker.
   private static func flag(_ text: String) throws(NetworkError) -> Bool {
     switch text {
     case "1", "t", "T", "true", "TRUE", "True": return true
@@ -70,7 +70,7 @@ extension NetworkOptions {
     return address
   }
 
-  /// Names with colons between them, as Docker takes them; a link's name has none.
+  /// Names separated by colons, as in Docker; a link's name contains none.
   private static func interfaces(_ text: String) throws(NetworkError) -> [InterfaceName] {
     var names: [InterfaceName] = []
     for part in text.split(separator: ":", omittingEmptySubsequences: false) {
@@ -111,7 +111,7 @@ extension NetworkOptions {
     return mtu
   }
 
-  /// Docker's name for each, but for the last three, which Docker has not.
+  /// Docker's names; the last three are ours.
   private enum DriverOption: String, CaseIterable {
     case bridge = "com.docker.network.bridge.name"
     case masquerade = "com.docker.network.bridge.enable_ip_masquerade"

@@ -1,29 +1,29 @@
 public import NetworkPrimitives
 
-/// What happens to networks, as it happens, whoever does it: an asynchronous sequence that ends when the task that reads
-/// it is cancelled.
+/// The events of networks as they happen, whatever their origin: an asynchronous sequence that ends when the reading
+/// task is cancelled.
 ///
-/// What other processes do to a shared store is told within ``interval``; nothing is missed, as long as it is read before a
-/// thousand more have come.
+/// Other processes' events on a shared store arrive within ``interval``. None is missed if it is read before a thousand
+/// more have come.
 public struct NetworkEvents: AsyncSequence, Sendable {
   /// An event and its number.
   public struct Element: Hashable, Sendable {
-    /// Its place in the store's history; the next has the next number.
+    /// The position in the store's history; the next event has the next number.
     public var number: UInt64
-    /// What happened.
+    /// The event.
     public var event: NetworkEvent
   }
 
   /// The store's refusal to be read.
   public typealias Failure = NetworkError
 
-  /// How often a store is asked when nothing is new.
+  /// The interval of polling the store when there is no new event.
   public static let interval = Duration.milliseconds(50)
 
   let last: UInt64
   let read: @Sendable (UInt64) async throws(NetworkError) -> [Element]
 
-  /// Reads events from the first one after the one that is known.
+  /// Reads events from the first one after the last known.
   public func makeAsyncIterator() -> Iterator { Iterator(last: last, read: read) }
 
   /// Reads events.
@@ -56,16 +56,16 @@ public struct NetworkEvents: AsyncSequence, Sendable {
 }
 
 extension NetworkController {
-  /// What happens to networks after an event that is known, and from then on.
+  /// The events of networks after a known event, and all later ones.
   ///
-  /// - Parameter number: The last one that is known; 0 for all that the store has.
+  /// - Parameter number: The last known event; 0 for all that the store has.
   public func eventStream(after number: UInt64) -> NetworkEvents {
     NetworkEvents(last: number) { [self] (number) async throws(NetworkError) in
       try await events(after: number).map { NetworkEvents.Element(number: $0.number, event: $0.event) }
     }
   }
 
-  /// What happens to networks from now on; what happens after this call is not missed.
+  /// The events of networks from this call on; none of them is missed.
   public func eventStream() async throws(NetworkError) -> NetworkEvents {
     eventStream(after: try await events().last?.number ?? 0)
   }

@@ -1,6 +1,6 @@
 public import NetworkPrimitives
 
-/// Which networks are meant: all parts must agree, of several values of one part one is enough.
+/// A filter of networks: all criteria must match, by at least one value of each.
 public struct NetworkFilter: Hashable, Sendable {
   /// Drivers.
   public var drivers: Set<NetworkDriver> = []
@@ -8,9 +8,9 @@ public struct NetworkFilter: Hashable, Sendable {
   public var ids: [String] = []
   /// Parts of names.
   public var names: [String] = []
-  /// Labels that a network has: all of them; a nil value is any.
+  /// Required labels: all of them; a nil value matches any.
   public var labels: [Label] = []
-  /// Labels that it does not have: none of them.
+  /// Excluded labels: none of them.
   public var absentLabels: [Label] = []
   /// Scopes: `local`.
   public var scopes: Set<String> = []
@@ -24,11 +24,11 @@ public struct NetworkFilter: Hashable, Sendable {
   /// Everything.
   public init() {}
 
-  /// Adds a filter as the command line has it: `driver=bridge`, `id=4f3a`, `name=web`, `label=tier`, `label=tier=db`,
-  /// `label!=tier`, `scope=local`, `type=custom` or `builtin`, `dangling=true`, `until=` and a number of seconds since
-  /// 1970 or a duration ago: `10m`, `1h30m`, `24h`.
+  /// Adds a filter in the form of the command line: `driver=bridge`, `id=4f3a`, `name=web`, `label=tier`,
+  /// `label=tier=db`, `label!=tier`, `scope=local`, `type=custom` or `builtin`, `dangling=true`, `until=`. The value of
+  /// `until` is a number of seconds since 1970 or an age: `10m`, `1h30m`, `24h`.
   ///
-  /// - Throws: `.invalidValue` for any other.
+  /// - Throws: `.invalidValue` for any other text.
   public mutating func add(_ text: String, now: Timestamp = .now()) throws(NetworkError) {
     guard let equals = text.firstIndex(of: "=") else { throw Self.malformed(text) }
     var key = text[..<equals]
@@ -58,11 +58,11 @@ public struct NetworkFilter: Hashable, Sendable {
     }
   }
 
-  /// Whether a network is meant.
+  /// Whether the network matches.
   ///
   /// - Parameters:
   ///   - network: The network.
-  ///   - isUsed: Whether an endpoint is on it.
+  ///   - isUsed: Whether it has an endpoint.
   public func matches(_ network: NetworkRecord, isUsed: Bool) -> Bool {
     let has = { (label: Label) in
       network.labels[label.key].map { label.value == nil || label.value == $0 } ?? false
@@ -121,7 +121,7 @@ public struct NetworkFilter: Hashable, Sendable {
   }
 }
 
-/// The order of names in lists: numbers in them count as numbers, so that `net2` comes before `net10`.
+/// The order of names in lists: digits count as numbers, so that `net2` comes before `net10`.
 public enum NaturalOrder {
   /// Whether one name comes before another.
   public static func precedes(_ left: String, _ right: String) -> Bool {
@@ -133,7 +133,7 @@ public enum NaturalOrder {
     return left.count < right.count
   }
 
-  /// Runs of digits, and what is between them.
+  /// Runs of digits, and the texts between them.
   private static func parts(_ text: String) -> [String] {
     var parts: [String] = []
     var isNumber = false

@@ -1,20 +1,20 @@
 public import NetworkPrimitives
 
-/// A network as Docker's `network inspect` shows it, field for field: encode it, with any `Encoder`, and scripts that
-/// read Docker's output read it.
+/// A network in the form of Docker's `network inspect`, field for field: scripts that read Docker's output can read it,
+/// encoded with any `Encoder`.
 public struct NetworkInspection: Hashable, Sendable, Encodable {
   /// The network.
   public let network: NetworkRecord
-  /// Who is on it.
+  /// Its endpoints.
   public let endpoints: [Endpoint]
-  /// How many addresses of each subnet are taken, and how many can still be chosen; in the order of the subnets.
+  /// The numbers of used and free addresses of each subnet, in the order of the subnets.
   public let usage: [SubnetUsage]
 
   /// How full a subnet is.
   public struct SubnetUsage: Hashable, Sendable {
     /// The subnet.
     public let subnet: Subnet
-    /// Addresses that cannot be had: leased, or reserved.
+    /// Unavailable addresses: leased, or reserved.
     public let inUse: Int
     /// Addresses that can still be chosen.
     public let available: UInt128
@@ -90,7 +90,7 @@ public struct NetworkInspection: Hashable, Sendable, Encodable {
     for usage in usage {
       var entry = subnets.nestedContainer(keyedBy: Key.self, forKey: Key("\(usage.subnet)"))
       try entry.encode(usage.inUse, forKey: Key("IPsInUse"))
-      // A whole /64 does not fit a number that JSON's readers take.
+      // The addresses of a /64 exceed the numbers of JSON parsers.
       try entry.encode(UInt64(clamping: usage.available), forKey: Key("DynamicIPsAvailable"))
     }
   }

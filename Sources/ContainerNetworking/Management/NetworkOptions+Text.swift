@@ -2,18 +2,17 @@ import AddressPools
 public import NetworkPrimitives
 
 extension NetworkOptions {
-  /// What is said of a network at a prompt or in a file, nothing of it read yet; the parts as `docker network create`
-  /// takes them.
+  /// Unparsed options from a prompt or a file, in the form of `docker network create`.
   public struct Text: Hashable, Sendable {
     /// The driver: `bridge`, `macvlan`.
     public var driver = NetworkDriver.bridge.rawValue
     /// Subnets: `192.168.50.0/24`; `0.0.0.0/24` for any of that size.
     public var subnets: [String] = []
-    /// Where dynamic addresses come from: `192.168.50.128/25`.
+    /// Ranges of dynamic addresses: `192.168.50.128/25`.
     public var ipRanges: [String] = []
-    /// The bridge's addresses, or the outside routers' of a macvlan.
+    /// The bridge's addresses, or the external routers' of a macvlan.
     public var gateways: [String] = []
-    /// Addresses that no container is given: `printer=192.168.50.9`.
+    /// Addresses that no container gets: `printer=192.168.50.9`.
     public var auxiliaryAddresses: [String] = []
     /// Driver options: `com.docker.network.driver.mtu=1400`, `icc=false`; see ``NetworkOptions/driverOptionNames``.
     public var driverOptions: [String] = []
@@ -23,16 +22,16 @@ extension NetworkOptions {
     public var labels: [String] = []
     /// Whether endpoints have IPv4 addresses.
     public var isIPv4Enabled = true
-    /// Whether endpoints have IPv6 addresses; nil for: if there is an IPv6 subnet.
+    /// Whether endpoints have IPv6 addresses; nil for yes if there is an IPv6 subnet.
     public var isIPv6Enabled: Bool?
     /// Whether nothing passes in or out.
     public var isInternal = false
 
-    /// Says nothing: a bridge network with a subnet of the pools.
+    /// Makes empty options: a bridge network with a subnet from the pools.
     public init() {}
   }
 
-  /// Reads all parts.
+  /// Parses all parts.
   ///
   /// - Throws: One error with every fault among its `causes`, those of the subnets against each other too;
   ///   its code is theirs if they agree, else `.invalidValue`.
@@ -84,7 +83,7 @@ extension NetworkOptions {
       }
     }
     guard !faults.isEmpty else { return }
-    // What could be read is checked too, so that nobody corrects one fault only to be told of the next.
+    // Checks the readable parts too, so that a user sees all faults at once.
     faults += subnetFaults()
     throw NetworkError(faults: faults, operation: "read network options")
   }

@@ -1,24 +1,24 @@
 public import NetworkPrimitives
 
-/// Rules of another owner that drop a network's packets: what nftables drops anywhere is dropped, whatever ours say.
+/// Foreign rules that drop a network's packets: an nftables drop is final, whatever our rules say.
 ///
-/// Found by running the rules of other tables on packets as they would be; nothing is sent. Rules of iptables-legacy,
-/// eBPF and other machines are not seen, and a rule that asks for what a packet made up has not is taken not to match
+/// Found by evaluating other tables' rules for hypothetical packets; sends nothing. Rules of iptables-legacy, eBPF and
+/// other machines are not visible. A rule that tests an unknown property of the packet counts as not matching
 /// (``isCertain``).
 public struct Obstacle: Hashable, Sendable, CustomStringConvertible {
-  /// What is dropped.
+  /// The dropped traffic.
   public enum Traffic: String, Hashable, Sendable, Codable, CaseIterable, Comparable {
-    /// What containers send out of the host.
+    /// From containers to outside the host.
     case outgoing
-    /// What is answered to that.
+    /// Answers to that.
     case answers
-    /// What comes from outside to a published port.
+    /// From outside to a published port.
     case published
-    /// What containers send to the host.
+    /// From containers to the host.
     case toHost
-    /// What the host sends to containers.
+    /// From the host to containers.
     case fromHost
-    /// What containers of the network send each other.
+    /// Between containers of the network.
     case betweenContainers
 
     /// In the order of the cases.
@@ -40,7 +40,7 @@ public struct Obstacle: Hashable, Sendable, CustomStringConvertible {
 
   /// The network that is in trouble.
   public var network: String
-  /// What of it is dropped.
+  /// The dropped traffic.
   public var traffic: [Traffic]
   /// Of which families.
   public var families: [AddressFamily]
@@ -48,16 +48,17 @@ public struct Obstacle: Hashable, Sendable, CustomStringConvertible {
   public var table: String
   /// The base chain.
   public var chain: String
-  /// The rule of it, or of a chain that it jumps to, as `handle 7 of chain DOCKER-FORWARD`; nil for the base chain's policy.
+  /// The rule in that chain, or in a chain that it jumps to, as `handle 7 of chain DOCKER-FORWARD`; nil for the base
+  /// chain's policy.
   public var rule: String?
-  /// Whether it is so for sure; else a rule that could not be understood may let it pass.
+  /// Whether the drop is certain; if not, a rule with an unknown result may let the traffic pass.
   public var isCertain: Bool
-  /// Commands of which each line is needed to let it pass, for whoever owns the table.
+  /// Commands for the table's owner that let the traffic pass; all of them are needed.
   public var remedies: [String]
-  /// Whether a setting that gives bridges' frames to rules of packets is what brings it about.
+  /// Whether br_netfilter, which passes bridged frames through packet rules, is the cause.
   public var isByBridgeNetfilter: Bool
 
-  /// What is dropped, and by what, in words.
+  /// The dropped traffic and the dropping rule, in words.
   public var description: String {
     let what = traffic.map(\.words).joined(separator: ", ")
     let place = rule.map { "by \($0), from chain \(chain)" } ?? "by the policy of chain \(chain)"

@@ -1,16 +1,16 @@
 import Netlink
 import NetworkPrimitives
 
-/// Another record that has networks on the same host: that of another program with this library, or of another state
-/// directory. What is known of it is what our firewall tables say.
+/// Another record with networks on the same host: that of another program with this library, or of another state
+/// directory. Our firewall tables are the only source of its data.
 public struct OtherRecord: Hashable, Sendable, CustomStringConvertible {
-  /// What it is known by: ``NetworkController/recordID``. 00000000 for what a version made that wrote nobody down.
+  /// Its id: ``NetworkController/recordID``. 00000000 for elements of a version that recorded no owner.
   public var id: String
   /// Its networks' bridges, by their names.
   public internal(set) var bridges: [String] = []
   /// How many endpoints it has on them.
   public internal(set) var endpoints = 0
-  /// How many ports of the host it publishes, each family and address by itself.
+  /// The number of host ports that it publishes, counted for each family and address.
   public internal(set) var publishedPorts = 0
 
   /// In words.
@@ -42,7 +42,7 @@ extension Engine {
     try count(FirewallSets.ports, all) { $0.endpoints += 1 }
     for family in AddressFamily.allCases {
       try count(FirewallSets.published.of(family), all) { $0.publishedPorts += 1 }
-      // What leads from an address to itself is where a network's names are asked for.
+      // A mapping from an address to itself is a gateway's name server port.
       let length = family == .ipv4 ? 4 : 16
       let isPort = { (element: NftElement.Found) in
         !element.key.prefix(length).elementsEqual(element.identity.dropFirst(element.keyLength).prefix(length))

@@ -1,6 +1,6 @@
 import NetworkPrimitives
 
-// A line of each for people; all of it for a debugger.
+// One line each for people; all fields for a debugger.
 
 extension Sandbox: CustomStringConvertible, CustomDebugStringConvertible {
   /// `web (blue): eth0 192.168.50.2/24, in /run/netns/web`.
@@ -25,7 +25,8 @@ extension AttachRequest: CustomStringConvertible, CustomDebugStringConvertible {
 }
 
 extension NetworkInspection: CustomStringConvertible, CustomDebugStringConvertible {
-  /// The network, and how many endpoints and addresses: `…; 2 endpoints; 192.168.50.0/24: 4 in use, 252 available`.
+  /// The network with its numbers of endpoints and addresses: `…; 2 endpoints; 192.168.50.0/24: 4 in use, 252
+  /// available`.
   public var description: String {
     ([network.description, count(endpoints.count, "endpoint")] + usage.map(\.description)).joined(separator: "; ")
   }

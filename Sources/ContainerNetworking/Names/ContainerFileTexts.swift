@@ -1,6 +1,6 @@
 import NetworkPrimitives
 
-/// What a container's resolv.conf(5), hosts(5) and hostname(5) say.
+/// The contents of a container's resolv.conf(5), hosts(5) and hostname(5).
 struct ContainerFileTexts: Hashable {
   var resolvConf: String
   var hosts: String
@@ -9,22 +9,22 @@ struct ContainerFileTexts: Hashable {
   /// In the order of the files' names.
   var all: [String] { [resolvConf, hosts, hostname] }
 
-  /// The first line of each, but for hostname's, which has no comments.
+  /// The first line of each file except hostname, which cannot have comments.
   static let notice = "# Made by ContainerNetworking. Once it is edited, it is left as it is."
 
-  /// What the texts are made of.
+  /// The sources of the texts.
   struct Source {
-    /// The container that brought the namespace, or one that shares it.
+    /// The container that owns the namespace, or one that shares it.
     var record: SandboxRecord
     /// Its endpoints with their networks, in the order of their interfaces.
     var endpoints: [(endpoint: Endpoint, network: NetworkRecord)]
-    /// Whether anybody answers for the names of networks.
+    /// Whether networks have a name service.
     var hasService: Bool
-    /// What `host-gateway` stands for; none for the bridge's addresses.
+    /// The addresses of `host-gateway`; empty for the bridge's addresses.
     var hostGateways: [IPAddress]
-    /// The name servers that the host asks, if not those of its resolv.conf.
+    /// The host's name servers, if not those of its resolv.conf.
     var resolvers: [IPAddress]?
-    /// What the host's own files say.
+    /// The contents of the host's own files.
     var host: HostTexts
 
     var options: NameOptions { record.names ?? NameOptions() }
@@ -34,10 +34,10 @@ struct ContainerFileTexts: Hashable {
     }
   }
 
-  /// What the host's own files say.
+  /// The contents of the host's own files.
   struct HostTexts {
     var resolvConf = ""
-    /// What a local stub on the host asks.
+    /// The resolv.conf of a local stub's upstream servers.
     var upstreamResolvConf = ""
     var hosts = ""
     var hostname = ""
@@ -49,10 +49,10 @@ struct ContainerFileTexts: Hashable {
     hostname = (source.record.hostname ?? source.host.hostname.filter { !$0.isWhitespace }) + "\n"
   }
 
-  /// What the files cannot say, or resolvers will not take.
+  /// Warnings about options that the files cannot express, or that resolvers refuse.
   static func warnings(_ source: Source) -> [AttachWarning] {
     var warnings = source.options.warnings(asksNetwork: !discoveryServers(source).isEmpty)
-    // Who reaches nothing outside misses nobody to ask.
+    // A container without access to the outside needs no upstream server.
     let reachesOutside = !source.isHost && source.endpoints.contains { !$0.network.isInternal }
     if reachesOutside, configuration(source).servers.isEmpty { warnings.append(.noNameServer) }
     if reachesOutside, !discoveryServers(source).isEmpty, source.options.dns.isEmpty,
@@ -81,9 +81,9 @@ struct ContainerFileTexts: Hashable {
     if !options.dnsOptions.isEmpty { own.options = options.dnsOptions }
     let discovery = discoveryServers(source)
     if !discovery.isEmpty {
-      // The networks' own servers ask those of the options.
+      // The networks' own servers ask the servers of the options.
       own.servers = discovery.prefix(ResolverLimits.servers).map(\.description)
-      // A name of one label is a container's first, and a search domain's only then.
+      // A name of one label is a container's first; search domains come after that.
       if !own.options.contains(where: { $0.hasPrefix("ndots:") }) { own.options.append("ndots:0") }
     } else if !options.dns.isEmpty {
       own.servers = options.dns.map(\.description)
@@ -100,8 +100,8 @@ struct ContainerFileTexts: Hashable {
     return own
   }
 
-  /// Where the names of its networks are answered: inside, if any of them wants it there, else at every gateway; each
-  /// answers for all of them.
+  /// The name servers of its networks: inside the container if any network wants that, else at every gateway. Each
+  /// answers for all of its networks.
   private static func discoveryServers(_ source: Source) -> [IPAddress] {
     guard source.hasService else { return [] }
     if source.endpoints.contains(where: { $0.network.servesNamesAt == .container }) {
@@ -133,7 +133,7 @@ struct ContainerFileTexts: Hashable {
     return lines.joined(separator: "\n") + "\n"
   }
 
-  /// Its names, the full one first, which is what the others stand for (hosts(5)).
+  /// Its names, beginning with the canonical one (hosts(5)).
   private static func names(_ record: SandboxRecord, _ endpoint: Endpoint) -> [String] {
     let host = record.hostname ?? endpoint.container
     var names = record.names?.domainname.map { ["\(host).\($0)"] } ?? []
@@ -150,12 +150,12 @@ struct ContainerFileTexts: Hashable {
 }
 
 extension NetworkRecord {
-  /// Where a container asks for names that they are answered in its own namespace for; Docker's address.
+  /// The name server's address inside a container's own namespace; the same as Docker's.
   public static let innerNameServer = IPv4Address(127, 0, 0, 11)
 }
 
 extension SandboxRecord {
-  /// The host name that its namespace of names (`CLONE_NEWUTS`) should have; nil for the host's own.
+  /// The host name for its UTS namespace (`CLONE_NEWUTS`); nil for the host's own.
   public var hostname: String? {
     names?.hostname ?? (sandboxID == Engine.hostSandbox ? nil : String(sandboxID.prefix(12)))
   }

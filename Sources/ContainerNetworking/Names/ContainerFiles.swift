@@ -2,9 +2,9 @@ public import Netlink
 import NetworkPrimitives
 public import SystemPackage
 
-/// The files of a container that a runtime binds to `/etc/resolv.conf`, `/etc/hosts` and `/etc/hostname` in it. They are
-/// rewritten in place as the container is put on networks and taken off them, so that what is bound stays true; one that
-/// somebody has edited is left as it is.
+/// The files of a container that a runtime binds to `/etc/resolv.conf`, `/etc/hosts` and `/etc/hostname` in it. They
+/// are rewritten in place when the container connects to networks and disconnects, so that the bound files stay
+/// current. An edited file is left as it is.
 public struct SandboxFiles: Hashable, Sendable {
   /// The directory that they are in.
   public let directory: FilePath
@@ -15,7 +15,7 @@ public struct SandboxFiles: Hashable, Sendable {
   /// hostname(5).
   public var hostname: FilePath { directory.appending("hostname") }
 
-  /// All of them, each at its place in the container.
+  /// All of them, each with its path in the container.
   public var bindings: [FileBinding] {
     [
       FileBinding(resolvConf, at: "/etc/resolv.conf"), FileBinding(hosts, at: "/etc/hosts"),
@@ -24,18 +24,18 @@ public struct SandboxFiles: Hashable, Sendable {
   }
 }
 
-/// How the files are written.
+/// Writes the files.
 ///
-/// Beside them, in `.written`, is a copy of what was written last: what differs from that is somebody's edit. A file is
-/// rewritten in place, for what is bound elsewhere is the inode; before that, the new text is put beside the copy, so that
-/// a file which a crash left halfway, the beginning new and the rest old, is still known for ours.
+/// A copy of the last written text is kept in `.written`: a file that differs from it was edited. A file is rewritten
+/// in place, because a bind mount refers to the inode. The new text is first stored beside the copy, so that a file
+/// which a crash left half-written (new text followed by old) is still recognized as ours.
 struct ContainerFiles {
   let directory: FilePath
   private static let names = ["resolv.conf", "hosts", "hostname"]
 
   private var written: FilePath { directory.appending(".written") }
 
-  /// Makes the directory and what is in it; nobody reads it before that is done.
+  /// Creates the directory and its files; nothing reads it before that is done.
   func create(_ texts: ContainerFileTexts) throws(NetworkError) {
     try Directories.make(directory)
     try Directories.make(written)
@@ -45,14 +45,14 @@ struct ContainerFiles {
     }
   }
 
-  /// Runs `body` while no other process or thread has these files at work.
+  /// Runs `body` under a lock of these files against other processes and threads.
   func exclusively<Value>(_ body: () throws(NetworkError) -> Value) throws(NetworkError) -> Value {
     let lock = try Directories.lock(directory)
     defer { try? lock.close() }
     return try body()
   }
 
-  /// Whether resolv.conf, as it was written last, names one of these servers.
+  /// Whether resolv.conf, as last written, lists one of these servers.
   func asks(_ servers: Set<IPAddress>) throws(NetworkError) -> Bool {
     guard let known = try TextFiles.read(written.appending("resolv.conf")) else { return false }
     return ResolverConfiguration(parsing: String(decoding: known, as: UTF8.self)).servers.contains { text in
@@ -60,7 +60,7 @@ struct ContainerFiles {
     }
   }
 
-  /// Rewrites what differs and is still ours, and makes what is missing.
+  /// Rewrites outdated files that are still ours, and creates missing ones.
   func update(_ texts: ContainerFileTexts) throws(NetworkError) {
     try Directories.make(written)
     for (name, text) in zip(Self.names, texts.all) { try update(name, text) }
@@ -86,7 +86,7 @@ struct ContainerFiles {
     try TextFiles.rename(next, to: known)
   }
 
-  /// Whether a file is as it was written, or as a write that was broken off left it: the beginning new, the rest old.
+  /// Whether a file is as written, or as an interrupted write left it: new text followed by old.
   static func isOurs(_ present: [UInt8], written: [UInt8]?, pending: [UInt8]?) -> Bool {
     if present == written || present == pending { return true }
     guard let pending else { return false }
@@ -94,13 +94,13 @@ struct ContainerFiles {
     return present.dropFirst(count).elementsEqual((written ?? []).dropFirst(count))
   }
 
-  /// Those that are not there.
+  /// The missing files.
   func missing() throws(NetworkError) -> [String] {
     var missing: [String] = []
     for name in Self.names where try TextFiles.read(directory.appending(name)) == nil { missing.append(name) }
     return missing
   }
 
-  /// Removes the directory and what is in it; one that is gone is no failure.
+  /// Removes the directory and its files; a missing directory is no failure.
   func remove() throws(NetworkError) { try Directories.removeTree(directory) }
 }

@@ -1,8 +1,8 @@
 import NetworkPrimitives
 
-/// What can be said of names and resolver options before anything is looked at.
+/// Checks of names and resolver options that need no further data.
 extension NameOptions {
-  /// Every fault, each naming the value, the rule and what would be right.
+  /// Every fault, each with the value, the rule and a right value.
   func faults(_ operation: String) -> [NetworkError] {
     var faults: [NetworkError] = []
     let refuse = { (reason: String) in faults.append(.invalid(operation, reason)) }
@@ -48,7 +48,7 @@ extension NameOptions {
     return faults
   }
 
-  /// What is asked for, each as the beginning of a sentence.
+  /// The given options, each as the beginning of a sentence.
   var described: [String] {
     var parts: [String] = []
     if let hostname { parts.append("the host name \(quoted(hostname))") }
@@ -58,7 +58,7 @@ extension NameOptions {
     return parts
   }
 
-  /// What resolvers will not take, resolv.conf(5).
+  /// Warnings about values that resolvers refuse, resolv.conf(5).
   ///
   /// - Parameter asksNetwork: Whether the resolver asks a network's own server, which asks all of ``dns``.
   func warnings(asksNetwork: Bool) -> [AttachWarning] {
@@ -80,7 +80,7 @@ extension NameOptions {
     return warnings
   }
 
-  /// `HOST_NAME_MAX`, bits/local_lim.h; what `struct utsname` has room for.
+  /// `HOST_NAME_MAX`, bits/local_lim.h; the size of a name in `struct utsname`.
   private static let nodeNameLimit = 64
 
   private static func isOption(_ text: String) -> Bool {
@@ -91,19 +91,19 @@ extension NameOptions {
   }
 }
 
-/// What resolvers take of resolv.conf(5).
+/// The limits of resolvers for resolv.conf(5).
 enum ResolverLimits {
   /// `MAXNS`, resolv.h.
   static let servers = 3
   /// Of glibc before 2.26.
   static let domains = 6
-  /// Of musl, and of glibc before 2.26; bytes.
+  /// The limit of musl, and of glibc before 2.26; bytes.
   static let searchLength = 256
-  /// `RES_MAXNDOTS`, `RES_MAXRETRANS`, `RES_MAXRETRY`; a higher value is taken for this one.
+  /// `RES_MAXNDOTS`, `RES_MAXRETRANS`, `RES_MAXRETRY`; higher values are capped.
   static let options: [String: UInt64] = ["ndots": 15, "timeout": 30, "attempts": 5]
 }
 
-/// What names of machines are made of.
+/// The syntax of host and domain names.
 enum DomainName {
   static func isLetterOrDigit(_ byte: UInt8) -> Bool {
     (0x30...0x39).contains(byte) || (0x41...0x5a).contains(byte) || (0x61...0x7a).contains(byte)
@@ -117,7 +117,7 @@ enum DomainName {
     }
   }
 
-  /// A name that DNS has and people use: with underscores, and perhaps the root's dot at the end.
+  /// A domain name in common use: with underscores, and optionally the root's dot at the end.
   static func isDomainName(_ text: String) -> Bool {
     isName(text.last == "." ? String(text.dropLast()) : text) { label in
       label.utf8.allSatisfy { isLetterOrDigit($0) || $0 == 0x2d || $0 == 0x5f }

@@ -1,19 +1,20 @@
 public import NetworkPrimitives
 
-/// What a container is called, and whom it asks for names.
+/// A container's host name and name servers.
 public struct NameOptions: Hashable, Sendable, Codable {
-  /// Its host name, a label or several (RFC 1123); nil for the first twelve digits of its id, the host's in host mode.
+  /// Its host name, of one label or several (RFC 1123); nil for the first twelve digits of its id, in host mode for the
+  /// host's.
   public var hostname: String?
   /// The domain of its host name (RFC 1123).
   public var domainname: String?
-  /// The name servers that it asks, and that a network's own asks for it; none for the network's, or the host's.
+  /// Its name servers, which a network's own server also asks for it; empty for the network's, or the host's.
   public var dns: [IPAddress]
-  /// The domains that short names are looked up in (`search`, resolv.conf(5)); none for the host's, `.` alone for none
-  /// at all.
+  /// The domains in which short names are looked up (`search`, resolv.conf(5)); empty for the host's, `.` alone for no
+  /// domain.
   public var dnsSearch: [String]
-  /// Options of the resolver (`options`, resolv.conf(5)): `ndots:2`; none for the host's.
+  /// Options of the resolver (`options`, resolv.conf(5)): `ndots:2`; empty for the host's.
   public var dnsOptions: [String]
-  /// Names that its hosts(5) has besides its own.
+  /// Additional names in its hosts(5).
   public var extraHosts: [ExtraHost]
 
   /// Makes options; each has a default.
@@ -34,7 +35,7 @@ public struct NameOptions: Hashable, Sendable, Codable {
 public struct ExtraHost: Hashable, Sendable, Codable, CustomStringConvertible {
   /// The name.
   public var name: String
-  /// Its address; nil for the host's, as the container's network has it.
+  /// Its address; nil for the host's in the container's network.
   public var address: IPAddress?
 
   /// Makes a line.
@@ -43,8 +44,8 @@ public struct ExtraHost: Hashable, Sendable, Codable, CustomStringConvertible {
     self.address = address
   }
 
-  /// Reads `NAME:IP`, `NAME=IP`, with `host-gateway` for the host's address, as `docker run --add-host` does. An IPv6
-  /// address may be in brackets.
+  /// Reads `NAME:IP`, `NAME=IP`, with `host-gateway` for the host's address, as `docker run --add-host` does. Brackets
+  /// around an IPv6 address are allowed.
   ///
   /// - Throws: `.invalidValue`.
   public init(_ text: String) throws(NetworkError) {
@@ -59,7 +60,7 @@ public struct ExtraHost: Hashable, Sendable, Codable, CustomStringConvertible {
     } catch { throw .invalid(operation, error.reason + "; or write \(Self.hostGateway) for the host's") }
   }
 
-  /// What stands for the host's address.
+  /// The placeholder of the host's address.
   public static let hostGateway = "host-gateway"
 
   /// The text that ``init(_:)`` reads.

@@ -1,9 +1,9 @@
 public import NetworkPrimitives
 
 extension NameOptions {
-  /// Reads the address of a name server, as `--dns` has it.
+  /// Reads the address of a name server, in the form of `--dns`.
   ///
-  /// - Throws: `.invalidValue`, also for an address with a zone or a port, which are said to be why.
+  /// - Throws: `.invalidValue`; for an address with a zone or a port, the error says so.
   public static func server(_ text: String) throws(NetworkError) -> IPAddress {
     let operation = "read name server \(quoted(text))"
     let address: IPAddress
@@ -23,7 +23,7 @@ extension NameOptions {
     return address
   }
 
-  /// The address of `192.0.2.53:53` and `[2001:db8::53]:53`.
+  /// The address in `192.0.2.53:53` and `[2001:db8::53]:53`.
   private static func withoutPort(_ text: String) -> IPAddress? {
     guard let colon = text.lastIndex(of: ":"), UInt16(text[text.index(after: colon)...]) != nil else { return nil }
     let address = text[..<colon]
@@ -31,12 +31,12 @@ extension NameOptions {
     return try? IPAddress(String(address.dropFirst().dropLast()))
   }
 
-  /// Why nobody can be asked at an address; nil where nothing is known against it.
+  /// The reason why an address cannot be a name server's; nil if it can.
   static func fault(ofServer server: IPAddress) -> String? {
     if server.isUnspecified || server.isMulticast {
       return "the name server \(server) is no machine's own address; name one, as in 192.0.2.53"
     }
-    // Of IPv4 some clouds have theirs there, and route to it.
+    // For IPv4, some clouds have their servers there, and route to them.
     if server.family == .ipv6, server.isLinkLocal {
       return "the name server \(server) is known by a link alone, and a container has others than the host; "
         + "name one with an address that is routed"

@@ -1,15 +1,15 @@
 import NetworkPrimitives
 
-/// What resolv.conf(5) says.
+/// The contents of a resolv.conf(5).
 struct ResolverConfiguration: Hashable {
-  /// Name servers, as they are written: a zone (`%eth0`) may follow an address.
+  /// Name servers as written: a zone (`%eth0`) may follow an address.
   var servers: [String] = []
   var search: [String] = []
   var options: [String] = []
 
   init() {}
 
-  /// Reads a file: of several `search` or `domain` lines the last counts, options add up.
+  /// Reads a file: the last of several `search` or `domain` lines counts, options add up.
   init(parsing text: String) {
     for line in text.split(whereSeparator: \.isNewline) where line.first != "#" && line.first != ";" {
       let words = line.split(whereSeparator: \.isWhitespace).map(String.init)
@@ -24,8 +24,8 @@ struct ResolverConfiguration: Hashable {
     }
   }
 
-  /// The servers that a container can ask as the host does: neither the host's loopback nor what is known by a link of
-  /// the host's, and of a family that the container has.
+  /// The servers that a container can reach as the host does: not on the host's loopback, not link-local, and of one of
+  /// the container's families.
   func servers(for families: Set<AddressFamily>) -> [IPAddress] {
     servers.compactMap { try? IPAddress($0) }.filter {
       !$0.isLoopback && !$0.isLinkLocal && !$0.isUnspecified && families.contains($0.family)

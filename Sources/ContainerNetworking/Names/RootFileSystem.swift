@@ -4,14 +4,14 @@ public import NetworkPrimitives
 public import SystemPackage
 
 extension SandboxFiles {
-  /// All of the files, each at its place in a root file system of the container's own. Symbolic links are followed as from
-  /// inside: none leads out of the root.
+  /// All of the files, each with its place in a container's own root file system. Symbolic links are resolved relative
+  /// to that root: none leads outside.
   ///
-  /// A place that is missing is made, an empty file, for there must be one to bind to.
+  /// Creates an empty file at a missing place, because a bind mount needs one.
   ///
   /// - Parameter root: The root file system, an absolute path.
-  /// - Throws: `.invalidValue` for a path that is not absolute, and for links that lead in a circle; `.notFound` without the
-  ///   root; the refusal to make a place, which names it.
+  /// - Throws: `.invalidValue` for a path that is not absolute, and for a loop of links; `.notFound` for a missing
+  ///   root; the refusal to create a place, with its path.
   public func bindings(in root: FilePath) throws(NetworkError) -> [FileBinding] {
     guard root.isAbsolute else {
       throw .invalid(
@@ -25,7 +25,7 @@ extension SandboxFiles {
   }
 }
 
-/// Paths as they are seen from inside of another root.
+/// Resolves paths inside another root.
 ///
 /// Unsafe code: paths become C strings for the length of a call; the buffer is an array that outlives it.
 struct RootFileSystem {
@@ -35,7 +35,7 @@ struct RootFileSystem {
 
   init(_ root: FilePath) { self.root = root }
 
-  /// The path of a file of the root, without links on the way; what is missing of it is made.
+  /// The path of a file of the root, with all links resolved; missing parts are created.
   func place(of path: FilePath) throws(NetworkError) -> FilePath {
     let operation = "find \(path) in the root file system \(root)"
     guard unsafe access(root.string, F_OK) == 0 else {

@@ -3,16 +3,16 @@ import Netlink
 import NetworkPrimitives
 import SystemPackage
 
-/// Small files, whole.
+/// Reads and writes small files as a whole.
 ///
 /// Unsafe code: paths become C strings for the length of a call; buffers are arrays that outlive the call.
 enum TextFiles {
-  /// What anybody in the container may read.
+  /// Readable by every user in the container.
   private static let mode = FilePermissions(rawValue: 0o644)
   private static let limit = 1 << 20
 
-  /// A file's bytes; nil if there is none. What is no plain file, and what is larger than any of ours, is somebody else's:
-  /// it is read as far as that.
+  /// A file's bytes; nil if it is missing. A special file, or one larger than ours can be, is not ours: at most the
+  /// limit is read.
   static func read(_ path: FilePath) throws(NetworkError) -> [UInt8]? {
     do {
       let file = try FileDescriptor.open(path, .readOnly, options: [.closeOnExec, .noFollow, .nonBlocking])
@@ -40,14 +40,14 @@ enum TextFiles {
       let file = try FileDescriptor.open(
         path, .writeOnly, options: [.create, .truncate, .closeOnExec, .noFollow], permissions: mode)
       try file.closeAfter {
-        // Whatever the process's mask.
+        // Independent of the process's umask.
         if fchmod(file.rawValue, mode.rawValue) != 0 { throw Errno(rawValue: errno) }
         try file.writeAll(text.utf8)
       }
     }
   }
 
-  /// Writes a file anew in place: the inode stays, and with it what is bound elsewhere.
+  /// Rewrites a file in place: the inode stays, and with it the bind mounts.
   static func rewrite(_ path: FilePath, _ text: String) throws(NetworkError) {
     try attempt("write", path) {
       let file = try FileDescriptor.open(path, .writeOnly, options: [.closeOnExec, .noFollow])
@@ -74,14 +74,14 @@ enum TextFiles {
   }
 }
 
-/// Directories of files.
+/// Operations on directories.
 ///
 /// Unsafe code: as above.
 enum Directories {
-  /// Makes a directory that anybody may look into, and what is missing of the way there, unless it is there.
+  /// Creates a world-readable directory and its missing parents; an existing one stays as it is.
   static func make(_ path: FilePath) throws(NetworkError) { try DirectoryTree.make(path, mode: 0o755) }
 
-  /// Locks a directory, flock(2), until the descriptor is closed; waits for others.
+  /// Locks a directory, flock(2), until the descriptor is closed; waits for other holders.
   static func lock(_ path: FilePath) throws(NetworkError) -> FileDescriptor {
     let directory = try TextFiles.attempt("open", path) {
       try FileDescriptor.open(path, .readOnly, options: [.directory, .closeOnExec])
@@ -95,16 +95,16 @@ enum Directories {
     return directory
   }
 
-  /// The names in a directory, but for `.` and `..`; none if there is no such directory.
+  /// The names in a directory, without `.` and `..`; empty for a missing directory.
   static func names(in path: FilePath) throws(NetworkError) -> [String] {
     do throws(Errno) { return try directoryNames(path) } catch {
-      // What is below a file is not there either.
+      // A path below a file does not exist either.
       if error == .noSuchFileOrDirectory || error == .notDirectory { return [] }
       throw TextFiles.fileError("opendir", path, error)
     }
   }
 
-  /// Removes a directory and all that is in it; follows no links.
+  /// Removes a directory and its contents; does not follow links.
   static func removeTree(_ path: FilePath) throws(NetworkError) {
     for name in try names(in: path) {
       let entry = path.appending(name)

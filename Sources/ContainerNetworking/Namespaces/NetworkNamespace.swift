@@ -8,15 +8,15 @@ public import SystemPackage
   import Glibc
 #endif
 
-/// A network namespace and what is in it. Usable on its own: no controller, no state.
+/// A network namespace and its objects. Usable on its own, without a controller or state.
 ///
 /// Calls block the calling thread until the kernel has answered; from async code, make them on a thread of your own.
 public final class NetworkNamespace: Sendable {
   /// The kernel it belongs to.
   public let kernel: any Kernel
-  /// What holds it open.
+  /// The handle that keeps it open.
   public let handle: NamespaceHandle
-  /// The file that it was opened by, which opens it in any process; nil for one that only this process holds.
+  /// A file that opens it in any process; nil for a namespace that only this process holds.
   public let origin: FilePath?
 
   private struct Connections {
@@ -26,7 +26,7 @@ public final class NetworkNamespace: Sendable {
 
   private let openConnections = Mutex(Connections())
   private static let connectionLimit = 8
-  /// Deletions of links that the kernel is not done with.
+  /// Deletions of links that the kernel has not completed.
   let deletions = DispatchGroup()
 
   /// Wraps a handle of `kernel`; `origin` is a path that opens the same namespace.
@@ -36,7 +36,7 @@ public final class NetworkNamespace: Sendable {
     self.origin = origin
   }
 
-  /// A new namespace, its `lo` up. It vanishes with the last handle, pin or process that holds it.
+  /// Creates a namespace, its `lo` up. It vanishes with the last handle, pin or process that holds it.
   ///
   /// - Throws: `.permissionDenied` without `CAP_SYS_ADMIN`.
   public static func create(on kernel: any Kernel = LinuxKernel()) throws(NetworkError) -> NetworkNamespace {
@@ -51,28 +51,28 @@ public final class NetworkNamespace: Sendable {
     NetworkNamespace(try kernel.currentNamespace(), of: kernel)
   }
 
-  /// The namespace of a file.
+  /// Opens the namespace of a file.
   ///
-  /// - Throws: `.notFound`; `.invalidValue` for a file that is no network namespace.
+  /// - Throws: `.notFound`; `.invalidValue` for a file that is not a network namespace.
   public static func open(
     at path: FilePath, on kernel: any Kernel = LinuxKernel()
   ) throws(NetworkError) -> NetworkNamespace {
     NetworkNamespace(try kernel.openNamespace(at: path), of: kernel, origin: path)
   }
 
-  /// A named namespace: one that `ip netns add` or ``pin(name:)`` put under `/run/netns`.
+  /// Opens a named namespace: one that `ip netns add` or ``pin(name:)`` put under `/run/netns`.
   ///
-  /// - Throws: `.notFound`; `.invalidValue` for what is no file name.
+  /// - Throws: `.notFound`; `.invalidValue` for an invalid file name.
   public static func open(
     name: String, on kernel: any Kernel = LinuxKernel()
   ) throws(NetworkError) -> NetworkNamespace {
     try open(at: try namedPath(name), on: kernel)
   }
 
-  /// The namespace of a process.
+  /// Opens the namespace of a process.
   ///
-  /// - Throws: `.notFound` when there is no such process; `.invalidValue` for what is no process id;
-  ///   `.permissionDenied` for a process of somebody else's.
+  /// - Throws: `.notFound` for an unknown process; `.invalidValue` for an invalid process id; `.permissionDenied` for
+  ///   another user's process.
   public static func open(
     process id: Int32, on kernel: any Kernel = LinuxKernel()
   ) throws(NetworkError) -> NetworkNamespace {
@@ -82,8 +82,8 @@ public final class NetworkNamespace: Sendable {
     return try open(at: FilePath("/proc/\(id)/ns/net"), on: kernel)
   }
 
-  /// The named namespaces, by name: those under `/run/netns`, whoever put them there. The files there that are no
-  /// namespaces are left out, as is one that goes away meanwhile.
+  /// The namespaces under `/run/netns`, by name, whatever their origin. Other files there are skipped, as is a
+  /// namespace that vanishes meanwhile.
   public static func named(on kernel: any Kernel = LinuxKernel()) throws(NetworkError) -> [NamedNamespace] {
     var named: [NamedNamespace] = []
     for name in try kernel.pinnedNamespaces(in: directory) {
@@ -97,13 +97,13 @@ public final class NetworkNamespace: Sendable {
     return named
   }
 
-  /// What it is known by, whichever way it was opened.
+  /// The identity of the namespace, independent of how it was opened.
   public var identity: NamespaceIdentity { handle.identity }
 
-  /// A path that opens it while this object lives; what an OCI runtime takes as `linux.namespaces[].path`.
+  /// A path that opens it while this object lives; the value of an OCI runtime's `linux.namespaces[].path`.
   public var path: FilePath { origin ?? FilePath("/proc/\(getpid())/fd/\(handle.descriptor)") }
 
-  /// Binds it to a file that does not exist yet, so that it outlives every handle.
+  /// Binds it to a new file, so that it outlives every handle.
   ///
   /// - Throws: `.alreadyExists`; `.notFound` for the directory; `.invalidValue` for a relative path; `.permissionDenied`
   ///   without `CAP_SYS_ADMIN`.
@@ -111,28 +111,28 @@ public final class NetworkNamespace: Sendable {
     try kernel.pinNamespace(handle, at: try Self.checked(path))
   }
 
-  /// Removes a pin and its file; the namespace vanishes with whatever else holds it.
+  /// Removes a pin and its file; the namespace vanishes with its last other holder.
   ///
-  /// - Throws: `.notFound`; `.refused` for a file that is no pin; `.permissionDenied` without `CAP_SYS_ADMIN`.
+  /// - Throws: `.notFound`; `.refused` for a file that is not a pin; `.permissionDenied` without `CAP_SYS_ADMIN`.
   public static func unpin(at path: FilePath, on kernel: any Kernel = LinuxKernel()) throws(NetworkError) {
     try kernel.unpinNamespace(at: try checked(path))
   }
 
-  /// Gives it a name under `/run/netns`, as `ip netns add` does, so that it outlives every handle.
+  /// Names it under `/run/netns`, as `ip netns add` does, so that it outlives every handle.
   ///
   /// - Throws: `.alreadyExists`; `.invalidValue` for a name with a slash; `.permissionDenied` without `CAP_SYS_ADMIN`.
   public func pin(name: String) throws(NetworkError) { try kernel.pinNamespace(handle, at: try Self.namedPath(name)) }
 
-  /// Removes a name that ``pin(name:)`` or `ip netns add` gave.
+  /// Removes a name made by ``pin(name:)`` or `ip netns add`.
   ///
-  /// - Throws: `.notFound`; `.refused` for a file that is no pin; `.permissionDenied` without `CAP_SYS_ADMIN`.
+  /// - Throws: `.notFound`; `.refused` for a file that is not a pin; `.permissionDenied` without `CAP_SYS_ADMIN`.
   public static func unpin(name: String, on kernel: any Kernel = LinuxKernel()) throws(NetworkError) {
     try kernel.unpinNamespace(at: try namedPath(name))
   }
 
-  /// Starts a program inside.
+  /// Starts a program in the namespace.
   ///
-  /// - Throws: `.notFound` where there is no such program.
+  /// - Throws: `.notFound` for a missing program.
   public func spawn(_ command: Command) throws(NetworkError) -> ChildProcess {
     try kernel.spawn(command, in: handle)
   }
@@ -145,8 +145,8 @@ public final class NetworkNamespace: Sendable {
     try kernel.writeSysctl(name, to: value, in: handle)
   }
 
-  /// A connection for this object's calls: an idle one, or another while there are few, so that a request that the
-  /// kernel takes its time for holds up nobody.
+  /// A connection for this object's calls: an idle one, or a new one while there are few, so that a slow request delays
+  /// no other.
   public func connection(_ family: NetlinkFamily) throws(NetworkError) -> NetlinkConnection {
     try openConnections.withLock { (connections) throws(NetworkError) in
       switch family {
@@ -189,18 +189,19 @@ public final class NetworkNamespace: Sendable {
 }
 
 extension NetworkNamespace: Hashable {
-  /// The same namespace, whichever way each was opened. Of two simulated kernels, those of one number are equal, too.
+  /// Whether both are the same namespace, however each was opened. Equally numbered namespaces of two simulated kernels
+  /// are equal, too.
   public static func == (left: NetworkNamespace, right: NetworkNamespace) -> Bool { left.identity == right.identity }
 
-  /// By what it is known by.
+  /// Hashes the identity.
   public func hash(into hasher: inout Hasher) { hasher.combine(identity) }
 }
 
-/// A namespace that has a name under `/run/netns`.
+/// A namespace with a name under `/run/netns`.
 public struct NamedNamespace: Hashable, Sendable {
   /// Its name, as `ip netns list` prints it.
   public var name: String
-  /// What it is known by, whichever way it is opened.
+  /// The identity of the namespace, independent of how it is opened.
   public var identity: NamespaceIdentity
 
   /// Makes the description of one.

@@ -1,13 +1,14 @@
 public import Netlink
 public import NetworkPrimitives
 
-/// What a namespace knows of the hosts on its links: their hardware addresses. Calls block; see ``NetworkNamespace``.
+/// The neighbour entries of a namespace: hardware addresses of the hosts on its links. Calls block; see
+/// ``NetworkNamespace``.
 ///
 /// Every change may throw `.permissionDenied` without `CAP_NET_ADMIN`, and `.notFound` (`ENODEV`) for the link.
 public struct Neighbors: Sendable {
   let namespace: NetworkNamespace
 
-  /// Every neighbour, IPv4 and IPv6; of one link, if said. Bridges' forwarding entries are not among them.
+  /// Every neighbour, IPv4 and IPv6, of all links or of one. Bridges' forwarding entries are not included.
   public func list(link: Int32? = nil) throws(NetworkError) -> [Neighbor] {
     var neighbors: [Neighbor] = []
     for message in try namespace.connection(.route).dump(NeighborRequests.list(link: link)) {
@@ -16,7 +17,7 @@ public struct Neighbors: Sendable {
     return neighbors
   }
 
-  /// The neighbour of that address on a link, however it came to be known.
+  /// The neighbour of that address on a link, whatever its origin.
   ///
   /// - Throws: `.notFound` (`ENOENT`, `ENODEV`).
   public func get(_ address: IPAddress, on link: Int32) throws(NetworkError) -> Neighbor {
@@ -30,7 +31,7 @@ public struct Neighbors: Sendable {
 
   /// Adds a neighbour.
   ///
-  /// - Throws: `.alreadyExists` when the link has one of that address, however it came to be known; `.invalidValue`.
+  /// - Throws: `.alreadyExists` when the link has one of that address, whatever its origin; `.invalidValue`.
   public func add(_ neighbor: Neighbor) throws(NetworkError) {
     try neighbor.validate()
     try namespace.connection(.route).execute(NeighborRequests.add(neighbor))
@@ -44,7 +45,7 @@ public struct Neighbors: Sendable {
     try namespace.connection(.route).execute(NeighborRequests.replace(neighbor))
   }
 
-  /// Deletes the neighbour of that address on a link. It may be listed for a moment longer, as one that failed.
+  /// Deletes the neighbour of that address on a link. It may stay listed for a moment, as failed.
   ///
   /// - Throws: `.notFound` (`ENOENT`).
   public func delete(_ address: IPAddress, on link: Int32) throws(NetworkError) {

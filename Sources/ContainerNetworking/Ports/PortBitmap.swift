@@ -1,5 +1,5 @@
-/// A set of ports that finds the first one *not* in it in a few steps, however full it is: a word has a bit for each of 64
-/// ports, and a word above has a bit for each of 64 words, set when that word is full.
+/// A set of ports that finds the first one *not* in it in a few steps, however full it is. A word has a bit for each of
+/// 64 ports; a word above has a bit for each of 64 words, set when that word is full.
 struct PortBitmap: Sendable {
   private var words = [UInt64](repeating: 0, count: 1_024)
   private var full = [UInt64](repeating: 0, count: 16)

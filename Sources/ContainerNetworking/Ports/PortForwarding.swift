@@ -1,32 +1,32 @@
 public import Netlink
 public import NetworkPrimitives
 
-/// Carries what is sent to published ports where the kernel's translation does not reach: to `::1`, and to the host's
-/// addresses of a family that the container has none of.
+/// Forwards traffic to published ports at addresses that the kernel does not translate: `::1`, and the host's addresses
+/// of a family that the container lacks.
 ///
-/// The one that comes with this package is `PortForwarder`, of the product `ContainerNetworkingForwarder`; see
-/// ``ControllerSettings/forwarder``. Calls come one at a time, from threads of the controller's, and may block; they must not
-/// call the controller.
+/// This package's implementation is `PortForwarder`, of the product `ContainerNetworkingForwarder`; see
+/// ``ControllerSettings/forwarder``. Calls come one at a time, from threads of the controller, and may block. They must
+/// not call the controller.
 public protocol PortForwarding: Sendable {
-  /// Begins to carry what comes to a port, and returns once it does.
+  /// Starts to forward a port, and returns once it does.
   ///
   /// - Parameters:
-  ///   - port: From where and to where.
-  ///   - socket: What is bound to ``ForwardedPort/listening``: to be listened on, see `PortReservation.duplicate()`.
-  ///   - host: The namespace to connect to the container from: the host's.
-  /// - Throws: When it cannot; nothing is carried then.
+  ///   - port: The source and the target.
+  ///   - socket: The socket bound to ``ForwardedPort/listening``, for listening, see `PortReservation.duplicate()`.
+  ///   - host: The namespace from which to connect to the container: the host's.
+  /// - Throws: The failure; nothing is forwarded then.
   func forward(
     _ port: ForwardedPort, from socket: PortReservation, in host: NetworkNamespace
   ) throws(NetworkError)
 
-  /// Ends that, and what is under way by it, and returns once nothing uses the socket any more. What was not begun is
-  /// passed over.
+  /// Ends the forwarding and its connections, and returns once nothing uses the socket any more. A port that was not
+  /// forwarded is ignored.
   func stop(_ port: ForwardedPort)
 }
 
-/// A way from a port of the host to one of a container.
+/// A path from a port of the host to one of a container.
 public struct ForwardedPort: Hashable, Sendable, CustomStringConvertible {
-  /// What is listened on. It may be all addresses of a family, where only what is sent to `::1` comes in.
+  /// The listening address. It may be a family's wildcard, which then receives only traffic to `::1`.
   public var listening: PortBinding
   /// The container's address and port.
   public var target: PortBinding
@@ -42,10 +42,10 @@ public struct ForwardedPort: Hashable, Sendable, CustomStringConvertible {
 }
 
 extension Endpoint {
-  /// What a forwarder listens at for it.
+  /// The bindings at which a forwarder listens for it.
   var listeners: Set<PortBinding> { Set(ports.flatMap { forwards(of: $0) }.map(\.listening)) }
 
-  /// Strikes out who forwards what is published no more.
+  /// Removes forwarders of ports that are no longer published.
   mutating func forgetForwarding() {
     guard forwarding != nil else { return }
     let places = listeners.map { " \($0)" }
@@ -53,13 +53,13 @@ extension Endpoint {
     if forwarding?.isEmpty == true { forwarding = nil }
   }
 
-  /// The ways that a port of it needs a forwarder for: to the container's address of the same family, where it has one.
+  /// The paths of a port that need a forwarder: to the container's address of the same family, else its first.
   func forwards(of port: PublishedPort) -> [ForwardedPort] {
     // SCTP has no streams of bytes to carry on.
     guard port.transport != .sctp else { return [] }
     return (port.forwarded ?? []).compactMap { address in
       guard let own = (self.address(address.family) ?? addresses.first)?.address else { return nil }
-      // Of the two that are held for all addresses and for `::1`, there is only the first.
+      // The wildcard's socket includes the one for `::1`.
       let place = port.addresses.first { $0.includes(address) } ?? address
       return ForwardedPort(
         listening: PortBinding(place, port.hostPort, port.transport),

@@ -1,6 +1,7 @@
 import NetworkPrimitives
 
-/// The published ports of an endpoint by the container's port, so that many mappings are not each held against many ports.
+/// The published ports of an endpoint, indexed by container port, so that many mappings are not each compared with many
+/// ports.
 struct PortIndex {
   private let ports: [PublishedPort]
   private let places: [UInt16: [Int]]
@@ -13,12 +14,12 @@ struct PortIndex {
     places = Dictionary(grouping: ports.indices) { ports[$0].containerPort }
   }
 
-  /// Those that mappings meant, and the others, each in their order.
+  /// The ports that the mappings match, and the others, each in their order.
   var split: (meant: [PublishedPort], others: [PublishedPort]) {
     (meant.sorted().map { ports[$0] }, ports.indices.filter { !meant.contains($0) }.map { ports[$0] })
   }
 
-  /// - Throws: `.notFound` for a mapping that none of the ports could have become of.
+  /// - Throws: `.notFound` for a mapping that could have produced none of the ports.
   mutating func mean(_ mappings: [PortMapping], _ operation: String) throws(NetworkError) {
     for mapping in mappings {
       var isFound = false
@@ -42,7 +43,7 @@ struct PortIndex {
 }
 
 extension PortMapping {
-  /// Whether a published port could have become of this.
+  /// Whether this mapping could have produced the port.
   fileprivate func means(_ port: PublishedPort) -> Bool {
     guard transport == port.transport, containerPorts.contains(port.containerPort) else { return false }
     if let hostAddress, hostAddress != port.hostAddress { return false }

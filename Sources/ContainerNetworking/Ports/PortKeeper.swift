@@ -2,21 +2,21 @@ import Netlink
 import NetworkPrimitives
 import Synchronization
 
-/// The sockets that hold the host's published ports for a process, and what is forwarded by them.
+/// The sockets that reserve the host's published ports for a process, and their forwarding.
 final class PortKeeper: Sendable {
   private struct Entry {
     var sockets: [PortBinding: PortReservation] = [:]
     var forwards: Set<ForwardedPort> = []
-    /// Those of a change that this process is making: what another's change names is not to be held before it is made.
+    /// The bindings of this process's running change; those of others' changes are not reserved before they are made.
     var pending: Set<PortBinding> = []
   }
 
   private let host: NetworkNamespace
   private let forwarder: (any PortForwarding)?
-  /// By endpoint. Held while a forwarder is called, so that each port's calls come in order.
+  /// By endpoint. Locked while a forwarder is called, so that each port's calls come in order.
   private let entries = Mutex<[String: Entry]>([:])
-  /// What is listened at, by endpoint: apart, so that it can be asked for under the lock of the state, which is taken under the
-  /// one of the entries.
+  /// The listening bindings, by endpoint. A lock of their own: they are read under the lock of the state, which is
+  /// taken under the lock of the entries.
   private let carried = Mutex<[String: Set<PortBinding>]>([:])
 
   init(host: NetworkNamespace, forwarder: (any PortForwarding)?) {
@@ -32,7 +32,7 @@ final class PortKeeper: Sendable {
   /// How many sockets are held.
   var count: Int { entries.withLock { entries in entries.values.reduce(0) { $0 + $1.sockets.count } } }
 
-  /// Keeps what was taken for a change of an endpoint, until ``settle(_:)`` even if the record does not tell of it.
+  /// Keeps the sockets taken for a change of an endpoint until ``settle(_:)``, even without a record of them.
   func hold(_ sockets: [PortReservation], for endpoint: String) {
     guard !sockets.isEmpty else { return }
     entries.withLock { entries in
@@ -43,9 +43,9 @@ final class PortKeeper: Sendable {
     }
   }
 
-  /// The change is made: from now on the record decides.
+  /// Ends a change: from now on the record decides.
   ///
-  /// - Parameter yields: Whether another process forwards: what it has to listen at is let go of.
+  /// - Parameter yields: Whether another process forwards: its listening addresses are released.
   func settle(_ endpoint: Endpoint, yields: Bool) {
     let dropped = entries.withLock { entries -> [PortReservation] in
       entries[endpoint.id]?.pending = []
@@ -55,7 +55,7 @@ final class PortKeeper: Sendable {
     withExtendedLifetime(dropped) {}
   }
 
-  /// What is listened at for an endpoint.
+  /// The bindings that listen for an endpoint.
   func listeners(of endpoint: String) -> Set<PortBinding> {
     carried.withLock { $0[endpoint] ?? [] }
   }
@@ -65,9 +65,9 @@ final class PortKeeper: Sendable {
     carried.withLock { $0[endpoint] = listeners.isEmpty ? nil : listeners }
   }
 
-  /// Begins to forward those of an endpoint's ports that need it and are held.
+  /// Starts to forward the reserved ports of an endpoint that need it.
   ///
-  /// - Throws: What the forwarder says; what was begun goes on until ``end(_:of:)``.
+  /// - Throws: The forwarder's error; forwarding that has started continues until ``end(_:of:)``.
   func begin(_ ports: [PublishedPort], of endpoint: Endpoint) throws(NetworkError) {
     guard let forwarder, ports.contains(where: { $0.forwarded != nil }) else { return }
     try entries.withLock { (entries) throws(NetworkError) in
@@ -97,7 +97,7 @@ final class PortKeeper: Sendable {
   /// Lets go of an endpoint's ports; of all of them, unless some are named.
   func end(_ ports: [PublishedPort]? = nil, of endpoint: String) {
     let dropped = entries.withLock { entries in end(ports, of: endpoint, &entries) }
-    // Closed here, and not under the lock: that may take the kernel a while.
+    // Closed here and not under the lock, since that may take the kernel a while.
     withExtendedLifetime(dropped) {}
   }
 
@@ -117,12 +117,12 @@ final class PortKeeper: Sendable {
     return dropped
   }
 
-  /// Lets go of what the record does not tell of any more, and takes up what it tells of as made. What cannot be had is
-  /// left: another process of the same record may hold it.
+  /// Releases ports that are no longer recorded, and reserves recorded ones that are ready. A port that cannot be
+  /// reserved is skipped: another process of the same record may hold it.
   ///
   /// - Parameters:
-  ///   - yields: Whether another process forwards: what it has to listen at is left to it.
-  ///   - record: All endpoints that are recorded, read while nothing here changes.
+  ///   - yields: Whether another process forwards: its listening addresses are left to it.
+  ///   - record: All recorded endpoints, read while nothing here changes.
   func follow(yields: Bool, _ record: () throws(NetworkError) -> [Endpoint]) throws(NetworkError) {
     var dropped: [PortReservation] = []
     try entries.withLock { (entries) throws(NetworkError) in
@@ -156,7 +156,7 @@ final class PortKeeper: Sendable {
     }
     guard endpoint.phase == .ready, !endpoint.ports.isEmpty else { return dropped }
     let missing = endpoint.ports.flatMap(\.bindings).filter { sockets[$0] == nil && !others.contains($0) }
-    // One that cannot be looked at, as of an address that is gone, must not keep the others from being held.
+    // A binding that cannot be tested, as of a removed address, must not keep the others from being reserved.
     for binding in missing {
       guard let socket = try? host.kernel.reservePorts([binding], in: host.handle).first else { continue }
       entries[endpoint.id, default: Entry()].sockets[binding] = socket

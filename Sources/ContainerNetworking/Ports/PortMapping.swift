@@ -4,8 +4,8 @@ public import NetworkPrimitives
 public struct PortMapping: Hashable, Sendable, Codable {
   /// The address of the host to listen on; nil for all, IPv4 and IPv6.
   public var hostAddress: IPAddress?
-  /// The host's ports: as many as the container's, or more, of which one is picked for the only container port; nil to
-  /// have one picked from the host's ephemeral range.
+  /// The host's ports: as many as the container's, or more, of which one is picked for a single container port. Nil to
+  /// pick from the host's ephemeral range.
   public var hostPorts: PortRange?
   /// The container's ports.
   public var containerPorts: PortRange
@@ -14,8 +14,8 @@ public struct PortMapping: Hashable, Sendable, Codable {
 
   /// Makes a mapping.
   ///
-  /// - Throws: `.invalidValue` when the ranges have different lengths and there is more than one container port, and for a
-  ///   host address that no host has alone: multicast, and 255.255.255.255.
+  /// - Throws: `.invalidValue` when the ranges have different lengths and there is more than one container port, and
+  ///   for a multicast or broadcast host address.
   public init(
     hostAddress: IPAddress? = nil, hostPorts: PortRange? = nil, containerPorts: PortRange,
     transport: TransportProtocol = .tcp
@@ -38,9 +38,9 @@ public struct PortMapping: Hashable, Sendable, Codable {
 
   /// Reads `[hostIP:][hostPort[-range]:]containerPort[-range][/tcp|udp|sctp]`, an IPv6 host address in brackets.
   ///
-  /// Without a host port one is picked; without a host address it is the host's every one.
+  /// Without a host port one is picked; without a host address every address of the host is used.
   ///
-  /// - Throws: `.invalidValue` naming the part that is wrong.
+  /// - Throws: `.invalidValue` naming the faulty part.
   public init(_ text: String) throws(NetworkError) {
     var rest = text[...]
     var transport = TransportProtocol.tcp
@@ -97,7 +97,7 @@ extension PortMapping: CustomStringConvertible {
 }
 
 extension IPAddress {
-  /// Why nothing can be published at an address, whatever the host has; nil where it can.
+  /// The reason why no host can publish at an address; nil if one can.
   var publishFault: String? {
     guard isMulticast || v4?.rawValue == .max else { return nil }
     return "the host address \(self) is a \(isMulticast ? "multicast" : "broadcast") address, which no host has alone; "

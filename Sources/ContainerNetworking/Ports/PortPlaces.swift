@@ -1,12 +1,12 @@
 import NetworkPrimitives
 
-/// At which of the host's addresses a network's ports can be served, and by whom.
+/// The host addresses at which a network's ports can be served, by the kernel or by a forwarder.
 struct PortPlaces {
   /// The families whose addresses the kernel translates.
   private var translated: Families
-  /// The families whose containers are reached by their own addresses: the host's have no part in it.
+  /// The families whose containers are reached by their own addresses, without the host's.
   private var routed: Families
-  /// Whether there is a forwarder for what is left.
+  /// Whether a forwarder serves the remaining addresses.
   var forwards: Bool
 
   init(translated: Set<AddressFamily>, routed: Set<AddressFamily> = [], forwards: Bool) {
@@ -35,13 +35,13 @@ struct PortPlaces {
     self.forwards = forwards
   }
 
-  /// Where a port is served that was asked for at an address; nil for every one.
+  /// The addresses that serve a port requested at an address; nil for every address.
   func serve(_ hostAddress: IPAddress?) -> (translated: [IPAddress], forwarded: [IPAddress]) {
     let asked = hostAddress.map { [$0] } ?? AddressFamily.allCases.map { .any($0) }
     var places: (translated: [IPAddress], forwarded: [IPAddress]) = ([], [])
     for address in asked where !routed.contains(address.family) {
       if address.isIPv6Loopback || !translated.contains(address.family) {
-        // A network that is reached by its own addresses alone is not reached by the host's of the other family either.
+        // A network that is only reached by its own addresses is not reached by the host's of another family either.
         if forwards, !translated.isEmpty { places.forwarded.append(address) }
       } else {
         places.translated.append(address)
@@ -51,14 +51,15 @@ struct PortPlaces {
     return places
   }
 
-  /// Whether a port that is asked for at an address takes nothing of the host's: the containers are reached by their own.
+  /// Whether a port requested at an address takes none of the host's: the containers are reached by their own
+  /// addresses.
   func areRouted(_ hostAddress: IPAddress?) -> Bool {
     if translated.isEmpty { return !routed.isEmpty }
     let families = hostAddress.map { [$0.family] } ?? AddressFamily.allCases
     return families.allSatisfy { routed.contains($0) }
   }
 
-  /// Why nothing of the host's serves a port at an address; nil when something does, or need not.
+  /// The reason why the host cannot serve a port at an address; nil if it can, or need not.
   func fault(at address: IPAddress, on network: NetworkRecord) -> String? {
     guard !routed.contains(address.family) else { return nil }
     let places = serve(address)
@@ -73,7 +74,7 @@ struct PortPlaces {
 }
 
 extension IPAddress {
-  /// `::1`: unlike 127.0.0.0/8, which has `route_localnet`, it is never routed (RFC 4291 2.5.3), so that what is sent to it
-  /// cannot be sent on to a container.
+  /// `::1` is never routed (RFC 4291 2.5.3), unlike 127.0.0.0/8 with `route_localnet`, so traffic to it cannot be
+  /// translated to a container.
   var isIPv6Loopback: Bool { family == .ipv6 && isLoopback }
 }

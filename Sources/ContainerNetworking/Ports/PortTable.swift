@@ -1,14 +1,14 @@
 import Netlink
 import NetworkPrimitives
 
-/// The ports that the host gives out by itself, but for those that it reserves (`ip_local_port_range` and
-/// `ip_local_reserved_ports`, ip-sysctl.rst).
+/// The host's ephemeral ports without its reserved ones (`ip_local_port_range` and `ip_local_reserved_ports`,
+/// ip-sysctl.rst).
 struct EphemeralPorts {
   var range: ClosedRange<UInt16>
   var reserved: [ClosedRange<UInt16>] = []
 }
 
-/// Which ports of the host are published, and for whom. To find a free one takes a few steps, however many are.
+/// The published ports of the host and their owners. Finding a free one takes a few steps, however many there are.
 struct PortTable {
   private struct Key: Hashable {
     var transport: TransportProtocol
@@ -21,8 +21,8 @@ struct PortTable {
     var owner: String
   }
 
-  /// What is in the way of somebody: all of a family's uses of a port are in that of all addresses, and those of an address
-  /// in that of the same one.
+  /// Conflict groups: a wildcard binding conflicts with every use of the port in its family, a specific address with
+  /// itself and the wildcard.
   private enum Group: Hashable {
     case family(TransportProtocol, AddressFamily)
     case address(TransportProtocol, IPAddress)
@@ -30,17 +30,17 @@ struct PortTable {
 
   private var uses: [Key: [Use]] = [:]
   private var taken: [Group: PortBitmap] = [:]
-  /// Where the search for an ephemeral port goes on.
+  /// The start of the next search for an ephemeral port.
   private(set) var nextEphemeral: UInt16?
 
   /// Picks a host port for each container port: explicit ones first, then those of a range, then ephemeral ones; within
-  /// each by container port, then protocol. Nothing is taken yet; ``take(_:for:after:)`` does.
+  /// each by container port, then protocol. Does not take them; ``take(_:for:after:)`` does.
   ///
   /// - Parameters:
-  ///   - places: Where the network's ports are served.
-  ///   - ephemeral: What to pick from for a mapping without a host port; nil where there is none.
-  ///   - held: What other processes of the host hold.
-  ///   - previous: What was picked before that was known, and taken: it stays where it can.
+  ///   - places: The addresses at which the network's ports are served.
+  ///   - ephemeral: The ports for a mapping without a host port; nil for none.
+  ///   - held: The ports that other processes of the host hold.
+  ///   - previous: The earlier pick, already taken; a port of it is kept if it is not held.
   /// - Throws: `.inUse`, naming the owner; `.exhausted`.
   func pick(
     _ mappings: [PortMapping], for owner: String, bindingAddress: IPAddress?, at places: PortPlaces,
@@ -63,8 +63,7 @@ struct PortTable {
     return picked.ports
   }
 
-  /// - Parameter old: Those that the owner has had. The others have just been picked, and the search for ephemeral ones goes
-  ///   on after them.
+  /// - Parameter old: The owner's earlier ports. The search for ephemeral ports continues after the new ones.
   mutating func take(_ ports: [PublishedPort], for owner: String, after old: [PublishedPort]) {
     let known = Set(old)
     for port in ports {
@@ -78,7 +77,7 @@ struct PortTable {
     }
   }
 
-  /// Has the search go on where that of an older copy stood.
+  /// Continues the search at the position of an older copy.
   mutating func goOn(from next: UInt16?) { nextEphemeral = next ?? nextEphemeral }
 
   mutating func release(_ ports: [PublishedPort], of owner: String) {
@@ -102,7 +101,7 @@ struct PortTable {
     if taken[group]?.count == 0 { taken[group] = nil }
   }
 
-  /// Whose use of a port is in the way of one at these addresses; nil for nobody's.
+  /// The owner whose binding conflicts with these addresses; nil if the port is free.
   func holder(_ port: UInt16, _ transport: TransportProtocol, at addresses: [IPAddress]) -> String? {
     uses[Key(transport: transport, port: port)]?.first { use in
       addresses.contains { $0.includes(use.address) || use.address.includes($0) }
@@ -111,11 +110,11 @@ struct PortTable {
 
   // MARK: - Picking
 
-  /// What was picked so far, and what is to be passed over.
+  /// The ports picked so far, and those to avoid.
   private struct Picked {
     var owner: String
     var held: Set<PortBinding>
-    /// Where the search for an ephemeral port goes on.
+    /// The start of the next search for an ephemeral port.
     var next: UInt16?
     private var all: [PublishedPort?]
     private var own = PortTable.Own()
@@ -148,7 +147,7 @@ struct PortTable {
 
   private typealias Own = [Key: [IPAddress]]
 
-  /// Picks one port for all of a group, where one is free for all; else one for each protocol, or for each by itself.
+  /// Picks one port for a whole group if one is free for all; else one for each protocol, or for each wish.
   private func pick(
     _ group: [Int], of request: PortWishes, ephemeral: EphemeralPorts?, inPlaceOf previous: [PublishedPort],
     _ picked: inout Picked
@@ -180,7 +179,7 @@ struct PortTable {
     }
   }
 
-  /// - Parameter candidates: The inner nil for the ephemeral ones, the outer for none.
+  /// - Parameter candidates: The inner nil stands for ephemeral ports, the outer for no candidates.
   private func port(
     for wishes: [PortWish], among candidates: ClosedRange<UInt16>??, ephemeral: EphemeralPorts?,
     _ picked: inout Picked
@@ -202,7 +201,7 @@ struct PortTable {
     return found
   }
 
-  /// The first of a range that nothing is in the way of.
+  /// The first port of a range without a conflict.
   private func firstFree(
     _ range: ClosedRange<UInt16>, _ wishes: [PortWish], _ picked: Picked, but reserved: [ClosedRange<UInt16>] = []
   ) -> UInt16? {

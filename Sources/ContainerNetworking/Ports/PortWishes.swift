@@ -1,6 +1,6 @@
 import NetworkPrimitives
 
-/// A port of a container that is to be published.
+/// A container port to publish.
 struct PortWish {
   /// As asked for.
   var address: IPAddress?
@@ -8,7 +8,7 @@ struct PortWish {
   var forwarded: [IPAddress]
   /// Where it is taken.
   var addresses: [IPAddress]
-  /// The host's ports that it may have; nil for an ephemeral one.
+  /// The permitted host ports; nil for an ephemeral one.
   var candidates: ClosedRange<UInt16>?
   var containerPort: UInt16
   var transport: TransportProtocol
@@ -29,7 +29,7 @@ struct PortWish {
       isEphemeral: candidates == nil, translated: translated, forwarded: forwarded.isEmpty ? nil : forwarded)
   }
 
-  /// Whether its addresses, as asked for, include another's.
+  /// Whether its requested addresses include another wish's.
   fileprivate func covers(_ other: PortWish) -> Bool {
     guard let address else { return true }
     return other.address.map { address.includes($0) } ?? false
@@ -40,19 +40,19 @@ struct PortWish {
   }
 }
 
-/// The mappings of one request as ports to pick: what is said twice once, and what is to have one number together.
+/// The mappings of one request as ports to pick, without duplicates, and grouped by common number.
 struct PortWishes {
   /// Explicit ones first, then those of a range, then ephemeral ones; within each by container port, then protocol.
   private(set) var wishes: [PortWish] = []
-  /// Places of wishes that are to have the same host port, in the order that they are picked in: both protocols and both
-  /// families of a container's port.
+  /// Indices of wishes that should get the same host port, in the order of picking: both protocols and both families of
+  /// a container's port.
   private(set) var groups: [[Int]] = []
 
-  /// - Throws: `.conflictingOptions` when two mappings send one port of the host to two of the container's.
+  /// - Throws: `.conflictingOptions` when two mappings map one host port to two container ports.
   init(
     _ mappings: [PortMapping], bindingAddress: IPAddress?, at places: PortPlaces, _ operation: String
   ) throws(NetworkError) {
-    // Within one mapping no two are in each other's way, and they are in order.
+    // The ports of a single mapping never conflict, and are in order.
     guard mappings.count > 1 else {
       wishes = mappings.flatMap { Self.expand($0, bindingAddress, places) }
       groups = wishes.indices.map { [$0] }
@@ -63,7 +63,7 @@ struct PortWishes {
       all += Self.expand(mapping, bindingAddress, places).map { ($0, index) }
     }
     try Self.checkTargets(all, mappings, places, operation)
-    // Of equals, in the order that they were written, so that a second pick has them in the places of the first.
+    // Equal wishes keep their written order, so that a second pick lines up with the first.
     let order = all.indices.sorted { left, right in
       let ranks = (all[left].wish.rank, all[right].wish.rank)
       return ranks.0 == ranks.1 ? left < right : ranks.0 < ranks.1
@@ -81,7 +81,7 @@ struct PortWishes {
       translated: served.translated, forwarded: served.forwarded)
     let addresses = sample.addresses
     return mapping.containerPorts.ports.enumerated().map { index, port in
-      // One container port: any of the host's. Several: the one at the same place.
+      // A single container port may use any host port; each of several uses the one at its own position.
       let candidates = mapping.hostPorts.map { host in
         guard mapping.containerPorts.count > 1 else { return host.ports }
         let own = host.lower + UInt16(index)
@@ -119,14 +119,14 @@ struct PortWishes {
     }
   }
 
-  /// What is said of one container port and protocol, and of the same ports of the host.
+  /// A container port and protocol, with their host ports.
   private struct Saying: Hashable {
     var candidates: ClosedRange<UInt16>?
     var containerPort: UInt16
     var transport: TransportProtocol
   }
 
-  /// Leaves of those that say the same the ones with the most addresses.
+  /// Among wishes for the same ports, keeps those with the most addresses.
   private static func merge(_ wishes: [PortWish]) -> [PortWish] {
     var kept: [Saying: [Int]] = [:]
     var isCovered = [Bool](repeating: false, count: wishes.count)
@@ -147,7 +147,7 @@ struct PortWishes {
     wishes = merged
     var known: [Saying: [Int]] = [:]
     for (index, wish) in merged.enumerated() {
-      // Ranges that are not the same have common ports: those are what a group picks from. A named port is a range of one.
+      // Different ranges may overlap: a group picks from the common ports. A single port is a range of one.
       let isNamed = wish.candidates?.count == 1
       let key = Saying(
         candidates: wish.candidates.map { isNamed ? $0 : 0...0 }, containerPort: wish.containerPort, transport: .tcp)
@@ -163,7 +163,7 @@ struct PortWishes {
     }
   }
 
-  /// The ports of the host that all of some wishes may have; the inner nil for ephemeral ones, the outer for none.
+  /// The host ports that all given wishes permit; the inner nil stands for ephemeral ports, the outer for none.
   func common(_ places: [Int]) -> ClosedRange<UInt16>?? {
     var lower = UInt16.min
     var upper = UInt16.max

@@ -1,9 +1,9 @@
 import Netlink
 public import NetworkPrimitives
 
-/// A port that is published: what became of a ``PortMapping``.
+/// A published port: the result of a ``PortMapping``.
 public struct PublishedPort: Hashable, Sendable, Codable, CustomStringConvertible {
-  /// The host's address that was asked for; nil for every one.
+  /// The requested host address; nil for every one.
   public var hostAddress: IPAddress?
   /// The host's port.
   public var hostPort: UInt16
@@ -13,12 +13,12 @@ public struct PublishedPort: Hashable, Sendable, Codable, CustomStringConvertibl
   public var transport: TransportProtocol
   /// Whether the port was picked from the host's ephemeral range.
   public var isEphemeral: Bool
-  /// The host's addresses at which the kernel translates to the container, 0.0.0.0 and `::` for all of a family; none where
-  /// the container is reached by its own address (``NetworkPolicy/GatewayMode/routed``). Nil in records of versions that
-  /// did not write it down.
+  /// The host's addresses at which the kernel translates to the container; 0.0.0.0 and `::` for a family's wildcard.
+  /// Empty if the container is reached by its own address (``NetworkPolicy/GatewayMode/routed``). Nil in records of
+  /// versions that did not store it.
   public var translated: [IPAddress]?
-  /// The host's addresses that translation does not serve, and a ``PortForwarding`` does: `::1`, and those of a family that
-  /// the container has not. Nil for none.
+  /// The host's addresses that a ``PortForwarding`` serves instead of translation: `::1`, and those of a family that
+  /// the container lacks. Nil for none.
   public var forwarded: [IPAddress]?
 
   /// Makes a published port.
@@ -35,8 +35,8 @@ public struct PublishedPort: Hashable, Sendable, Codable, CustomStringConvertibl
     self.forwarded = forwarded
   }
 
-  /// The host's addresses that the port is taken at: where another with the same number would be in its way. 0.0.0.0 and
-  /// `::` are all of a family.
+  /// The host's addresses at which the port is taken, and conflicts with another of its number. 0.0.0.0 and `::` are a
+  /// family's wildcard.
   public var addresses: [IPAddress] {
     let translated = translatedAddresses
     return translated + (forwarded ?? []).filter { own in !translated.contains { $0.includes(own) } }
@@ -47,7 +47,7 @@ public struct PublishedPort: Hashable, Sendable, Codable, CustomStringConvertibl
     translated ?? hostAddress.map { [$0] } ?? AddressFamily.allCases.map { .any($0) }
   }
 
-  /// What a program of the host would be bound to that gets what is sent to this port.
+  /// The bindings that a program of the host would need to receive this port's traffic.
   var bindings: [PortBinding] { addresses.map { PortBinding($0, hostPort, transport) } }
 
   /// As Docker prints it: `0.0.0.0:8080->80/tcp`.
@@ -58,6 +58,6 @@ public struct PublishedPort: Hashable, Sendable, Codable, CustomStringConvertibl
 }
 
 extension IPAddress {
-  /// Whether whoever is bound to this address gets what is sent to another.
+  /// Whether a socket bound to this address receives traffic to the other.
   func includes(_ other: IPAddress) -> Bool { self == other || family == other.family && isUnspecified }
 }

@@ -8,10 +8,10 @@ import SystemPackage
 public struct Routes: Sendable {
   let namespace: NetworkNamespace
 
-  /// The routes of every table, IPv4 and IPv6, or of those that are said. A table that does not exist has none.
+  /// The routes of every table, IPv4 and IPv6, or of one table or family. A missing table is empty.
   public func list(table: UInt32? = nil, family: AddressFamily? = nil) throws(NetworkError) -> [Route] {
     var routes: [Route] = []
-    // Asked for one family, the kernel refuses a table that it does not have; so each is asked for by itself.
+    // For a single family, the kernel refuses a missing table; so each family is requested separately.
     let families: [AddressFamily?] = family == nil && table != nil ? [.ipv4, .ipv6] : [family]
     for family in families {
       do {
@@ -25,11 +25,11 @@ public struct Routes: Sendable {
     return routes
   }
 
-  /// The way that a packet to an address takes now, as `ip route get` says: a route to that address alone, with its
-  /// gateway, link, table, and the source address that it is sent from.
+  /// The current route of a packet to an address, as `ip route get` prints it: to that address alone, with its gateway,
+  /// link, table, and source address.
   ///
-  /// - Throws: `.notFound` where no route leads there, or an `unreachable` one does; the kernel's `EINVAL` of a
-  ///   `blackhole` and `EACCES` of a `prohibit` route, as `.kernelRefused`.
+  /// - Throws: `.notFound` without a route, or for an `unreachable` one; the kernel's `EINVAL` of a `blackhole` and
+  ///   `EACCES` of a `prohibit` route, as `.kernelRefused`.
   public func get(to address: IPAddress) throws(NetworkError) -> Route {
     let request = RouteRequests.get(to: address)
     let replies: [NetlinkMessage]
@@ -56,22 +56,22 @@ public struct Routes: Sendable {
 
   /// Adds a route.
   ///
-  /// - Throws: `.alreadyExists` where there is one to the same destination with the same metric and table; `.invalidValue`;
+  /// - Throws: `.alreadyExists` for a route to the same destination with the same metric and table; `.invalidValue`;
   ///   the kernel's `ENETUNREACH` for a gateway that no link reaches.
   public func add(_ route: Route) throws(NetworkError) {
     try route.validate()
     try namespace.connection(.route).execute(RouteRequests.add(route))
   }
 
-  /// Adds a route, or puts it in the place of the one to the same destination with the same metric and table.
+  /// Adds a route, or replaces the one to the same destination with the same metric and table.
   ///
-  /// - Throws: As ``add(_:)``, but for `.alreadyExists`.
+  /// - Throws: As ``add(_:)``, except `.alreadyExists`.
   public func replace(_ route: Route) throws(NetworkError) {
     try route.validate()
     try namespace.connection(.route).execute(RouteRequests.replace(route))
   }
 
-  /// Deletes a route; what it leaves nil matches any.
+  /// Deletes a route; its nil properties match any.
   ///
   /// - Throws: `.notFound` (`ESRCH`).
   public func delete(_ route: Route) throws(NetworkError) {

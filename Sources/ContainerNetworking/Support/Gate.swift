@@ -2,7 +2,7 @@ import Dispatch
 import NetworkPrimitives
 import Synchronization
 
-/// Lets calls in side by side, until it is closed for one that wants to be alone.
+/// Admits concurrent calls, until it is closed for one that needs to be alone.
 final class Gate: Sendable {
   private let inside = DispatchGroup()
   private let isClosed = Mutex(false)
@@ -10,7 +10,7 @@ final class Gate: Sendable {
 
   /// Runs a call, unless the gate is closed.
   ///
-  /// - Throws: `.closed`; what `body` throws.
+  /// - Throws: `.closed`; the errors of `body`.
   func pass<Value>(_ body: () throws(NetworkError) -> Value) throws(NetworkError) -> Value {
     let isLetIn = isClosed.withLock { isClosed in
       if !isClosed { inside.enter() }
@@ -24,7 +24,7 @@ final class Gate: Sendable {
     return try body()
   }
 
-  /// Closes the gate, waits until everybody is out, runs `body`, and opens again unless `staysClosed`.
+  /// Closes the gate, waits until all calls have returned, runs `body`, and opens again unless `staysClosed`.
   func alone<Value: Sendable>(
     staysClosed: Bool, _ body: () throws(NetworkError) -> Value
   ) throws(NetworkError) -> Value {

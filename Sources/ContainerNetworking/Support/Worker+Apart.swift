@@ -2,7 +2,7 @@ import Dispatch
 import NetworkPrimitives
 
 extension Worker {
-  /// Runs a call that may block for minutes, on a thread of its own: a worker's few are for verbs.
+  /// Runs a call that may block for minutes on a thread of its own: a worker's few threads are for verbs.
   static func apart<Value: Sendable>(
     _ label: String, _ body: @escaping @Sendable () throws(NetworkError) -> Value
   ) async throws(NetworkError) -> Value {

@@ -2,17 +2,17 @@ import Dispatch
 import NetworkPrimitives
 import Synchronization
 
-/// Runs blocking kernel calls away from Swift's cooperative pool, a few at a time, in the order that they came: each on
-/// the first queue that is free. A task that prefers it as its executor is there already, and makes its calls where it is.
+/// Runs blocking kernel calls outside Swift's cooperative pool, a few at a time, in order of arrival, each on the first
+/// free queue. A task with this executor already runs on such a queue, and calls directly.
 final class Worker: TaskExecutor {
   private typealias Job = @Sendable () -> Void
 
-  /// On its own queues, which worker they are of.
+  /// Identifies the worker of a queue.
   private static let owner = DispatchSpecificKey<ObjectIdentifier>()
 
   private struct Line {
     var idle: [DispatchQueue]
-    /// What waits for a queue; those before `first` have begun.
+    /// The waiting jobs; those before `first` have begun.
     var jobs: [Job] = []
     var first = 0
 
@@ -51,7 +51,7 @@ final class Worker: TaskExecutor {
       start {
         let outcome: Result<Value, NetworkError>
         do throws(NetworkError) { outcome = .success(try body()) } catch { outcome = .failure(error) }
-        // Handed over: what it holds, as a namespace, is the caller's alone to let go.
+        // Transferred: the values it holds, such as a namespace, are released by the caller alone.
         continuation.resume(returning: consume outcome)
       }
     }
@@ -69,7 +69,7 @@ final class Worker: TaskExecutor {
     free?.async { [self] in work(job, on: free) }
   }
 
-  /// Runs a job, and whatever waits then.
+  /// Runs a job, and then all waiting ones.
   private func work(_ job: Job, on queue: DispatchQueue?) {
     job()
     while true {
