@@ -1,11 +1,11 @@
 public import NetworkPrimitives
 
-/// A bridge that a network has besides its first, for the endpoints that there is no room for on that: a switch of the
-/// host's, joined to the first by a veth pair, and nothing else. Addresses, routes and what passes are the first's.
+/// A further bridge of a network, for endpoints beyond the capacity of the first: a plain switch of the host, joined to
+/// the first by a veth pair. Addresses, routes and policy are the first bridge's.
 public struct FurtherBridge: Hashable, Sendable, Codable {
   /// The bridge on the host: `br-`, the first eight digits of the network's id, `-` and a number.
   public var name: InterfaceName
-  /// How far it has come: ``Phase/creating`` until it is there, ``Phase/removing`` once nothing is on it.
+  /// Its phase: ``Phase/creating`` until it exists, ``Phase/removing`` once it has no endpoint.
   public var phase: Phase
 }
 
@@ -16,15 +16,15 @@ extension FurtherBridge {
     phase = .creating
   }
 
-  /// The end of the veth pair that is the first bridge's port.
+  /// The end of the veth pair that is a port of the first bridge.
   var trunk: InterfaceName { get throws(NetworkError) { try InterfaceName("bd\(name.description.dropFirst(2))") } }
   /// The end that is its own port.
   var uplink: InterfaceName { get throws(NetworkError) { try InterfaceName("bu\(name.description.dropFirst(2))") } }
-  /// The number that it has among those of its network.
+  /// Its number among its network's bridges.
   var number: Int { name.description.split(separator: "-").last.flatMap { Int($0) } ?? 0 }
 
-  /// Its hardware address, by which it is told from another's bridge of the same name: of the digits of the network's id
-  /// behind those that are in its name, and of its number.
+  /// Its hardware address, which distinguishes it from a foreign bridge of the same name. It consists of the digits of
+  /// the network's id after those in its name, and of its number.
   func macAddress(ofNetwork id: String) -> MACAddress? {
     let digits = UInt64(id.dropFirst(8).prefix(6), radix: 16) ?? 0
     return MACAddress(rawValue: 0x06 << 40 | digits << 16 | UInt64(number & 0xffff))
@@ -32,11 +32,11 @@ extension FurtherBridge {
 }
 
 extension NetworkRecord {
-  /// Whether it takes further bridges when its first has no room. One that was there before is its owner's: it gets no
-  /// ports but containers'.
+  /// Whether the network gets further bridges when its first is full. An adopted bridge belongs to its owner: only
+  /// containers' ports are added to it.
   var grows: Bool { driver == .bridge && !adoptsBridge && growsOverBridges != false }
 
-  /// The bridge that an endpoint is on.
+  /// The bridge of an endpoint.
   ///
   /// - Throws: `.damagedRecord` for a network without one.
   func bridge(of endpoint: Endpoint) throws(NetworkError) -> InterfaceName {
@@ -44,10 +44,10 @@ extension NetworkRecord {
     return try requireBridge()
   }
 
-  /// Whether it has grown over further bridges.
+  /// Whether it has further bridges.
   var hasGrown: Bool { furtherBridges?.isEmpty == false }
 
-  /// What it has of a further bridge.
+  /// Its record of a further bridge.
   func furtherBridge(_ name: InterfaceName) -> FurtherBridge? { furtherBridges?.first { $0.name == name } }
 
   /// Whether a link is one of its bridges.
@@ -55,7 +55,7 @@ extension NetworkRecord {
     bridge?.description == link || furtherBridges?.contains { $0.name.description == link } == true
   }
 
-  /// The names of its bridges, and of the ports by which they are joined.
+  /// The names of its bridges, and of the ports that join them.
   var ownLinks: [String] {
     [bridge].compactMap { $0?.description }
       + (furtherBridges ?? []).flatMap { further in

@@ -1,20 +1,20 @@
 public import NetworkPrimitives
 import Synchronization
 
-/// A store that is gone with the process: for tests, and for those who want nothing on disk.
+/// A store that ends with the process: for tests, and for controllers without state on disk.
 public final class MemoryStore: Store {
   fileprivate struct Contents {
     var records: [StoreRecord.Key: (record: StoreRecord, revision: UInt64)] = [:]
     var revision: UInt64 = 1
-    /// The keys that were written or removed last, with the revision that did it, in order.
+    /// The keys of the last changes, each with its revision, in order.
     var journal: [(revision: UInt64, key: StoreRecord.Key)] = []
-    /// The revision that ``journal`` goes back to.
+    /// The oldest revision that ``journal`` covers.
     var knownSince: UInt64 = 1
     var events: [(number: UInt64, event: NetworkEvent)] = []
     var lastEvent: UInt64 = 0
   }
 
-  /// How many changes are remembered, for those who ask what changed; twice as many for a while.
+  /// The minimum number of remembered changes, for reads since a revision; temporarily up to twice as many.
   static let journalLimit = 10_000
   /// How many events are kept.
   public static let eventLimit = 1_000
@@ -25,13 +25,13 @@ public final class MemoryStore: Store {
   /// An empty store.
   public init() {}
 
-  /// All users of it are in this process, and alive.
+  /// All its users are in this process, and alive.
   public var token: String { "memory" }
 
   /// Always: it is gone with its users.
   public func isAlive(_ token: String) -> Bool { true }
 
-  /// What changed since a revision.
+  /// The changes since a revision.
   public func read(since revision: UInt64) -> StoreDelta { contents.withLock { Self.delta($0, revision) } }
 
   /// Exclusive access.
@@ -80,7 +80,7 @@ public final class MemoryStore: Store {
       let records = contents.records.values.sorted { $0.revision < $1.revision }.map { StoreChange.save($0.record) }
       return StoreDelta(isComplete: true, changes: records, revision: contents.revision)
     }
-    // Of each key the last change, and in their order.
+    // The last change of each key, in order.
     var known: Set<StoreRecord.Key> = []
     var changes: [StoreChange] = []
     for (changed, key) in contents.journal.reversed() {

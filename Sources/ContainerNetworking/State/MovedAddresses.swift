@@ -1,15 +1,16 @@
 import NetworkPrimitives
 
-/// Whose neighbours may know its addresses by another hardware address than it has.
+/// Addresses that neighbours may know by a stale hardware address.
 extension NetworkRecord {
-  /// How many moved addresses are listed: each attach looks through them, and each that is new has the record written.
+  /// The limit of the list: each attach searches it, and each new address rewrites the network's record.
   private static let movedAddressLimit = 256
 
-  /// Takes down which addresses of an endpoint that is gone the next who has them has with another hardware address: its IPv4
-  /// address, if its own was of its choice, and an IPv6 address that it asked for. One of IPv6 that it was given does not come
-  /// back, or is announced anyway (see ``mayBeKnownOtherwise(_:)``).
+  /// Records the addresses of a removed endpoint whose next holder will have a different MAC. These are its IPv4
+  /// address, if its MAC address was chosen by the user, and a requested IPv6 address. An allocated IPv6 address is not
+  /// reused, or its holder announces itself anyway (see ``mayBeKnownOtherwise(_:)``).
   ///
-  /// - Returns: Whether there are any that were not known. On a network of IPv6 alone, where no hardware address comes back,
+  /// - Returns: Whether new addresses were recorded. On a network of IPv6 alone none are: no MAC address is reused
+  ///   there, and every endpoint announces itself to all.
   ///   everybody announces itself to all anyway.
   mutating func noteMovedAddresses(of endpoint: Endpoint) -> Bool {
     guard bridge != nil, families.contains(.ipv4), hasUnlistedMovedAddresses != true else { return false }
@@ -28,10 +29,10 @@ extension NetworkRecord {
     return true
   }
 
-  /// Strikes out the addresses of an endpoint that has announced itself to all: they are known by the hardware address that
-  /// comes with its IPv4 address.
+  /// Removes the addresses of an endpoint that has announced itself to all: neighbours now know them by the MAC address
+  /// derived from its IPv4 address.
   ///
-  /// - Returns: Whether there were any.
+  /// - Returns: Whether any was removed.
   mutating func strikeMovedAddresses(of endpoint: Endpoint) -> Bool {
     guard endpoint.announcesToAll == true, endpoint.hasDerivedMACAddress, let known = movedAddresses else {
       return false
@@ -41,15 +42,16 @@ extension NetworkRecord {
     return left.count < known.count
   }
 
-  /// Forgets all of them: nobody knows anybody after a start of the machine.
+  /// Removes all of them: neighbours' caches are empty after a start of the machine.
   mutating func forgetMovedAddresses() {
     movedAddresses = nil
     hasUnlistedMovedAddresses = nil
   }
 
-  /// Whether a neighbour may know an address of a new endpoint by another hardware address than it has. An IPv4 address brings
-  /// its own; an IPv6 address goes with whatever IPv4 address its container has: one that was asked for may have had another
-  /// before, and so may one out of few. One out of 2^32 or more, given in turn, comes to nobody twice.
+  /// Whether a neighbour may know an address of a new endpoint by a stale MAC address. An IPv4 address determines its
+  /// MAC address. An IPv6 address has the MAC address of its container's IPv4 address, so a requested one, or one from
+  /// a small pool, may have had another before. From a pool of 2^32 addresses or more, allocated in turn, none is
+  /// reused.
   func mayBeKnownOtherwise(_ endpoint: Endpoint) -> Bool {
     guard bridge != nil else { return false }
     if hasUnlistedMovedAddresses == true || !endpoint.hasDerivedMACAddress { return true }

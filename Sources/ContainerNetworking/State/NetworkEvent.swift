@@ -1,6 +1,6 @@
-/// Something that happened to a network, as Docker's `events` tells it.
+/// An event of a network, as in Docker's `events`.
 public struct NetworkEvent: Hashable, Sendable, Codable {
-  /// What happened.
+  /// The kind of event.
   public enum Action: String, Hashable, Sendable, Codable {
     /// A network was made.
     case create
@@ -10,9 +10,9 @@ public struct NetworkEvent: Hashable, Sendable, Codable {
     case disconnect
     /// It was removed.
     case destroy
-    /// Ports of a container were published while it was attached.
+    /// Ports of an attached container were published.
     case publish
-    /// Ports of a container were released while it stayed attached.
+    /// Ports of an attached container were released.
     case unpublish
     /// The host has addresses or routes in its subnet by now. After a start of the machine it was not made again for that.
     case overlap
@@ -20,7 +20,7 @@ public struct NetworkEvent: Hashable, Sendable, Codable {
     case prune
   }
 
-  /// What happened.
+  /// The kind of event.
   public var action: Action
   /// When.
   public var time: Timestamp
@@ -28,7 +28,7 @@ public struct NetworkEvent: Hashable, Sendable, Codable {
   public var networkID: String
   /// The network's name.
   public var network: String
-  /// The container, of connect and disconnect, publish and unpublish.
+  /// The container of a connect, disconnect, publish or unpublish event.
   public var container: String?
   /// The ports, of publish and unpublish.
   public var ports: [PublishedPort]?

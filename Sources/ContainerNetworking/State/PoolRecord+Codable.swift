@@ -1,11 +1,11 @@
 import NetworkPrimitives
 
-/// A pool is written down with each address that is given out or comes back, and there may be 64 addresses that rest: they
-/// are one text, which takes a tenth of the time of as many values.
+/// A pool is stored with each allocation and release, and may have 64 resting addresses. As one text they take a tenth
+/// of the time of separate values.
 extension PoolRecord {
   private enum CodingKeys: String, CodingKey { case networkID, family, cursor, resting }
 
-  /// Decodes a record, also one of before the addresses were one text.
+  /// Decodes a record, also in the older form with separate addresses.
   public init(from decoder: any Decoder) throws {
     let fields = try decoder.container(keyedBy: CodingKeys.self)
     networkID = try fields.decode(String.self, forKey: .networkID)
@@ -18,7 +18,7 @@ extension PoolRecord {
     }
   }
 
-  /// Encodes it, what rests as one text with a space between each two addresses.
+  /// Encodes it, the resting addresses as one text separated by spaces.
   public func encode(to encoder: any Encoder) throws {
     var fields = encoder.container(keyedBy: CodingKeys.self)
     try fields.encode(networkID, forKey: .networkID)

@@ -1,18 +1,18 @@
-/// A change of a running endpoint's published ports that is under way, or was left so.
+/// A running or interrupted change of an endpoint's published ports.
 public struct PortChange: Hashable, Sendable, Codable {
-  /// The ports that come or go; ``Endpoint/ports`` has none of them.
+  /// The ports being published or released; ``Endpoint/ports`` does not contain them.
   public var ports: [PublishedPort]
   /// ``Phase/creating`` while they are published, ``Phase/removing`` while they are released.
   public var phase: Phase
-  /// Who is at it.
+  /// The process that makes the change.
   public var owner: String
 }
 
 extension Endpoint {
-  /// Those that are published, and those that are about to be or still.
+  /// The published ports, and those being published or released.
   var allPorts: [PublishedPort] { ports + (portChange?.ports ?? []) }
 
-  /// Has it be taken away, with whatever of its ports is about to change.
+  /// Marks the endpoint for removal, pending port changes included.
   mutating func beginRemoval(by owner: String) {
     ports = allPorts
     portChange = nil

@@ -1,6 +1,6 @@
 import NetworkPrimitives
 
-// A line of each for people; all of it for a debugger.
+// One line each for people; all fields for a debugger.
 
 extension NetworkRecord: CustomStringConvertible, CustomDebugStringConvertible {
   /// `network blue (bridge br-4f3a2b1c9d8e): 192.168.50.0/24, internal`.
@@ -111,9 +111,9 @@ extension PublishedPort: CustomDebugStringConvertible {
 }
 
 extension Phase {
-  /// How far it has come, where that is worth a word.
+  /// The phase, unless it is ready.
   fileprivate var remark: String? { self == .ready ? nil : rawValue }
 }
 
-/// A number of things: `1 uplink`, `2 uplinks`.
+/// A count with its noun: `1 uplink`, `2 uplinks`.
 func count(_ number: Int, _ what: String) -> String { "\(number) \(what)\(number == 1 ? "" : "s")" }

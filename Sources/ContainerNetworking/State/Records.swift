@@ -1,8 +1,8 @@
 public import Netlink
 public import NetworkPrimitives
 
-/// How far something recorded has come. What is not ``ready`` is finished or undone by whoever opens the store after its
-/// ``Endpoint/owner`` has died.
+/// The progress of a recorded object. After its ``Endpoint/owner`` has died, the next user of the store completes or
+/// undoes an object that is not ``ready``.
 public enum Phase: String, Hashable, Sendable, Codable {
   /// Written down, and being made.
   case creating
@@ -10,11 +10,11 @@ public enum Phase: String, Hashable, Sendable, Codable {
   case ready
   /// Being taken away.
   case removing
-  /// Only its static addresses are kept; a sandbox that was stopped or that an earlier boot had.
+  /// Only its static addresses are kept: a sandbox that was stopped, or one of an earlier boot.
   case stopped
 }
 
-/// What is known of a network: what its creator asked for and what it was given.
+/// The record of a network: its creator's options and its allocations.
 public struct NetworkRecord: Hashable, Sendable, Codable {
   /// 64 hexadecimal digits.
   public var id: String
@@ -22,68 +22,69 @@ public struct NetworkRecord: Hashable, Sendable, Codable {
   public var name: String
   /// When it was made.
   public var created: Timestamp
-  /// What its endpoints are made of.
+  /// The driver of its endpoints.
   public var driver: NetworkDriver
-  /// The bridge on the host; nil for a driver that has none.
+  /// The bridge on the host; nil for a driver without one.
   public var bridge: InterfaceName?
-  /// The bridges that it has grown over; nil for none.
+  /// Its further bridges; nil for none.
   public var furtherBridges: [FurtherBridge]?
-  /// Whether it takes further bridges when the first has no room; nil for yes.
+  /// Whether it gets further bridges when the first is full; nil for yes.
   public var growsOverBridges: Bool?
-  /// How the bridge was that was there before, and is not deleted with the network; nil for one of the network's own.
+  /// The former state of an adopted bridge, which is not deleted with the network; nil for the network's own bridge.
   public var adopted: AdoptedBridge?
-  /// The link of the host that its endpoints are made on, and that is never changed; nil for a driver that has none.
+  /// The host's link on which its endpoints are made, whose settings are never changed; nil for a driver without one.
   public var parent: InterfaceName?
-  /// Whom its endpoints reach on the parent; nil unless they are macvlans.
+  /// The reachability among its endpoints on the parent; nil unless they are macvlans.
   public var macvlanMode: MacvlanMode?
-  /// One subnet of a family at the most, IPv4 first, with its gateway.
+  /// At most one subnet of each family, IPv4 first, with its gateway.
   public var subnets: [SubnetRecord]
-  /// Whether its subnets may overlap what the host reaches otherwise, as its creator said; nil for no.
+  /// Whether its subnets may overlap the host's addresses and routes, as its creator chose; nil for no.
   public var allowsHostOverlap: Bool?
   /// Nothing passes in or out; the containers reach each other and the gateway.
   public var isInternal: Bool
   /// Maximum transmission unit of the bridge and its endpoints, bytes.
   public var mtu: UInt32
-  /// What passes.
+  /// The permitted traffic.
   public var policy: NetworkPolicy
-  /// What interfaces in containers are called, before their number.
+  /// The prefix of interface names in containers, before the number.
   public var interfacePrefix: String
-  /// The creator's options, as they were written.
+  /// The creator's options in their original form.
   public var options: [String: String]
   /// The creator's labels.
   public var labels: [String: String]
-  /// Where its containers ask for names, if its creator said; see ``servesNamesAt``.
+  /// The creator's choice of its name server's place; see ``servesNamesAt``.
   public var nameServing: NameServing?
-  /// Where on its gateways they are answered; nil for port 53 itself, and for a network that nobody has served yet.
+  /// The port of its gateways for its name server; nil for port 53 itself, and for a network that has not been served
+  /// yet.
   public var nameServer: NameServerPlace?
-  /// The name servers that are asked for what is no name of the network; nil for the host's.
+  /// The upstream name servers for other names; nil for the host's.
   public var dnsServers: [IPAddress]?
-  /// Addresses that containers have had with a hardware address that does not come with them, by which neighbours may go on to
-  /// know them: whoever has one next announces itself to all, see ``Endpoint/announcesToAll``. Nil for none.
+  /// Addresses last used with a MAC that is not derived from them. Neighbours may have the old MAC cached, so the next
+  /// holder announces itself to everyone, see ``Endpoint/announcesToAll``. Nil for none.
   public var movedAddresses: [IPAddress]?
-  /// Whether those were too many to be listed, and everybody announces itself to all; nil for no.
+  /// Whether those exceeded the limit, so that every endpoint announces itself to all; nil for no.
   public var hasUnlistedMovedAddresses: Bool?
   /// How far it has come.
   public var phase: Phase
-  /// Who is making or removing it.
+  /// The process that creates or removes it.
   public var owner: String
 
-  /// Addresses of the containers, of the first family.
+  /// The subnet of the first family.
   public var subnet: Subnet { subnets[0].subnet }
-  /// Where dynamic addresses of the first family come from; nil for all of ``subnet``.
+  /// The range of dynamic addresses of the first family; nil for all of ``subnet``.
   public var ipRange: Subnet? { subnets[0].ipRange }
-  /// The next hop of the containers' default route, of the first family: the bridge's address, or an outside router's;
-  /// the subnet's first address where there is none.
+  /// The next hop of the containers' default route, of the first family: the bridge's address, or an external router's.
+  /// Without a gateway, the subnet's first address.
   public var gateway: IPAddress { subnets[0].gateway ?? subnet.first }
-  /// The families that its endpoints have addresses of.
+  /// The families of its endpoints' addresses.
   public var families: [AddressFamily] { subnets.map(\.subnet.family) }
-  /// Whether the bridge was there before; it is not deleted with the network then.
+  /// Whether its bridge was adopted; it is not deleted with the network then.
   public var adoptsBridge: Bool { adopted != nil }
-  /// Whether the user made it; the default network is not.
+  /// Whether it is predefined, as the default network is; others are made by the user.
   public var isPredefined: Bool { Name.predefined.contains(name) }
 
-  /// The hardware address that its bridge is made with: of the gateway's address, or of the network's id where no IPv4
-  /// gateway is.
+  /// The hardware address of its bridge: derived from the gateway's IPv4 address or, without one, from the network's
+  /// id.
   var bridgeMACAddress: MACAddress {
     if let gateway = subnets.lazy.compactMap({ $0.gateway?.v4 }).first { return MACAddress(ipv4: gateway) }
     let digits = UInt64(id.prefix(10), radix: 16) ?? 0
@@ -94,11 +95,11 @@ public struct NetworkRecord: Hashable, Sendable, Codable {
   public func subnet(_ family: AddressFamily) -> SubnetRecord? { subnets.first { $0.subnet.family == family } }
 }
 
-/// How a bridge was before a network adopted it, and is to be after.
+/// The state of a bridge before its adoption, to be restored afterwards.
 public struct AdoptedBridge: Hashable, Sendable, Codable {
   /// The addresses that it had.
   public var addresses: [InterfaceAddress]
-  /// The settings that the network changes, by their sysctls.
+  /// The settings that the network changes, by sysctl name.
   public var sysctls: [String: String]
   /// Whether it was up.
   public var isUp: Bool
@@ -108,15 +109,15 @@ public struct AdoptedBridge: Hashable, Sendable, Codable {
 public struct SubnetRecord: Hashable, Sendable, Codable {
   /// Addresses of the containers.
   public var subnet: Subnet
-  /// Where dynamic addresses come from; nil for all of the subnet.
+  /// The range of dynamic addresses; nil for all of the subnet.
   public var ipRange: Subnet?
-  /// The next hop of the default route, which the bridge has unless the driver has no bridge; nil for none.
+  /// The next hop of the default route, an address of the bridge unless the driver has none; nil for none.
   public var gateway: IPAddress?
-  /// Addresses that no container is given, by what has them.
+  /// Addresses that no container gets, by their user.
   public var auxiliaryAddresses: [String: IPAddress]
 }
 
-/// Where the next-fit search of a subnet stands; beside the endpoints, which are its leases.
+/// The state of a subnet's next-fit search; its leases are the endpoints.
 public struct PoolRecord: Hashable, Sendable, Codable {
   /// Id of the network.
   public var networkID: String
@@ -124,11 +125,11 @@ public struct PoolRecord: Hashable, Sendable, Codable {
   public var family: AddressFamily
   /// The address last given out.
   public var cursor: IPAddress?
-  /// Released addresses that are the last to be given out again, the oldest first.
+  /// Released addresses that are reused last, the oldest first.
   public var resting: [IPAddress]
 }
 
-/// What is known of one container's attachment to a network.
+/// The record of one container's attachment to a network.
 public struct Endpoint: Hashable, Sendable, Codable {
   /// 64 hexadecimal digits.
   public var id: String
@@ -144,42 +145,42 @@ public struct Endpoint: Hashable, Sendable, Codable {
   public var interface: InterfaceName
   /// The bridge's port on the host; nil for a driver without a bridge.
   public var hostInterface: InterfaceName?
-  /// Which of the network's ``NetworkRecord/furtherBridges`` it is on; nil for the first bridge, and for none.
+  /// Its bridge among the network's ``NetworkRecord/furtherBridges``; nil for the first bridge, and for none.
   public var bridge: InterfaceName?
   /// Hardware address in the container.
   public var macAddress: MACAddress
-  /// Addresses and prefixes in the container, IPv4 first; there is one.
+  /// Addresses and prefixes in the container, IPv4 first; at least one.
   public var addresses: [InterfaceAddress]
-  /// Which of them the container asked for: they stay its own while it is stopped.
+  /// The addresses that the container requested: they stay reserved while it is stopped.
   public var staticAddresses: [IPAddress]
-  /// What the container had on other networks when it was put on this one, and still has: its answers from those addresses
-  /// leave by this endpoint when that has the default route. Nil for nothing.
+  /// The container's addresses on networks that it joined earlier and is still on. Its answers from them leave by this
+  /// endpoint when that has the default route. Nil for none.
   public var otherAddresses: [IPAddress]?
-  /// The host's ends of those, by one of which its answers from this endpoint's addresses leave when that has the default
-  /// route. Nil for none.
+  /// The host ports of those endpoints, by one of which answers from this endpoint's addresses leave when that has the
+  /// default route. Nil for none.
   public var otherPorts: [InterfaceName]?
-  /// The bridges that those are ports of: what came in by one of them, for a port published here, it would answer directly.
-  /// Nil for none.
+  /// The bridges of those ports: the container would answer directly to a packet that came by one of them for a port
+  /// published here. Nil for none.
   public var otherBridges: [InterfaceName]?
-  /// The next hops of a default route by this endpoint, one of a family; none on an internal network.
+  /// The next hops of a default route through this endpoint, one for each family; empty on an internal network.
   public var gateways: [IPAddress]
-  /// The highest of a container's endpoints has the default route.
+  /// The container's endpoint with the highest priority has the default route.
   public var gatewayPriority: Int
-  /// Names that the network's other containers know it by, besides the container's.
+  /// Further names of the container for the network's other containers.
   public var aliases: [String]
-  /// Whether its announcement is to reach every container of its network, on all bridges of that, and not only the host, since
-  /// one may know its addresses by another hardware address; nil for no.
+  /// Whether its announcement must reach every container of its network, on all bridges, and not only the host, because
+  /// a neighbour may know its addresses by a stale MAC address; nil for no.
   public var announcesToAll: Bool?
-  /// Who forwards what of its ports: one of ``HostRecord/forwarders`` and the place that it listens at, as in
-  /// `TOKEN ID [::]:8080/tcp`. Nil for nobody.
+  /// The forwarders of its ports: entries of ``HostRecord/forwarders`` with the listening address, as in `TOKEN ID
+  /// [::]:8080/tcp`. Nil for none.
   public var forwarding: [String]?
   /// Ports published on the host.
   public var ports: [PublishedPort]
-  /// Ports that are being published or released; nil for none.
+  /// Ports being published or released; nil for none.
   public var portChange: PortChange?
   /// How far it has come.
   public var phase: Phase
-  /// Who is making or removing it.
+  /// The process that creates or removes it.
   public var owner: String
 
   /// The first address.
@@ -189,15 +190,16 @@ public struct Endpoint: Hashable, Sendable, Codable {
   /// The address of a family.
   public func address(_ family: AddressFamily) -> InterfaceAddress? { addresses.first { $0.family == family } }
 
-  /// Whether its hardware address is the one that goes with its IPv4 address, so that whoever has that one next has it too.
+  /// Whether its MAC address is derived from its IPv4 address, so that the next holder of that address has the same
+  /// one.
   var hasDerivedMACAddress: Bool { address(.ipv4)?.address.v4.map { MACAddress(ipv4: $0) } == macAddress }
 
-  /// Strikes out what is known of another endpoint of the container that is gone.
+  /// Removes the data of a removed endpoint of the same container.
   ///
   /// - Parameters:
   ///   - other: The endpoint.
-  ///   - bridge: The bridge that it was on.
-  /// - Returns: Whether there was anything.
+  ///   - bridge: Its bridge.
+  /// - Returns: Whether anything was removed.
   mutating func forget(_ other: Endpoint, on bridge: InterfaceName?) -> Bool {
     let before = self
     otherAddresses?.removeAll { address in other.addresses.contains { $0.address == address } }
@@ -210,66 +212,68 @@ public struct Endpoint: Hashable, Sendable, Codable {
   }
 }
 
-/// What is known of an attached container.
+/// The record of an attached container.
 public struct SandboxRecord: Hashable, Sendable, Codable {
   /// The name that `attach` was given.
   public var container: String
   /// How it is on the network.
   public var mode: NetworkMode
-  /// Id of its namespace, the same for all that share it: 64 hexadecimal digits, or `host`.
+  /// Id of its namespace, the same for all containers in it: 64 hexadecimal digits, or `host`.
   public var sandboxID: String
-  /// A path that opens the namespace in any process; nil for one that only this process holds.
+  /// A path that opens the namespace in any process; nil for a namespace that only this process holds.
   public var namespacePath: String?
-  /// What the namespace is known by; nil until it is made.
+  /// The inode of the namespace; nil until it is made.
   public var namespaceInode: UInt64?
   /// Whether ``namespacePath`` is a pin of ours, which is removed with the last container.
   public var ownsNamespace: Bool
-  /// What was asked for and not done.
+  /// The options that were not applied.
   public var warnings: [AttachWarning]
-  /// What it is called, and whom it asks for names; nil for nothing in particular.
+  /// Its host name and name servers; nil for the defaults.
   public var names: NameOptions?
   /// The directory of its resolv.conf, hosts and hostname, in container mode the donor's; nil for none.
   public var filesDirectory: String?
-  /// Whether the static addresses stay its own if it is removed: one that is being stopped, or that was and is on its way
-  /// back.
+  /// Whether its static addresses stay reserved when it is removed: it is being stopped, or was stopped and is being
+  /// attached again.
   public var keepsAddresses: Bool?
   /// How far it has come.
   public var phase: Phase
-  /// Who is making or removing it; of one that is ready, who holds its namespace open while it uses the store.
+  /// The process that creates or removes it; of a ready one, the process that holds its namespace open while it uses
+  /// the store.
   public var owner: String
 }
 
-/// What was changed on the host for all networks together.
+/// Changes of the host for all networks together.
 public struct HostRecord: Hashable, Sendable, Codable {
-  /// Boot and namespace that the other records are true for; see `Stamp`.
+  /// The boot and the namespace for which the other records are true; see `Engine.stamp`.
   public var stamp: String
-  /// Sysctls that were switched on, and what they were before.
+  /// Sysctls that were enabled, and their former values.
   public var sysctls: [String: String]
-  /// What the record is known by on its host, beside others: eight hexadecimal digits, in the comments of its elements in our
-  /// firewall tables. Nil in records of versions that did not write it down.
+  /// The id of the record on its host: eight hexadecimal digits, in the comments of its elements in our firewall
+  /// tables. Nil in records of versions that did not store it.
   public var id: String?
-  /// Links that forward only because a network needs it.
+  /// Links that forward only for our networks.
   public var uplinks: [Uplink]
-  /// Who is making the networks again after a start of the machine; nil when that is done.
+  /// The process that restores the networks after a start of the machine; nil when that is done.
   public var owner: String?
-  /// Who holds published ports by sockets, while they live: a ``Store/token`` and what tells apart those that share it.
+  /// The live processes that reserve published ports by sockets: a ``Store/token`` and a suffix that distinguishes
+  /// users of one token.
   public var portHolders: [String]?
-  /// Those of them that forward, so that ports are published where only a forwarder serves them.
+  /// Those of them that forward; ports that only a forwarder can serve are published while one exists.
   public var forwarders: [String]?
-  /// The version of our firewall tables as they were made last; nil in records of versions that did not write it down.
+  /// The version of our firewall tables when last made; nil in records of versions that did not store it.
   public var rulesVersion: Int?
-  /// The IPv4 subnet that is kept for the default network, whether that is made or not; nil until the first network is made.
+  /// The IPv4 subnet that is reserved for the default network, existing or not; nil until the first network is made.
   public var defaultSubnet: Subnet?
-  /// Who removes unused networks, told apart as ``portHolders``; nil when nobody does.
+  /// The process that prunes networks, identified as in ``portHolders``; nil for none.
   public var pruner: String?
 }
 
-/// A link of the host that forwards packets of a family for our networks alone.
+/// A link of the host that forwards a family's packets for our networks alone.
 public struct Uplink: Hashable, Sendable, Codable {
-  /// What the link was called when it was last looked at.
+  /// The name of the link when last read.
   public var name: InterfaceName
   /// The family.
   public var family: AddressFamily
-  /// What it is known by, whatever it is called; nil in records of versions that knew links by their names.
+  /// The index, which identifies the link whatever its name; nil in records of versions that identified links by name.
   public var index: Int32?
 }

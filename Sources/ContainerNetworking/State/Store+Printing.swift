@@ -1,6 +1,6 @@
 import NetworkPrimitives
 
-// A line of each for people; all of it for a debugger.
+// One line each for people; all fields for a debugger.
 
 extension StoreRecord: CustomStringConvertible, CustomDebugStringConvertible {
   private var value: any CustomStringConvertible & CustomDebugStringConvertible {
@@ -38,7 +38,7 @@ extension StoreChange: CustomStringConvertible, CustomDebugStringConvertible {
     }
   }
 
-  /// All fields of what is changed.
+  /// All fields of the changed record.
   public var debugDescription: String {
     switch self {
     case .save(let record): "save \(record.debugDescription)"

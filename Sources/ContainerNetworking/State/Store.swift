@@ -1,43 +1,44 @@
 public import NetworkPrimitives
 public import SystemPackage
 
-/// Where controllers write down what they own: before the kernel is touched, and again when that is done.
+/// Records the objects that controllers own: before a change of the kernel, and again after it.
 ///
-/// A store may be shared by several controllers, of one process or of many. It keeps records by key and counts its
-/// changes; each user keeps a copy in memory and asks what changed since.
+/// Several controllers, of one process or of many, may share a store. It keeps records by key and counts its changes;
+/// each user keeps a copy in memory and reads the changes since.
 public protocol Store: Sendable {
-  /// Who this user of the store is, in the ``Endpoint/owner`` of records that it is making. Different for each user, and
-  /// never used again.
+  /// The identity of this user of the store, in the ``Endpoint/owner`` of records that it is changing. Unique, and
+  /// never reused.
   var token: String { get }
 
-  /// The directory that it is kept in, where processes that share it find each other; nil for one of this process alone.
+  /// The store's directory, where processes that share it find each other; nil for a store of this process alone.
   var directory: FilePath? { get }
 
-  /// Whether the user with that token is still there. When it is not, what it left unfinished is there to be taken over.
+  /// Whether the user with that token is alive. The unfinished records of a dead user may be taken over.
   func isAlive(_ token: String) -> Bool
 
-  /// What changed since a revision; everything for 0, or when the store no longer knows.
+  /// The changes since a revision; everything for 0, or when the store no longer has that revision.
   func read(since revision: UInt64) throws(NetworkError) -> StoreDelta
 
-  /// What of the records is read before anything is done: those that are unsettled (``StoreRecord/isUnsettled``), in whatever
-  /// order; nothing when nothing changed since a revision. A store that can finds them without reading the others.
+  /// Returns only what must be known when a store is opened: unsettled records (``StoreRecord/isUnsettled``), in any
+  /// order. Empty if nothing changed since the revision. A store that can finds them without reading the others.
   func readUnsettled(since revision: UInt64) throws(NetworkError) -> StoreDelta
 
-  /// Exclusive access: `body` is given what changed since `revision`, and what it returns is saved, all or nothing.
+  /// Takes exclusive access: `body` receives the changes since `revision`, and the changes that it returns are saved,
+  /// all or none.
   ///
-  /// - Returns: What `body` gave, and the revision that includes its changes.
-  /// - Throws: What `body` throws, nothing is saved then; `.kernelRefused` for a full disk and the like, with nothing
-  ///   saved; `.damagedRecord`.
+  /// - Returns: The result of `body`, and the revision that includes its changes.
+  /// - Throws: The errors of `body`, with nothing saved; `.kernelRefused`, for a full disk say, with nothing saved;
+  ///   `.damagedRecord`.
   func update<Value: Sendable>(
     since revision: UInt64, _ durability: StoreDurability,
     _ body: (StoreDelta) throws(NetworkError) -> (Value, [StoreChange])
   ) throws(NetworkError) -> (Value, UInt64)
 
-  /// Runs `body` while no other user of the store, in this process or another, runs one. For what all networks of a
-  /// host have in common in the kernel.
+  /// Runs `body` while no other user of the store, in this process or another, runs one. For kernel objects that all
+  /// networks of a host share.
   func exclusively<Value: Sendable>(_ body: () throws(NetworkError) -> Value) throws(NetworkError) -> Value
 
-  /// The events after a number, oldest first, each with its own; the oldest may have been dropped.
+  /// The events after a number, oldest first, each with its own number; the oldest may have been dropped.
   func events(after number: UInt64) throws(NetworkError) -> [(number: UInt64, event: NetworkEvent)]
 }
 
@@ -55,18 +56,18 @@ extension Store {
   }
 }
 
-/// What a change must survive.
+/// The events that a change must survive.
 public enum StoreDurability: Hashable, Sendable {
-  /// The end of the process, by whatever means. After a power cut the last ones may be missing: what they tell of is gone
-  /// from the kernel too.
+  /// The end of the process, by whatever means. A power cut may lose the last changes: the kernel objects of their
+  /// records are lost, too.
   case process
   /// A power cut.
   case power
 }
 
-/// What changed between two revisions of a store.
+/// The changes between two revisions of a store.
 public struct StoreDelta: Sendable {
-  /// Whether it is all that there is, and what was known before is to be forgotten.
+  /// Whether it contains all records, and replaces the earlier state.
   public var isComplete: Bool
   /// The changes, in order; no events.
   public var changes: [StoreChange]
@@ -102,7 +103,7 @@ public struct StoreDelta: Sendable {
 
 /// A change of a store.
 public enum StoreChange: Hashable, Sendable {
-  /// Writes a record, new or in the place of the one that has its key.
+  /// Writes a record, new or replacing the one with its key.
   case save(StoreRecord)
   /// Forgets the record of a key.
   case remove(StoreRecord.Key)
@@ -120,12 +121,12 @@ public enum StoreRecord: Hashable, Sendable, Codable {
   case sandbox(SandboxRecord)
   /// A container's attachment.
   case endpoint(Endpoint)
-  /// What all networks have in common.
+  /// The shared data of all networks.
   case host(HostRecord)
 
-  /// What a record is found by.
+  /// The key of a record.
   public struct Key: Hashable, Sendable {
-    /// What it tells of.
+    /// The kind of record.
     public enum Kind: String, Hashable, Sendable, CaseIterable {
       /// ``StoreRecord/network(_:)``.
       case network
@@ -139,7 +140,7 @@ public enum StoreRecord: Hashable, Sendable, Codable {
       case host
     }
 
-    /// What it tells of.
+    /// The kind of record.
     public var kind: Kind
     /// Unique among its kind.
     public var id: String
@@ -151,9 +152,9 @@ public enum StoreRecord: Hashable, Sendable, Codable {
     }
   }
 
-  /// Whether whoever opens a store has to know of it: a network, its search for addresses, the host; a container or an
-  /// endpoint that somebody is at work on, whose ports are changing, or that is kept ready for nobody yet. All others may
-  /// be thousands, and are as they should be.
+  /// Whether it must be read when a store is opened: a network, its pool, the host. Also a container or an endpoint
+  /// that is being changed, whose ports are changing, or that is kept ready. All others may be thousands, and need no
+  /// attention.
   public var isUnsettled: Bool {
     switch self {
     case .network, .pool, .host: true

@@ -1,6 +1,6 @@
 import Glibc
 
-/// A point in time, as records and events carry it.
+/// A point in time in records and events.
 public struct Timestamp: Hashable, Comparable, Sendable, Codable {
   /// Nanoseconds since 1970-01-01T00:00:00Z.
   public var nanoseconds: Int64
@@ -45,7 +45,7 @@ extension Timestamp: CustomStringConvertible {
       + "\(pad(rest % 60, 2)).\(pad(nanoseconds - seconds * 1_000_000_000, 9))Z"
   }
 
-  /// The civil date of a day counted from 1970-01-01: in years that start on 1 March the leap day comes last, and the
+  /// The civil date of a day counted from 1970-01-01. In years that start on 1 March the leap day comes last, and the
   /// lengths of the months repeat every five (153 days).
   private static func date(ofDay day: Int64) -> (Int64, Int64, Int64) {
     let shifted = day + 719_468  // from 0000-03-01

@@ -5,9 +5,9 @@ import Synchronization
 import SystemPackage
 
 extension Engine {
-  /// Follows one packet.
+  /// Traces one packet.
   ///
-  /// - Parameter stop: Ends it, when it is set, as if the time were over.
+  /// - Parameter stop: Ends the trace when set, as if its time were over.
   func trace(_ request: TraceRequest, until stop: TraceStop) throws(NetworkError) -> PacketTrace {
     try TraceRequest.check(request.timeout, "trace a packet")
     let plan = try plan(request)
@@ -71,7 +71,7 @@ extension Engine {
     return trace
   }
 
-  /// Tells of a packet that was never sent, since nobody answered the question for the hardware address of its receiver.
+  /// Reports a packet that was never sent, because its receiver's hardware address was not resolved.
   private func ask(_ trace: inout PacketTrace, _ seen: Observation, _ destination: IPAddress) {
     let story = TraceStory(seen.flow.question, seen.context)
     guard var first = story.hops.first else { return }
@@ -119,7 +119,7 @@ extension Engine {
     let seen = try observe(match, plan, for: request.timeout, until: stop) { (_, flow) in
       _ = pause.wait(timeout: .now() + .milliseconds(20))
       guard !flow.there.isEmpty else { return false }
-      // It is here; an answer has a second to come, or what is left of the time, and may be on its way yet.
+      // The packet has arrived; an answer gets a second, or the rest of the time.
       rounds += 1
       quietRounds = flow.back.count == seenVisits ? quietRounds + 1 : 0
       seenVisits = flow.back.count
@@ -147,14 +147,14 @@ extension Engine {
     var isLossy: Bool
   }
 
-  /// Has the packets traced while something is done again and again, until that says that it is enough.
+  /// Traces matching packets while a step is repeated, until the step says that it is enough.
   private func observe(
     _ match: TraceMatch, _ plan: TracePlan, for time: Duration, until stop: TraceStop,
     _ isEnough: (_ isFirst: Bool, _ flow: TracedFlow) throws(NetworkError) -> Bool
   ) throws(NetworkError) -> Observation {
     let reader = try NftTraceReader(try host.kernel.openSocket(.netfilter, in: host.handle))
     let table = try TraceTable(match, in: host)
-    // Should this fail, the end of its socket does it.
+    // If this fails, the end of its socket removes the table.
     defer { try? table.remove() }
     let context = try TraceContext(host, networks: plan.networks, endpoints: plan.endpoints, tracer: table.name)
     let deadline = ContinuousClock.now + time
@@ -212,7 +212,7 @@ extension Engine {
     return trace
   }
 
-  /// How it ended, by what came back.
+  /// Derives the outcome from the answer.
   private func finish(
     _ trace: inout PacketTrace, _ seen: Observation, _ answer: ProbeAnswer?, _ request: TraceRequest, isOurs: Bool
   ) {
@@ -298,7 +298,7 @@ final class TraceStop: Sendable {
 }
 
 extension TracedFlow {
-  /// Whether a rule has ended it, on the way there or back.
+  /// Whether a rule has dropped it, on the way there or back.
   var isDropped: Bool {
     there.last?.isDropped == true || back.last?.isDropped == true || (there.isEmpty && question.last?.isDropped == true)
   }
@@ -323,22 +323,23 @@ extension PacketTrace {
 }
 
 extension NetworkController {
-  /// Follows a packet on its real way, with the kernel's own trace: through bridges, every chain that decides on it, routing
-  /// and translation, and the first that comes back.
+  /// Traces a real packet with the kernel's own trace: through bridges, every chain that decides on it, routing and
+  /// NAT, and its first answer.
   ///
-  /// While it is under way, two tables of nftables under `containernetworking-trace-…` choose that flow alone, and look at
-  /// it at every hook; they belong to a socket of this process and go with it. A container or the host is had to send the
-  /// packet: the first of a TCP connection, an empty datagram or an echo. Of anybody else one is waited for. When the calling
-  /// task is cancelled, it ends as if the time were over.
+  /// During the trace, two nftables tables named `containernetworking-trace-…` match that flow alone, at every hook.
+  /// They belong to a socket of this process and are deleted with it. A container or the host sends the packet itself:
+  /// the first of a TCP connection, an empty datagram or an echo. For any other sender, the call waits for a packet.
+  /// Cancelling the calling task ends the trace as if its time were over.
   ///
-  /// - Throws: `.notFound` for a name that is neither a container nor a link; `.conflictingOptions` for a container that is
-  ///   on no network; `.invalidValue` for a time that is none; `.unsupported` by a kernel without packets, or without tables that belong to a socket.
+  /// - Throws: `.notFound` for a name that is neither a container nor a link; `.conflictingOptions` for a container
+  ///   without a network; `.invalidValue` for an invalid time; `.unsupported` by a kernel without packets, or without
+  ///   tables owned by a socket.
   public func trace(_ request: TraceRequest) async throws(NetworkError) -> PacketTrace {
     let stop = TraceStop()
     let result: Result<PacketTrace, NetworkError> = await withTaskCancellationHandler {
       do throws(NetworkError) {
         return .success(
-          // It may wait for an hour: not in the place of another verb.
+          // It may wait for an hour, so it does not occupy a verb's thread.
           try await Worker.apart("ContainerNetworking.trace") { [engine] () throws(NetworkError) in
             try engine.trace(request, until: stop)
           })

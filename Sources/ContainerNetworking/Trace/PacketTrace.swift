@@ -1,26 +1,26 @@
 public import NetworkPrimitives
 
-/// The way of a packet that really went: from its sender, through bridges, rules and routing of the host, to where it came
-/// to or was lost; and that of what came back.
+/// The path of a real packet from its sender through bridges, rules and routing of the host to its end, and the path of
+/// the answer.
 public struct PacketTrace: Hashable, Sendable, Codable {
-  /// The packet as its sender sent it; nil when none was seen.
+  /// The packet as sent; nil when none was seen.
   public var packet: Flow?
   /// Its way.
   public var there: [Hop]
-  /// The way of the first packet that came back.
+  /// The path of the first answer.
   public var back: [Hop]
   /// How it ended.
   public var outcome: Outcome
-  /// What could not be seen.
+  /// The limits of the trace.
   public var remarks: [String]
 
-  /// Who sends to whom.
+  /// The sender and receiver of a packet.
   public struct Flow: Hashable, Sendable, Codable, CustomStringConvertible {
     /// `tcp`, `udp`, `icmp` or `icmpv6`.
     public var transport: String
     /// The sender's address.
     public var source: IPAddress
-    /// The sender's port; of an echo its identifier.
+    /// The sender's port; the identifier of an echo.
     public var sourcePort: UInt16?
     /// The receiver's address.
     public var destination: IPAddress
@@ -45,13 +45,13 @@ public struct PacketTrace: Hashable, Sendable, Codable {
   public struct Hop: Hashable, Sendable, Codable {
     /// Where.
     public var place: NetworkGraph.Place
-    /// What happens, in a line.
+    /// The event, in one line.
     public var text: String
     /// The packet as it comes here.
     public var packet: Flow?
     /// The rules that decided here, in order.
     public var rules: [Rule]
-    /// The packet as it goes on, where it was translated.
+    /// The packet after a translation at this hop.
     public var translated: Flow?
 
     init(_ place: NetworkGraph.Place, _ text: String, _ packet: Flow? = nil) {
@@ -70,11 +70,11 @@ public struct PacketTrace: Hashable, Sendable, Codable {
     public var table: String
     /// The chain.
     public var chain: String
-    /// The rule's handle, by which `nft -a list ruleset` shows it; nil for the chain's policy.
+    /// The rule's handle, as in `nft -a list ruleset`; nil for the chain's policy.
     public var handle: UInt64?
-    /// What was decided: `accept`, `drop`, `jump publish`.
+    /// The decision: `accept`, `drop`, `jump publish`.
     public var decision: String
-    /// Why the rule is there, where it is ours; its comment, where it is another's and has one.
+    /// The purpose of a rule of ours; the comment of another owner's rule, if it has one.
     public var reason: String?
   }
 
@@ -84,9 +84,9 @@ public struct PacketTrace: Hashable, Sendable, Codable {
     public enum Kind: String, Hashable, Sendable, Codable {
       /// It came to its receiver, which answered.
       case answered
-      /// It came to its receiver, or to a router, which told that it is not wanted.
+      /// It reached its receiver, or a router, which refused it.
       case refused
-      /// It came as far as it can be followed; no answer came in time.
+      /// It was followed to the end of what is visible; no answer came in time.
       case delivered
       /// A rule dropped it.
       case dropped
@@ -98,7 +98,7 @@ public struct PacketTrace: Hashable, Sendable, Codable {
 
     /// The kind.
     public var kind: Kind
-    /// What happened, in a sentence.
+    /// The outcome, in a sentence.
     public var text: String
     /// The rule that dropped it.
     public var rule: Rule?
@@ -110,9 +110,9 @@ public struct PacketTrace: Hashable, Sendable, Codable {
     }
   }
 
-  /// The way there as a path to mark in the host's graph, and how it ended.
+  /// The path there, ready to be marked in the host's graph, with the outcome.
   ///
-  /// - Parameter title: What it is the way of.
+  /// - Parameter title: The subject of the path.
   public func path(_ title: String) -> NetworkGraph.Path {
     var stops: [NetworkGraph.Path.Stop] = there.map { hop in
       var text = "\(Self.name(of: hop.place)): \(hop.text)"
@@ -137,7 +137,7 @@ public struct PacketTrace: Hashable, Sendable, Codable {
 }
 
 extension PacketTrace: CustomStringConvertible {
-  /// What a part of the text is, for those who colour it.
+  /// The role of a part of the text, for coloured output.
   public enum Style: Hashable, Sendable {
     /// A heading.
     case heading
@@ -145,7 +145,7 @@ extension PacketTrace: CustomStringConvertible {
     case packet
     /// A rule that let it pass.
     case passed
-    /// A rule that dropped it, or the end of a packet that was lost.
+    /// A rule that dropped the packet, or the end of a lost one.
     case failed
     /// The end of a packet that arrived.
     case succeeded
@@ -156,7 +156,7 @@ extension PacketTrace: CustomStringConvertible {
 
   /// The trace as lines for a terminal.
   ///
-  /// - Parameter styled: Gives a part of a line its look.
+  /// - Parameter styled: Formats a part of a line.
   public func text(_ styled: (String, Style) -> String) -> String {
     var lines: [String] = []
     if let packet { lines.append(styled(packet.description, .packet)) }
@@ -181,7 +181,7 @@ extension PacketTrace: CustomStringConvertible {
 }
 
 extension PacketTrace.Rule {
-  /// Where it is, in words: `inet containernetworking forward rule 12`.
+  /// The rule's place, in words: `inet containernetworking forward rule 12`.
   public var place: String {
     "\(family) \(table) \(chain)" + (handle.map { " rule \($0)" } ?? " policy")
   }

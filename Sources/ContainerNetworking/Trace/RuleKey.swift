@@ -1,8 +1,8 @@
 import Netlink
 import NetworkPrimitives
 
-/// A rule of ours by what it is made of, so that it can be told which one the kernel speaks of: the chain, the interfaces
-/// and sets that it looks at, and what it does. `forward: iif internal_bridges drop`.
+/// Identifies a rule of ours by its content: the chain, its interfaces and sets, and its action. `forward: iif
+/// internal_bridges drop`.
 struct RuleKey: Hashable, CustomStringConvertible {
   var chain: String
   var words: [String]
@@ -19,8 +19,8 @@ struct RuleKey: Hashable, CustomStringConvertible {
     }
   }
 
-  /// `enum nft_meta_keys`, `nft_ct_keys` and the attributes of `nft_lookup`, `nft_immediate` and `nft_data` of
-  /// `linux/netfilter/nf_tables.h`, which are the kernel's for good.
+  /// Names from `enum nft_meta_keys`, `nft_ct_keys` and the attributes of `nft_lookup`, `nft_immediate` and `nft_data`
+  /// of `linux/netfilter/nf_tables.h`, all of them stable.
   private static func word(_ expression: NftRuleRecord.Expression) -> String? {
     let attributes = expression.attributes
     let number = { (type: Int) in (try? attributes[type: type]?.bigEndian(UInt32.self)) ?? 0 }

@@ -1,15 +1,15 @@
 import Netlink
 import NetworkPrimitives
 
-/// What is known of a packet where a rule decides on it, as far as it is needed to say why.
+/// The facts about a packet at a rule, as far as explanations need them.
 struct RuleFacts {
-  /// The link that it came in by, and the network whose bridge that is, or whose port.
+  /// The incoming link, and the network whose bridge or bridge port it is.
   var incoming: (name: String, network: NetworkRecord?)?
   /// The link that it goes out by.
   var outgoing: (name: String, network: NetworkRecord?)?
-  /// The endpoint behind the port that it came in by.
+  /// The endpoint behind the incoming port.
   var sender: Endpoint?
-  /// The endpoint that has the address that it is sent to.
+  /// The endpoint with the destination address.
   var receiver: Endpoint?
   var source: IPAddress?
   var destination: IPAddress?
@@ -27,13 +27,13 @@ struct RuleFacts {
   }
 }
 
-/// Why each rule of our tables is there, by what it is made of.
+/// The purpose of each rule of our tables, by its content.
 enum RuleReasons {
   typealias Reason = @Sendable (RuleFacts) -> String
 
   static func reason(for key: RuleKey, _ facts: RuleFacts) -> String? { all["\(key)"]?(facts) }
 
-  /// Every rule that drops or refuses has one, and whatever else a reader wants explained.
+  /// The explanations: one for every rule that drops or refuses, and for others that need one.
   static let all: [String: Reason] = packets.merging(frames) { first, _ in first }
 
   private static let uplinks: Reason = { facts in
@@ -60,7 +60,7 @@ enum RuleReasons {
   }
   private static let leaving: Reason = { "what leaves \($0.from) gets this host's address" }
 
-  /// What comes to a bridge and nothing has let pass.
+  /// A packet to a bridge that no rule accepted.
   private static let unwanted: Reason = { facts in
     let target = facts.receiver.map { $0.container } ?? facts.destination.map { "\($0)" } ?? "it"
     if let network = facts.incoming?.network, let other = facts.outgoing?.network {

@@ -1,8 +1,7 @@
 import Netlink
 import NetworkPrimitives
 
-/// What the records and the kernel say of the host while a packet is followed: who has which link and address, and what
-/// our rules are.
+/// A snapshot of the records and the kernel during a trace: the owners of links and addresses, and our rules.
 struct TraceContext {
   let host: NetworkNamespace
   let links: [Int32: Link]
@@ -11,11 +10,11 @@ struct TraceContext {
   let networks: [NetworkRecord]
   let endpoints: [Endpoint]
   let chains: [NftChain]
-  /// Our rules, by handle, and by table since handles are a table's own.
+  /// Our rules, by table and handle, since handles are unique in a table only.
   let rules: [NftTable: [UInt64: RuleKey]]
   /// The comments of others' rules.
   let comments: [NftTable: [UInt64: String]]
-  /// The tables that follow the packet, which are not shown.
+  /// The tables of the trace itself, which are not shown.
   let tracer: String
 
   init(
@@ -62,7 +61,7 @@ struct TraceContext {
 
   func name(_ index: Int32) -> String { links[index]?.name ?? "link \(index)" }
 
-  /// The network of a bridge, or of the bridge that a link is a port of.
+  /// The network whose bridge the link is, or is a port of.
   func network(of index: Int32) -> NetworkRecord? {
     guard let link = links[index] else { return nil }
     if let network = networks.first(where: { $0.isBridge(link.name) }) { return network }
@@ -97,7 +96,7 @@ struct TraceContext {
     return facts
   }
 
-  /// The decisions that were made in a visit, as they are told of; of a chain's policy only when nothing else decided.
+  /// The reported decisions of a visit; a chain's policy only if no rule decided.
   func rules(of visit: TraceVisit) -> [PacketTrace.Rule] {
     guard visit.table.name != tracer else { return [] }
     let facts = facts(of: visit)
@@ -116,7 +115,7 @@ struct TraceContext {
         } else {
           rule.reason = comments[step.table]?[handle]
         }
-        // A rule that only counts goes on to the next.
+        // A rule that only counts passes to the next.
         if step.decision == .verdict(.continue) { continue }
       case .end: continue
       case .policy: break

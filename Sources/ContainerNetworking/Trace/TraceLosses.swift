@@ -2,15 +2,15 @@ import Netlink
 import NetworkPrimitives
 import SystemPackage
 
-/// Why a packet was lost that no rule dropped, as far as the kernel tells: by the same look-ups that it makes itself.
+/// Explains the loss of a packet that no rule dropped, with the kernel's own lookups.
 extension TraceContext {
-  /// The next hop of a packet that came in by a link, or that the host sends; nil for one that needs none.
+  /// The next hop of a packet that came in by a link, or that the host sends; nil if it needs none.
   func gateway(of flow: PacketTrace.Flow, by link: Int32?) -> IPAddress? {
     guard let link else { return (try? host.routes.get(to: flow.destination))?.gateway }
     return (try? host.routes.get(to: flow.destination, from: flow.source, by: link))?.gateway
   }
 
-  /// What became of a packet that was seen for the last time in that visit.
+  /// The fate of a packet that was last seen in that visit.
   func loss(after visit: TraceVisit, _ flow: PacketTrace.Flow) -> String {
     let outgoing = visit.outgoingLink.map { name($0) } ?? "its link"
     let incoming = visit.incomingLink.map { name($0) } ?? "its link"
@@ -27,7 +27,7 @@ extension TraceContext {
     }
   }
 
-  /// A neighbour that the packet is for, and that does not say what its hardware address is.
+  /// The packet's next neighbour, if its hardware address cannot be resolved.
   func silentNeighbor(of flow: PacketTrace.Flow, on link: Int32) -> String? {
     let next = gateway(of: flow, by: nil) ?? flow.destination
     let neighbor = try? host.neighbors.list(link: link).first { $0.address == next }
@@ -36,7 +36,7 @@ extension TraceContext {
     return "nobody on \(name(link)) says that \(next) is there (\(question))"
   }
 
-  /// What the kernel's routing says of a packet that it took in and neither delivered nor passed on.
+  /// The routing's reason for a packet that was received and neither delivered nor forwarded.
   private func unrouted(_ visit: TraceVisit, _ flow: PacketTrace.Flow) -> String {
     guard let link = visit.incomingLink else { return "it was not routed" }
     let incoming = name(link)
@@ -71,7 +71,7 @@ extension TraceContext {
 }
 
 extension TraceContext {
-  /// Which of the checks of addresses a packet did not pass (`fib_validate_source` of the kernel's net/ipv4/fib_frontend.c).
+  /// The address check that a packet failed (`fib_validate_source` of the kernel's net/ipv4/fib_frontend.c).
   private func refusedAddress(_ flow: PacketTrace.Flow, _ link: Int32) -> String {
     let incoming = name(link)
     if isOwn(flow.source) {
@@ -88,14 +88,14 @@ extension TraceContext {
 }
 
 extension Routes {
-  /// The way that a packet takes that came in by a link, as the kernel decides on it.
+  /// The kernel's route for a packet that came in by a link.
   ///
   /// - Parameters:
-  ///   - address: Where the packet is sent to.
-  ///   - source: Where it is from.
-  ///   - link: Index of the link that it came in by.
-  ///   - mark: Its mark.
-  /// - Throws: What the packet is refused with: `EINVAL` as a martian or by `rp_filter`, `EHOSTUNREACH` or `ENETUNREACH`
+  ///   - address: The packet's destination.
+  ///   - source: The packet's source.
+  ///   - link: Index of the incoming link.
+  ///   - mark: The packet's mark.
+  /// - Throws: The refusal of the packet: `EINVAL` as a martian or by `rp_filter`, `EHOSTUNREACH` or `ENETUNREACH`
   ///   without a route; `.notFound` for the link.
   public func get(
     to address: IPAddress, from source: IPAddress, by link: Int32, mark: UInt32 = 0

@@ -1,15 +1,15 @@
 import Netlink
 import NetworkPrimitives
 
-/// A request with its names looked up: who sends, and what is to be looked for.
+/// A request with its names resolved: the sender and the packets to match.
 struct TracePlan {
-  /// Who sends the packet.
+  /// The sender of the packet.
   enum Sender {
-    /// A container, in its namespace; its name in the graph.
+    /// A container and its namespace; with its name in the graph.
     case container(String, NetworkNamespace)
     /// The host.
     case host(NetworkNamespace)
-    /// Somebody else, who is waited for: from an address, by a link, or both.
+    /// A foreign sender, whose packet is awaited: from an address, by a link, or both.
     case somebody(IPAddress?, InterfaceName?)
   }
 
@@ -18,10 +18,10 @@ struct TracePlan {
   var endpoints: [Endpoint]
   /// The sender's own endpoints.
   var own: [Endpoint]
-  /// The receiver's endpoints; none of one that is no container.
+  /// The receiver's endpoints; empty if it is not a container.
   var theirs: [Endpoint]
 
-  /// The address to send to.
+  /// The destination address.
   ///
   /// - Throws: `.conflictingOptions` for a container without one.
   func destination(_ request: TraceRequest) throws(NetworkError) -> IPAddress {
@@ -39,7 +39,7 @@ struct TracePlan {
     }
   }
 
-  /// What the sender reaches the host by.
+  /// The host's address as the sender reaches it.
   private var hostAddress: IPAddress {
     for endpoint in own {
       let network = networks.first { $0.id == endpoint.networkID }
@@ -48,7 +48,7 @@ struct TracePlan {
     return .v4(IPv4Address(127, 0, 0, 1))
   }
 
-  /// What a packet that is waited for may be sent to: the receiver itself, and the ports of the host that lead to it.
+  /// The destinations of an awaited packet: the receiver itself, and the host's ports that map to it.
   func destinations(_ request: TraceRequest, _ context: [AssignedAddress]) -> [TraceMatch.End] {
     let port: UInt16? = request.kind.port
     switch request.to {
@@ -71,7 +71,7 @@ struct TracePlan {
     }
   }
 
-  /// Who may answer what is sent there: whom it is sent to, and the container behind a published port.
+  /// The possible answerers: the destination, and the container behind a published port.
   func answerers(_ destinations: [TraceMatch.End], _ kind: TraceRequest.Kind) -> [TraceMatch.End] {
     var answerers = destinations
     for endpoint in endpoints {
@@ -112,9 +112,10 @@ extension TraceRequest.Kind {
 }
 
 extension Engine {
-  /// Looks up the names of a request.
+  /// Resolves the names of a request.
   ///
-  /// - Throws: `.notFound` for what is no container and no link; `.closed` for a container whose namespace is gone.
+  /// - Throws: `.notFound` for a name that is neither a container nor a link; `.closed` for a container whose namespace
+  ///   is gone.
   func plan(_ request: TraceRequest) throws(NetworkError) -> TracePlan {
     let (networks, endpoints, sandboxes) = try look { state in
       (

@@ -1,12 +1,12 @@
 import Netlink
 
-/// What is kept of the steps that the kernel tells while a packet is waited for: of a busy host there may be any number.
+/// A bounded record of the traced steps: a busy host may produce any number.
 struct TraceRecord {
-  /// The packet that is followed, as far as it has come.
+  /// The traced packet's steps so far.
   private(set) var flow: TracedFlow
   /// Whether steps are missing.
   private(set) var isLossy = false
-  /// Whether there is no room for more.
+  /// Whether the record is full.
   private(set) var isFull = false
 
   private let begins: (TracedPacket) -> Bool
@@ -16,11 +16,11 @@ struct TraceRecord {
   /// How many steps are kept.
   var count: Int { steps.count }
 
-  /// A packet has some tens of steps; the rest is others'.
+  /// A packet has some tens of steps; the rest belong to others.
   static let limit = 16_384
 
   /// - Parameters:
-  ///   - begins: Whether a packet is one to follow.
+  ///   - begins: Whether a packet is one to trace.
   ///   - hook: The hook of a base chain.
   init(begins: @escaping (TracedPacket) -> Bool, hook: @escaping (NftTable, String) -> NftChain.Hook?) {
     self.begins = begins

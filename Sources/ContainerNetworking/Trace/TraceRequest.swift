@@ -1,14 +1,14 @@
 public import NetworkPrimitives
 
-/// Which packet to follow: from whom, to whom, of what kind.
+/// The packet to trace: sender, receiver and kind.
 public struct TraceRequest: Hashable, Sendable {
   /// One end of the way.
   public enum End: Hashable, Sendable, CustomStringConvertible {
     /// The host itself.
     case host
-    /// An address; a container's or the host's own are the same as their owners.
+    /// An address; a container's or the host's address stands for its owner.
     case address(IPAddress)
-    /// A container or, of a sender, a link of the host by which its packets come in.
+    /// A container or, as a sender, a link of the host on which its packets arrive.
     case name(String)
 
     /// As it is written.
@@ -21,16 +21,16 @@ public struct TraceRequest: Hashable, Sendable {
     }
   }
 
-  /// What kind of packet.
+  /// The kind of packet.
   public enum Kind: Hashable, Sendable, CustomStringConvertible {
-    /// The first of a TCP connection, to this port.
+    /// The first packet of a TCP connection, to this port.
     case tcp(UInt16)
     /// A UDP datagram, to this port.
     case udp(UInt16)
     /// An ICMP or ICMPv6 echo request.
     case echo
 
-    /// As it is written behind a receiver: `:80/tcp`, `/icmp`.
+    /// The form behind a receiver: `:80/tcp`, `/icmp`.
     public var description: String {
       switch self {
       case .tcp(let port): ":\(port)/tcp"
@@ -40,16 +40,16 @@ public struct TraceRequest: Hashable, Sendable {
     }
   }
 
-  /// The sender. A container or the host is had to send a packet; of anybody else one is waited for.
+  /// The sender. A container or the host sends the packet itself; for any other sender, the trace waits for one.
   public var from: End
   /// The receiver.
   public var to: End
-  /// What kind of packet.
+  /// The kind of packet.
   public var kind: Kind
-  /// How long an answer is waited for, or a packet of somebody else's; 1 ms to an hour.
+  /// The limit for an answer, or for another sender's packet; 1 ms to an hour.
   public var timeout: Duration
 
-  /// Makes a request; without a time, an answer has three seconds.
+  /// Makes a request; by default an answer has three seconds.
   public init(from: End, to: End, kind: Kind, timeout: Duration = .seconds(3)) {
     self.from = from
     self.to = to
@@ -57,14 +57,14 @@ public struct TraceRequest: Hashable, Sendable {
     self.timeout = timeout
   }
 
-  /// Reads both ends: `web`, `host`, `203.0.113.9`, `eth0` and `web:80/tcp`, `[fd00::2]:53/udp`, `192.0.2.1/icmp`. With a
-  /// port and no protocol it is TCP, without a port an echo.
+  /// Reads both ends: `web`, `host`, `203.0.113.9`, `eth0` and `web:80/tcp`, `[fd00::2]:53/udp`, `192.0.2.1/icmp`. A
+  /// port without a protocol means TCP; no port means an echo.
   ///
   /// - Parameters:
   ///   - from: The sender.
   ///   - to: The receiver, port and protocol.
-  ///   - timeout: How long to wait.
-  /// - Throws: `.invalidValue` naming the part that is wrong.
+  ///   - timeout: The time limit.
+  /// - Throws: `.invalidValue` naming the faulty part.
   public init(from: String, to: String, timeout: Duration = .seconds(3)) throws(NetworkError) {
     let operation = "read the packet to trace"
     try Self.check(timeout, operation)

@@ -1,13 +1,13 @@
 import Netlink
 import NetworkPrimitives
 
-/// Tells a packet's way from its visits: one hop for each point of the kernel that it was seen at.
+/// Converts a packet's visits to its path: one hop for each point of the kernel where it was seen.
 struct TraceStory {
   let context: TraceContext
   private(set) var hops: [PacketTrace.Hop] = []
   /// The rule that dropped it.
   private(set) var drop: (rule: PacketTrace.Rule, text: String)?
-  /// Where it was seen last, and how it looked then.
+  /// The last visit, and the packet's addresses there.
   private(set) var last: TraceVisit?
   private(set) var lastFlow: PacketTrace.Flow?
 
@@ -25,7 +25,7 @@ struct TraceStory {
   init(_ visits: [TraceVisit], _ context: TraceContext) {
     self.context = context
     var point: Point?
-    // With br_netfilter the rules of packets are run amid those of frames.
+    // With br_netfilter, packet rules run between those of frames.
     var told: Set<Point> = []
     for visit in withoutFlood(visits) {
       let next = Point(
@@ -33,7 +33,7 @@ struct TraceStory {
         outgoing: visit.outgoingLink)
       let flow = PacketTrace.Flow(visit.packet)
       if next != point {
-        // What was translated at a hook's end is seen at the next.
+        // A translation at the end of a hook shows at the next one.
         note(flow)
         if isTold(next, after: point), told.insert(next).inserted { hops.append(hop(next, flow, after: point)) }
         point = next
@@ -54,7 +54,7 @@ struct TraceStory {
     shorten()
   }
 
-  /// Chains that had nothing to say are worth a line only where no other has.
+  /// Chains without a decision get a line only if no other chain has one.
   private mutating func shorten() {
     for index in hops.indices {
       let decided = hops[index].rules.filter { $0.handle != nil || $0.decision != "accept" }
@@ -68,13 +68,13 @@ struct TraceStory {
       + "nft -a list chain \(rule.family) \(rule.table) \(rule.chain) shows it"
   }
 
-  /// The packet's addresses changed since the last visit: at the hop that it was at.
+  /// Records that the packet's addresses changed since the last visit: at the hop of that visit.
   private mutating func note(_ flow: PacketTrace.Flow?) {
     guard let flow, let before = lastFlow, flow != before, let index = hops.indices.last else { return }
     hops[index].translated = flow
   }
 
-  /// Frames to an address that the bridge does not know go to all ports; the one that they are for is told of.
+  /// A frame to an unknown address is flooded to all ports; only its receiver's port is reported.
   private func withoutFlood(_ visits: [TraceVisit]) -> [TraceVisit] {
     let isOut = { (visit: TraceVisit) in
       visit.table.family == .bridge && visit.outgoingLink.map { context.endpoint(atPort: $0) != nil } == true
@@ -90,7 +90,7 @@ struct TraceStory {
 
   // MARK: - Hops
 
-  /// Some points follow from the one before, and add nothing.
+  /// Omits points that only repeat the one before.
   private func isTold(_ point: Point, after before: Point?) -> Bool {
     switch (point.isBridge, point.hook) {
     case (true, .postrouting?): before?.hook != .forward && before?.hook != .output || before?.isBridge == false
@@ -147,7 +147,7 @@ struct TraceStory {
   mutating func prepend(_ hop: PacketTrace.Hop) { hops.insert(hop, at: 0) }
   mutating func append(_ hop: PacketTrace.Hop) { hops.append(hop) }
 
-  /// Tells of the uplink that it came in by, and of who is beyond.
+  /// Adds the incoming uplink and the sender behind it.
   mutating func tellOrigin(_ visit: TraceVisit?, _ text: String) {
     guard let visit, visit.table.family != .bridge, visit.hook == .prerouting, let link = visit.incomingLink,
       context.network(of: link) == nil
@@ -157,12 +157,12 @@ struct TraceStory {
     prepend(PacketTrace.Hop(.outside, text, flow))
   }
 
-  /// Tells who it came to.
+  /// Adds the receiver.
   ///
-  /// - Returns: Whether it was seen to leave for somebody; not where it was lost before.
+  /// - Returns: Whether the packet was seen to leave for a receiver; false if it was lost before.
   mutating func tellArrival() -> Bool {
     guard drop == nil, let last else { return false }
-    // With br_netfilter, packets' rules come behind those of frames.
+    // With br_netfilter, packet rules run after those of frames.
     let isWithinBridge = last.hook == .postrouting && last.outgoingLink.flatMap { context.network(of: $0) } != nil
     if last.table.family == .bridge || (isWithinBridge && lastPort != nil) {
       guard last.hook == .postrouting, let port = lastPort else { return false }

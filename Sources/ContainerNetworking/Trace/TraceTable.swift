@@ -2,7 +2,7 @@ import Netlink
 import NetworkPrimitives
 import SystemPackage
 
-/// Which packets to have traced, as narrowly as they are known.
+/// The packets to trace, as narrowly as they are known.
 struct TraceMatch {
   /// An address and a port; nil for any.
   struct End: Hashable {
@@ -18,12 +18,12 @@ struct TraceMatch {
   var link: InterfaceName?
   /// Whom they are sent to: one of these.
   var destinations: [End]
-  /// Who answers, with addresses that their packets may have: one of these.
+  /// The answerers, with the addresses that their packets may have.
   var answerers: [End]
 
   fileprivate var isEcho: Bool { transport == 1 || transport == 58 }
 
-  /// Whether a packet is one of those that are sent, not answers.
+  /// Whether a packet is a request, not an answer.
   func begins(_ packet: TracedPacket) -> Bool {
     guard packet.transport == transport, packet.icmpType != 0, packet.icmpType != 129 else { return false }
     func fits(_ end: End, _ address: IPAddress?, _ port: UInt16?) -> Bool {
@@ -36,18 +36,18 @@ struct TraceMatch {
   }
 }
 
-/// Two tables of our own, for as long as a trace takes: they choose the packets, and have a chain at each hook in which the
-/// packets are seen. The kernel takes them away with the socket that made them, however that ends.
+/// Two temporary tables that match the packets, with a chain at each hook where the packets are observed. The kernel
+/// deletes them with the socket that made them, however it closes.
 struct TraceTable {
   let name: String
   private let connection: NetlinkConnection
 
-  /// Chains of a packet's way that we see it in, first and last; between them are everybody's.
+  /// The priorities of our observing chains, first and last; all other chains are between them.
   private static let first: Int32 = -450, tracked: Int32 = -150, last: Int32 = 400
 
   /// Makes the tables and their rules.
   ///
-  /// - Throws: `.unsupported` by a kernel without tables that belong to a socket; its refusals.
+  /// - Throws: `.unsupported` by a kernel without tables owned by a socket; its refusals.
   init(_ match: TraceMatch, in host: NetworkNamespace) throws(NetworkError) {
     connection = NetlinkConnection(try host.kernel.openSocket(.netfilter, in: host.handle))
     name = "containernetworking-trace-\(String(UInt32.random(in: 0 ... .max), radix: 16))"
@@ -70,7 +70,7 @@ struct TraceTable {
         try changes.add(
           NftChain(table: table, name: "late-\(hook)", base: NftChain.Base(.filter, hook: hook, priority: Self.last)),
           exclusive: true)
-        // What answers is known by its connection, whatever its addresses have become.
+        // Answers are matched by their connection, whatever their addresses have become.
         if begins, table == inet {
           let chain = NftChain(
             table: table, name: "tracked-\(hook)", base: NftChain.Base(.filter, hook: hook, priority: Self.tracked))
@@ -87,7 +87,7 @@ struct TraceTable {
     }
   }
 
-  /// Takes them away.
+  /// Removes the tables.
   func remove() throws(NetworkError) {
     var changes = NftTransaction()
     for family in [NftFamily.inet, .bridge] { changes.delete(NftTable(family: family, name: name)) }
@@ -96,7 +96,7 @@ struct TraceTable {
 }
 
 extension TraceMatch {
-  /// What is sent, and what answers, by their headers.
+  /// Matches requests and answers by their headers.
   fileprivate var rules: [[NftStatement]] {
     let there = destinations.map { destination in
       let link = self.link.map { [NftStatement.match(.incomingInterface, .equal(.interface($0)))] } ?? []
@@ -106,7 +106,7 @@ extension TraceMatch {
     return there + back
   }
 
-  /// Who asks for the receiver's hardware address before there can be a packet.
+  /// Matches the neighbour solicitations that precede a packet.
   fileprivate var questions: [[NftStatement]] {
     destinations.compactMap { destination in
       guard let source = source.address, let target = destination.address else { return nil }
@@ -140,7 +140,7 @@ extension TraceMatch {
     return statements
   }
 
-  /// Everything of the connections that the packets begin.
+  /// Matches everything of the connections that the packets start.
   fileprivate var trackedRules: [[NftStatement]] {
     let isIPv4 = family == .ipv4
     return destinations.map { destination in

@@ -1,11 +1,11 @@
 import Netlink
 import NetworkPrimitives
 
-/// One packet's passage of one base chain: what was decided there, and how the packet looked when it came in.
+/// One packet's traversal of one base chain: its decisions, and the incoming packet.
 struct TraceVisit {
   var table: NftTable
   var chain: String
-  /// The hook that the chain is at; nil for a chain that is gone since.
+  /// The hook of the chain; nil for a chain that is gone since.
   var hook: NftChain.Hook?
   var incomingLink: Int32?
   var outgoingLink: Int32?
@@ -15,10 +15,10 @@ struct TraceVisit {
 
   var isDropped: Bool { steps.last?.decision == .verdict(.drop) }
 
-  /// Cuts steps into visits: the headers come with the first step of each.
+  /// Groups steps into visits: the headers come with the first step of each.
   static func list(_ steps: [NftTrace], hook: (NftTable, String) -> NftChain.Hook?) -> [TraceVisit] {
     var visits: [TraceVisit] = []
-    // Packets may take turns, on several processors.
+    // Packets on several processors may interleave.
     var open: [UInt32: Int] = [:]
     for step in steps {
       if let packet = step.packet {
@@ -35,11 +35,11 @@ struct TraceVisit {
   }
 }
 
-/// The visits of the packet that is followed, and of the first that came back, out of all that were seen.
+/// The visits of the traced packet and of its first answer, selected from all visits.
 struct TracedFlow {
   private(set) var there: [TraceVisit] = []
   private(set) var back: [TraceVisit] = []
-  /// Those of the question for its receiver's hardware address.
+  /// The visits of the neighbour solicitation for its receiver.
   private(set) var question: [TraceVisit] = []
 
   private struct End: Hashable {
@@ -60,15 +60,15 @@ struct TracedFlow {
   }
 
   /// - Parameters:
-  ///   - visits: In the order that they were made.
-  ///   - begins: Whether a packet is one to follow.
+  ///   - visits: In the order in which they happened.
+  ///   - begins: Whether a packet is one to trace.
   init(_ visits: [TraceVisit], begins: (TracedPacket) -> Bool) {
     let asking = visits.filter(\.packet.asksForNeighbor)
     var asked: Set<Passage> = []
     for visit in asking where asked.insert(Passage(visit)).inserted { question.append(visit) }
     let visits = visits.drop { !begins($0.packet) }
     guard let first = visits.first else { return }
-    // Who sends, by every address that it was seen under, and to whom.
+    // The sender, by every address under which it was seen, and the receiver.
     var senders: Set<End> = [Self.source(first.packet)]
     var receivers: Set<End> = [Self.destination(first.packet)]
     var answer: [UInt8]?
@@ -88,7 +88,7 @@ struct TracedFlow {
           continue
         }
       }
-      // A second time by the same chain is the same packet sent again.
+      // A second traversal of the same chain is a retransmission.
       guard seen[isAnswer, default: []].insert(Passage(visit)).inserted else { continue }
       if isAnswer {
         if answer == nil { answer = visit.packet.signature }
@@ -108,7 +108,7 @@ struct TracedFlow {
 }
 
 extension PacketTrace.Flow {
-  /// Of a packet with addresses; nil for any other.
+  /// The sender and receiver of a packet; nil without addresses.
   init?(_ packet: TracedPacket) {
     guard let source = packet.source, let destination = packet.destination, let transport = packet.transport else {
       return nil

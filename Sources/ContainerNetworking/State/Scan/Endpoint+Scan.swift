@@ -1,10 +1,10 @@
 import Netlink
 import NetworkPrimitives
 
-/// Fields in the order of their declaration; a field that is new there is to be new here. (What is not read here is read by
-/// Foundation's decoder, rightly and slowly.)
+/// Reads fields in the order of their declaration; add every new field here. (Foundation's decoder reads all other
+/// texts, correctly but slowly.)
 extension Endpoint {
-  /// - Returns: nil for a text that has to be read in another way.
+  /// - Returns: nil for a text that needs Foundation's decoder.
   package init?(_ scanner: inout RecordScanner) {
     guard scanner.open(),
       scanner.field("id"), let id = scanner.text(),
@@ -64,7 +64,7 @@ extension Endpoint {
     }
     guard scanner.field("ports"), let ports = scanner.list({ PublishedPort(&$0) }) else { return nil }
     self.ports = ports
-    // A change of ports is under way for a moment only.
+    // A change of ports is short, so its record is not scanned.
     guard scanner.field("phase"), let phase = scanner.value(Phase.self), scanner.field("owner"),
       let owner = scanner.text(.owner), scanner.close(), scanner.isAtEnd
     else { return nil }

@@ -4,27 +4,27 @@ import NetworkPrimitives
   import Glibc
 #endif
 
-/// Reads a record's JSON text in one pass, where it is written as the store writes it: each field in the order of its
-/// declaration, no space, nothing escaped. Of any other text it says so by nil, wherever that shows, and Foundation's decoder
-/// reads that, or says what is wrong with it.
+/// Reads a record's JSON text in one pass, in the form in which the store writes it: fields in the order of their
+/// declaration, without spaces or escapes. It returns nil for any other text, which Foundation's decoder then reads or
+/// refuses.
 ///
-/// What it reads is what that decoder reads, in a twentieth of the time: there is no tree, and no text is made of what is
-/// the same as in the record before.
+/// The results equal that decoder's, in a twentieth of the time: it builds no tree, and reuses the texts of the record
+/// before.
 ///
 /// Unsafe code: bytes are compared by memcmp(3), within bounds that are checked before.
 @safe package struct RecordScanner {
-  /// The text, and a zero after it, which no text has in it: so none is read past.
+  /// The text and a terminating zero, which no text contains: no read passes it.
   private var bytes: [UInt8] = [0]
   private var position = 0
-  /// What each of these texts was in the record before, and its bytes.
+  /// The last value of each repeated text, and its bytes.
   private var last = [(bytes: [UInt8], text: String)](repeating: ([], ""), count: Repeated.allCases.count)
 
-  /// Texts that many records have, or the next one has too.
+  /// Texts that many or consecutive records share.
   package enum Repeated: Int, CaseIterable { case network, networkName, container, sandbox, owner }
 
   package init() {}
 
-  /// Begins with a text.
+  /// Starts with a new text.
   ///
   /// - Parameter fill: Appends its bytes to an empty array.
   package mutating func begin(_ fill: (inout [UInt8]) -> Void) {
@@ -47,7 +47,7 @@ import NetworkPrimitives
   mutating func open() -> Bool { skip(UInt8(ascii: "{")) }
   mutating func close() -> Bool { skip(UInt8(ascii: "}")) }
 
-  /// Passes over a field's name, if that is what comes next in an object.
+  /// Consumes a field's name, if it is next in an object.
   mutating func field(_ name: StaticString) -> Bool {
     var start = position
     // The first one of an object has no comma.
@@ -70,7 +70,7 @@ import NetworkPrimitives
   /// The text that comes next.
   mutating func text() -> String? { range().map { String(decoding: bytes[$0], as: UTF8.self) } }
 
-  /// The same; one that is as in the record before is not made anew.
+  /// As ``text()``, but reuses the text of the record before if it is equal.
   mutating func text(_ repeated: Repeated) -> String? {
     guard let range = range() else { return nil }
     let known = last[repeated.rawValue]
@@ -83,7 +83,7 @@ import NetworkPrimitives
     return text
   }
 
-  /// Whether so many bytes from a position on, which are there, are these.
+  /// Whether the bytes at a position equal these; the caller has checked the bounds.
   @unsafe private func isSame(_ start: Int, _ other: UnsafePointer<UInt8>, _ count: Int) -> Bool {
     unsafe bytes.withUnsafeBufferPointer { own in
       guard let first = own.baseAddress else { return false }
@@ -91,7 +91,7 @@ import NetworkPrimitives
     }
   }
 
-  /// Passes over a text; nil for none, or one with an escape.
+  /// Consumes a text; nil for none, or one with an escape.
   private mutating func range() -> Range<Int>? {
     guard skip(UInt8(ascii: "\"")) else { return nil }
     let start = position
@@ -122,7 +122,7 @@ import NetworkPrimitives
     return true
   }
 
-  /// A whole number; nil for one that the type has not, or that goes on with a fraction.
+  /// Consumes a whole number; nil for one out of the type's range, or with a fraction.
   mutating func number<Value: FixedWidthInteger>(_ type: Value.Type = Value.self) -> Value? {
     let isNegative = Value.isSigned && skip(UInt8(ascii: "-"))
     var value: Value = 0

@@ -1,8 +1,8 @@
 import NetworkPrimitives
 
-/// Fields in the order of their declaration, as of endpoints.
+/// Reads fields in the order of their declaration, as for endpoints.
 extension SandboxRecord {
-  /// - Returns: nil for a text that has to be read in another way.
+  /// - Returns: nil for a text that needs Foundation's decoder.
   package init?(_ scanner: inout RecordScanner) {
     guard scanner.open(),
       scanner.field("container"), let container = scanner.text(.container),
