@@ -1,7 +1,7 @@
 import NetworkPrimitives
 
-/// How many endpoints are on each bridge of each network, so that to find one with room costs the same however many there
-/// are. The first bridge of a network goes by nil.
+/// The number of endpoints on each bridge of each network, so that finding a free bridge costs the same however many
+/// there are. The key of a network's first bridge is nil.
 struct BridgeLoads {
   private var loads: [String: [InterfaceName?: Int]] = [:]
 

@@ -1,7 +1,7 @@
 import NetworkPrimitives
 
 extension NetworkMode {
-  /// Which options cannot be had in this mode, all of them, each saying both halves.
+  /// All options that conflict with this mode; each error names both sides.
   func conflicts(with options: AttachOptions, container: String, hasNamespace: Bool) -> [NetworkError] {
     var errors: [NetworkError] = []
     let refuse = { (what: String, remedy: String) in
@@ -42,17 +42,17 @@ extension NetworkMode {
 }
 
 extension [NetworkError] {
-  /// Throws what there is: one as it is, several as the causes of one.
+  /// Throws the errors, if any: a single one as it is, several as the causes of one.
   func throwAny(_ operation: String) throws(NetworkError) {
     if !isEmpty { throw NetworkError(faults: self, operation: operation) }
   }
 
-  /// Throws what a teardown that tried everything could not do.
+  /// Throws the failures of a complete teardown, if any.
   func throwLeftovers(_ operation: String) throws(NetworkError) {
     if !isEmpty { throw leftovers(operation) }
   }
 
-  /// What a teardown that tried everything could not do, as one error.
+  /// The failures of a complete teardown, as one error.
   func leftovers(_ operation: String) -> NetworkError {
     NetworkError(
       first?.code ?? .kernelRefused, operation: operation,

@@ -1,24 +1,24 @@
 import Netlink
 import NetworkPrimitives
 
-/// What is asked for when an endpoint is made.
+/// The request for a new endpoint.
 struct EndpointRequest {
   var container: String
   var options: EndpointOptions
   var ports: [PortMapping]
   var names = NameOptions()
-  /// The host's ephemeral ports; nil when none of them is asked for.
+  /// The host's ephemeral ports; nil if the request needs none.
   var ephemeral: EphemeralPorts?
-  /// Names that links of the namespace are known to have.
+  /// Known link names of the namespace.
   var usedNames: Set<String> = []
-  /// Containers that were in the namespace's predecessor of the same number; see ``Engine/departed(from:)``.
+  /// Containers whose former namespace had the same number as this one; see ``Engine/departed(from:)``.
   var departed: Set<String> = []
 }
 
 extension Engine {
-  /// A network that endpoints can be made on.
+  /// A network that accepts new endpoints.
   ///
-  /// - Throws: `.notFound`; `.inUse` while it is made or removed.
+  /// - Throws: `.notFound`; `.inUse` while it is created or removed.
   func readyNetwork(_ name: String, _ operation: String, _ state: EngineState) throws(NetworkError) -> NetworkRecord {
     let network = try state.network(name)
     if network.phase != .ready {
@@ -30,9 +30,9 @@ extension Engine {
     return network
   }
 
-  /// Chooses addresses, ports and names, and writes the endpoint down.
+  /// Chooses addresses, ports and names, and records the endpoint.
   ///
-  /// - Returns: The endpoint, and those that its container had kept on the network, which it takes the place of.
+  /// - Returns: The endpoint, and its container's kept endpoints on the network, which it replaces.
   func planEndpoint(
     _ request: EndpointRequest, _ sandboxID: String, _ network: NetworkRecord, _ transaction: inout Transaction
   ) throws(NetworkError) -> (endpoint: Endpoint, kept: [Endpoint]) {
@@ -75,7 +75,7 @@ extension Engine {
     return (endpoint, kept)
   }
 
-  /// Checks what a container asks for, as far as that needs no look at others.
+  /// Checks a container's request, as far as that needs no other records.
   func check(
     _ request: EndpointRequest, on network: NetworkRecord, _ places: PortPlaces, _ operation: String
   ) throws(NetworkError) {
@@ -152,20 +152,20 @@ extension Engine {
 }
 
 extension Engine.Transaction {
-  /// Takes down that an endpoint that is ready has announced itself, if that was to all.
+  /// Notes that a ready endpoint has announced itself to every neighbour.
   mutating func noteAnnouncement(of endpoint: Endpoint) {
     guard endpoint.announcesToAll == true, var network = state.networks[endpoint.networkID] else { return }
     if network.strikeMovedAddresses(of: endpoint) { save(.network(network)) }
   }
 
-  /// Forgets what a stopped container kept on a network, whose new endpoint takes it over.
+  /// Removes a stopped container's kept endpoints on a network, for a new endpoint to replace.
   mutating func takeOver(_ container: String, on network: NetworkRecord) throws(NetworkError) -> [Endpoint] {
     let kept = state.endpoints(ofContainer: container).filter { $0.networkID == network.id && $0.phase == .stopped }
     for endpoint in kept { try release(endpoint) }
     return kept
   }
 
-  /// Forgets an endpoint that was not made, and gives back to its container what it had taken over.
+  /// Removes an endpoint whose creation failed, and restores the kept endpoints that it had replaced.
   mutating func release(_ endpoint: Endpoint, keeping kept: [Endpoint]) throws(NetworkError) {
     try release(endpoint)
     for old in kept {

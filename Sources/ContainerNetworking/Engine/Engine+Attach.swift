@@ -21,7 +21,7 @@ extension Engine {
       return try attachPrepared(container, mode, options, namespace, operation)
     }
     for _ in 0..<100 {
-      // In most cases one look is all: nobody has left the container unfinished, and the network is there.
+      // Usually one read suffices: the container has no unfinished records, and the network exists.
       var known = try look { (state) throws(NetworkError) -> String? in
         guard state.unfinishedOwner(of: container) == nil else { return nil }
         try checkUnattached(container, operation, state)
@@ -41,13 +41,13 @@ extension Engine {
         return try attachPrepared(container, mode, options, namespace, operation)
       } catch {
         if let made {
-          // It was made for this container; another that came to use it meanwhile keeps it.
+          // It was made for this container; other containers that use it meanwhile keep it.
           do throws(NetworkError) { try removeNetwork(id: made.id) } catch let leftover {
             if leftover.code != .inUse { throw undone(operation, error, leftovers: [leftover]) }
           }
           throw error
         }
-        // Whoever made it for another container may have taken it back meanwhile: then it is made again.
+        // Another attach may have made the network and removed it meanwhile: then it is made again.
         let isTheSame = try look { state in known != nil && state.readyDefaultNetwork == known }
         guard error.code == .notFound || error.code == .inUse, !isTheSame else { throw error }
       }
@@ -64,9 +64,9 @@ extension Engine {
       container: container, options: options.endpoint, ports: options.ports, names: options.names)
     request.ephemeral = try ephemeralPorts(for: options.ports)
     do throws(NetworkError) { return try attach(request, mode, namespace, operation) } catch {
-      // What is kept ready is kept from nobody.
+      // Out of addresses or ports: release the ready sandboxes and retry.
       if error.code == .exhausted, giveWay(on: mode) { return try attach(request, mode, namespace, operation) }
-      // Which links a given namespace has is asked only when one is in the way: most have but `lo`.
+      // Lists a given namespace's links only after a conflict: most have only `lo`.
       guard let namespace, error.code == .alreadyExists, error.leftovers.isEmpty else { throw error }
       request.usedNames = try interfaceNames(in: namespace)
       guard request.usedNames.count > 1 else { throw error }
@@ -80,7 +80,7 @@ extension Engine {
     if namespace == nil, let ready = try takeReady(for: request, mode) {
       return try handOver(ready, to: request, mode, operation)
     }
-    // Before it is written down: what is recorded then tells its pin from another's. It goes with the process.
+    // The namespace precedes the record, which then distinguishes its pin from others'. It ends with the process.
     let made: NetworkNamespace?
     do throws(NetworkError) {
       switch mode {
@@ -117,7 +117,7 @@ extension Engine {
     }
   }
 
-  /// Makes of a sandbox that is ready the container's.
+  /// Transfers a ready sandbox to the container.
   private func handOver(
     _ ready: ReadySandbox, to request: EndpointRequest, _ mode: NetworkMode, _ operation: String
   ) throws(NetworkError) -> Sandbox {
@@ -146,7 +146,7 @@ extension Engine {
     }
   }
 
-  /// Has an endpoint that is written down have ports that nobody else holds.
+  /// Replaces any of the endpoint's recorded ports that another process holds.
   func settlePorts(
     of planned: inout PlannedSandbox, _ endpoint: Endpoint, on network: NetworkRecord, _ request: EndpointRequest
   ) throws(NetworkError) {
@@ -157,16 +157,16 @@ extension Engine {
     }
   }
 
-  /// A sandbox as it is written down before anything is made.
+  /// A sandbox in the form in which it is recorded before it is created.
   struct PlannedSandbox {
     var record: SandboxRecord
     var endpoint: Endpoint?
     var network: NetworkRecord?
-    /// The container as it was, if it is one that was stopped.
+    /// The former record of a stopped container.
     var stopped: SandboxRecord?
-    /// What it had kept on the network.
+    /// Its kept endpoints on the network.
     var kept: [Endpoint] = []
-    /// Whether it is there but for its published ports.
+    /// Whether everything but its published ports exists.
     var isWired = false
   }
 
@@ -178,7 +178,7 @@ extension Engine {
     try checkUnattached(container, operation, transaction.state)
     if let given { try checkIsNobodys(given, for: container, besides: request.departed, operation, &transaction) }
     let stopped = transaction.state.sandboxes[container].flatMap { $0.phase == .stopped ? $0 : nil }
-    // One that was stopped stays the same, so that what it kept on other networks goes with it.
+    // A stopped container keeps its sandbox id, and so its kept endpoints on other networks.
     var record = SandboxRecord(
       container: container, mode: mode, sandboxID: stopped?.sandboxID ?? makeID(),
       namespacePath: given?.origin?.string,
@@ -186,7 +186,7 @@ extension Engine {
       owner: store.token)
     if stopped != nil { record.keepsAddresses = true }
     if request.names != NameOptions() { record.names = request.names }
-    // What is kept ready gets its name, its files and its pin from the container that gets it.
+    // A ready sandbox gets its name, files and pin with its container.
     let isKeptReady = Name.isOfReady(container)
     if !isKeptReady { record.filesDirectory = settings.filesDirectory?.appending(makeID()).string }
     var planned = PlannedSandbox(record: record, endpoint: nil, network: nil, stopped: stopped)
@@ -242,7 +242,7 @@ extension Engine {
     return planned
   }
 
-  /// - Throws: `.conflictingOptions` where the host has no address that a container of the network reaches.
+  /// - Throws: `.conflictingOptions` if the host has no address that a container of the network can reach.
   private func checkHostGateway(
     _ names: NameOptions, on network: NetworkRecord, _ operation: String
   ) throws(NetworkError) {
@@ -255,8 +255,7 @@ extension Engine {
         + "write the address in its place")
   }
 
-  /// Where a namespace is pinned: under its container's name, unless one that the container had before lives on under that,
-  /// in others' hands.
+  /// The path of a new pin: the container's name, with a suffix if a former namespace of that name is still in use.
   private func pin(of record: SandboxRecord, in directory: FilePath, _ state: EngineState) -> FilePath {
     let path = directory.appending(record.container)
     return state.isPin(path.string) ? directory.appending("\(record.container)-\(makeID().prefix(12))") : path
@@ -271,9 +270,9 @@ extension Engine {
       .alreadyExists, operation: operation, reason: "\"\(container)\" is attached already; detach it first")
   }
 
-  /// Makes what was planned, and writes down that it is made.
+  /// Creates the planned sandbox, and records that it exists.
   ///
-  /// - Throws: What failed, with what could not be taken back as its leftovers.
+  /// - Throws: The failure, with objects that the undo could not remove as its leftovers.
   private func make(
     _ planned: PlannedSandbox, given: NetworkNamespace?, made: NetworkNamespace?
   ) throws(NetworkError) -> Sandbox {
@@ -330,13 +329,13 @@ extension Engine {
   ) throws(NetworkError) -> (SandboxRecord, [Endpoint]) {
     var record = planned.record
     record.phase = .ready
-    // Who holds it open, so that it is known to live wherever its path does not lead to it.
+    // The process that holds the namespace open, so that it counts as alive even where its path does not open it.
     record.owner = store.token
     record.namespaceInode = namespace.identity.inode
     record.keepsAddresses = nil
     transaction.save(.sandbox(record))
     if let stopped = planned.stopped, stopped.sandboxID != record.sandboxID {
-      // As another's guest it has no addresses of its own.
+      // In another's namespace the container has no addresses of its own.
       for kept in transaction.state.endpoints(ofSandbox: stopped.sandboxID) { try transaction.release(kept) }
     }
     if var endpoint = planned.endpoint {
@@ -354,7 +353,7 @@ extension Engine {
     return (record, transaction.state.endpoints(ofSandbox: record.sandboxID).filter { $0.phase == .ready })
   }
 
-  /// The container's namespace: the given, the donor's, the host's, or a new one, pinned where the record says so.
+  /// The container's namespace: the given one, the donor's, the host's, or a new one, pinned at the recorded path.
   func enter(
     _ record: SandboxRecord, given: NetworkNamespace?, made: NetworkNamespace?
   ) throws(NetworkError) -> NetworkNamespace {
@@ -362,11 +361,11 @@ extension Engine {
     guard let made else { return try namespace(of: record) }
     guard record.ownsNamespace, let path = record.namespacePath else { return made }
     try pin(made.handle, at: FilePath(path))
-    // By that path other processes find it, and so does an OCI runtime that outlives this one.
+    // Other processes, such as an OCI runtime that outlives this one, find it by that path.
     return NetworkNamespace(made.handle, of: host.kernel, origin: FilePath(path))
   }
 
-  /// Takes out of the record what was not made; what could not be taken back stays there, for whoever tries again.
+  /// Removes the records of a failed creation; objects that could not be removed stay recorded for the next attempt.
   func abandon(_ planned: PlannedSandbox, _ leftovers: [NetworkError]) -> [NetworkError] {
     var leftovers = leftovers
     if leftovers.isEmpty, let endpoint = planned.endpoint {
@@ -379,7 +378,7 @@ extension Engine {
     if let endpoint = planned.endpoint { keeper?.end(of: endpoint.id) }
     failures += attempt { () throws(NetworkError) in
       (isLeftAlone, released) = try transaction { (transaction) throws(NetworkError) in
-        // It may have been put on another bridge since it was planned.
+        // The endpoint may have moved to another bridge since it was planned.
         let endpoint = planned.endpoint.map { transaction.state.endpoints[$0.id] ?? $0 }
         let isLeftAlone =
           planned.record.isSharer
@@ -412,7 +411,7 @@ extension Engine {
         containers: [planned.record.container], endpoints: planned.endpoint.map { [$0.id] } ?? [])
     }
     failures += dropEmptyBridges(after: released)
-    // The donor may have gone meanwhile, and left its namespace to this one: with it goes all that is in there.
+    // If the donor was detached meanwhile, this container is the namespace's last: detach it with everything inside.
     guard isLeftAlone else { return failures }
     failures += attempt { () throws(NetworkError) in
       try detach(planned.record.container)

@@ -2,9 +2,9 @@ import Netlink
 import NetworkPrimitives
 import Synchronization
 
-/// Attaches of many at once, with one transaction before the kernel's work and one after it for all.
+/// Attaches many containers, with one transaction before the kernel's work and one after it for all.
 extension Engine {
-  /// A container that is made together with others.
+  /// A container that is created together with others.
   private struct Job {
     /// Its place among the requests.
     var place: Int
@@ -15,13 +15,13 @@ extension Engine {
     var made: NetworkNamespace?
   }
 
-  /// - Returns: What became of each, in the order of the requests.
+  /// - Returns: The result of each request, in order.
   func attach(_ requests: [AttachRequest]) -> [Result<Sandbox, NetworkError>] {
     var results: [Int: Result<Sandbox, NetworkError>] = [:]
     attachTogether(suited(requests), &results)
     return requests.enumerated().map { place, request in
       if let result = results[place] { return result }
-      // What needs more than that, perhaps one of those that are there by now; what is wrong with it is told here, too.
+      // The remaining requests need more, such as a network that exists by now; this also reports their faults.
       do throws(NetworkError) {
         return .success(
           try attach(request.container, to: request.mode, options: request.options, namespace: request.namespace))
@@ -29,8 +29,8 @@ extension Engine {
     }
   }
 
-  /// Those that can be made together: new containers, on bridge networks that are there, with options that are valid, of
-  /// which nothing is kept ready.
+  /// The requests that can be processed together: new containers on existing bridge networks without ready sandboxes,
+  /// with valid options.
   private func suited(_ requests: [AttachRequest]) -> [Job] {
     var names: Set<String> = []
     var jobs: [Job] = []
@@ -109,9 +109,9 @@ extension Engine {
       var planned = making.planned
       if let failure = failures[index] {
         let leftovers = abandon(planned, failure.leftovers + leave(planned.record))
-        // A link of the given namespace may be in the way: alone, it is asked which it has.
+        // A link of the given namespace may conflict: the single attach lists its links.
         let isInTheWay = job.given != nil && failure.code == .alreadyExists
-        // Or others' ports are on the bridge: alone, it is put on the next.
+        // Or foreign ports fill the bridge: the single attach uses the next one.
         if isInTheWay || failure.isBridgeFull, leftovers.isEmpty { continue }
         results[job.place] = .failure(undone(job.operation, failure, leftovers: leftovers))
         continue
@@ -126,7 +126,7 @@ extension Engine {
     finishTogether(made, &results)
   }
 
-  /// Chooses addresses, ports and names for all, and writes them down; one for which there are none is left out.
+  /// Chooses addresses, ports and names for all, and records them; a request that fails is left out.
   private func planTogether(
     _ suited: [Job], _ results: inout [Int: Result<Sandbox, NetworkError>]
   ) -> [(Job, PlannedSandbox)] {
@@ -150,9 +150,9 @@ extension Engine {
         }
         return Array(zip(jobs, planned))
       } catch {
-        // Without one that was refused the others are planned anew; when nothing can be written, none is.
+        // After a refusal, plans the others again; if nothing can be written, all fail.
         for index in refused.map({ [$0] }) ?? Array(jobs.indices) {
-          // A namespace that is recorded for another container is checked by the single attach.
+          // The single attach checks a namespace that is recorded for another container.
           let mayBeFree = refused != nil && error.code == .inUse && jobs[index].given != nil
           if !mayBeFree { results[jobs[index].place] = .failure(error) }
         }
@@ -186,7 +186,7 @@ extension Engine {
     }
   }
 
-  /// Takes away one that was made, after a failure.
+  /// Removes a created sandbox after a failure.
   private func takeBack(
     _ planned: PlannedSandbox, _ namespace: NetworkNamespace, _ error: NetworkError, _ operation: String
   ) -> NetworkError {

@@ -2,11 +2,11 @@ import Netlink
 import NetworkPrimitives
 
 extension Engine {
-  /// Puts a container that is attached on one more network, with what it kept there.
+  /// Connects an attached container to one more network, with its kept settings there.
   func connect(
     _ container: String, to name: String, options: EndpointOptions
   ) throws(NetworkError) -> Endpoint {
-    // The default network is made when it is first needed, and taken back when it was not.
+    // The default network is made on first use, and removed if the call fails.
     let made = name == "bridge" ? try ensureDefaultNetwork() : nil
     let (endpoint, kept): (Endpoint, [PublishedPort])
     do throws(NetworkError) { (endpoint, kept) = try connectAlone(container, to: name, options: options) } catch {
@@ -33,7 +33,7 @@ extension Engine {
     }
   }
 
-  /// - Returns: The endpoint, and the ports that the container kept on the network.
+  /// - Returns: The endpoint, and the container's kept ports on the network.
   private func connectAlone(
     _ container: String, to name: String, options: EndpointOptions
   ) throws(NetworkError) -> (Endpoint, [PublishedPort]) {
@@ -94,7 +94,7 @@ extension Engine {
           NetworkEvent(.connect, networkID: network.id, network: network.name, container: container))
         return transaction.state.endpoints(ofSandbox: record.sandboxID).allSatisfy { others.contains($0.id) }
       }
-      // Another that was made or taken away at the same time has not seen this one, nor was it seen.
+      // A concurrent connect or disconnect has not seen this endpoint, nor this call its endpoint.
       if !isAlone { _ = attempt { () throws(NetworkError) in try settleRoutes(of: record.sandboxID, in: namespace) } }
       return (made, planned.kept.flatMap(\.ports))
     } catch {
@@ -106,12 +106,12 @@ extension Engine {
     }
   }
 
-  /// Takes a container off one network.
+  /// Disconnects a container from one network.
   ///
   /// - Parameters:
-  ///   - isForced: Whether a container whose namespace is gone, or that is stopped, is taken off too.
-  ///   - keepsSettings: Whether what it had there stays its own, for when it is connected again.
-  ///   - ports: The ports that do; nil for those that it has.
+  ///   - isForced: Whether a stopped container, or one whose namespace is gone, is disconnected too.
+  ///   - keepsSettings: Whether its settings there stay reserved for the next connect.
+  ///   - ports: The reserved ports; nil for its current ones.
   /// - Returns: The endpoint that it had.
   @discardableResult
   func disconnect(
@@ -145,12 +145,12 @@ extension Engine {
     withdrawNames(of: record, leaving: [endpoint])
     var failures = endpoint.phase == .stopped ? [] : disconnect(endpoint, from: network, of: record)
     if failures.isEmpty { failures += dropEmptyBridges(leaving: [endpoint]) }
-    // While the endpoint is still on record, so that what fails can be repeated.
+    // Runs while the endpoint is still recorded, so that a failure can be retried.
     if failures.isEmpty, record.phase == .ready {
       do throws(NetworkError) {
         try settleRoutes(of: record.sandboxID, in: try namespace(of: record))
       } catch {
-        // Without a namespace there are no routes to see to.
+        // Without a namespace there are no routes to update.
         if !isForced || error.code != .closed { failures.append(error) }
       }
       failures += attempt { () throws(NetworkError) in try refreshFiles(ofSandbox: record.sandboxID) }
@@ -176,7 +176,7 @@ extension Engine {
     return endpoint
   }
 
-  /// Takes an endpoint that was not made out of the record; what could not be taken back stays there.
+  /// Removes the record of an endpoint whose creation failed; objects that could not be removed stay recorded.
   private func abandon(
     _ planned: (endpoint: Endpoint, kept: [Endpoint]), _ leftovers: [NetworkError]
   ) -> [NetworkError] {
@@ -188,7 +188,7 @@ extension Engine {
     var endpoint = planned.endpoint
     let failures = attempt { () throws(NetworkError) in
       endpoint = try transaction { (transaction) throws(NetworkError) in
-        // It may have been put on another bridge since it was planned.
+        // The endpoint may have moved to another bridge since it was planned.
         var record = transaction.state.endpoints[planned.endpoint.id] ?? planned.endpoint
         guard isWhole else {
           record.phase = .removing
@@ -221,20 +221,20 @@ extension Engine {
 
   // MARK: - Default routes
 
-  /// Has the container's default routes be those of its foremost endpoints.
+  /// Points the container's default routes at its foremost endpoints.
   ///
-  /// - Parameter extra: An endpoint that is made, and not yet recorded as ready.
+  /// - Parameter extra: A created endpoint that is not yet recorded as ready.
   func settleRoutes(
     of sandboxID: String, in namespace: NetworkNamespace, with extra: Endpoint? = nil
   ) throws(NetworkError) {
     for attempt in 1...20 {
       do throws(NetworkError) {
         let settled = try settleRoutesOnce(of: sandboxID, in: namespace, with: extra)
-        // What another call has made or taken away meanwhile it may have settled before this one did, by less.
+        // A concurrent change may have settled the routes earlier, without this call's endpoint.
         let now = try look { state in Self.settledIDs(state.endpoints(ofSandbox: sandboxID)) }
         if now == settled { return }
       } catch {
-        // Another call for the same container has changed them meanwhile: they are looked at anew.
+        // A concurrent call for the same container has changed the routes: start again.
         guard error.code == .alreadyExists || error.code == .notFound, attempt < 20 else { throw error }
       }
     }
@@ -244,7 +244,7 @@ extension Engine {
     Set(endpoints.filter { $0.phase == .ready }.map(\.id))
   }
 
-  /// - Returns: The ids of the endpoints that it went by.
+  /// - Returns: The ids of the endpoints that it considered.
   private func settleRoutesOnce(
     of sandboxID: String, in namespace: NetworkNamespace, with extra: Endpoint?
   ) throws(NetworkError) -> Set<String> {
@@ -273,8 +273,8 @@ extension Engine {
     return Self.settledIDs(known)
   }
 
-  /// The endpoint that has the default route of a family: the highest priority; of equals, one that is not internal, then
-  /// one with more families, then the first by network's name.
+  /// The endpoint with a family's default route: the highest priority; among equals, one that is not internal, then one
+  /// with more families, then the first by network name.
   static func foremost(
     _ endpoints: [Endpoint], _ networks: [String: NetworkRecord], _ family: AddressFamily
   ) -> Endpoint? {

@@ -3,9 +3,9 @@ import Synchronization
 
 /// Taking containers off their networks.
 extension Engine {
-  /// Takes a container off the network.
+  /// Detaches a container from the network.
   ///
-  /// - Parameter keepsAddresses: Whether its static addresses stay its own.
+  /// - Parameter keepsAddresses: Whether its static addresses stay reserved.
   func detach(_ container: String, keepsAddresses: Bool = false) throws(NetworkError) {
     let operation = "detach \"\(container)\""
     let token = store.token
@@ -14,7 +14,7 @@ extension Engine {
         throw NetworkError(.notFound, operation: operation, reason: "\"\(container)\" is not attached")
       }
       try checkIdle(record.phase, record.owner, "\"\(container)\"", operation)
-      // Those that are about to leave it as well leave it to the last to begin.
+      // Of several containers that leave the namespace, the last to begin removes it.
       let isLast = transaction.state.members(of: record.sandboxID).allSatisfy {
         $0.container == container || $0.phase == .removing
       }
@@ -45,7 +45,7 @@ extension Engine {
       if let network = networks[endpoint.networkID] { failures += disconnect(endpoint, from: network, of: record) }
     }
     failures += leave(record)
-    // While the endpoints are still on record, so that what fails can be repeated.
+    // Runs while the endpoints are still recorded, so that a failure can be retried.
     if failures.isEmpty { failures += dropEmptyBridges(leaving: endpoints.filter { $0.phase != .stopped }) }
     if failures.isEmpty {
       failures += attempt { () throws(NetworkError) in
@@ -59,7 +59,7 @@ extension Engine {
     try dropEmptyBridges(after: endpoints).throwLeftovers(operation)
   }
 
-  /// Takes a container and its endpoints out of the record, but for static addresses that it keeps.
+  /// Removes the records of a container and its endpoints, except kept static addresses.
   func forget(_ record: SandboxRecord, _ endpoints: [Endpoint]) throws(NetworkError) {
     let isGone = try transaction { (transaction) throws(NetworkError) in
       var isKept = false
@@ -77,14 +77,14 @@ extension Engine {
           try transaction.release(endpoint)
         }
       }
-      // On other networks it keeps what it kept.
+      // Kept endpoints on other networks stay.
       let others =
         record.keepsAddresses == true
         ? transaction.state.endpoints(ofContainer: record.container).filter { $0.phase == .stopped } : []
       if isKept || !others.isEmpty {
         var stopped = record
         if let other = others.first, other.sandboxID != record.sandboxID {
-          // It was on its way into another's namespace.
+          // It was being attached to another container's namespace.
           stopped.sandboxID = other.sandboxID
           stopped.mode = .network(other.networkName)
         }
@@ -100,7 +100,7 @@ extension Engine {
 }
 
 extension SandboxRecord {
-  /// Leaves what is true of a container without a namespace: its name, and where it was.
+  /// Reduces the record to the facts that hold without a namespace: its name, and its networks.
   mutating func stop() {
     phase = .stopped
     owner = ""
@@ -114,13 +114,13 @@ extension SandboxRecord {
 }
 
 extension Engine.Transaction {
-  /// Leaves of an endpoint what its container has asked for by name.
+  /// Reduces an endpoint to the addresses that its container requested.
   mutating func keepStaticAddresses(of endpoint: Endpoint) throws(NetworkError) {
     var stopped = endpoint
     stopped.addresses = endpoint.addresses.filter { endpoint.staticAddresses.contains($0.address) }
     stopped.bridge = nil
     stopped.ports = []
-    // They come back with what was kept by a disconnect alone.
+    // Only a disconnect that keeps settings restores these.
     stopped.aliases = []
     stopped.forwarding = nil
     stopped.gateways = []

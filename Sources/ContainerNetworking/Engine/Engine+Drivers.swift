@@ -1,7 +1,7 @@
 import Netlink
 import NetworkPrimitives
 
-/// Which driver a network has, and what all drivers are asked for in the same way.
+/// The drivers of networks, and steps that all drivers share.
 extension Engine {
   func driver(of network: NetworkRecord) -> any Driver { driver(network.driver) ?? bridges }
 
@@ -13,7 +13,7 @@ extension Engine {
     }
   }
 
-  /// What the driver has to say to a network's options; see ``Driver/validate(_:_:)``.
+  /// The driver's checks of a network's options; see ``Driver/validate(_:_:)``.
   func validate(_ options: inout NetworkOptions, _ operation: String) throws(NetworkError) -> [NetworkError] {
     if let driver = driver(options.driver) { return try driver.validate(&options, operation) }
     let reason =
@@ -23,9 +23,9 @@ extension Engine {
     return [NetworkError(.unsupported, operation: operation, reason: reason)]
   }
 
-  /// Takes an endpoint away; its network's driver is told how to open the namespace of its container.
+  /// Removes an endpoint; its network's driver can open the namespace of its container.
   ///
-  /// - Parameter sandbox: The container; nil where it is not known any more.
+  /// - Parameter sandbox: The container; nil if it is no longer recorded.
   func disconnect(
     _ endpoint: Endpoint, from network: NetworkRecord, of sandbox: SandboxRecord?
   ) -> [NetworkError] {
@@ -40,7 +40,7 @@ extension Engine {
       }
   }
 
-  /// Takes an endpoint away whose container's namespace is open.
+  /// Removes an endpoint whose container's namespace is open.
   func disconnect(
     _ endpoint: Endpoint, from network: NetworkRecord, in namespace: NetworkNamespace
   ) -> [NetworkError] {
@@ -49,8 +49,8 @@ extension Engine {
       + driver(of: network).disconnect(endpoint, from: network) { () throws(NetworkError) in namespace }
   }
 
-  /// Lets no other endpoint of the container, made later and staying, send from this one's addresses any more, nor this one
-  /// from theirs. Those that go too take that along.
+  /// Withdraws the permission of the container's newer, remaining endpoints to send from this endpoint's addresses, and
+  /// vice versa. Endpoints that are removed too withdraw their own.
   private func forgetAddresses(of endpoint: Endpoint) -> [NetworkError] {
     attempt { () throws(NetworkError) in
       let (others, bridge) = try look { state in
@@ -65,9 +65,9 @@ extension Engine {
     }
   }
 
-  /// The hardware address that a new endpoint has because every one of its network has it; nil if it has one of its own.
+  /// The hardware address that all endpoints of a network share; nil if each has its own.
   ///
-  /// - Throws: `.conflictingOptions` where another is asked for; `.inUse` while somebody has it.
+  /// - Throws: `.conflictingOptions` if the request asks for another; `.inUse` while another endpoint has it.
   func sharedMACAddress(
     _ request: EndpointRequest, _ network: NetworkRecord, _ operation: String, _ state: EngineState
   ) throws(NetworkError) -> MACAddress? {
@@ -89,10 +89,10 @@ extension Engine {
 }
 
 extension NetworkRecord {
-  /// Whether its packets pass the host, which then has our table and forwards.
+  /// Whether its packets pass the host, which then has our tables and forwards.
   var passesHost: Bool { driver == .bridge }
 
-  /// - Throws: `.damagedRecord` for one without a bridge.
+  /// - Throws: `.damagedRecord` for a network without a bridge.
   func requireBridge() throws(NetworkError) -> InterfaceName {
     if let bridge { return bridge }
     throw NetworkError(
@@ -102,7 +102,7 @@ extension NetworkRecord {
 }
 
 extension Endpoint {
-  /// - Throws: `.damagedRecord` for one without a port on the host.
+  /// - Throws: `.damagedRecord` for an endpoint without a port on the host.
   func requirePort() throws(NetworkError) -> InterfaceName {
     if let hostInterface { return hostInterface }
     throw NetworkError(

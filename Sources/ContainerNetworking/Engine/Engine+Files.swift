@@ -1,11 +1,12 @@
 import NetworkPrimitives
 import SystemPackage
 
-/// Containers' resolv.conf, hosts and hostname: made with the container, rewritten as its networks change, removed with it.
+/// Containers' resolv.conf, hosts and hostname: created with the container, rewritten as its networks change, removed
+/// with it.
 extension Engine {
-  /// Makes the files of a container that is about to be ready.
+  /// Creates the files of a container that is about to be ready.
   ///
-  /// - Returns: What they cannot say.
+  /// - Returns: Warnings about options that they cannot express.
   func makeFiles(
     of record: SandboxRecord, _ endpoint: Endpoint?, on network: NetworkRecord?
   ) throws(NetworkError) -> [AttachWarning] {
@@ -17,11 +18,11 @@ extension Engine {
     return ContainerFileTexts.warnings(source)
   }
 
-  /// Has the files of a sandbox say what the records say of it now: with what is being made, without what is being taken
-  /// away. Each change is on record before this is called, so that the last of several tells of all.
+  /// Rewrites the files of a sandbox from the current records: endpoints being created included, endpoints being
+  /// removed excluded. Each change is recorded before this call, so the last of several includes all.
   func refreshFiles(ofSandbox id: String) throws(NetworkError) {
     let known = try look { state in state.members(of: id).filter { $0.filesDirectory != nil } }
-    // The one that brought the namespace knows more than those who came to share it.
+    // The namespace's owner has more data than the containers that joined it.
     if let record = known.first(where: { !$0.isSharer }) ?? known.first { try refreshFiles(of: record) }
   }
 
@@ -41,14 +42,14 @@ extension Engine {
     }
   }
 
-  /// Where the names of any network are answered.
+  /// The name server addresses of all networks.
   private static func nameServers(_ networks: [String: NetworkRecord]) -> Set<IPAddress> {
     let served = networks.values.filter { $0.servesNamesAt == .gateway }
     return Set(served.flatMap(\.bridgeGateways)).union([.v4(NetworkRecord.innerNameServer)])
   }
 
-  /// - Parameter asksNetworks: Whether it asks its networks' own name servers: one that was given them by a controller with a
-  ///   name service keeps to that, whoever changes its networks.
+  /// - Parameter asksNetworks: Whether it asks its networks' own name servers. A container that got them from a
+  ///   controller with a name service keeps them, whichever controller changes its networks.
   private func source(
     of record: SandboxRecord, _ endpoints: [(Endpoint, NetworkRecord)], asksNetworks: Bool
   ) -> ContainerFileTexts.Source {
@@ -63,13 +64,13 @@ extension Engine {
       resolvers: settings.resolvers, host: texts)
   }
 
-  /// Removes the files of a container, unless others read them.
+  /// Removes the files of a container, unless other containers read them.
   func removeFiles(of record: SandboxRecord) -> [NetworkError] {
     guard let directory = record.filesDirectory else { return [] }
     return attempt { () throws(NetworkError) in try ContainerFiles(directory: FilePath(directory)).remove() }
   }
 
-  /// Makes the files of a container again, unless it has gone meanwhile.
+  /// Restores the files of a container, unless it was detached meanwhile.
   func restoreFiles(of record: SandboxRecord) throws(NetworkError) {
     try refreshFiles(of: record)
     let isStillThere = try look { state in
@@ -96,8 +97,8 @@ extension Engine {
     try strayFiles().map { Difference(.strayFiles, "\($0) has the files of a container that is not there") }
   }
 
-  /// Directories of containers that no record knows. They are listed before the records are read, and a record is written
-  /// before its directory is made.
+  /// Directories of unrecorded containers. They are listed before the records are read, and a record is written before
+  /// its directory is created.
   func strayFiles() throws(NetworkError) -> [FilePath] {
     guard let directory = settings.filesDirectory else { return [] }
     let found = try Directories.names(in: directory).filter(Self.isID)
@@ -106,14 +107,14 @@ extension Engine {
     return found.sorted().map { directory.appending($0) }.filter { !known.contains($0.string) }
   }
 
-  /// 64 hexadecimal digits: nothing else in the directory is ours.
+  /// 64 hexadecimal digits: no other name in the directory is ours.
   private static func isID(_ text: String) -> Bool {
     text.utf8.count == 64 && text.utf8.allSatisfy { (0x30...0x39).contains($0) || (0x61...0x66).contains($0) }
   }
 }
 
 extension EngineState {
-  /// Whether a container that is not going reads the same files as this one.
+  /// Whether a remaining container reads the same files as this one.
   func sharesFiles(_ record: SandboxRecord) -> Bool {
     guard let directory = record.filesDirectory else { return false }
     return members(of: record.sandboxID).contains {

@@ -6,14 +6,14 @@ import Synchronization
   import Glibc
 #endif
 
-/// Who forwards, of all that share a record, and what of the published ports is served by that.
+/// The forwarders among the users of a record, and the published ports that they serve.
 extension Engine {
-  /// Those who forward now, but for this controller.
+  /// The live forwarders except this controller.
   func otherForwarders(_ state: EngineState) -> Set<String> {
     Set((state.host?.forwarders ?? []).filter { $0 != holderID && isHolderAlive($0) })
   }
 
-  /// What is listened at for an endpoint, by whoever forwards now.
+  /// The bindings at which live forwarders listen for an endpoint.
   private func listeners(of endpoint: Endpoint, _ forwarders: Set<String>) -> Set<PortBinding> {
     let own = forwarders.contains(holderID) ? keeper?.listeners(of: endpoint.id) ?? [] : []
     guard let forwarding = endpoint.forwarding else { return own }
@@ -30,7 +30,7 @@ extension Engine {
     return settings.forwarder == nil ? others : others.union([holderID])
   }
 
-  /// An endpoint as it is served: its ports without the addresses that nobody forwards from.
+  /// An endpoint as it is served: its ports without the addresses that lack a forwarder.
   func served(_ endpoint: Endpoint, _ state: EngineState) -> Endpoint {
     guard endpoint.ports.contains(where: { $0.forwarded != nil }) else { return endpoint }
     let listeners = listeners(of: endpoint, forwarders(state))
@@ -47,7 +47,8 @@ extension Engine {
     return served
   }
 
-  /// A change of an endpoint's ports is made: hands over what another process forwards, and returns when that does.
+  /// Completes a change of an endpoint's ports: hands forwarded ones over to the forwarding process, and waits until it
+  /// serves them.
   func handOverPorts(of endpoint: Endpoint) {
     let isForwardedElsewhere = settings.forwarder == nil && endpoint.ports.contains { $0.forwarded != nil }
     keeper?.settle(endpoint, yields: isForwardedElsewhere)
@@ -65,9 +66,9 @@ extension Engine {
     }
   }
 
-  /// Writes down what this controller listens at.
+  /// Records the bindings at which this controller listens.
   ///
-  /// - Returns: Whether that is all that is to be listened at and that nobody else does.
+  /// - Returns: Whether all bindings are served, here or by others.
   func noteForwarding(_ keeper: PortKeeper) throws(NetworkError) -> Bool {
     let (endpoints, others) = try look { state in
       (state.endpoints.values.filter { $0.phase == .ready && !$0.listeners.isEmpty }, otherForwarders(state))
@@ -93,19 +94,20 @@ extension Engine {
     return isWhole
   }
 
-  /// Writes down beside an endpoint's ports what this controller listens at for them.
+  /// Adds this controller's listening bindings to an endpoint's record.
   func noteForwarding(of endpoint: inout Endpoint, _ state: EngineState) {
     guard settings.forwarder != nil, let own = keeper?.listeners(of: endpoint.id), !own.isEmpty else { return }
     endpoint.forwarding = entries(of: endpoint, own, otherForwarders(state))
   }
 
-  /// What is written down of an endpoint: those of others who live, and this controller's.
+  /// The forwarding entries of an endpoint: those of other live forwarders, and this controller's.
   private func entries(of endpoint: Endpoint, _ own: Set<PortBinding>, _ others: Set<String>) -> [String] {
     let kept = (endpoint.forwarding ?? []).filter { entry in others.contains { entry.hasPrefix($0 + " ") } }
     return kept + own.map { Self.entry(holderID, $0) }.sorted()
   }
 
-  /// Takes this controller off those who forward: another goes on, or whoever published a port holds it again.
+  /// Removes this controller from the forwarders: another one continues, or the publishing process reserves the ports
+  /// again.
   func closePorts() {
     guard settings.forwarder != nil else { return }
     // First the ports: whoever reads that this one is gone takes them at once.
@@ -120,7 +122,7 @@ extension Engine {
     }
   }
 
-  /// Published ports that nobody forwards where they are to be.
+  /// Published ports without their forwarder.
   func unservedPorts(_ survey: Survey) -> [Difference] {
     var alive = Set((survey.host?.forwarders ?? []).filter { isHolderAlive($0) })
     if settings.forwarder != nil { alive.insert(holderID) }

@@ -1,15 +1,15 @@
 import NetworkPrimitives
 
-/// Networks that grow over further bridges. A bridge is made for the first endpoint that is put on it, and goes with the
-/// last: until then the record of that endpoint tells whoever comes after a crash to look for it.
+/// Networks with further bridges. A bridge is created for its first endpoint, and removed with its last. Until then
+/// that endpoint's record leads the recovery after a crash to the bridge.
 extension Engine {
   var capacity: BridgeCapacity {
     BridgeCapacity(ports: settings.bridgePorts, trunks: settings.bridgeTrunks, limit: settings.bridgePortLimit)
   }
 
-  /// Makes an endpoint that is written down, on whichever bridge of its network takes it.
+  /// Creates a recorded endpoint on a bridge of its network that has a free port.
   ///
-  /// - Parameter endpoint: Its bridge is another afterwards where the one that was chosen is full of others' ports.
+  /// - Parameter endpoint: Moves to another bridge if foreign ports fill the chosen one.
   func connect(
     _ endpoint: inout Endpoint, to network: NetworkRecord, in namespace: NetworkNamespace, routes: [AddressFamily]
   ) throws(NetworkError) {
@@ -27,9 +27,9 @@ extension Engine {
     }
   }
 
-  /// Has the further bridge that an endpoint is to be on be there.
+  /// Creates the further bridge of an endpoint, unless it exists.
   ///
-  /// - Parameter network: As it was when the endpoint was written down: a bridge that was there then stays for it.
+  /// - Parameter network: The network when the endpoint was recorded: a bridge that existed then stays for it.
   func makeBridge(of endpoint: Endpoint, on network: NetworkRecord) throws(NetworkError) {
     guard let name = endpoint.bridge, network.furtherBridge(name)?.phase != .ready else { return }
     try store.exclusively { () throws(NetworkError) in
@@ -43,12 +43,12 @@ extension Engine {
     }
   }
 
-  /// Has the further bridges of a network be whole that it has by now: others may have taken away what it had at a look.
+  /// Restores all current further bridges of a network: they may have changed since they were read.
   func remakeBridges(ofNetwork id: String) throws(NetworkError) {
     guard try look({ $0.networks[id]?.hasGrown == true }) else { return }
     try store.exclusively { () throws(NetworkError) in
       guard let network = try look({ $0.networks[id] }), network.phase == .ready else { return }
-      // One that cannot be made keeps none of the others from it.
+      // A failure does not stop the others.
       var failures: [NetworkError] = []
       for further in network.furtherBridges ?? [] where further.phase == .ready {
         failures += attempt { () throws(NetworkError) in try bridges.make(further, of: network) }
@@ -67,7 +67,7 @@ extension Engine {
         + "1023, of which others have taken some; take those off, or detach a container", causes: [error])
   }
 
-  /// Has an endpoint that is not made be on another bridge.
+  /// Moves an endpoint that is not created yet to another bridge.
   private func replace(
     _ endpoint: Endpoint, on network: NetworkRecord, besides full: [InterfaceName?]
   ) throws(NetworkError) -> (Endpoint, NetworkRecord) {
@@ -81,10 +81,10 @@ extension Engine {
     }
   }
 
-  /// Takes away the further bridges of a network that nothing is on.
+  /// Removes the further bridges of a network that have no endpoint.
   ///
-  /// - Parameter leaving: Endpoints that are on record, and there no more.
-  /// - Returns: What could not be taken away; it stays on record as being removed.
+  /// - Parameter leaving: Endpoints that are recorded, but no longer there.
+  /// - Returns: The failures; those bridges stay recorded as being removed.
   func dropEmptyBridges(of networkID: String, leaving: [Endpoint] = []) -> [NetworkError] {
     var failures: [NetworkError] = []
     failures += attempt { () throws(NetworkError) in
@@ -111,19 +111,19 @@ extension Engine {
     return failures
   }
 
-  /// The same of every network on which endpoints are leaving, or of all.
+  /// As above, for every network of the leaving endpoints.
   func dropEmptyBridges(leaving: [Endpoint]) -> [NetworkError] {
     let onFurther = Dictionary(grouping: leaving.filter { $0.bridge != nil }, by: \.networkID)
     return onFurther.sorted { $0.key < $1.key }.flatMap { dropEmptyBridges(of: $0.key, leaving: $0.value) }
   }
 
-  /// The same once endpoints are off the record: those who leave a bridge at the same time are all on record at the look of
-  /// each of them.
+  /// As above, once endpoints are no longer recorded: of several that leave a bridge at once, each still sees the
+  /// others recorded.
   func dropEmptyBridges(after left: [Endpoint]) -> [NetworkError] {
     Set(left.filter { $0.bridge != nil }.map(\.networkID)).sorted().flatMap { dropEmptyBridges(of: $0) }
   }
 
-  /// Takes away what a crash has left of bridges that nothing is on.
+  /// Removes empty bridges that a crash has left.
   func dropEmptyBridges() throws(NetworkError) {
     guard try lookAtUnsettled({ $0.networks.values.contains { $0.furtherBridges != nil } }) else { return }
     let networks = try look { state in
@@ -143,7 +143,7 @@ extension Engine.Transaction {
     save(.network(network))
   }
 
-  /// Strikes one out that is gone, unless it is to be made again by now.
+  /// Removes the record of a deleted bridge, unless it is being created again.
   fileprivate mutating func forget(_ further: FurtherBridge, ofNetwork id: String) {
     guard var network = state.networks[id],
       network.furtherBridges?.contains(where: { $0.name == further.name && $0.phase == .removing }) == true
@@ -155,7 +155,7 @@ extension Engine.Transaction {
 }
 
 extension EngineState {
-  /// The further bridges of a network that no endpoint is on but those that are leaving.
+  /// The further bridges of a network without endpoints, except leaving ones.
   func emptyBridges(ofNetwork id: String, without leaving: [Endpoint] = []) -> [FurtherBridge] {
     guard let further = networks[id]?.furtherBridges else { return [] }
     return further.filter { further in

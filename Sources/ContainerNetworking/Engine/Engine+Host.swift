@@ -1,11 +1,11 @@
 import Netlink
 import NetworkPrimitives
 
-/// What all networks of a host have in common: our tables, and links that forward. One process of a record at a time sees to
-/// it; other records of the host do the same in our tables beside it, without a lock: what each needs it writes there first,
-/// and looks at what others need after.
+/// Shared objects of a host's networks: our tables, and links that forward. Within a record, one process at a time
+/// changes them. Other records of the host change the same tables concurrently, without a lock: each first adds its own
+/// needs there, and then reads the others'.
 extension Engine {
-  /// Makes the tables, and switches forwarding on where the network needs it.
+  /// Creates the tables, and enables forwarding if the network needs it.
   func prepareHost(for network: NetworkRecord) throws(NetworkError) {
     guard network.passesHost else { return }
     try store.exclusively { () throws(NetworkError) in
@@ -16,7 +16,7 @@ extension Engine {
     }
   }
 
-  /// Has our tables be there as this version makes them, with this record in them.
+  /// Ensures that our tables have this version's form and contain this record.
   private func haveTables() throws(NetworkError) {
     for _ in 0..<20 {
       let presence = try firewall.ensure()
@@ -29,7 +29,7 @@ extension Engine {
       reason: "an older version of this library makes them anew again and again; stop that, or bring it up to date")
   }
 
-  /// That this record is in our tables, and for which families it needs the host to forward: for sure, and perhaps.
+  /// The elements of this record's presence and its forwarding needs: those wanted now, and those in transition.
   func presence(_ state: EngineState) -> (wanted: FirewallElements, open: FirewallElements) {
     let networks = state.networks.values.filter(\.passesHost)
     let (ready, others) = (networks.filter { $0.phase == .ready }, networks.filter { $0.phase != .ready })
@@ -44,12 +44,12 @@ extension Engine {
     return (elements(ready), elements(others))
   }
 
-  /// Sets back what nothing needs any more: forwarding of a family without a network of it that lets packets out, the tables
-  /// without any network.
+  /// Reverts unneeded changes of the host: forwarding of a family without a network that reaches outside, and the
+  /// tables without any network.
   ///
   /// - Parameters:
-  ///   - network: The id of one that is about to be forgotten, and counts no more.
-  ///   - forget: Forgets it, before another is let in that asks what is still needed.
+  ///   - network: The id of a network that is about to be forgotten, and does not count.
+  ///   - forget: Forgets it, before another process can read the needs.
   func releaseHost(
     without network: String? = nil, _ forget: () throws(NetworkError) -> Void = {}
   ) throws(NetworkError) {
@@ -73,11 +73,11 @@ extension Engine {
 
   // MARK: - The record's id
 
-  /// Gives the record an id, which tells it from other records of the host.
+  /// Gives the record an id, which distinguishes it from other records of the host.
   func identify(_ stamp: String) throws(NetworkError) {
     var known = try lookAtUnsettled { $0.host?.id }
     if known == nil {
-      // One that a version has struck out that does not know it is still in the kernel.
+      // A version that does not know the id may have dropped it; the kernel still has it.
       let found = try idInTables() ?? .random()
       known = try transaction { transaction in
         var host = transaction.state.host ?? HostRecord(stamp: stamp, sysctls: [:], uplinks: [])
@@ -95,7 +95,7 @@ extension Engine {
     firewall.id = id
   }
 
-  /// Under which id our bridges are in our tables; nil for none.
+  /// The id of our bridges' elements in our tables; nil for none.
   private func idInTables() throws(NetworkError) -> RecordID? {
     let own = try lookAtUnsettled { state in Set(state.networks.values.compactMap { $0.bridge?.description }) }
     guard !own.isEmpty else { return nil }

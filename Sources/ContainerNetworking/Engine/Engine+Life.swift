@@ -3,16 +3,17 @@ import NetworkPrimitives
 import Synchronization
 import SystemPackage
 
-/// Which namespace is a container's, and whether it lives: by whoever holds it and by the namespace itself, never by a path
-/// alone. A pin is seen in the mount namespace that it was made in, and perhaps in no other (mount_namespaces(7)).
+/// Finds containers' namespaces, and decides whether they are alive: by their holder and the namespace itself, never by
+/// a path alone. A pin is visible in the mount namespace where it was made, and perhaps in no other
+/// (mount_namespaces(7)).
 extension Engine {
-  /// The namespace of a sandbox: the one that this process holds, the one that the record's path opens, or one that another
-  /// process is in.
+  /// The namespace of a sandbox: the one that this process holds, the one that the record's path opens, or one of
+  /// another process.
   ///
-  /// - Throws: `.closed` when it is gone, when another is in its place, and when it cannot be opened from here.
+  /// - Throws: `.closed` when it is gone, when its path opens another one, and when it cannot be opened from here.
   func namespace(of record: SandboxRecord) throws(NetworkError) -> NetworkNamespace {
     if record.sandboxID == Self.hostSandbox { return host }
-    // One that another has stopped and attached again is the same sandbox in a new namespace.
+    // After a stop and attach by another process, the same sandbox has a new namespace.
     if let known = namespaces.withLock({ $0[record.sandboxID] }), known.identity.inode == record.namespaceInode {
       return known
     }
@@ -41,8 +42,8 @@ extension Engine {
         + "call from where \"\(record.container)\" was attached")
   }
 
-  /// Whether a namespace that no path leads to lives, or may: whoever made it holds it open for as long as that one has the
-  /// record open, and a veth pair goes with either of its ends' namespaces.
+  /// Whether a namespace without a path is, or may be, alive. Its creator holds it open as long as that process has the
+  /// record open, and a veth pair lives only as long as both ends' namespaces.
   func showsLife(_ record: SandboxRecord) throws(NetworkError) -> Bool {
     let endpoints = try readyEndpoints(of: record)
     if try isHeld(record, endpoints) { return true }
@@ -56,14 +57,14 @@ extension Engine {
     try look { state in state.endpoints(ofSandbox: record.sandboxID).filter { $0.phase == .ready } }
   }
 
-  /// Whether somebody who lives holds it open, for one of its containers. Of this user of the store, what is not held here may
-  /// be held by another controller on the same store, but links tell better.
+  /// Whether a live process holds it open, for one of its containers. With this store's own token, another controller
+  /// on the same store may hold it, but links tell better.
   private func isHeld(_ record: SandboxRecord, _ endpoints: [Endpoint]) throws(NetworkError) -> Bool {
     let owners = Set(try look { state in state.members(of: record.sandboxID).map(\.owner) } + [record.owner])
     return owners.contains { isAlive($0) && ($0 != store.token || endpoints.isEmpty) }
   }
 
-  /// The host's end of an endpoint's pair; nil where there is none.
+  /// The host's end of an endpoint's pair; nil if it is missing.
   private func farEnd(of endpoint: Endpoint) throws(NetworkError) -> Link? {
     guard let port = endpoint.hostInterface else { return nil }
     do throws(NetworkError) {
@@ -75,19 +76,19 @@ extension Engine {
     }
   }
 
-  /// The namespace of a container that lives, by way of a process that is in it or has it open. It is not kept open here: it is
-  /// to go with those who hold it.
+  /// The namespace of a live container, found through a process that is in it or has it open. It is not kept open here:
+  /// it should end with its holders.
   private func hiddenNamespace(of record: SandboxRecord) throws(NetworkError) -> NetworkNamespace? {
     guard let inode = record.namespaceInode else { return nil }
     let identity = NamespaceIdentity(device: host.identity.device, inode: inode)
     guard let held = host.kernel.heldNamespace(identity) else { return nil }
     let namespace = NetworkNamespace(held.handle, of: host.kernel, origin: held.path)
-    // Without its holder the number may be another's by now.
+    // Without its holder, the number may already be another namespace's.
     if try isHeld(record, readyEndpoints(of: record)) { return namespace }
     return try isHome(namespace, of: record) ? namespace : nil
   }
 
-  /// Whether a namespace has the other end of a pair of the container's.
+  /// Whether a namespace has the other end of one of the container's pairs.
   private func isHome(_ namespace: NetworkNamespace, of record: SandboxRecord) throws(NetworkError) -> Bool {
     for endpoint in try readyEndpoints(of: record) {
       guard let port = try farEnd(of: endpoint), port.peerNamespaceID != nil else { continue }
@@ -103,9 +104,9 @@ extension Engine {
 
   // MARK: - Whose a namespace is
 
-  /// Refuses a namespace that a container is to be given and that is somebody's: the host's, or another container's.
+  /// Refuses a given namespace that is the host's, or another container's.
   ///
-  /// - Parameter departed: Containers that are recorded as being in it and are not, see ``departed(from:)``.
+  /// - Parameter departed: Containers that are wrongly recorded in it, see ``departed(from:)``.
   /// - Throws: `.refused` for the host's; `.inUse` for a container's.
   func checkIsNobodys(
     _ namespace: NetworkNamespace, for container: String, besides departed: Set<String>, _ operation: String,
@@ -131,8 +132,7 @@ extension Engine {
         + "container's own")
   }
 
-  /// The containers that are recorded as being in a namespace and are not: the kernel gives the number of one that is gone to
-  /// another.
+  /// The containers that are wrongly recorded in a namespace: the kernel reuses the number of a deleted one.
   func departed(from namespace: NetworkNamespace) throws(NetworkError) -> Set<String> {
     let records = try transaction { $0.containers(in: namespace) }
     var departed: Set<String> = []
@@ -143,7 +143,7 @@ extension Engine {
   }
 
   private func isIn(_ namespace: NetworkNamespace, _ record: SandboxRecord) throws(NetworkError) -> Bool {
-    // While it is held open its number is its own.
+    // An open namespace keeps its number.
     if isAlive(record.owner) || namespaces.withLock({ $0[record.sandboxID]?.identity == namespace.identity }) {
       return true
     }

@@ -1,9 +1,9 @@
 import NetworkPrimitives
 
-/// Where on a network's gateways its names are answered: at a port of the service's own, to which the network's rules lead
-/// from port 53. So it does not matter who else of the host holds that, and nobody else is kept from it.
+/// The name server's port on a network's gateways: one of the service's own, to which the network's rules redirect port
+/// 53. Other programs of the host can therefore hold port 53.
 extension Engine {
-  /// Has the service answer, at another port of its own where somebody else holds the network's.
+  /// Makes the service answer, at another port of its own if the network's is taken.
   func serve(
     _ network: NetworkRecord, in sandboxes: [SandboxRecord], by names: any NameService
   ) throws(NetworkError) {
@@ -24,15 +24,15 @@ extension Engine {
     if let taken { throw taken }
   }
 
-  /// Has the network's rules lead to where its names are to be answered. The record says where first, and that it is so last:
-  /// whoever dies in between leaves it to the next that is put on the network.
+  /// Redirects the network's rules to its name server. The record has the port first, and its completion last: if this
+  /// process dies in between, the next connect to the network continues.
   ///
-  /// - Parameter taken: A port that somebody else holds.
-  /// - Returns: The network as it is then.
+  /// - Parameter taken: A port that another socket holds.
+  /// - Returns: The updated network.
   private func lead(
     _ network: NetworkRecord, past taken: UInt16?, _ ports: ClosedRange<UInt16>
   ) throws(NetworkError) -> NetworkRecord {
-    // One at a time, so that the rules are those of the last record.
+    // One call at a time, so that the rules match the last record.
     try store.exclusively { () throws(NetworkError) in
       let planned = try transaction { (transaction) throws(NetworkError) in
         var network = try transaction.state.network(network.id)
@@ -55,7 +55,7 @@ extension Engine {
     }
   }
 
-  /// Where the names of a network that is to be made are answered; nil where nobody answers, or at port 53 itself.
+  /// The name server's place of a new network; nil without a server, or for port 53 itself.
   func placeOfNames(on network: NetworkRecord, _ state: EngineState) -> NameServerPlace? {
     guard let ports = settings.names?.gatewayPorts, network.servesNamesAt == .gateway,
       (try? checkAskedPort(of: network, state)) != nil
@@ -63,12 +63,12 @@ extension Engine {
     return NameServerPlace(port: ports.lowerBound, phase: .ready)
   }
 
-  /// - Throws: `.inUse` when a container has port 53 of a gateway of the network.
+  /// - Throws: `.inUse` when a container publishes port 53 of one of the network's gateways.
   private func checkAskedPort(of network: NetworkRecord, _ state: EngineState) throws(NetworkError) {
     let gateways = network.bridgeGateways
     for endpoint in state.endpoints.values {
       for port in endpoint.allPorts where port.hostPort == NetworkRecord.askedNamePort && port.transport != .sctp {
-        // Published on all addresses it is the name server's at this one all the same.
+        // A wildcard publication leaves this address to the name server.
         guard let gateway = port.translatedAddresses.first(where: gateways.contains) else { continue }
         throw NetworkError(
           .inUse, operation: "serve names of network \"\(network.name)\"",
@@ -78,7 +78,7 @@ extension Engine {
     }
   }
 
-  /// Mappings that ask for what containers ask names by: port 53 of a gateway.
+  /// The faults of mappings that publish port 53 of a gateway, which containers ask for names.
   func namePortFaults(
     _ mappings: [PortMapping], of network: NetworkRecord, _ operation: String, _ state: EngineState
   ) -> [NetworkError] {

@@ -1,9 +1,9 @@
 import NetworkPrimitives
 import SystemPackage
 
-/// What the name service is asked for.
+/// Calls of the name service.
 extension Engine {
-  /// Has the names of a network answered where a container that was just given to it asks.
+  /// Makes a network's names available to a container that was just connected to it.
   func serveNames(
     of network: NetworkRecord, for record: SandboxRecord, in namespace: NetworkNamespace
   ) throws(NetworkError) {
@@ -11,7 +11,7 @@ extension Engine {
     try serve(network, in: [Self.reachable(record, namespace)], by: names)
   }
 
-  /// A record by which any process finds the namespace: one that this process alone holds is found through it.
+  /// A record through which any process can open the namespace: one without a pin is opened through this process.
   private static func reachable(_ record: SandboxRecord, _ namespace: NetworkNamespace) -> SandboxRecord {
     var sandbox = record
     if sandbox.namespacePath == nil { sandbox.namespacePath = namespace.path.string }
@@ -19,21 +19,21 @@ extension Engine {
     return sandbox
   }
 
-  /// Has the names of a network that was repaired answered again.
+  /// Makes a repaired network's names available again.
   func serveNamesAgain(of network: NetworkRecord) throws(NetworkError) {
     guard let names = settings.names, network.servesNamesAt != .off else { return }
     let sandboxes = try look { state in
       let ids = Set(state.endpoints(ofNetwork: network.id).filter { $0.phase == .ready }.map(\.sandboxID))
       return ids.compactMap { state.members(of: $0).first { $0.phase == .ready } }
     }
-    // One whose namespace is gone, or another process's alone, is not to be reached from here.
+    // Namespaces that are gone or private to another process cannot be served from here.
     let reachable = sandboxes.compactMap { record in
       (try? namespace(of: record)).map { Self.reachable(record, $0) }
     }
     if !reachable.isEmpty { try serve(network, in: reachable, by: names) }
   }
 
-  /// Whether nobody answers for names that containers ask for.
+  /// The difference of networks in use whose names are not served.
   func nameDifference(_ survey: Survey) -> [Difference] {
     guard let names = settings.names else { return [] }
     let used = Set(survey.endpoints.filter { $0.phase == .ready }.map(\.networkID))
@@ -46,14 +46,14 @@ extension Engine {
     }
   }
 
-  /// Ends what is served of a network that is about to be taken away.
+  /// Ends serving a network that is about to be removed.
   func withdrawNames(of network: NetworkRecord) {
     if network.servesNamesAt != .off { settings.names?.withdraw(network) }
   }
 
-  /// Ends what is served inside a container that leaves the last network that wants it there.
+  /// Ends serving inside a container that leaves its last network with a server inside.
   ///
-  /// - Parameter endpoints: Those that it leaves.
+  /// - Parameter endpoints: The endpoints of the left networks.
   func withdrawNames(of record: SandboxRecord, leaving endpoints: [Endpoint]) {
     guard let names = settings.names, !endpoints.isEmpty else { return }
     let wantsThem =

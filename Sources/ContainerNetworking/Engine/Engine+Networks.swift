@@ -14,7 +14,7 @@ extension Engine {
     return try addNetwork(name, options)
   }
 
-  /// Writes the network down, makes it, and writes that down; a failure takes all of it back.
+  /// Records the network, creates it, and records that; undoes everything after a failure.
   func addNetworkOnce(_ name: String, _ options: NetworkOptions) throws(NetworkError) -> NetworkRecord {
     let operation = "create network \"\(name)\""
     var options = options
@@ -36,7 +36,7 @@ extension Engine {
     }
     do throws(NetworkError) {
       try prepareHost(for: planned)
-      // For the first network tables are made that nobody has lost.
+      // Tables that the first network creates were not lost.
       if try !hasRules({ $0.phase == .ready }) { _ = firewall.losses.take() }
       try driver(of: planned).setUp(planned)
       try checkAgainstOthers(planned)
@@ -70,7 +70,7 @@ extension Engine {
 
   func removeNetwork(id: String) throws(NetworkError) {
     let token = store.token
-    // What is kept ready on it is in nobody's use.
+    // Ready sandboxes do not count as users.
     if try look({ state in state.endpoints(ofNetwork: id).allSatisfy(\.isKeptReady) }) {
       try keepNoneReady(on: id).throwLeftovers("remove network \(id)")
     }
@@ -98,14 +98,14 @@ extension Engine {
     try (isOurs ? discard(record) : abandon(record, [])).throwLeftovers("remove network \"\(record.name)\"")
   }
 
-  /// Takes a network out of the kernel and then out of the record; what could not be taken away keeps its record.
+  /// Removes a network from the kernel, then from the record; if objects remain, it stays recorded.
   func discard(_ network: NetworkRecord) -> [NetworkError] {
     withdrawNames(of: network)
     return abandon(network, driver(of: network).tearDown(network))
   }
 
-  /// Takes a network out of the record, unless something of it is left in the kernel: then it is one that is being removed,
-  /// by whoever tries again.
+  /// Removes a network's record, unless objects of it remain in the kernel: then it is recorded as being removed, for
+  /// the next attempt.
   func abandon(_ network: NetworkRecord, _ leftovers: [NetworkError]) -> [NetworkError] {
     var failures = leftovers
     if leftovers.isEmpty {
@@ -136,7 +136,7 @@ extension Engine {
     }
   }
 
-  /// The failure of an operation that took back what it had done.
+  /// The error of an operation that was undone.
   func undone(_ operation: String, _ error: NetworkError, leftovers: [NetworkError]) -> NetworkError {
     NetworkError(
       error.code, operation: operation,
@@ -144,7 +144,7 @@ extension Engine {
       causes: [error.withoutLeftovers] + leftovers)
   }
 
-  /// - Throws: `.inUse` while it is made or removed.
+  /// - Throws: `.inUse` while it is created or removed.
   func checkIdle(_ phase: Phase, _ owner: String, _ what: String, _ operation: String) throws(NetworkError) {
     guard isAtWork(phase, owner) else { return }
     throw NetworkError(
@@ -154,8 +154,8 @@ extension Engine {
 
   // MARK: - Planning
 
-  /// The block that is kept for the default network while that is not made: the one that was chosen when the first network of
-  /// the record was made, as long as the pools have it and nothing of the host is in it.
+  /// The block reserved for a missing default network: the one chosen with the first network of the record, as long as
+  /// the pools contain it and it does not overlap the host.
   private func keptSubnet(_ surroundings: Surroundings, _ state: EngineState) -> Subnet? {
     if let made = state.networks.values.first(where: { $0.name == "bridge" }) { return made.subnet(.ipv4)?.subnet }
     let taken = surroundings.blocks + state.networks.values.flatMap { $0.subnets.map(\.subnet) }
@@ -167,7 +167,7 @@ extension Engine {
     return try? settings.pools.choose(family: .ipv4, avoiding: taken)
   }
 
-  /// A bridge that exists is adopted, with the addresses that it has, where the user names no others.
+  /// Adopts an existing bridge, with its addresses unless the user gives others.
   private func adoptedBridge(
     _ network: String, _ options: inout NetworkOptions
   ) throws(NetworkError) -> AdoptedBridge? {
@@ -177,7 +177,7 @@ extension Engine {
       if error.code == .notFound { return nil }
       throw error
     }
-    // Nobody has named that one: it is a remainder, or somebody else's.
+    // Nobody has requested this bridge: it is a remainder, or foreign.
     guard !Name.predefined.contains(network) else {
       throw NetworkError(
         .alreadyExists, operation: "make bridge \"\(name)\"",
@@ -204,7 +204,7 @@ extension Engine {
       addresses: addresses, sysctls: bridges.settings(ofBridge: name), isUp: link.flags.contains(.up))
   }
 
-  /// The network as it will be. Nothing is changed yet.
+  /// Plans the network, without any change yet.
   private func plan(
     _ name: String, _ options: NetworkOptions, _ faults: [NetworkError], _ adopted: AdoptedBridge?,
     _ surroundings: Surroundings, _ kept: Subnet?, _ state: EngineState
@@ -275,8 +275,8 @@ extension Engine {
     return record
   }
 
-  /// Gives no container an address that the host, a router or a resolver has on the same wire or in the same block; and has
-  /// no gateway where the host has no address.
+  /// Reserves the addresses of the host, its routers and resolvers in the subnet, and omits the gateway where the host
+  /// has no address.
   private func keepClear(
     _ subnet: inout SubnetConfiguration, _ options: NetworkOptions, _ surroundings: Surroundings
   ) {
@@ -290,7 +290,7 @@ extension Engine {
 }
 
 extension Engine.Transaction {
-  /// Writes down which block is kept for the default network.
+  /// Records the block reserved for the default network.
   fileprivate mutating func keep(_ subnet: Subnet?) {
     guard var host = state.host, let subnet, host.defaultSubnet != subnet else { return }
     host.defaultSubnet = subnet

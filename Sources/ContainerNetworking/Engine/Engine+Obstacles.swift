@@ -1,9 +1,9 @@
 import Netlink
 import NetworkPrimitives
 
-/// What others' rules do to our networks' packets.
+/// The effects of foreign rules on our networks' packets.
 extension Engine {
-  /// Every table of another owner that drops packets of a network that is ready, by network and table.
+  /// Every foreign table that drops packets of a ready network, by network and table.
   func obstacles() throws(NetworkError) -> [Obstacle] {
     let survey = try survey()
     let networks = survey.networks.filter { $0.phase == .ready && $0.passesHost && $0.bridge != nil }
@@ -63,7 +63,7 @@ extension Engine {
       let there = NftPacket(family, from: bridge, to: outside, source: own)
       let back = NftPacket(family, from: outside, to: bridge, state: .established, destination: own)
       for (traffic, packet) in [(Obstacle.Traffic.outgoing, there), (.answers, back)] {
-        // Before routing and translation it has no way out yet, and an answer not the container's address.
+        // Before routing and NAT, the packet has no outgoing link, and an answer not yet the container's address.
         var early = packet
         (early.outgoing, early.destination) = (nil, nil)
         add(traffic, .prerouting, early)
@@ -123,7 +123,7 @@ extension Obstacle {
       isByBridgeNetfilter: probe.traffic == .betweenContainers && probe.family != .bridge)
   }
 
-  /// Makes one of those that are about the same network and chain.
+  /// Merges obstacles of the same network and chain.
   fileprivate func merge(into list: inout [Obstacle]) {
     guard
       let index = list.firstIndex(where: {
@@ -138,7 +138,7 @@ extension Obstacle {
   }
 }
 
-/// What allows a network's packets in a table, in the words of the program that makes it.
+/// The remedies for a table, in the syntax of the program that owns it.
 private struct Remedies {
   var table: NftTable
   var chain: String
@@ -161,7 +161,7 @@ private struct Remedies {
     return ["\(program) \(option)-I \(place) \(Self.isIncoming(traffic, chain) ? "-i" : "-o") \(bridge) -j ACCEPT"]
   }
 
-  /// Whether the bridge is where such packets come from, as a chain sees them.
+  /// Whether the bridge is such packets' incoming link at a chain.
   private static func isIncoming(_ traffic: Obstacle.Traffic, _ chain: String) -> Bool {
     switch traffic {
     case .outgoing, .betweenContainers: chain.lowercased() != "postrouting"

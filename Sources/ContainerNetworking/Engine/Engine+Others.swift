@@ -2,12 +2,12 @@ import Glibc
 import Netlink
 import NetworkPrimitives
 
-/// Other records of the host: that no two have one block of addresses, and the way out where one is dead for ever.
+/// Other records of the host: prevents overlapping blocks, and removes dead records.
 extension Engine {
-  /// What a failure says that another record has chosen the same block at the same moment.
+  /// Marks the error of a concurrent choice of the same block by another record.
   private static let contest = "look for the blocks of other records"
 
-  /// Adds a network; makes another choice where other records of the host have made the same at the same moment.
+  /// Adds a network; chooses again if another record has concurrently chosen the same block.
   func addNetwork(_ name: String, _ options: NetworkOptions) throws(NetworkError) -> NetworkRecord {
     for _ in 1..<20 {
       do throws(NetworkError) { return try addNetworkOnce(name, options) } catch {
@@ -18,8 +18,8 @@ extension Engine {
     return try addNetworkOnce(name, options)
   }
 
-  /// Looks, once a network's addresses are there, whether another record has come to have the same block meanwhile: of two,
-  /// one at least sees the other.
+  /// Checks, once a network's addresses exist, for another record with the same block: of two, at least one sees the
+  /// other.
   ///
   /// - Throws: `.inUse`, with the network torn down.
   func checkAgainstOthers(_ network: NetworkRecord) throws(NetworkError) {
@@ -48,9 +48,9 @@ extension Engine {
 
   // MARK: - Records that are dead for ever
 
-  /// Takes away what another record has in our tables and on the host.
+  /// Removes another record's elements of our tables and its links.
   ///
-  /// - Returns: The names of bridges that were left, since they may be the host's own.
+  /// - Returns: The names of bridges that were left, because they may be the host's own.
   func forgetRecord(_ text: String) throws(NetworkError) -> [String] {
     let operation = "forget record \(text)"
     let others = try firewall.others()
@@ -74,7 +74,7 @@ extension Engine {
     }
   }
 
-  /// The links first: their names are in the tables.
+  /// Deletes the links before the tables, which contain their names.
   private func deleteLinks(of id: RecordID) throws(NetworkError) -> [String] {
     func names(_ set: NftSet) throws(NetworkError) -> [String] {
       try firewall.foundIfAny(in: set).filter { $0.comment == id.comment }.map { element in
@@ -88,7 +88,7 @@ extension Engine {
     var left: [String] = []
     for name in try names(FirewallSets.bridges) {
       guard let index = links[name] else { continue }
-      // One that a network adopted has its own name, and stays.
+      // An adopted bridge has a name of its own, and stays.
       if Self.isBridgeName(name) { try deleteIfAny(index) } else { left.append(name) }
     }
     return left

@@ -4,7 +4,7 @@ import SystemPackage
 
 /// The files that namespaces are pinned at.
 extension Engine {
-  /// Pins a namespace, in a directory that is made if it is not there.
+  /// Pins a namespace; creates the directory if it is missing.
   func pin(_ namespace: NamespaceHandle, at path: FilePath) throws(NetworkError) {
     do throws(NetworkError) { try host.kernel.pinNamespace(namespace, at: path) } catch {
       guard error.code == .notFound, error.kernel?.request == "open" else { throw error }
@@ -13,8 +13,8 @@ extension Engine {
     }
   }
 
-  /// Removes the files of a sandbox, and unpins the namespace that was made for it, if it was; what is gone is not a failure,
-  /// and what somebody else has put in its place is theirs.
+  /// Removes the files of a sandbox, and the pin of a namespace made for it. A missing file is no failure, and a
+  /// foreign one in its place stays.
   func leave(_ record: SandboxRecord) -> [NetworkError] {
     if record.isSharer, record.phase == .creating { return [] }
     let failures = removeFiles(of: record)
@@ -22,11 +22,11 @@ extension Engine {
     return failures + attempt { () throws(NetworkError) in try unpin(FilePath(path), record.namespaceInode) }
   }
 
-  /// Removes a pin of a namespace, or what a process that died meanwhile or another start of the machine left of it.
+  /// Removes a pin, or its remainder after a crash or a start of the machine.
   func unpin(_ path: FilePath, _ inode: UInt64?) throws(NetworkError) {
     let found: NamespaceHandle?
     do throws(NetworkError) { found = try host.kernel.openNamespace(at: path) } catch {
-      // What is below a file is not there.
+      // A path below a file does not exist.
       if error.kernel?.errno == .notDirectory { return }
       // A file without a namespace.
       guard error.code == .invalidValue else { throw error }
@@ -34,7 +34,7 @@ extension Engine {
     }
     if let found, found.identity.inode != inode { return }
     do throws(NetworkError) { try host.kernel.unpinNamespace(at: path) } catch {
-      // A file with something in it is none of ours.
+      // A file with contents is not ours.
       if error.code != .refused { throw error }
     }
   }

@@ -6,18 +6,19 @@ import Synchronization
   import Glibc
 #endif
 
-/// The host's ports: that nobody else holds what is published, and that this process does.
+/// The host's ports: checks that published ones are free, and reserves them for this process.
 extension Engine {
-  /// How long another process of the same record may take to let go of a port that the record does not tell of any more.
+  /// The time for another process of the same record to release a port that is no longer recorded.
   static let patienceMilliseconds: UInt32 = 2 * PortFollower.intervalMilliseconds + 1_500
 
-  /// Where a network's ports are served: with a forwarder, here or in another process of the same record, everywhere.
+  /// The addresses that serve a network's ports: all of them, with a forwarder here or in another process of the
+  /// record.
   func places(of network: NetworkRecord, _ state: EngineState) -> PortPlaces {
     let isForwarded = { (state.host?.forwarders ?? []).contains { self.isHolderAlive($0) } }
     return PortPlaces(network, forwards: settings.forwarder != nil || isForwarded())
   }
 
-  /// The host's ephemeral ports, where one is asked for; nil where none is.
+  /// The host's ephemeral ports; nil if no mapping needs one.
   func ephemeralPorts(for mappings: [PortMapping]) throws(NetworkError) -> EphemeralPorts? {
     mappings.contains { $0.hostPorts == nil } ? try ephemeralPorts() : nil
   }
@@ -27,24 +28,24 @@ extension Engine {
   /// asked. Where this process holds ports, it has them from then on.
   ///
   /// - Parameters:
-  ///   - picked: The ports that the endpoint is about to have.
-  ///   - save: Writes down others in their place.
-  /// - Returns: The ports that it has in the record.
-  /// - Throws: `.inUse` for a port that was asked for by name, or all of a range; `.exhausted`; `.notFound` for a host
-  ///   address that the host does not have; `.unsupported` for a protocol that the kernel does not have.
+  ///   - picked: The ports of the new endpoint.
+  ///   - save: Records the replacements.
+  /// - Returns: The recorded ports.
+  /// - Throws: `.inUse` for a requested port, or a whole range; `.exhausted`; `.notFound` for a host address that the
+  ///   host does not have; `.unsupported` for a protocol that the kernel lacks.
   func settlePorts(
     _ picked: [PublishedPort], of endpoint: Endpoint, on network: NetworkRecord, _ request: EndpointRequest,
     save: (inout Transaction, [PublishedPort]) -> Void
   ) throws(NetworkError) -> [PublishedPort] {
     guard !picked.isEmpty else { return [] }
     var ports = picked
-    // What another record has no socket need hold: it is in our tables.
+    // Other records' ports need no socket: our tables contain them.
     let others = try firewall.othersPorts()
     var held: Set<PortBinding> = []
     var free: Set<PortBinding> = []
     var sockets: [PortBinding: PortReservation] = [:]
     var waited: UInt32 = 0
-    // Each turn finds another that is held, and the pick fails when none is left.
+    // Each round finds further held ports, and picking fails when none is left.
     while true {
       let asked = ports.flatMap(\.bindings).filter { !free.contains($0) }
       var found = Set(asked)
@@ -89,7 +90,7 @@ extension Engine {
     }
   }
 
-  /// The error for ports that our name server listens at; nil where it listens at none of them.
+  /// The error for ports on which our name server listens; nil for none.
   private func nameRefusal(of bindings: Set<PortBinding>, _ operation: String) -> NetworkError? {
     let networks = (try? look { state in Array(state.networks.values) }) ?? []
     for binding in bindings where binding.transport != .sctp {
@@ -110,15 +111,15 @@ extension Engine {
 
   func isHolderAlive(_ holder: String) -> Bool { isAlive(String(holder.prefix { $0 != " " })) }
 
-  /// Whether another process of the same record holds ports, and may still have some that are free by now.
+  /// Whether another process of the same record reserves ports, possibly some that were released just now.
   private func isHeldByOthers() throws(NetworkError) -> Bool {
     try look { state in
       (state.host?.portHolders ?? []).contains { $0 != holderID && isHolderAlive($0) }
     }
   }
 
-  /// Writes down that this process holds ports, and takes up those that the record tells of; with a forwarder, at all the
-  /// addresses that nobody else has there.
+  /// Records that this process reserves ports, and reserves the recorded ones; with a forwarder, at all addresses that
+  /// are free.
   func openPorts() throws(NetworkError) {
     guard keeper != nil else { return }
     try transaction { transaction in
@@ -133,7 +134,7 @@ extension Engine {
     arePortsStale.store(true, ordering: .relaxed)
     try followPorts()
     guard settings.forwarder != nil else { return }
-    // Whoever holds what is to be listened at lets go of it, now that somebody forwards.
+    // The current holders release forwarded ports, now that a forwarder exists.
     var waited: UInt32 = 0
     while waited < Self.patienceMilliseconds, arePortsStale.load(ordering: .relaxed), try isHeldByOthers() {
       waited += 20
@@ -142,7 +143,7 @@ extension Engine {
     }
   }
 
-  /// Has ports that were published while nobody forwarded be served where that is possible now.
+  /// Extends ports that were published without a forwarder to the addresses that a forwarder can serve now.
   private func widenPorts(_ transaction: inout Transaction) {
     for var endpoint in transaction.state.endpoints.values where endpoint.phase == .ready && !endpoint.ports.isEmpty {
       guard let network = transaction.state.networks[endpoint.networkID], network.passesHost else { continue }
@@ -162,8 +163,8 @@ extension Engine {
     }
   }
 
-  /// Lets go of the ports that others have released since, and takes up those that others have published; and what is to be
-  /// forwarded goes to whom there is to do it.
+  /// Releases ports that others have released since, reserves those that others have published, and hands forwarded
+  /// ones over to a forwarder.
   func followPorts() throws(NetworkError) {
     guard let keeper else { return }
     let others = try look { state in otherForwarders(state) }

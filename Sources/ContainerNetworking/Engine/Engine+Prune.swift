@@ -2,11 +2,11 @@ import NetworkPrimitives
 import Synchronization
 
 extension Engine {
-  /// Removes the custom networks that match and that nothing is on.
+  /// Removes the matching custom networks without endpoints.
   ///
-  /// - Returns: What was removed, and what could not be.
+  /// - Returns: The removed networks, and the failures.
   func prune(_ filter: NetworkFilter) throws(NetworkError) -> PruneReport {
-    // One at a time: the first goes on, a second is refused.
+    // One prune at a time: a second one is refused.
     guard
       pruning.withLock({ isBusy in
         defer { isBusy = true }
@@ -15,7 +15,7 @@ extension Engine {
     else { throw Self.secondPrune }
     defer { pruning.withLock { $0 = false } }
     let candidates = try transaction { (transaction) throws(NetworkError) in
-      // Of all processes that share the record. What one that was killed has written down holds nobody up.
+      // Applies to all processes of the record. A killed process's entry does not block.
       if var host = transaction.state.host {
         if let other = host.pruner, other != holderID, isHolderAlive(other) { throw Self.secondPrune }
         host.pruner = holderID
@@ -32,7 +32,7 @@ extension Engine {
         try removeNetwork(id: network.id)
         report.removed.append(network)
       } catch {
-        // One that came into use, or was removed, meanwhile is none of ours any more.
+        // A network that was removed or used meanwhile is no failure.
         if error.code != .inUse, error.code != .notFound { report.failures.append(error) }
       }
     }
@@ -51,10 +51,10 @@ extension Engine {
   }
 }
 
-/// What a prune did.
+/// The result of a prune.
 public struct PruneReport: Hashable, Sendable {
-  /// The networks that were removed, in the order of their names.
+  /// The removed networks, in the order of their names.
   public internal(set) var removed: [NetworkRecord] = []
-  /// Why others were not.
+  /// The failures to remove others.
   public internal(set) var failures: [NetworkError] = []
 }

@@ -1,11 +1,11 @@
 import Netlink
 import NetworkPrimitives
 
-/// Ports of endpoints that are there: a change is written down beside the endpoint, made, and then made part of it.
+/// Changes of existing endpoints' ports: a change is recorded beside the endpoint, made, and then merged into it.
 extension Engine {
-  /// Publishes ports of a container that is attached.
+  /// Publishes ports of an attached container.
   ///
-  /// - Parameter name: One of its networks; nil for the one that has the default route.
+  /// - Parameter name: One of its networks; nil for the one with its default route.
   func publish(
     _ mappings: [PortMapping], of container: String, on name: String?
   ) throws(NetworkError) -> [PublishedPort] {
@@ -66,11 +66,11 @@ extension Engine {
     }
   }
 
-  /// Releases published ports of a container that is attached.
+  /// Releases published ports of an attached container.
   ///
   /// - Parameters:
-  ///   - mappings: What is meant: every port that could have become of one of them; nil for all.
-  ///   - name: One of its networks; nil for the one that has the default route.
+  ///   - mappings: The ports to release: every port that one of them could have produced; nil for all.
+  ///   - name: One of its networks; nil for the one with its default route.
   func unpublish(
     _ mappings: [PortMapping]?, of container: String, on name: String?
   ) throws(NetworkError) -> [PublishedPort] {
@@ -98,7 +98,7 @@ extension Engine {
     return ports
   }
 
-  /// Takes ports away that are written down as being removed.
+  /// Releases ports that are recorded as being removed.
   private func release(
     _ ports: [PublishedPort], of endpoint: Endpoint, on network: NetworkRecord
   ) -> [NetworkError] {
@@ -118,7 +118,8 @@ extension Engine {
     return []
   }
 
-  /// Takes out of the record what was not published; what could not be taken back stays there, for whoever tries again.
+  /// Removes the record of ports whose publication failed; those that could not be removed stay recorded for the next
+  /// attempt.
   private func abandonPorts(of id: String, isWhole: Bool) -> [NetworkError] {
     let failures = attempt { () throws(NetworkError) in
       try transaction { transaction in
@@ -135,9 +136,9 @@ extension Engine {
     return failures + (failures.isEmpty ? [] : letGo(endpoints: [id]))
   }
 
-  /// Takes away the ports that users of the store that are gone had begun to publish or to release.
+  /// Releases the ports that dead users of the store were publishing or releasing.
   ///
-  /// - Parameter container: Of one container; of all, unless said.
+  /// - Parameter container: The container; nil for all.
   func finishPortChanges(of container: String? = nil) throws(NetworkError) {
     let isLeft = { (endpoint: Endpoint) in
       guard let change = endpoint.portChange, endpoint.phase == .ready else { return false }
@@ -165,7 +166,7 @@ extension Engine {
 
   // MARK: - Checks
 
-  /// Their parts may have been changed since each was made.
+  /// Checks again, since the parts of a mapping may have changed after its initializer.
   static func check(_ mappings: [PortMapping]) throws(NetworkError) {
     for port in mappings {
       _ = try PortMapping(
@@ -174,7 +175,7 @@ extension Engine {
     }
   }
 
-  /// Host addresses that nothing serves, and two mappings of which one is in the other's way.
+  /// The faults of unserved host addresses, and of two mappings that conflict.
   func checkPorts(
     _ request: EndpointRequest, _ network: NetworkRecord, _ places: PortPlaces, _ operation: String
   ) -> [NetworkError] {
@@ -187,7 +188,7 @@ extension Engine {
     }
     guard asked.contains(where: { fault($0) != nil }) else { return [] }
     do throws(NetworkError) {
-      // One that says no more than a wider one needs no place of its own.
+      // A mapping that a wider one covers needs no address of its own.
       if request.ports.count > 1 {
         let wishes = try PortWishes(request.ports, bindingAddress: bindingAddress, at: places, operation).wishes
         asked = wishes.compactMap(\.address)
@@ -197,7 +198,7 @@ extension Engine {
     return asked.filter { told.insert($0).inserted }.compactMap(fault)
   }
 
-  /// The endpoint whose ports are to be changed.
+  /// The endpoint whose ports are being changed.
   private func changeable(
     _ container: String, _ name: String?, _ operation: String, _ state: EngineState
   ) throws(NetworkError) -> (Endpoint, NetworkRecord) {
@@ -240,7 +241,7 @@ extension Engine {
     return (endpoint, network)
   }
 
-  /// - Throws: `.inUse` while somebody is at work on an endpoint or its ports.
+  /// - Throws: `.inUse` while an endpoint or its ports are being changed.
   func checkIdle(_ endpoint: Endpoint, _ what: String, _ operation: String) throws(NetworkError) {
     try checkIdle(endpoint.phase, endpoint.owner, what, operation)
     guard let change = endpoint.portChange, isAlive(change.owner) else { return }

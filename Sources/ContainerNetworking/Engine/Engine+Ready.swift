@@ -3,13 +3,13 @@ import Netlink
 import NetworkPrimitives
 import Synchronization
 
-/// Sandboxes that are made, wired and addressed before anybody asks for them, so that an attach is a hand-over.
+/// Ready sandboxes: made, wired and addressed in advance, so that an attach is a hand-over.
 ///
-/// Each is on record like any other, ready, under a name that no container can have, and belongs to whoever keeps it: its
-/// namespace is pinned nowhere and goes with this process, its links with the namespace, and whoever opens the store next
-/// takes it off the record (``Engine/forgetReadyOfTheDead()``).
+/// Each is recorded as ready, under a name that no container can have, and owned by the process that keeps it. Its
+/// namespace has no pin and ends with this process, and its links with the namespace. The next user of the store
+/// removes the record (``Engine/forgetReadyOfTheDead()``).
 extension Engine {
-  /// What is kept ready on one network.
+  /// The ready sandboxes of one network.
   struct Stock {
     var wanted: Int
     var refillsPerSecond: Double
@@ -23,7 +23,7 @@ extension Engine {
     var isShort: Bool { names.count + beingMade < wanted }
   }
 
-  /// A sandbox that was taken out of a stock, to be handed over.
+  /// A sandbox that was taken from a stock for hand-over.
   struct ReadySandbox {
     var name: String
     var networkID: String
@@ -32,7 +32,7 @@ extension Engine {
 
   // MARK: - The stock
 
-  /// Keeps so many on a network from now on, and makes or takes away what that takes.
+  /// Sets the number of ready sandboxes on a network, and creates or removes sandboxes accordingly.
   func keepReady(_ count: Int, on name: String, refillsPerSecond: Double) throws(NetworkError) {
     let operation = "keep sandboxes ready on \"\(name)\""
     guard count >= 0, refillsPerSecond > 0, refillsPerSecond <= 10_000 else {
@@ -65,16 +65,16 @@ extension Engine {
     try failures.throwLeftovers(operation)
   }
 
-  /// How many there are.
+  /// The number of ready sandboxes.
   func readySandboxes(on name: String) throws(NetworkError) -> ReadySandboxes {
     let id = try network(name).id
     let stock = stocks.withLock { $0[id] }
     return ReadySandboxes(count: stock?.names.count ?? 0, wanted: stock?.wanted ?? 0, failure: stock?.failure)
   }
 
-  /// Makes one if the stock is short of one.
+  /// Makes a sandbox if the stock is short.
   ///
-  /// - Returns: Whether it was.
+  /// - Returns: Whether it was short.
   private func makeReady(on networkID: String) throws(NetworkError) -> Bool {
     let isShort = stocks.withLock { stocks in
       guard stocks[networkID]?.isShort == true else { return false }
@@ -109,7 +109,7 @@ extension Engine {
     return isWanted
   }
 
-  /// Has one made in the place of one that was handed over, in its time.
+  /// Schedules a replacement for a sandbox that was handed over.
   func refill(_ networkID: String) {
     let rate = stocks.withLock { stocks -> Double? in
       guard let stock = stocks[networkID], stock.isShort, !stock.isRefilling else { return nil }
@@ -119,14 +119,14 @@ extension Engine {
     guard let rate else { return }
     refills.asyncAfter(deadline: .now() + 1 / rate) { [weak self] in
       guard let self else { return }
-      // What fails is told by `readySandboxes(on:)`.
+      // `readySandboxes(on:)` reports the failure.
       let isMade = try? verb { () throws(NetworkError) in try makeReady(on: networkID) }
       stocks.withLock { $0[networkID]?.isRefilling = false }
       if isMade == true { refill(networkID) }
     }
   }
 
-  /// Takes away what is kept on a network, or on all, and keeps nothing there any more.
+  /// Removes the ready sandboxes of a network, or of all, and stops keeping them.
   func keepNoneReady(on networkID: String? = nil) -> [NetworkError] {
     let names = stocks.withLock { stocks in
       let ended = stocks.filter { networkID == nil || $0.key == networkID }
@@ -136,10 +136,10 @@ extension Engine {
     return names.flatMap { name in attempt { () throws(NetworkError) in try detach(name) } }
   }
 
-  /// Takes away all that is kept ready on a network, whose addresses or ports others need now; the stock fills up again
-  /// after the next hand-over.
+  /// Removes the ready sandboxes of a network to free their addresses and ports; the stock fills up again after the
+  /// next hand-over.
   ///
-  /// - Returns: Whether there was anything.
+  /// - Returns: Whether there were any.
   func giveWay(on mode: NetworkMode) -> Bool {
     guard let id = try? readyNetworkID(mode) else { return false }
     let names = stocks.withLock { stocks in
@@ -160,8 +160,7 @@ extension Engine {
 
   // MARK: - Handing over
 
-  /// Takes a ready sandbox for a container that it suits: of all that can be asked for, ports, aliases and a priority can be
-  /// had afterwards.
+  /// Takes a ready sandbox for a suitable request: only ports, aliases and a priority can be added afterwards.
   func takeReady(for request: EndpointRequest, _ mode: NetworkMode) throws(NetworkError) -> ReadySandbox? {
     guard stocks.withLock({ !$0.isEmpty }), !Name.isOfReady(request.container) else { return nil }
     var rest = request.options
@@ -173,7 +172,7 @@ extension Engine {
         stocks[id]?.names.isEmpty == false ? stocks[id]?.names.removeFirst() : nil
       }
       guard let name else { return nil }
-      // One that was stopped has addresses of its own.
+      // A stopped container has addresses of its own.
       let found = try look { state in (state.sandboxes[name], state.sandboxes[request.container] == nil) }
       guard found.1 else {
         giveBack(name, to: id)
@@ -186,7 +185,7 @@ extension Engine {
     }
   }
 
-  /// Puts back what was not handed over after all.
+  /// Returns a sandbox to its stock after a failed hand-over.
   func giveBack(_ name: String, to networkID: String) {
     let isKept = stocks.withLock { stocks in
       guard stocks[networkID] != nil else { return false }
@@ -196,7 +195,7 @@ extension Engine {
     if !isKept { _ = attempt { () throws(NetworkError) in try detach(name) } }
   }
 
-  /// Takes off the record what users of the store kept ready that are gone.
+  /// Removes the ready sandboxes of dead users of the store.
   func forgetReadyOfTheDead() throws(NetworkError) {
     let names = try lookAtUnsettled { state in
       state.sandboxes.values.filter { $0.isKeptReady && $0.phase == .ready && !isAlive($0.owner) }.map(\.container)
@@ -208,10 +207,10 @@ extension Engine {
 }
 
 extension Engine.Transaction {
-  /// Writes down that a ready sandbox is the container's from now on.
+  /// Records that a ready sandbox belongs to the container from now on.
   ///
-  /// - Parameter record: The container's, as it is to be; it takes on what the sandbox is.
-  /// - Returns: The endpoint, which is about to get what it lacks.
+  /// - Parameter record: The container's new record; it takes over the sandbox's data.
+  /// - Returns: The endpoint, which still lacks its ports.
   mutating func handOver(
     _ ready: Engine.ReadySandbox, to record: inout SandboxRecord, _ request: EndpointRequest,
     on network: NetworkRecord, _ places: PortPlaces, owner: String, _ operation: String

@@ -3,11 +3,12 @@ import NetworkPrimitives
 import Synchronization
 import SystemPackage
 
-/// The way back from a difference: the kernel is made to be as the records say.
+/// Repairs differences: changes the kernel to match the records.
 extension Engine {
-  /// Repairs every difference that it finds, and looks again at what it found.
+  /// Repairs every difference, and checks the repaired ones again.
   func reconcile(_ scope: LookScope = LookScope()) throws(NetworkError) -> ReconcileReport {
-    // One at a time; another process's repairs of the same are harmless: each looks before it makes.
+    // One repair at a time here. Concurrent repairs by other processes are harmless, because each checks before it
+    // acts.
     try healing.withLock { (_) throws(NetworkError) in
       var report = ReconcileReport()
       report.found = try differences(scope)
@@ -18,9 +19,9 @@ extension Engine {
     }
   }
 
-  /// Repairs some differences.
+  /// Repairs the given differences.
   ///
-  /// - Returns: What could not be.
+  /// - Returns: The failures.
   func repair(_ found: [Difference]) throws(NetworkError) -> [NetworkError] {
     let kinds = Set(found.map(\.kind))
     var failures: [NetworkError] = []
@@ -56,7 +57,7 @@ extension Engine {
         failures += attempt { () throws(NetworkError) in try host.links.delete(index: index) }
       }
     }
-    // Last: the tables name bridges and addresses that are there by now; and what forwards is kept to us by them.
+    // Last, because the tables refer to bridges and addresses by name, and restrict forwarding links to our networks.
     if kinds.contains(.rules) { failures += attempt { () throws(NetworkError) in try restoreRules() } }
     if kinds.contains(.forwarding) { failures += attempt { () throws(NetworkError) in try repairForwarding() } }
     return failures
@@ -100,7 +101,7 @@ extension Engine {
 
   // MARK: - Rules
 
-  /// What the records say that is in our sets: for sure, and for changes that are under way.
+  /// The elements of the records in our sets: those wanted now, and those in transition.
   private func wantedElements() throws(NetworkError) -> (wanted: FirewallElements, open: FirewallElements) {
     let yielded = try yieldedFamilies(look { $0.host })
     return try look { state in
@@ -113,7 +114,7 @@ extension Engine {
       for network in state.networks.values {
         var own = FirewallElements(network)
         if network.nameServer?.phase == .creating {
-          // Rules may lead to where the names were answered before, or to where they are going to be.
+          // The rules may still redirect to the former port, or already to the new one.
           let names = FirewallElements(namesOf: network)
           open.add(names)
           own = own.filtered { set, element in !names.contains(element, in: set) }
@@ -134,7 +135,7 @@ extension Engine {
     }
   }
 
-  /// Whether there is a network that is in our tables.
+  /// Whether there is a network in our tables.
   func hasRules(_ isMeant: @Sendable (NetworkRecord) -> Bool = { _ in true }) throws(NetworkError) -> Bool {
     try lookAtUnsettled { state in state.networks.values.contains { $0.passesHost && isMeant($0) } }
   }
@@ -148,7 +149,8 @@ extension Engine {
       content = try firewall.content()
       odd = OddElements(content, [try wantedElements()])
       if !odd.isEmpty {
-        // Others go on meanwhile: what was to be there before and after is missing, what was neither is strange.
+        // Others continue meanwhile: an element wanted before and after is missing, one wanted at neither time is
+        // superfluous.
         let before = try wantedElements()
         content = try firewall.content()
         odd = OddElements(content, [before, try wantedElements()])
@@ -168,10 +170,10 @@ extension Engine {
     return Difference(.rules, "our firewall tables have \(parts.joined(separator: ", "))")
   }
 
-  /// What putting our tables back whole is, where none of them is there.
+  /// The changes that restore our tables when none of them exists.
   func rulesRestoration() throws(NetworkError) -> NftTransaction { try firewall.restoration(wantedElements().wanted) }
 
-  /// Puts our part of the tables back, unless somebody changed rules between the look and the change: then it looks again.
+  /// Restores our part of the tables; starts again if the rules changed between the check and the change.
   func restoreRules() throws(NetworkError) {
     for _ in 0..<1_000 {
       let generation = try firewall.generation()
@@ -198,7 +200,7 @@ extension Engine {
 }
 
 extension [Difference] {
-  /// Whether one of them is about an endpoint's link, or about its network's bridge.
+  /// Whether a difference concerns the endpoint's link, or its network's bridge.
   fileprivate var ofEndpoints: (Endpoint) -> Bool {
     var networks: Set<String> = []
     var containers: [String: Set<String>] = [:]

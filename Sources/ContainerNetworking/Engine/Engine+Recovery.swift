@@ -6,23 +6,23 @@ import SystemPackage
   import Glibc
 #endif
 
-/// What others left unfinished: by a crash of theirs, or by a restart of the machine.
+/// Recovery of unfinished work after a crash, and after a restart of the machine.
 extension Engine {
-  /// The start of the machine and the namespace that records of containers are true for.
+  /// The boot and the namespace for which records of containers are true.
   var stamp: String {
     let boot = settings.bootID ?? HostFiles.text("/proc/sys/kernel/random/boot_id") ?? ""
     return "\(boot.filter { !$0.isWhitespace }) \(host.identity)"
   }
 
-  /// Opens the store: nothing of the kernel is touched, and no record read but those that are unsettled, unless something was
-  /// left unfinished or the machine was started anew.
+  /// Opens the store. Reads only unsettled records and changes nothing in the kernel, unless unfinished work or a new
+  /// start of the machine requires it.
   func open() throws(NetworkError) {
     _ = try InterfaceName(settings.defaultBridge)
     let stamp = self.stamp
     try identify(stamp)
     try startAnew(stamp)
     do throws(NetworkError) { try recover() } catch {
-      // What cannot be taken away now stays a difference, and is no reason to stand still.
+      // An object that cannot be removed now stays a difference, and does not prevent the start.
       guard !error.causes.isEmpty else { throw error }
       tell(ReconcileReport(failures: error.causes))
     }
@@ -30,7 +30,7 @@ extension Engine {
     try openPorts()
   }
 
-  /// Another namespace in the same start of the machine is another host, whose records these are not.
+  /// Another namespace in the same boot is another host, and the records are not its own.
   private func checkStamp(_ stamp: String, _ state: EngineState) throws(NetworkError) {
     let old = state.host?.stamp ?? stamp
     let isEmpty = state.networks.isEmpty && state.sandboxes.isEmpty
@@ -44,8 +44,9 @@ extension Engine {
     }
   }
 
-  /// After a start of the machine: the kernel has forgotten everything. Leases are released but for static ones, which stay
-  /// their containers'; networks are made again. Waits while another does that, and goes on where one has died.
+  /// Recovers after a start of the machine, when the kernel has lost everything. Releases leases except static ones,
+  /// which stay reserved, and restores the networks. Waits while another process does so, and continues where one has
+  /// died.
   private func startAnew(_ stamp: String) throws(NetworkError) {
     for _ in 0..<3_000 {
       guard let record = try lookAtUnsettled({ $0.host }), record.stamp != stamp || record.owner != nil else { return }
@@ -54,11 +55,11 @@ extension Engine {
         continue
       }
       try look { (state) throws(NetworkError) in try checkStamp(stamp, state) }
-      // The files that the namespaces were pinned at are still there, on a disk; without the namespaces. First, while the
-      // record tells of them.
+      // The pins' files may survive on a disk, without their namespaces. They are removed first, while the record still
+      // lists them.
       if record.stamp != stamp { for sandbox in try look({ Array($0.sandboxes.values) }) { _ = leave(sandbox) } }
       guard let networks = try forgetOldStart(stamp) else { continue }
-      // Every one is tried; what then is missing is a difference, which can be repaired.
+      // Tries every network; a failure leaves a difference, which can be repaired.
       var failures: [NetworkError] = []
       let surroundings = try? self.surroundings(of: networks)
       for network in networks {
@@ -78,7 +79,7 @@ extension Engine {
       reason: "another process has been making the networks again for half a minute; see whether that one hangs")
   }
 
-  /// - Returns: The networks that are to be made again, by this one; nil if another was faster.
+  /// - Returns: The networks to restore here; nil if another process was faster.
   private func forgetOldStart(_ stamp: String) throws(NetworkError) -> [NetworkRecord]? {
     let token = store.token
     return try transaction(.power) { (transaction) throws(NetworkError) in
@@ -92,7 +93,7 @@ extension Engine {
       for endpoint in transaction.state.endpoints.values {
         let holder = transaction.state.sandboxes[endpoint.container]
         if endpoint.staticAddresses.isEmpty || holder?.sandboxID != endpoint.sandboxID {
-          // Of a container that is gone too, whose guests were left.
+          // Includes endpoints of a removed container whose namespace others still share.
           try transaction.release(endpoint)
         } else if endpoint.phase != .stopped {
           try transaction.keepStaticAddresses(of: endpoint)
@@ -113,7 +114,7 @@ extension Engine {
       for network in transaction.state.networks.values where network.phase != .ready {
         transaction.remove(.network, network.id)
       }
-      // Further bridges went with their last endpoints: they are made again as they are needed.
+      // Further bridges ended with their last endpoints, and are created on demand.
       for network in transaction.state.networks.values {
         var fresh = network
         fresh.furtherBridges = nil
@@ -128,16 +129,16 @@ extension Engine {
     }
   }
 
-  /// Makes what is not there of a recorded network's part of the kernel.
+  /// Restores the missing parts of a recorded network in the kernel.
   private func bringBack(_ network: NetworkRecord) throws(NetworkError) {
     try prepareHost(for: network)
     try driver(of: network).bringBack(network)
   }
 
-  /// Leaves a network that is not there as it is, where the host lives in its subnet by now, and says so. The default network is
-  /// forgotten: it is made anew, with a block that fits, for the next container.
+  /// Skips a missing network whose subnet now overlaps the host, and reports it. A skipped default network is
+  /// forgotten: the next container gets a new one, with a free block.
   ///
-  /// - Returns: Whether it is left out.
+  /// - Returns: Whether it was skipped.
   private func leaveOut(_ network: NetworkRecord, _ surroundings: Surroundings) throws(NetworkError) -> Bool {
     guard let bridge = network.bridge, !network.adoptsBridge, (try? host.links.get("\(bridge)")) == nil else {
       return false
@@ -153,7 +154,7 @@ extension Engine {
     return false
   }
 
-  /// Undoes what users of the store that are gone had begun, and finishes what they were taking away.
+  /// Undoes the unfinished creations of dead users of the store, and completes their removals.
   func recover() throws(NetworkError) {
     let (dead, isIdle) = try lookAtUnsettled { state in
       let owners =
@@ -172,7 +173,7 @@ extension Engine {
     if isIdle { try releaseHost() }
   }
 
-  /// Has a container's records be free of what a user of the store that is gone had begun.
+  /// Removes a container's unfinished records of a dead user of the store.
   func reclaim(_ container: String) throws(NetworkError) {
     let owner = try look { state in state.unfinishedOwner(of: container) }
     if let owner, !owner.isEmpty, !store.isAlive(owner) { try takeAway(ownedBy: [owner]) }
@@ -185,7 +186,7 @@ extension Engine {
     var allNetworks: [String: NetworkRecord] = [:]
   }
 
-  /// Tries each: what cannot be taken away is left to whoever tries again, and is no reason to leave the rest.
+  /// Best effort: an object that cannot be removed keeps its record for the next attempt.
   private func takeAway(ownedBy owners: Set<String>) throws(NetworkError) {
     let unfinished = try takeOver(owners)
     var failures: [NetworkError] = []
@@ -237,7 +238,7 @@ extension Engine {
     }
   }
 
-  /// Gives back the addresses of an endpoint that is gone, and its container another default route.
+  /// Releases the addresses of a removed endpoint, and updates its container's default route.
   private func release(_ endpoint: Endpoint) throws(NetworkError) {
     try transaction { (transaction) throws(NetworkError) in try transaction.release(endpoint) }
     if let record = try look({ state in state.members(of: endpoint.sandboxID).first }),
@@ -248,7 +249,7 @@ extension Engine {
     try refreshFiles(ofSandbox: endpoint.sandboxID)
   }
 
-  /// Marks what the dead had begun as being removed by this one, so that no other does the same.
+  /// Marks the unfinished records of dead owners as being removed here, so that no other process does the same.
   private func takeOver(_ owners: Set<String>) throws(NetworkError) -> Unfinished {
     let token = store.token
     return try transaction { transaction in
@@ -261,7 +262,7 @@ extension Engine {
           other.container == record.container || other.phase == .removing || isLeft(other.phase, other.owner)
         }
         if isAlone {
-          // Whoever left it to this one did not take away what is in there.
+          // The previous owner left the endpoints inside in place.
           for var endpoint in transaction.state.endpoints(ofSandbox: record.sandboxID) where endpoint.phase == .ready {
             endpoint.beginRemoval(by: token)
             transaction.save(.endpoint(endpoint))
@@ -283,7 +284,7 @@ extension Engine {
       }
       for var network in transaction.state.networks.values where isLeft(network.phase, network.owner) {
         unfinished.networks.append(network)
-        // One that was never made stays so: its bridge may be another's, whoever comes to see to it.
+        // A network that was never ready stays `creating`: its bridge may be foreign, whichever process recovers it.
         if network.phase != .creating { network.phase = .removing }
         network.owner = token
         transaction.save(.network(network))
@@ -294,9 +295,9 @@ extension Engine {
 
   // MARK: - The default network
 
-  /// Makes the default network unless it is there; waits while somebody else makes or removes it.
+  /// Creates the default network unless it exists; waits while another process creates or removes it.
   ///
-  /// - Returns: The network, if it was made here.
+  /// - Returns: The network, if this call created it.
   func ensureDefaultNetwork() throws(NetworkError) -> NetworkRecord? {
     var contests = 0
     for _ in 0..<3_000 {
@@ -312,7 +313,7 @@ extension Engine {
         throw undone("make the default network", error, leftovers: [])
       }
       do throws(NetworkError) { return try addNetwork("bridge", NetworkOptions(bridge: bridge)) } catch {
-        // Another was faster: of this record, or another record of the host, which has the name by now.
+        // Another process was faster: of this record, or of another record that uses the name now.
         guard error.code == .alreadyExists || error.code == .inUse else { throw error }
         if try look({ state in state.networks.values.contains { $0.name == "bridge" } }) { continue }
         contests += 1
@@ -327,8 +328,8 @@ extension Engine {
 }
 
 extension Engine {
-  /// What the default network's bridge is called: as it is set, or with the next number that is free where another record of
-  /// the host has that.
+  /// The name of the default network's bridge: the configured one, or with the next free number if another record of
+  /// the host uses that.
   private func freeDefaultBridge() throws(NetworkError) -> InterfaceName {
     let first = try InterfaceName(settings.defaultBridge)
     let others = try firewall.othersBridges()
@@ -345,7 +346,7 @@ extension Engine {
 }
 
 extension SandboxRecord {
-  /// Whether it is in a namespace that another container brought.
+  /// Whether it is in another container's namespace.
   var isSharer: Bool {
     if case .container = mode { return true }
     return false

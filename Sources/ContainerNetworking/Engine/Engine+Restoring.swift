@@ -2,10 +2,10 @@ import NetworkPrimitives
 import Synchronization
 import SystemPackage
 
-/// What a verb does about something of ours that somebody else has taken off the host: it puts back what the record says is ours,
-/// and goes on. Nothing is looked at for that before a request fails, or an answer that comes anyway tells of it.
+/// Repairs within a verb: restores recorded objects that another program has removed from the host, and continues.
+/// Checks only after a failed request, or when an answer that arrives anyway shows a loss.
 extension Engine {
-  /// Does what a caller asks for.
+  /// Runs a caller's verb.
   func verb<Value>(_ body: () throws(NetworkError) -> Value) throws(NetworkError) -> Value {
     try gate.pass { () throws(NetworkError) in
       defer { settleLosses() }
@@ -14,14 +14,14 @@ extension Engine {
         let (isRestored, left) = restoreOurs()
         guard isRestored else { throw error.naming(left) }
         do throws(NetworkError) { return try body() } catch let second {
-          // What could not be taken back is in the way of a second try, and is no reason of its own.
+          // The leftovers of the first attempt block the second one; they are no cause of their own.
           throw (second.code == .alreadyExists ? error : second).naming(left)
         }
       }
     }
   }
 
-  /// The same for many: those that failed of that are done once more.
+  /// As above for many: failures by a missing object are retried once.
   func attachAll(_ requests: [AttachRequest]) throws(NetworkError) -> [Result<Sandbox, NetworkError>] {
     try gate.pass { () throws(NetworkError) in
       defer { settleLosses() }
@@ -37,14 +37,14 @@ extension Engine {
     }
   }
 
-  /// Of what a repair makes, that which belongs to the host and to no container.
+  /// The differences whose objects belong to the host, not to a container.
   private static let restored: Set<Difference.Kind> = [
     .bridgeMissing, .bridgeSettings, .forwarding, .rules, .linkMissing, .portSettings,
   ]
 
-  /// Makes again what the host lacks of ours.
+  /// Restores our missing objects on the host.
   ///
-  /// - Returns: Whether there was anything; what is still missing.
+  /// - Returns: Whether any was missing, and the differences that remain.
   private func restoreOurs() -> (isRestored: Bool, left: [Difference]) {
     do throws(NetworkError) {
       return try healing.withLock { (_) throws(NetworkError) in
@@ -59,7 +59,7 @@ extension Engine {
     } catch { return (false, []) }
   }
 
-  /// Makes again what a verb found missing and could do without.
+  /// Restores objects that a verb found missing without failing.
   private func settleLosses() {
     followUplinks()
     guard firewall.losses.take() else { return }
@@ -68,7 +68,7 @@ extension Engine {
   }
 }
 
-/// Whether something of ours was found missing on the host by those who could do without it.
+/// Whether an object of ours was found missing without a failure.
 final class Losses: Sendable {
   private let isNoted = Atomic(false)
 
@@ -79,14 +79,14 @@ final class Losses: Sendable {
 }
 
 extension NetworkError {
-  /// Whether the kernel has not found what a request was about.
+  /// Whether the kernel reported a missing object.
   fileprivate var tellsOfAbsence: Bool {
     guard let kernel else { return causes.contains(where: \.tellsOfAbsence) }
-    // Of a link that is no port any more: EINVAL and EOPNOTSUPP of do_setlink in net/core/rtnetlink.c.
+    // A link that is no longer a port: EINVAL and EOPNOTSUPP of do_setlink in net/core/rtnetlink.c.
     return code == .notFound || kernel.request.hasSuffix("LINK") && [22, 95].contains(kernel.errno.rawValue)
   }
 
-  /// This failure, with what is missing and who makes it again.
+  /// This failure, with the missing objects and the remedy.
   fileprivate func naming(_ left: [Difference]) -> NetworkError {
     guard !left.isEmpty else { return self }
     var error = self

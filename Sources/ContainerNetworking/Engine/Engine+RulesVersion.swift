@@ -1,9 +1,9 @@
 import NetworkPrimitives
 
-/// Tables of ours that another version of this library made: its rules may be others, and lack sets that ours need.
+/// Tables of ours from another version of this library: their rules may differ, and sets that we need may be missing.
 extension Engine {
-  /// Puts such tables in the shape of this version's, before anything is added to them. What cannot be done now stays a
-  /// difference, and is no reason to stand still.
+  /// Rebuilds such tables in this version's form, before anything is added to them. A failure stays a difference, and
+  /// does not prevent the start.
   func renewRules() {
     let failures = attempt { () throws(NetworkError) in
       guard try lookAtUnsettled({ $0.host?.rulesVersion != Firewall.version }) else { return }
@@ -16,12 +16,12 @@ extension Engine {
     if !failures.isEmpty { tell(ReconcileReport(failures: failures)) }
   }
 
-  /// Writes down that our tables are of this version; where it is not written yet, they are made so.
+  /// Records that our tables have this version; if that is not recorded yet, rebuilds them.
   ///
-  /// - Parameter areNew: Whether they were made just now.
+  /// - Parameter areNew: Whether they were created just now.
   func settleRules(areNew: Bool) throws(NetworkError) {
     guard try lookAtUnsettled({ $0.host?.rulesVersion != Firewall.version }) else { return }
-    // Without a network that is in them, tables under our names are somebody else's.
+    // Without a network in them, tables of our names are foreign.
     if !areNew, try hasRules({ $0.phase == .ready }) { try restoreRules() }
     try transaction { transaction in
       guard var host = transaction.state.host else { return }

@@ -1,26 +1,27 @@
 import Netlink
 import NetworkPrimitives
 
-/// The host's own links, which forward for our networks: known by their indices, whatever they are called.
+/// The host's own links that forward for our networks, identified by index whatever their names.
 ///
-/// Several records of a host share them: an element of `uplinks4` or `uplinks6` says that one of us has switched the link on. Who
-/// joins says so in `forwarding4` or `forwarding6` first, and takes over what others have switched on; who leaves takes that
-/// back first, and sets the links back unless another is there, then looks whether one has come meanwhile. So it is right in
-/// either order, and what a crash leaves is the others' to set back.
+/// The records of a host share them: an element of `uplinks4` or `uplinks6` means that one record has enabled the
+/// link's forwarding. A joining record first adds itself to `forwarding4` or `forwarding6`, and then takes over the
+/// links that others have enabled. A leaving record first removes itself, disables the links unless another record is
+/// present, and then checks whether one has joined meanwhile. The order of join and leave therefore does not matter,
+/// and the remaining records clean up after a crash.
 extension Engine {
-  /// Has the host's links forward, those that are new too. One process at a time.
+  /// Enables forwarding on the host's links, new ones included. One process at a time.
   func switchOnUplinks(_ families: [AddressFamily]) throws(NetworkError) {
     try yieldUplinksNow()
     let links = try host.links.list()
     try settleUplinks(links)
     for family in families { try recordUplinks(family, links) }
     let record = try look { $0.host }
-    // The rules first: from its first packet on, an uplink forwards for us alone.
+    // The rules precede forwarding: from its first packet on, an uplink forwards only for us.
     try firewall.include(FirewallElements(record?.uplinks ?? []))
     for name in forwardingSwitches(record, Self.names(links)) { try switchOn(name) }
   }
 
-  /// Switches on what is off of what our networks need, with links that came after the last of them was made.
+  /// Enables missing forwarding for our networks, on links added later too.
   func repairForwarding() throws(NetworkError) {
     try store.exclusively { () throws(NetworkError) in
       let families = Self.forwardedFamilies(try look { Array($0.networks.values) })
@@ -28,7 +29,7 @@ extension Engine {
     }
   }
 
-  /// The families of networks whose packets the host is to forward.
+  /// The families of networks whose packets the host must forward.
   static func forwardedFamilies(_ networks: [NetworkRecord]) -> Set<AddressFamily> {
     Set(networks.filter { $0.phase == .ready && $0.passesHost && !$0.isInternal }.flatMap(\.families))
   }
@@ -51,7 +52,7 @@ extension Engine {
     family == .ipv4 ? "net/ipv4/conf/\(link)/forwarding" : "net/ipv6/conf/\(link)/force_forwarding"
   }
 
-  /// IPv6's switch for all links, which is all that there is before Linux 6.17.
+  /// IPv6's sysctl for all links, the only one before Linux 6.17.
   private static let general = "net/ipv6/conf/all/forwarding"
 
   func isOneForAll(_ family: AddressFamily) -> Bool {
@@ -73,8 +74,7 @@ extension Engine {
 
   // MARK: - The record
 
-  /// Has the record know links by their indices, and follow their names; forgets those that are gone, which took their
-  /// switches along.
+  /// Identifies recorded links by index, and updates their names. Removes deleted links, whose sysctls ended with them.
   func settleUplinks(_ links: [Link]) throws(NetworkError) {
     guard let record = try look({ $0.host }), !record.uplinks.isEmpty else { return }
     let names = Self.names(links)
@@ -90,7 +90,7 @@ extension Engine {
       uplink.name = (try? InterfaceName(name)) ?? uplink.name
       if !settled.contains(uplink) { settled.append(uplink) }
     }
-    // A link's own switch was recorded by its path.
+    // An earlier version recorded a link's own sysctl by its path.
     let paths = Set(record.uplinks.map { Self.forwardingSwitch("\($0.name)", $0.family) })
     let isChanged = settled != record.uplinks || record.sysctls.keys.contains(where: paths.contains)
     guard isChanged else { return }
@@ -103,24 +103,23 @@ extension Engine {
     }
   }
 
-  /// Writes down the host's own links that do not forward yet, which they are about to, and those that another record has
-  /// switched on.
+  /// Records the host's links that do not forward yet and are about to, and those that another record has enabled.
   private func recordUplinks(_ family: AddressFamily, _ all: [Link]) throws(NetworkError) {
     let (networks, record) = try look { state in (Array(state.networks.values), state.host) }
-    // Where its owner forwards for all, a link that is off is so on purpose.
+    // If the host's owner forwards on all links, a link that is off is so on purpose.
     guard !isForwardedByOwner(family, record) else { return }
     let isOneForAll = isOneForAll(family)
     let bridges = Set(networks.flatMap(\.ownLinks))
     let links = all.filter { link in
       !link.flags.contains(.loopback) && link.master == nil && !bridges.contains(link.name)
     }
-    // The switches before what others have switched on, who write that down before.
+    // Reads the sysctls before the others' elements, which the others write before they enable a sysctl.
     var found: Set<Int32> = []
     for link in links where isOneForAll || (try? host.sysctl(Self.forwardingSwitch(link.name, family))) == "0" {
       found.insert(link.index)
     }
     found.formUnion(try sharedUplinks(family))
-    // Others' bridges are in our tables before they are links.
+    // Others' bridges are in our tables before the links exist.
     let others = try firewall.othersBridges()
     let known = Set((record?.uplinks ?? []).filter { $0.family == family }.compactMap(\.index))
     let new = links.filter { found.contains($0.index) && !known.contains($0.index) && others[$0.name] == nil }
@@ -138,14 +137,14 @@ extension Engine {
     }
   }
 
-  /// The indices of links that one of the host's records has switched on.
+  /// The indices of links that a record of the host has enabled.
   private func sharedUplinks(_ family: AddressFamily) throws(NetworkError) -> Set<Int32> {
     let set = FirewallSets.uplinks.of(family)
     let shared = try firewall.foundIfAny(in: set).filter { $0.comment == RecordID.shared }
     return Set(shared.compactMap { $0.number.map { Int32(bitPattern: $0) } })
   }
 
-  /// Takes switches and links off the record as it is by now: what else it says, others change meanwhile.
+  /// Removes sysctls and links from the current record; other fields may have changed meanwhile.
   private func strike(_ switches: Set<String>, _ families: Set<AddressFamily>) throws(NetworkError) {
     try transaction { transaction in
       guard let host = transaction.state.host else { return }
@@ -158,9 +157,9 @@ extension Engine {
 
   // MARK: - The end
 
-  /// Lets the host's links forward families no more that no record needs.
+  /// Disables forwarding of families that no record needs on the host's links.
   func switchOffUplinks(_ families: [AddressFamily]) throws(NetworkError) {
-    // A link that was named before it was known by its index.
+    // An earlier version recorded links by name, not by index.
     if try look({ $0.host?.uplinks.isEmpty == false }) { try settleUplinks(host.links.list()) }
     try firewall.remove(FirewallElements(firewall.id, forwards: families))
     for family in families {
@@ -180,9 +179,9 @@ extension Engine {
     var switches = isOneForAll(family) ? [] : indices.compactMap { names[$0] }.map { Self.forwardingSwitch($0, family) }
     if isGeneralOurs { switches.append(Self.general) }
     for name in switches.sorted() { try setBack(name) }
-    // The rules last: until its last packet, an uplink forwards for us alone.
+    // The rules are removed last: until its last packet, an uplink forwards only for us.
     try firewall.remove(FirewallElements(uplinks))
-    // Whoever has come meanwhile may have seen them on, and not who switched them on.
+    // A record that joined meanwhile may have seen the sysctls on, without knowing who enabled them.
     guard try firewall.isShared(FirewallSets.forwarding.of(family), linkIndices()) else { return }
     try firewall.include(FirewallElements(uplinks.filter { uplink in uplink.index.map { names[$0] != nil } ?? false }))
     for name in switches.sorted() { try switchOn(name) }
@@ -196,19 +195,19 @@ extension Engine {
   func isForwardedByOwner(_ family: AddressFamily, _ record: HostRecord?) -> Bool {
     let general = family == .ipv4 ? "net/ipv4/ip_forward" : Self.general
     guard record?.sysctls[general] == nil, (try? host.sysctl(general)) == "1" else { return false }
-    // Where IPv6 has one switch, another record may have thrown it.
+    // If IPv6 has a single sysctl, another record may have enabled it.
     guard isOneForAll(family) else { return true }
     return (try? sharedUplinks(family))?.isEmpty ?? true
   }
 
-  /// The families that the host's owner has switched forwarding on for since we did for ourselves, on all links at once.
+  /// The families for which the host's owner has enabled forwarding on all links since we enabled ours.
   func yieldedFamilies(_ record: HostRecord?) -> [AddressFamily] {
     AddressFamily.allCases.filter { family in
       record?.uplinks.contains { $0.family == family } == true && isForwardedByOwner(family, record)
     }
   }
 
-  /// Lets the host's own links forward for others too, where its owner wants that.
+  /// Lifts the restriction of the host's links to our networks, if its owner forwards on all links.
   func yieldUplinks() throws(NetworkError) {
     try store.exclusively { () throws(NetworkError) in try yieldUplinksNow() }
   }
@@ -220,8 +219,8 @@ extension Engine {
     try settleUplinks(host.links.list())
     let names = Self.names(try host.links.list())
     let uplinks = try look { $0.host?.uplinks ?? [] }.filter { families.contains($0.family) }
-    // IPv4 has one switch for them and us, by now theirs. This one was for us alone, and would stay on without a guard when
-    // they switch theirs off.
+    // For IPv4 the owner's sysctl and ours are the same, now the owner's. This one was for us alone, and would stay on
+    // without a guard when the owner disables theirs.
     if families.contains(.ipv6), !isOneForAll(.ipv6) {
       for index in uplinks.filter({ $0.family == .ipv6 }).compactMap(\.index) {
         if let name = names[index] { try setBack(Self.forwardingSwitch(name, .ipv6)) }
@@ -238,7 +237,7 @@ extension Engine {
   }
 
   private func setBack(_ name: String) throws(NetworkError) {
-    // A link that is gone took its setting along; a value that somebody changed since is theirs.
+    // A deleted link took its setting along; a value changed since is not ours.
     do throws(NetworkError) {
       if try host.sysctl(name) == "1" { try host.setSysctl(name, to: "0") }
     } catch { if error.code != .notFound { throw error } }

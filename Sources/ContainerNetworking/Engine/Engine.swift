@@ -7,11 +7,11 @@ import NetworkPrimitives
 import Synchronization
 import SystemPackage
 
-/// What ``NetworkController`` does, on whichever thread calls it: the order of steps. What is owned is in the store, and
-/// is written down before the kernel is touched; kernel work is the drivers'.
+/// The work of ``NetworkController``, on the calling thread: the order of the steps. Owned objects are recorded in the
+/// store before the kernel is changed; drivers do the kernel's part.
 ///
-/// No lock is held while the kernel works, but for what all networks of a host share (``Store/exclusively(_:)``): who
-/// makes or removes a thing has marked its record as its own.
+/// No lock is held during kernel work, except for objects that all networks of a host share
+/// (``Store/exclusively(_:)``). A call that creates or removes an object first marks its record as its own.
 final class Engine: Sendable {
   let host: NetworkNamespace
   let store: any Store
@@ -21,20 +21,20 @@ final class Engine: Sendable {
   let macvlans: MacvlanDriver
   /// The namespaces that this process holds open, by sandbox id.
   let namespaces = Mutex<[String: NetworkNamespace]>([:])
-  /// What holds published ports for this process; nil where nothing does.
+  /// Reserves published ports for this process; nil if it does not.
   let keeper: PortKeeper?
-  /// What ``keeper`` is known by among those of the same store.
+  /// The id of ``keeper`` among those of the same store.
   let holderID: String
-  /// Whether others have changed endpoints since ``followPorts()``.
+  /// Whether other processes have changed endpoints since ``followPorts()``.
   let arePortsStale = Atomic(false)
-  /// Who else forwarded at the last look, see `Engine+Forwarding.swift`.
+  /// The other forwarders at the last check, see `Engine+Forwarding.swift`.
   let otherForwardersSeen = Mutex<Set<String>>([])
   let telemetry: Telemetry
   /// What every call that changes something passes.
   let gate = Gate()
   /// Whether a prune is under way.
   let pruning = Mutex(false)
-  /// Held while the kernel is made to be as the records say.
+  /// Locked during repairs of the kernel.
   let healing = Mutex(())
   /// What was told of subnets that the host has come to live in; see `Engine+Overlaps.swift`.
   let overlapsTold = Mutex<Set<Difference>>([])
@@ -42,9 +42,9 @@ final class Engine: Sendable {
   let stocks = Mutex<[String: Stock]>([:])
   let refills = DispatchQueue(label: "ContainerNetworking.refills")
   private let state = Mutex(EngineState())
-  /// What of the records is unsettled, until all of them are read.
+  /// The unsettled records, until all records are read.
   private let unsettled = Mutex(EngineState())
-  /// What is to be let go with the next change, see ``letGo(containers:endpoints:networks:)``.
+  /// Records whose ownership ends with the next change, see ``letGo(containers:endpoints:networks:)``.
   private let unfinished = Mutex<Set<StoreRecord.Key>>([])
 
   init(host: NetworkNamespace, store: any Store, settings: ControllerSettings) {
@@ -89,7 +89,7 @@ final class Engine: Sendable {
         if !unfinished.isEmpty { self.unfinished.withLock { $0.subtract(unfinished) } }
         return value
       } catch {
-        // What was changed in memory was not saved: read everything anew next time.
+        // Changes in memory were not saved: read everything again next time.
         if transaction.isDirty { transaction.state.revision = 0 }
         throw error
       }
@@ -98,7 +98,7 @@ final class Engine: Sendable {
 
   /// A look at the records as they are now.
   func look<Value: Sendable>(_ body: (EngineState) throws(NetworkError) -> Value) throws(NetworkError) -> Value {
-    // What cannot be written now either is seen as it is.
+    // If this cannot be written now either, the read shows the records as they are.
     if !unfinished.withLock({ $0.isEmpty }) { _ = attempt { () throws(NetworkError) in try transaction { _ in } } }
     return try state.withLock { (state) throws(NetworkError) in
       try take(try store.read(since: state.revision), into: &state)
@@ -106,8 +106,8 @@ final class Engine: Sendable {
     }
   }
 
-  /// A look at what of the records is unsettled (``StoreRecord/isUnsettled``): all networks, the host, and those containers and
-  /// endpoints that somebody is at work on. A process that has not asked for the others yet does not read them for it.
+  /// Reads the unsettled records (``StoreRecord/isUnsettled``): all networks, the host, and the containers and
+  /// endpoints that are being changed. Does not load the others, unless this process has read them before.
   func lookAtUnsettled<Value: Sendable>(
     _ body: (EngineState) throws(NetworkError) -> Value
   ) throws(NetworkError) -> Value {
@@ -137,13 +137,13 @@ final class Engine: Sendable {
     if delta.isComplete || concernsEndpoints { arePortsStale.store(true, ordering: .relaxed) }
   }
 
-  /// Holds namespaces open no more that others have emptied.
+  /// Closes namespaces whose last container another process has detached.
   private func close(_ vacated: [String]) {
     guard !vacated.isEmpty else { return }
     namespaces.withLock { namespaces in for id in vacated { namespaces[id] = nil } }
   }
 
-  /// Records in the making: the state, and what has been changed of it.
+  /// Records under change: the state, and its changes so far.
   struct Transaction {
     fileprivate(set) var state = EngineState()
     fileprivate var changes: [StoreChange] = []
@@ -159,7 +159,7 @@ final class Engine: Sendable {
       changes.append(change)
     }
 
-    /// Takes a user's token off records that it could not finish.
+    /// Clears a user's token in records that it could not finish.
     fileprivate mutating func letGo(_ keys: Set<StoreRecord.Key>, of token: String) {
       for key in keys {
         switch key.kind {
@@ -182,7 +182,7 @@ final class Engine: Sendable {
       }
     }
 
-    /// The containers that are recorded as being in a namespace.
+    /// The containers that are recorded in a namespace.
     mutating func containers(in namespace: NetworkNamespace) -> [SandboxRecord] {
       state.containers(inNamespace: namespace.identity.inode)
     }
@@ -192,7 +192,7 @@ final class Engine: Sendable {
       try state.pool(of: network, subnet)
     }
 
-    /// Changes a pool, and saves where its search then stands.
+    /// Changes a pool, and saves the position of its search.
     mutating func withPool<Value>(
       of network: NetworkRecord, _ subnet: SubnetRecord,
       _ body: (inout AddressPool) throws(NetworkError) -> Value
@@ -202,7 +202,7 @@ final class Engine: Sendable {
       return value
     }
 
-    /// Has the addresses of an endpoint be another container's from now on.
+    /// Transfers the addresses of an endpoint to another container.
     mutating func transfer(
       _ endpoint: Endpoint, to container: String, on network: NetworkRecord
     ) throws(NetworkError) {
@@ -214,9 +214,9 @@ final class Engine: Sendable {
       }
     }
 
-    /// Forgets an endpoint and gives its addresses back.
+    /// Removes an endpoint and releases its addresses.
     mutating func release(_ endpoint: Endpoint) throws(NetworkError) {
-      // What was given back already may be somebody else's by now.
+      // Addresses released earlier may have a new holder.
       guard state.endpoints[endpoint.id] != nil else { return }
       remove(.endpoint, endpoint.id)
       let bridge = state.networks[endpoint.networkID]?.bridge
@@ -234,19 +234,18 @@ final class Engine: Sendable {
     }
   }
 
-  /// Whether somebody is at work on a record: one that is not ready, and whose owner lives.
+  /// Whether a record is being changed: it is not ready, and its owner is alive.
   func isAtWork(_ phase: Phase, _ owner: String) -> Bool {
     phase != .ready && phase != .stopped && isAlive(owner)
   }
 
-  /// Whether somebody is at work under that token. Without one nobody is: what could not be taken away belongs to whoever
-  /// tries again.
+  /// Whether the owner of a token is alive. Without a token there is no owner: leftovers wait for the next attempt.
   func isAlive(_ owner: String) -> Bool { !owner.isEmpty && store.isAlive(owner) }
 
-  /// Leaves records that this user of the store had at work, and could not finish, to whoever tries again: at once, or
-  /// with the next change, when nothing can be written at the moment.
+  /// Gives up ownership of records this process could not finish. If the store cannot be written now, the next
+  /// transaction does it.
   ///
-  /// - Returns: Why not at once.
+  /// - Returns: The failure to write now, if any.
   func letGo(
     containers: [String] = [], endpoints: [String] = [], networks: [String] = []
   ) -> [NetworkError] {
@@ -269,7 +268,7 @@ final class Engine: Sendable {
     return Sandbox(record, endpoints, try namespace(of: record))
   }
 
-  /// Those whose namespaces are there, by name.
+  /// The attached containers whose namespaces exist, by name.
   func allSandboxes() throws(NetworkError) -> [Sandbox] {
     let all = try look { state in
       state.sandboxes.values.filter { $0.phase != .stopped && !$0.isKeptReady }.map { record in
@@ -282,7 +281,7 @@ final class Engine: Sendable {
       }
     }
     return all.sorted { $0.record.container < $1.record.container }.compactMap { record, endpoints in
-      // One whose namespace is gone is known to reconcile and detach, not here.
+      // A container whose namespace is gone is left to reconcile and detach.
       (try? namespace(of: record)).map { Sandbox(record, endpoints, $0) }
     }
   }
@@ -299,7 +298,7 @@ final class Engine: Sendable {
 
   func removeAll() throws(NetworkError) {
     var failures = keepNoneReady()
-    // Sharers first: a namespace goes with its last container.
+    // Containers in another's namespace come first: a namespace is removed with its last container.
     for sandbox in try look({ state in state.sandboxes.values.sorted { $0.container < $1.container } }) {
       failures += attempt { () throws(NetworkError) in try detach(sandbox.container) }
     }
@@ -310,7 +309,7 @@ final class Engine: Sendable {
   }
 }
 
-/// 64 random hexadecimal digits, as Docker's ids.
+/// 64 random hexadecimal digits, like Docker's ids.
 func makeID() -> String {
   let bytes = randomBytes(32)
   var digits: [UInt8] = []

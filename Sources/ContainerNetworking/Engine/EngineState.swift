@@ -1,8 +1,8 @@
 import AddressPools
 import NetworkPrimitives
 
-/// The records of a store in memory, with what follows from them: address pools, published ports, who is on what. Every
-/// change of it is a change of the store.
+/// The records of a store in memory, with derived data: address pools, published ports, indices. Every change of it is
+/// a change of the store.
 struct EngineState {
   private(set) var networks: [String: NetworkRecord] = [:]
   private(set) var endpoints: [String: Endpoint] = [:]
@@ -13,18 +13,18 @@ struct EngineState {
   var revision: UInt64 = 0
 
   private var containersBySandbox: [String: IDs] = [:]
-  /// How many containers are in the namespace that is pinned at a path.
+  /// The number of containers in the namespace pinned at each path.
   private var containersByPin: [String: Int] = [:]
-  /// Built when first asked for, and then kept up.
+  /// Built on first use, then kept current.
   private var containersByNamespace: [UInt64: IDs]?
   private var endpointsByPort: [String: String] = [:]
-  /// Those whose hardware address does not come with their IPv4 address.
+  /// Endpoints whose MAC address is not derived from their IPv4 address.
   private var endpointsByMAC: [MACKey: String] = [:]
   private var poolRecords: [PoolKey: PoolRecord] = [:]
   private var endpointsByNetwork: [String: IDs] = [:]
   private var endpointsBySandbox: [String: IDs] = [:]
   private var endpointsByContainer: [String: IDs] = [:]
-  /// Built when first asked for, and then kept up with what others change.
+  /// Built on first use, then kept current with others' changes.
   private(set) var pools: [PoolKey: AddressPool] = [:]
 
   struct PoolKey: Hashable {
@@ -37,9 +37,9 @@ struct EngineState {
     var address: MACAddress
   }
 
-  /// Takes in what others changed.
+  /// Applies others' changes.
   ///
-  /// - Returns: The sandboxes that nobody is in any more.
+  /// - Returns: The sandboxes without containers now.
   mutating func take(_ delta: StoreDelta) -> [String] {
     if delta.changes.isEmpty, !delta.isComplete {
       revision = delta.revision
@@ -49,7 +49,7 @@ struct EngineState {
     var touched: Set<String> = delta.isComplete ? Set(containersBySandbox.keys) : []
     if delta.isComplete {
       self = EngineState()
-      // Endpoints and sandboxes are most of it, as many of these as of those.
+      // Most records are endpoints and sandboxes, in equal numbers.
       reserveCapacity(delta.changes.count / 2)
     }
     var poolKeys: Set<PoolKey> = []
@@ -69,7 +69,7 @@ struct EngineState {
       }
       apply(change)
     }
-    // After the leases: what rests is what is not leased.
+    // After the leases: only addresses without a lease can rest.
     for key in poolKeys { settlePool(key) }
     if delta.isComplete { ports.goOn(from: nextPort) }
     revision = delta.revision
@@ -187,8 +187,8 @@ struct EngineState {
 
   // MARK: - Pools of others' making
 
-  /// Has the pools that are built lease what another has leased or given back. One that cannot is forgotten, and built anew
-  /// when it is next asked for, which says why.
+  /// Applies another process's lease or release to the built pools. A pool that refuses it is dropped; its next use
+  /// builds it again and reports the reason.
   private mutating func follow(from old: Endpoint?, to new: Endpoint?) {
     guard let networkID = new?.networkID ?? old?.networkID else { return }
     let owner = old?.container ?? ""
@@ -204,7 +204,7 @@ struct EngineState {
     }
   }
 
-  /// Has a pool that is built go on where its record says.
+  /// Moves a built pool's search to its recorded position.
   private mutating func settlePool(_ key: PoolKey) {
     guard pools[key] != nil, let record = poolRecords[key] else { return }
     do throws(NetworkError) { try pools[key]?.settle(cursor: record.cursor, resting: record.resting) } catch {
@@ -214,7 +214,7 @@ struct EngineState {
 
   // MARK: - Look-ups
 
-  /// The id of the default network, once it is made.
+  /// The id of the default network, if it is ready.
   var readyDefaultNetwork: String? { networks.values.first { $0.name == "bridge" && $0.phase == .ready }?.id }
 
   /// The endpoints on a network, by container.
@@ -227,17 +227,17 @@ struct EngineState {
   /// Whether an endpoint is on a network.
   func isUsed(_ networkID: String) -> Bool { endpointsByNetwork[networkID]?.isEmpty == false }
 
-  /// The endpoints that were made for a container, by network.
+  /// The endpoints of a container, by network.
   func endpoints(ofContainer name: String) -> [Endpoint] {
     (endpointsByContainer[name]?.all ?? []).compactMap { endpoints[$0] }.sorted { $0.networkID < $1.networkID }
   }
 
-  /// The endpoint on a network that has a hardware address which does not come with its IPv4 address; nil for none.
+  /// The endpoint on a network with a MAC address that is not derived from its IPv4 address; nil for none.
   func endpoint(having address: MACAddress, onNetwork id: String) -> Endpoint? {
     endpointsByMAC[MACKey(networkID: id, address: address)].flatMap { endpoints[$0] }
   }
 
-  /// Whether a link of the host is the port of an endpoint that is made.
+  /// Whether a link of the host is a ready endpoint's port.
   func hasReadyPort(_ name: String) -> Bool {
     endpointsByPort[name].flatMap { endpoints[$0] }?.phase == .ready
   }
@@ -252,7 +252,7 @@ struct EngineState {
     return endpoints(ofSandbox: record.sandboxID).first { $0.phase != .ready && $0.phase != .stopped }?.owner
   }
 
-  /// The containers that are recorded as being in a namespace, those that share another's last.
+  /// The containers that are recorded in a namespace, its owner first.
   mutating func containers(inNamespace inode: UInt64) -> [SandboxRecord] {
     if containersByNamespace == nil {
       containersByNamespace = [:]
@@ -263,7 +263,7 @@ struct EngineState {
     }
   }
 
-  /// Whether a container is in a namespace that is found at a path.
+  /// Whether a container's namespace is pinned at a path.
   func isPin(_ path: String) -> Bool { containersByPin[path] != nil }
 
   /// The endpoints of a sandbox, in the order of their interfaces.
@@ -276,13 +276,13 @@ struct EngineState {
     }
   }
 
-  /// The containers that share a namespace, by name; not those that are stopped.
+  /// The containers in a namespace, by name; stopped ones excluded.
   func members(of sandboxID: String) -> [SandboxRecord] {
     (containersBySandbox[sandboxID]?.all ?? []).compactMap { sandboxes[$0] }.filter { $0.phase != .stopped }
       .sorted { $0.container < $1.container }
   }
 
-  /// The network whose full id, name or unique id prefix that is.
+  /// The network with a full id, name or unique id prefix.
   ///
   /// - Throws: `.notFound`; `.ambiguous`, listing the matches.
   func network(_ name: String) throws(NetworkError) -> NetworkRecord {
@@ -307,7 +307,7 @@ struct EngineState {
           + matches.map { "\($0.id.prefix(12)) (\($0.name))" }.sorted().joined(separator: ", "))
   }
 
-  /// A container that is attached.
+  /// The record of an attached container.
   ///
   /// - Throws: `.notFound`.
   func sandbox(_ container: String) throws(NetworkError) -> SandboxRecord {
@@ -339,12 +339,12 @@ struct EngineState {
     return pool
   }
 
-  /// Who has an address on a network, as far as its pool is built; nil for nobody.
+  /// The holder of an address on a network, as far as its pool is built; nil for none.
   func holder(of address: IPAddress, onNetwork id: String) -> String? {
     pools[PoolKey(networkID: id, family: address.family)]?.owner(of: address)
   }
 
-  /// Changes a pool in place, so that no copy is made of its leases, and gives the record of where it then stands.
+  /// Changes a pool in place, without a copy of its leases, and returns the record of its position.
   mutating func withPool<Value>(
     of network: NetworkRecord, _ subnet: SubnetRecord, _ body: (inout AddressPool) throws(NetworkError) -> Value
   ) throws(NetworkError) -> (Value, PoolRecord) {
@@ -365,7 +365,7 @@ extension Endpoint {
     Lease(address: address, owner: container, kind: staticAddresses.contains(address) ? .static : .dynamic)
   }
 
-  /// Whether it is looked up by the same things as another of its id, and holds the same ports.
+  /// Whether it has the same index keys and ports as another version of the endpoint.
   fileprivate func isFound(as other: Endpoint) -> Bool {
     container == other.container && sandboxID == other.sandboxID && networkID == other.networkID
       && macAddress == other.macAddress && addresses == other.addresses

@@ -2,7 +2,7 @@ import Netlink
 import NetworkPrimitives
 
 extension MACAddress {
-  /// Why no interface can have it; nil if one can (`is_valid_ether_addr` in linux/etherdevice.h).
+  /// The reason why no interface can have the address; nil if one can (`is_valid_ether_addr` in linux/etherdevice.h).
   var stationFault: String? {
     if isMulticast {
       return "the MAC address \(self) is a group's; the first byte must be even, as in 02:42:ac:11:00:02"
@@ -12,19 +12,19 @@ extension MACAddress {
 }
 
 extension MACAddress {
-  /// The IPv4 address that it goes with; nil for none.
+  /// The IPv4 address from which it is derived; nil for none.
   fileprivate var derivedFrom: IPv4Address? {
     let address = IPv4Address(rawValue: UInt32(truncatingIfNeeded: rawValue))
     return MACAddress(ipv4: address) == self ? address : nil
   }
 }
 
-/// Which hardware address an endpoint has: nobody else on its network has the same.
+/// The MAC addresses of endpoints, unique on a network.
 extension Engine {
-  /// The address that all endpoints of the network share, the one that is asked for, the one that comes with the IPv4 address,
-  /// or one by chance.
+  /// The MAC address of a new endpoint: the network's shared one, the requested one, the one derived from the IPv4
+  /// address, or a random one.
   ///
-  /// - Throws: `.inUse`, naming who has the one that is asked for.
+  /// - Throws: `.inUse`, naming the holder of the requested address.
   func hardwareAddress(
     of request: EndpointRequest, having addresses: [InterfaceAddress], on network: NetworkRecord, _ operation: String,
     _ state: EngineState
@@ -50,7 +50,7 @@ extension Engine {
     return address
   }
 
-  /// Who has a hardware address on a network, as a sentence names them; nil for nobody.
+  /// The holder of a MAC address on a network, as a sentence names it; nil for none.
   private func holder(
     of address: MACAddress, on network: NetworkRecord, beside container: String, _ state: EngineState
   ) throws(NetworkError) -> String? {

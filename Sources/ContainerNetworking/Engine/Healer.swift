@@ -3,18 +3,18 @@ import Netlink
 import NetworkPrimitives
 import Synchronization
 
-/// Watches the host's kernel and puts back at once what somebody else takes away: a bridge, an address of one, a port, our
-/// rules; and has links of the host that are new forward for our networks. What this process changes itself is no reason to
-/// look.
+/// Watches the host's kernel and restores at once our objects that another program removes: a bridge, its address, a
+/// port, our rules. Also enables forwarding on new links of the host. This process's own changes do not trigger a
+/// check.
 ///
-/// What cannot be put back at once is tried again, after pauses that grow from a tenth of a second to ten, and keeps nothing
-/// else from being healed: every further attempt looks at everything, and comes within a second when more is taken away. A
-/// watch that the kernel ends is begun anew, and what it missed is looked for.
+/// A failed repair is retried, after pauses that grow from a tenth of a second to ten. It does not delay other repairs:
+/// every retry checks everything, and comes within a second when more is removed. A watch that the kernel ends is
+/// started again, followed by a check for missed changes.
 final class Healer: Sendable {
   private let tasks: [Task<Void, Never>]
 
   init(_ engine: Engine, _ worker: Worker, log: @escaping @Sendable (ReconcileReport) -> Void) throws(NetworkError) {
-    // However much happens while it heals, it looks once more.
+    // However many events arrive during a repair, one more check follows.
     let (calls, caller) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
     let pending = PendingLook()
     let call = { @Sendable (isOfRulesAlone: Bool) in
@@ -28,7 +28,7 @@ final class Healer: Sendable {
     tasks = [
       Task {
         for await _ in calls {
-          // Nothing, when an attempt that was not the first has looked by now.
+          // Nothing, if a later retry has checked by now.
           guard let scope = pending.take() else { continue }
           await Self.heal(scope, pending, engine, worker, log: log)
         }
@@ -39,7 +39,7 @@ final class Healer: Sendable {
         ) {
           change in
           guard Self.isOfInterest(change) else { return }
-          // The records are looked at away from Swift's pool: another process may be at them.
+          // Reads the records outside Swift's pool: another process may hold them.
           let isSuspicious = try? await worker.run { () throws(NetworkError) in Self.isSuspicious(change, engine) }
           if isSuspicious ?? true { call(false) }
         } missed: {
@@ -97,7 +97,7 @@ final class Healer: Sendable {
               return isSuspicious
             }
             guard !Self.isOwnThread(generation.processID) else { return }
-            // Who lets a host forward writes rules of their own, too: Docker, libvirt, Podman.
+            // Programs that enable the host's forwarding write rules of their own, too: Docker, libvirt, Podman.
             let isTheirs = try? await worker.run { () throws(NetworkError) in Self.keepsUplinksOfOthers(engine) }
             if wasSuspicious || isTheirs ?? false { call(!(isTheirs ?? true)) }
           case .lost: call(false)
@@ -112,7 +112,7 @@ final class Healer: Sendable {
 
   deinit { for task in tasks { task.cancel() } }
 
-  /// Heals until nothing remains to be healed, or the task is cancelled. Each result that differs from the last is told.
+  /// Repairs until nothing remains, or the task is cancelled. Reports each result that differs from the last.
   private static func heal(
     _ first: LookScope, _ pending: PendingLook, _ engine: Engine, _ worker: Worker,
     log: @Sendable (ReconcileReport) -> Void
@@ -139,7 +139,7 @@ final class Healer: Sendable {
     }
   }
 
-  /// Waits, but no more than about a second once something is pending: that is taken.
+  /// Waits, but at most about a second once a check is pending, and takes it over.
   private static func wait(for pause: Duration, _ pending: PendingLook) async {
     var left = pause
     while left > .zero, !Task.isCancelled {
@@ -150,10 +150,10 @@ final class Healer: Sendable {
     }
   }
 
-  /// 0.1 s, doubled with each attempt, 10 s at the most.
+  /// 0.1 s, doubled with each attempt, at most 10 s.
   private static func pause(after attempt: Int) -> Duration { .milliseconds(min(10_000, 100 << min(attempt, 7))) }
 
-  /// Follows a stream; one that the kernel ends is begun anew, until the task is cancelled.
+  /// Follows a stream, and starts again after the kernel ends it, until the task is cancelled.
   private static func watch<Event: Sendable>(
     _ first: EventStream<Event>, again: @Sendable () throws(NetworkError) -> EventStream<Event>,
     _ body: @Sendable (Event) async -> Void, missed: @Sendable () -> Void
@@ -170,7 +170,7 @@ final class Healer: Sendable {
     }
   }
 
-  /// Whether a change takes something away, or brings a link that may be a way out.
+  /// Whether a change removes something, or adds a possible uplink.
   private static func isOfInterest(_ change: NetworkChange) -> Bool {
     switch change {
     case .linkRemoved, .addressRemoved, .lost: true
@@ -183,12 +183,12 @@ final class Healer: Sendable {
     link.flags.contains(.up) && link.master == nil && !link.flags.contains(.loopback)
   }
 
-  /// Whether a link is as none of ours may be.
+  /// Whether a link is in a state that ours never have.
   private static func takesAway(_ link: Link) -> Bool {
     !link.flags.contains(.up) || link.kind == "veth" && link.master == nil
   }
 
-  /// Whether a change may be one that a record does not know of.
+  /// Whether a change may contradict the records.
   private static func isSuspicious(_ change: NetworkChange, _ engine: Engine) -> Bool {
     let isOurs = { (link: Link) in
       (try? engine.look { state in
@@ -200,7 +200,7 @@ final class Healer: Sendable {
     case .linkRemoved(let link): return isOurs(link)
     case .linkChanged(let link) where mayBeUplink(link) && isIdleUplink(link, engine): return true
     case .linkChanged(let link):
-      // Told while it was made: by now it is as it should be.
+      // Reported during its creation: by now it is right.
       if let now = try? engine.host.links.get(link.index), !takesAway(now) { return false }
       return isOurs(link)
     case .addressRemoved(let address):
@@ -215,7 +215,7 @@ final class Healer: Sendable {
     }
   }
 
-  /// Whether a link of the host's does not forward for our networks yet.
+  /// Whether a link of the host does not forward for our networks yet.
   private static func isIdleUplink(_ link: Link, _ engine: Engine) -> Bool {
     let known = try? engine.look { state in
       (Array(state.networks.values), state.host, state.hasReadyPort(link.name))
@@ -227,7 +227,7 @@ final class Healer: Sendable {
     guard families.contains(where: { engine.idleUplink(link.name, link.index, $0, record) != nil }) else {
       return false
     }
-    // Another record's bridge is no way out.
+    // Another record's bridge is not an uplink.
     return (try? engine.firewall.othersBridges()[link.name]) ?? nil == nil
   }
 
@@ -239,7 +239,7 @@ final class Healer: Sendable {
   private static func isOwnThread(_ id: Int32) -> Bool { unsafe access("/proc/self/task/\(id)", F_OK) == 0 }
 }
 
-/// What is to be looked at: everything, unless nothing but our tables was touched.
+/// The pending check: everything, unless only our tables changed.
 private final class PendingLook: Sendable {
   private let scope = Mutex<LookScope?>(nil)
 
@@ -261,7 +261,7 @@ extension RulesetChange.Object {
     }
   }
 
-  /// Whether it is elements of other records.
+  /// Whether the change consists of other records' elements.
   fileprivate func isOfOthers(_ own: RecordID) -> Bool {
     guard case .elements(_, _, _, let comments) = self else { return false }
     return !comments.isEmpty

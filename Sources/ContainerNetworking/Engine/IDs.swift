@@ -1,4 +1,4 @@
-/// Ids of what belongs to one thing, without an order. It is nearly always one, which then takes no memory of its own.
+/// An unordered set of ids. It usually has one, which needs no allocation.
 enum IDs: Sendable {
   case none
   case one(String)
@@ -29,7 +29,7 @@ enum IDs: Sendable {
     case .none: self = .one(id)
     case .one(let known): if known != id { self = .many([known, id]) }
     case .many(var ids):
-      // No other holds the set while it changes: it would be copied.
+      // Releases the other reference to the set: it would be copied.
       self = .none
       ids.insert(id)
       self = .many(ids)

@@ -1,8 +1,8 @@
 import NetworkPrimitives
 
-/// What a container keeps on a network that it has left for a while.
+/// A container's kept endpoints on networks from which it is disconnected.
 extension Engine.Transaction {
-  /// Leaves of an endpoint what its container is to have again: addresses, names and ports. They stay its own meanwhile.
+  /// Reduces an endpoint to its restorable settings: addresses, names and ports. They stay reserved meanwhile.
   mutating func keep(_ endpoint: Endpoint, ports: [PublishedPort]) {
     var kept = endpoint
     kept.staticAddresses = endpoint.addresses.map(\.address)
@@ -19,9 +19,9 @@ extension Engine.Transaction {
 }
 
 extension EndpointOptions {
-  /// Takes for what is not asked for what was kept.
+  /// Fills options that the request omits with the kept ones.
   ///
-  /// - Parameter usedNames: Names that links of the container have.
+  /// - Parameter usedNames: Names of the container's links.
   mutating func complete(by kept: Endpoint, usedNames: Set<String>) {
     if aliases.isEmpty { aliases = kept.aliases }
     if macAddress == nil, addresses.isEmpty, !kept.hasDerivedMACAddress { macAddress = kept.macAddress }
@@ -31,7 +31,7 @@ extension EndpointOptions {
 }
 
 extension PortMapping {
-  /// What asks for a port as it was published.
+  /// The mapping that requests a port as it was published.
   init(_ port: PublishedPort) throws(NetworkError) {
     try self.init(
       hostAddress: port.hostAddress, hostPorts: PortRange(port.hostPort), containerPorts: PortRange(port.containerPort),

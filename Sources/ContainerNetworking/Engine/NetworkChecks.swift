@@ -1,7 +1,7 @@
 import AddressPools
 import NetworkPrimitives
 
-/// What can be said of a network's options before anything is looked at.
+/// Checks of a network's options that need no further data.
 extension Engine {
   func families(of options: NetworkOptions) -> [AddressFamily] {
     let hasIPv6 = options.isIPv6Enabled ?? options.subnets.contains { $0.family == .ipv6 }
@@ -57,7 +57,7 @@ extension Engine {
 }
 
 extension NetworkOptions {
-  /// Whether the host has an address on the network: the gateway's, which is then one of the pool.
+  /// Whether the host has an address on the network: the gateway's, which the pool then contains.
   func hasHostAddress(_ family: AddressFamily) -> Bool {
     driver == .bridge && policy.gatewayMode(family) != .isolated
   }
@@ -68,7 +68,7 @@ extension NetworkOptions {
     return hasHostAddress(family) ? .automatic : .omitted
   }
 
-  /// The subnets with what belongs to each, by family.
+  /// The subnets with their ranges, gateways and auxiliary addresses, by family.
   var poolConfiguration: PoolConfiguration {
     PoolConfiguration(
       subnets: subnets.map { subnet in
@@ -81,7 +81,7 @@ extension NetworkOptions {
 }
 
 extension Engine {
-  /// What of a policy cannot be had with the rest of the options.
+  /// The parts of a policy that conflict with the other options.
   private func policyFaults(
     _ options: NetworkOptions, _ families: [AddressFamily], _ operation: String
   ) -> [NetworkError] {

@@ -1,10 +1,10 @@
 import NetworkPrimitives
 
-/// How many ports bridges have for endpoints.
+/// The capacity of bridges for endpoints.
 struct BridgeCapacity: Sendable {
-  /// Ports of a bridge where there may be another.
+  /// The number of ports of a bridge that can have further bridges.
   var ports: Int
-  /// Those of a network's first bridge that are kept for further ones.
+  /// The number of ports of a network's first bridge that are reserved for further bridges.
   var trunks: Int
   /// Ports of a bridge that stays alone.
   var limit: Int
@@ -16,11 +16,11 @@ struct BridgeCapacity: Sendable {
 }
 
 extension Engine.Transaction {
-  /// Chooses the bridge of a network that an endpoint is put on: the first that has room, or a new one.
+  /// Chooses the bridge of a new endpoint: the first with a free port, or a new one.
   ///
-  /// - Parameter full: Bridges that are known to have none, by others' ports.
-  /// - Returns: A further bridge; nil for the first one, and where there is none.
-  /// - Throws: `.exhausted` when none has room, and there is to be no other.
+  /// - Parameter full: Bridges that foreign ports are known to fill.
+  /// - Returns: A further bridge; nil for the first one, and without one.
+  /// - Throws: `.exhausted` when all are full, and no further one is permitted.
   mutating func place(
     on network: NetworkRecord, _ capacity: BridgeCapacity, besides full: [InterfaceName?] = [], _ operation: String
   ) throws(NetworkError) -> InterfaceName? {
@@ -32,14 +32,14 @@ extension Engine.Transaction {
     if hasRoom(nil, state) { return nil }
     let further = record.furtherBridges ?? []
     if let index = further.firstIndex(where: { hasRoom($0.name, state) }) {
-      // One that is being taken away is made again, once it is away.
+      // A bridge that is being removed is created again afterwards.
       if further[index].phase == .removing {
         record.furtherBridges?[index].phase = .creating
         save(.network(record))
       }
       return further[index].name
     }
-    // Another is reached by a port of the first.
+    // A further bridge needs a port of the first.
     guard record.grows, further.count < capacity.trunks, !full.contains(nil) else {
       throw exhausted(record, first, capacity, full, operation)
     }

@@ -2,20 +2,20 @@ import AddressPools
 import Netlink
 import NetworkPrimitives
 
-/// What of the host's own network the subnets of ours keep clear of: its addresses, its routers and resolvers, and where its
-/// routes lead; by whomever they were made, other records' networks among them. What belongs to our networks is not here.
+/// The host's own network, which our subnets must not overlap: its addresses, routers, resolvers and routes, whatever
+/// their origin, other records' networks included. Objects of our own networks are excluded.
 struct Surroundings {
-  /// Something that the host has, or reaches.
+  /// A block that the host has or reaches.
   struct Claim: Hashable {
     /// The addresses.
     var block: Subnet
-    /// What is there, as in `the address 203.0.113.1/24 of eth0`.
+    /// Its description, as in `the address 203.0.113.1/24 of eth0`.
     var what: String
-    /// The link that it is on, or is reached by.
+    /// The link of the block, or of the route to it.
     var link: String?
-    /// An address within, that no container may have.
+    /// An address inside, which no container may have.
     var point: IPAddress?
-    /// What the point is called among a network's auxiliary addresses.
+    /// The name of the point among a network's auxiliary addresses.
     var name = ""
   }
 
@@ -40,7 +40,7 @@ struct Surroundings {
       guard !address.isLinkLocal, !address.isLoopback, !isOwn(block, link) else { continue }
       let name = link ?? "link \(own.link)"
       connected.insert(Claim(block: block, what: "", link: link))
-      // A default route's width says nothing of where the addresses are.
+      // The width of a default route does not locate addresses.
       claims.append(
         Claim(
           block: block.prefixLength > 1 ? block : Subnet(address),
@@ -76,18 +76,18 @@ struct Surroundings {
   /// All blocks.
   var blocks: [Subnet] { claims.map(\.block) }
 
-  /// What a subnet covers, or is inside of.
+  /// The claims that a subnet contains, or is inside of.
   ///
-  /// - Parameter link: A link that it may be on: a macvlan's parent, a bridge that is adopted.
+  /// - Parameter link: A link that the subnet may share: a macvlan's parent, an adopted bridge.
   func overlaps(of subnet: Subnet, on link: InterfaceName?) -> [Claim] {
     let name = link?.description
     let beside = claims.filter { $0.block.overlaps(subnet) && ($0.link == nil || $0.link != name) }
-    // On that link's own wire, a resolver is as good a neighbour as any.
+    // On that link, a resolver is an ordinary neighbour.
     let wire = name.map { name in claims.filter { $0.link == name }.map(\.block) } ?? []
     return beside.filter { claim in claim.link != nil || !wire.contains { $0.contains(claim.block) } }
   }
 
-  /// The addresses in a subnet that somebody has, by what has them.
+  /// The reserved addresses in a subnet, by their names.
   func points(in subnet: Subnet) -> [String: IPAddress] {
     var points: [String: IPAddress] = [:]
     var known: Set<IPAddress> = []
@@ -111,9 +111,9 @@ extension Engine {
       others: try firewall.othersBridges())
   }
 
-  /// The fault of a subnet that the host lives in: nobody on the host would reach what is there by its own way any more.
+  /// The fault of a subnet that overlaps the host's network: the host would lose its own route to those addresses.
   ///
-  /// - Parameter others: What a block that is named instead must not overlap either.
+  /// - Parameter others: Further blocks that a suggested one must not overlap.
   func overlapFault(
     of subnet: Subnet, on link: InterfaceName?, _ surroundings: Surroundings, others: [Subnet], _ operation: String
   ) -> NetworkError? {
@@ -127,7 +127,7 @@ extension Engine {
         + ", or say that it is meant: host-overlap=true")
   }
 
-  /// What a network on record and the host both have.
+  /// The overlaps of a recorded network with the host.
   func hostOverlaps(of network: NetworkRecord, _ surroundings: Surroundings) -> [(subnet: Subnet, what: String)] {
     guard network.allowsHostOverlap != true else { return [] }
     return network.subnets.map(\.subnet).compactMap { subnet in
@@ -136,7 +136,7 @@ extension Engine {
     }
   }
 
-  /// Refuses to make a network's bridge again where the host lives by now.
+  /// Refuses to recreate a network's bridge if the host's network overlaps it by now.
   ///
   /// - Throws: `.inUse`.
   func checkClear(_ network: NetworkRecord, _ surroundings: Surroundings) throws(NetworkError) {

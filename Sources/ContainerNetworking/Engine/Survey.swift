@@ -9,7 +9,7 @@ struct Survey {
   var endpoints: [Endpoint]
   var sandboxes: [SandboxRecord]
   var host: HostRecord?
-  /// The host's links after the records were read, by name.
+  /// The host's links, by name, read after the records.
   var links: [String: LinkGlance]
   var addresses: [AssignedAddress]
   /// The endpoints by their sandbox.
@@ -17,27 +17,27 @@ struct Survey {
 
   func network(_ id: String) -> NetworkRecord? { networks.first { $0.id == id } }
 
-  /// What links are called, by their indices.
+  /// The names of links, by index.
   var names: [Int32: String] { Dictionary(links.values.map { ($0.index, $0.name) }) { first, _ in first } }
 
-  /// What an uplink is called by now.
+  /// The current name of an uplink.
   func name(of uplink: Uplink) -> String {
     links.values.first { $0.index == uplink.index }?.name ?? "\(uplink.name)"
   }
 }
 
-/// What is looked at.
+/// The scope of a check.
 struct LookScope {
-  /// Whether containers' namespaces are looked into and their files for; that takes a socket and two requests for each.
+  /// Whether containers' namespaces and files are checked; each takes a socket and two requests.
   var looksInside = true
-  /// The containers that this is done with; nil for all.
+  /// The containers to check inside; nil for all.
   var containers: Set<String>?
-  /// Whether nothing but our firewall tables is looked at.
+  /// Whether only our firewall tables are checked.
   var isOfRulesAlone = false
 
   static let rules = LookScope(looksInside: false, isOfRulesAlone: true)
 
-  /// Where what was found in this is looked for again.
+  /// The scope for checking the found differences again.
   func narrowed(to found: some Sequence<Difference>) -> LookScope {
     if isOfRulesAlone || found.allSatisfy({ $0.kind == .rules }) { return .rules }
     return LookScope(looksInside: looksInside, containers: Set(found.compactMap(\.container)))
@@ -47,7 +47,8 @@ struct LookScope {
 }
 
 extension Difference {
-  /// Without its text where that counts or lists what others may add to meanwhile: it is the same difference then.
+  /// Without the text, if that contains counts or lists that others may extend meanwhile: the difference is then the
+  /// same.
   fileprivate var withoutCount: Difference {
     var same = self
     if [.rules, .uplinks, .filesMissing].contains(kind) { same.detail = "" }
@@ -56,7 +57,8 @@ extension Difference {
 }
 
 extension Engine {
-  /// Takes stock. Links are listed after the records are read: one that a record tells of and that is not there is missing.
+  /// Reads the records and the kernel. Links are listed after the records: a recorded link that is not listed is
+  /// missing.
   func survey() throws(NetworkError) -> Survey {
     let (networks, unsorted, sandboxes, record) = try look { state in
       (Array(state.networks.values), Array(state.endpoints.values), Array(state.sandboxes.values), state.host)
@@ -70,8 +72,8 @@ extension Engine {
       addresses: try host.addresses.list(), endpointsBySandbox: Dictionary(grouping: endpoints, by: \.sandboxID))
   }
 
-  /// Every difference between the records and the kernel that is there at two looks: what is only under way is not there,
-  /// or is another one, at the second. That is at what the first found something about, and at nothing else.
+  /// Every difference between the records and the kernel that two checks find: work in progress has ended or changed at
+  /// the second. The second check covers only the places of the first one's findings.
   func differences(_ scope: LookScope = LookScope()) throws(NetworkError) -> [Difference] {
     let first = Set(try differencesAtOneLook(scope))
     guard !first.isEmpty else { return [] }
@@ -137,7 +139,7 @@ extension Engine {
       }
   }
 
-  /// Further bridges that nothing is on, which go with their last endpoint.
+  /// Further bridges without endpoints; normally removed with their last endpoint.
   private func emptyBridges(_ survey: Survey) -> [Difference] {
     let used = Set(survey.endpoints.filter { $0.phase != .stopped }.compactMap(\.bridge))
     return survey.networks.filter { $0.phase == .ready }.flatMap { network in
@@ -177,7 +179,7 @@ extension Engine {
       } + idleUplinks(survey)
   }
 
-  /// Links that came after the last network was made: what comes in by them for a container is not forwarded.
+  /// Links newer than the last network: packets that arrive on them for a container are not forwarded.
   private func idleUplinks(_ survey: Survey) -> [Difference] {
     let families = Self.forwardedFamilies(survey.networks)
     // A port whose bridge is gone is none.
@@ -188,7 +190,7 @@ extension Engine {
     }
     let idle = links.sorted { $0.name < $1.name }.flatMap { link in
       AddressFamily.allCases.filter(families.contains).compactMap { family -> (String, Difference)? in
-        // One that is recorded is told of as that.
+        // Recorded links were reported above.
         guard let path = idleUplink(link.name, link.index, family, survey.host) else { return nil }
         return (
           link.name,
@@ -200,16 +202,15 @@ extension Engine {
         )
       }
     }
-    // Another record's bridge is no way out.
+    // Another record's bridge is not an uplink.
     let others = idle.isEmpty ? [:] : (try? firewall.othersBridges()) ?? [:]
     return idle.filter { others[$0.0] == nil }.map(\.1)
   }
 
-  /// Ports of our own bridges that are named as ours are and that no record tells of. What is on a bridge that was adopted
-  /// is its owner's.
+  /// Unrecorded ports of our own bridges that are named like ours. Ports of an adopted bridge belong to its owner.
   ///
-  /// One that was made after the records were read is among them; it is not at a second look, of records that were read
-  /// after the links were listed here: who makes a port writes that down before.
+  /// A port made after the records were read is included, but not at a second check, whose records are newer than this
+  /// list of links: a port is recorded before it is made.
   func strayPorts(_ survey: Survey) -> [(index: Int32, difference: Difference)] {
     let known = Set(survey.endpoints.compactMap(\.hostInterface?.description))
     var bridges: [Int32: (NetworkRecord, String)] = [:]
@@ -258,10 +259,10 @@ extension Engine {
       ]
     }
     if sandbox.namespacePath == nil, namespaces.withLock({ $0[sandbox.sandboxID] }) == nil {
-      // One that another holds open is that one's to see to while it lives; links tell of a holder that the record does
-      // not know.
+      // A namespace that another live process holds is that process's concern. If our links still exist, an unrecorded
+      // process holds it.
       let isHeldElsewhere = isAlive(sandbox.owner) && (sandbox.owner != store.token || own.isEmpty)
-      // Of one that has no port on the host nothing is seen from here.
+      // An endpoint without a port on the host shows nothing here.
       let ports = own.compactMap(\.hostInterface?.description)
       let hasLinks = !own.isEmpty && ports.allSatisfy { survey.links[$0] != nil }
       if isHeldElsewhere || hasLinks { return [] }
@@ -291,7 +292,7 @@ extension Engine {
     return list
   }
 
-  /// What the interfaces in a container lack; a veth pair that is not there at all is the host's difference.
+  /// The missing settings of interfaces in a container; a missing veth pair is a difference of the host.
   func missing(
     inside namespace: NetworkNamespace, _ endpoints: [Endpoint]
   ) throws(NetworkError) -> [(Endpoint, Difference.Kind, String)] {
