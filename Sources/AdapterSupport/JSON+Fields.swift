@@ -1,5 +1,5 @@
 extension JSON {
-  /// A field of an object; nil where there is none, or null.
+  /// A field of an object; nil if it is missing or null.
   package subscript(_ name: String) -> JSON? {
     guard case .object(let fields) = self, let value = fields[name], value != .null else { return nil }
     return value
@@ -11,7 +11,7 @@ extension JSON {
   /// The flag, of true and false alone.
   package var flag: Bool? { if case .flag(let flag) = self { flag } else { nil } }
 
-  /// The number, of a whole number that an `Int` holds.
+  /// The value of a whole number within the range of `Int`.
   package var number: Int? { if case .number(let number) = self { Int(exactly: number) } else { nil } }
 
   /// The elements, of a list alone.
@@ -20,7 +20,7 @@ extension JSON {
   /// The fields, of an object alone.
   package var fields: [String: JSON]? { if case .object(let fields) = self { fields } else { nil } }
 
-  /// An object without the fields that have no value.
+  /// An object of the fields that have a value.
   package static func compact(_ fields: KeyValuePairs<String, JSON?>) -> JSON {
     var present: [String: JSON] = [:]
     for (name, value) in fields { if let value { present[name] = value } }

@@ -1,6 +1,6 @@
 import FoundationEssentials
 
-/// Any value of JSON (RFC 8259): what engines and templates read and write without a type of their own.
+/// Any JSON value (RFC 8259), for data of engines and templates without a type of its own.
 package enum JSON: Hashable, Sendable, Codable {
   case null
   case flag(Bool)
@@ -10,7 +10,7 @@ package enum JSON: Hashable, Sendable, Codable {
   case list([JSON])
   case object([String: JSON])
 
-  /// What a value encodes to.
+  /// The JSON form of an encodable value.
   package init(_ value: some Encodable) throws {
     self = try JSONDecoder().decode(JSON.self, from: JSONEncoder().encode(value))
   }
@@ -50,13 +50,13 @@ package enum JSON: Hashable, Sendable, Codable {
   /// A list of texts.
   package static func texts(_ texts: [String]) -> JSON { .list(texts.map(JSON.text)) }
 
-  /// As a template prints it: a text bare, all else as JSON.
+  /// The form in a template's output: a text bare, all else as JSON.
   package var plain: String {
     if case .text(let text) = self { return text }
     return (try? Self.line(self)) ?? ""
   }
 
-  /// One line. Keys are sorted, since the encoder does not keep the order in which they come.
+  /// One line. Keys are sorted, because the encoder does not preserve their order.
   package static func line(_ value: some Encodable) throws -> String {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]

@@ -1,2 +1,2 @@
-// One import for addresses and errors too, which names and messages are made of.
+// One import for addresses and errors too, the parts of names and messages.
 @_exported public import NetworkPrimitives

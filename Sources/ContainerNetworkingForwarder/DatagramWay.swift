@@ -4,8 +4,8 @@ import NIOCore
 import NIOPosix
 import Synchronization
 
-/// A UDP port that is listened at: for each client there is a socket that is connected to the container, so that its answers
-/// are told apart, until both have been silent for a while.
+/// A forwarded UDP port: each client has a socket that is connected to the container, which separates its answers,
+/// until both have been silent for a while.
 final class DatagramWay: Way {
   private let relay: NIOLoopBoundBox<DatagramRelay>
   private let loop: any EventLoop
@@ -23,7 +23,7 @@ final class DatagramWay: Way {
 
   func start(_ descriptor: Int32) throws {
     let channel = try DatagramBootstrap(group: loop)
-      // Which of its addresses a client has called: the answer must come from there.
+      // The host address that the client has used: the answer must come from there.
       .channelOption(ChannelOptions.receivePacketInfo, value: isWildcard)
       .channelOption(ChannelOptions.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: 65_535))
       .channelInitializer { [relay] channel in
@@ -38,21 +38,21 @@ final class DatagramWay: Way {
       defer { channel = nil }
       return channel
     }
-    // An event loop that has ended has closed it with its clients' sockets, and would not answer.
+    // An ended event loop has closed it with its clients' sockets, and would not answer.
     guard let channel, channel.isActive else { return }
     try? channel.close().wait()
     try? loop.submit { [relay] in relay.value.end() }.wait()
   }
 }
 
-/// A number that is changed on an event loop and read anywhere.
+/// A counter that is changed on an event loop and read anywhere.
 final class CounterBox: Sendable {
   private let number = Atomic(0)
   var value: Int { number.load(ordering: .relaxed) }
   func add(_ difference: Int) { number.wrappingAdd(difference, ordering: .relaxed) }
 }
 
-/// What a client is known by: its address, and the one of the host's that it called.
+/// The key of a client: its address, and the host address that it used.
 private struct Client: Hashable {
   var address: SocketAddress
   var called: SocketAddress?
@@ -61,9 +61,9 @@ private struct Client: Hashable {
 final class DatagramRelay: ChannelInboundHandler {
   typealias InboundIn = AddressedEnvelope<ByteBuffer>
 
-  /// How many datagrams wait for the socket to the container.
+  /// The maximum number of datagrams that wait for the socket to the container.
   private static let waitingLimit = 16
-  /// How many clients' sockets are made at a time: senders whose addresses are made up come faster than that.
+  /// The maximum number of clients' sockets being created: spoofed senders arrive faster than that.
   private static let connectingLimit = 64
 
   private final class Session {
@@ -118,10 +118,10 @@ final class DatagramRelay: ChannelInboundHandler {
     send(envelope.data, by: channel)
   }
 
-  /// What the container refused, or a link that is gone: no reason to end.
+  /// A refusal of the container, or a removed link, does not end the session.
   func errorCaught(context: ChannelHandlerContext, error: any Error) {}
 
-  /// - Returns: Nil while there are too many to begin at once: the datagram is lost.
+  /// - Returns: Nil while too many are being started: the datagram is lost.
   private func begin(_ client: Client, _ link: Int, _ loop: any EventLoop) -> Session? {
     guard connecting < Self.connectingLimit else { return nil }
     if sessions.count >= limits.clientsPerPort, let idlest = sessions.min(by: { $0.value.lastUse < $1.value.lastUse }) {
@@ -160,7 +160,7 @@ final class DatagramRelay: ChannelInboundHandler {
     _ bound: NIOLoopBound<(relay: DatagramRelay, session: Session, answers: AnswerHandler)>
   ) {
     session.channel = channel
-    // SwiftNIO closes it for most errors, as when the container was not there for a moment (EHOSTUNREACH).
+    // SwiftNIO closes it for most errors, as when the container is unreachable for a moment (EHOSTUNREACH).
     channel.closeFuture.whenComplete { _ in bound.value.relay.forget(client, bound.value.session) }
     for datagram in session.waiting { send(datagram, by: channel) }
     session.waiting = []
@@ -171,7 +171,7 @@ final class DatagramRelay: ChannelInboundHandler {
   }
 
   private func send(_ datagram: ByteBuffer, by channel: any Channel) {
-    // The kernel's own room is enough: what it cannot take is lost.
+    // The kernel's own buffer is enough: an excess datagram is lost.
     guard channel.isWritable, let place = try? SocketAddress(connector.target) else { return }
     channel.writeAndFlush(AddressedEnvelope(remoteAddress: place, data: datagram), promise: nil)
   }
@@ -188,7 +188,7 @@ final class DatagramRelay: ChannelInboundHandler {
   }
 }
 
-/// Sends what the container answers to the client, from the address that it called.
+/// Sends the container's answers to the client, from the address that it used.
 private final class AnswerHandler: ChannelInboundHandler {
   typealias InboundIn = AddressedEnvelope<ByteBuffer>
 
@@ -205,7 +205,7 @@ private final class AnswerHandler: ChannelInboundHandler {
     self.socket = socket
     self.client = client
     source = called?.ipAddress.flatMap { try? IPAddress(String($0.prefix { $0 != "%" })) }
-    // An address of one link is sent from by that.
+    // A link-local source address is sent through its own link.
     self.link = source?.family == .ipv6 && source?.isLinkLocal == true ? UInt32(clamping: link) : 0
     self.note = note
   }

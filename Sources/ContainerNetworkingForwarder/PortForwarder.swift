@@ -5,29 +5,29 @@ import NIOPosix
 import Synchronization
 import SystemPackage
 
-/// Carries what is sent to published ports where the kernel's translation does not reach: to `::1`, and to the host's
-/// addresses of a family that the container has none of.
+/// Forwards traffic to published ports at addresses that the kernel does not translate: `::1`, and the host's addresses
+/// of a family that the container lacks.
 ///
 ///     let forwarder = PortForwarder()
 ///     let controller = try await NetworkController(
 ///       host: .current(), settings: ControllerSettings(forwarder: forwarder))
 ///
-/// All ports share one set of event loops, and there is no process, thread or buffer for one. The container sees the host's
-/// address on the bridge as the caller's, for that is who calls it.
+/// All ports share one set of event loops; a port has no process, thread or buffer of its own. The container sees the
+/// host's address on the bridge as the client's, because the host is its peer.
 public final class PortForwarder: PortForwarding {
-  /// What it takes at the most.
+  /// The limits of the forwarder.
   public let limits: ForwarderLimits
 
   private let group: any EventLoopGroup
   private let ways = Mutex<[ForwardedPort: (way: any Way, socket: PortReservation)]>([:])
-  /// Where sockets are made: that takes a visit of the host's namespace, which may have to wait for another's.
+  /// The queue for creating sockets: that enters the host's namespace, and may have to wait for others that do.
   private let connector = DispatchQueue(label: "ContainerNetworking.forwarder")
 
-  /// Makes one; nothing runs until there is a port.
+  /// Makes a forwarder; nothing runs until it has a port.
   ///
   /// - Parameters:
-  ///   - group: The event loops; nil for those that a process's users of SwiftNIO share.
-  ///   - limits: What it takes at the most.
+  ///   - group: The event loops; nil for those shared by all SwiftNIO users of the process.
+  ///   - limits: The limits.
   public init(on group: (any EventLoopGroup)? = nil, limits: ForwarderLimits = ForwarderLimits()) {
     self.group = group ?? MultiThreadedEventLoopGroup.singleton
     // Its fields may have been set below what the initializer lets pass.
@@ -41,17 +41,17 @@ public final class PortForwarder: PortForwarding {
   /// How many ports it listens at.
   public var portCount: Int { ways.withLock { $0.count } }
 
-  /// How many connections by TCP and clients by UDP there are.
+  /// The number of TCP connections and UDP clients.
   public var connectionCount: Int { ways.withLock { Array($0.values) }.reduce(0) { $0 + $1.way.count } }
 
-  /// Begins to listen at a port. Not to be called on an event loop.
+  /// Starts to listen at a port. Must not be called on an event loop.
   ///
   /// - Parameters:
-  ///   - port: From where and to where; TCP or UDP.
-  ///   - socket: What is bound there.
-  ///   - host: The namespace to connect to the container from.
-  /// - Throws: `.alreadyExists`; `.unsupported` for SCTP, and where there is no socket, as on a simulated kernel;
-  ///   `.closed` when the event loops have ended; the kernel's refusal to listen.
+  ///   - port: The source and the target; TCP or UDP.
+  ///   - socket: The socket that is bound to the source.
+  ///   - host: The namespace from which to connect to the container.
+  /// - Throws: `.alreadyExists`; `.unsupported` for SCTP, and without a socket, as on a simulated kernel; `.closed`
+  ///   when the event loops have ended; the kernel's refusal to listen.
   public func forward(
     _ port: ForwardedPort, from socket: PortReservation, in host: NetworkNamespace
   ) throws(NetworkError) {
@@ -76,7 +76,7 @@ public final class PortForwarder: PortForwarding {
       ways.withLock { if $0[port]?.way === way { $0[port] = nil } }
       throw error
     }
-    // Whoever has stopped it meanwhile found nothing to stop.
+    // A concurrent stop has found nothing to stop.
     if ways.withLock({ $0[port]?.way !== way }) { Self.end([(way, socket)]) }
   }
 
@@ -93,15 +93,15 @@ public final class PortForwarder: PortForwarding {
     }
   }
 
-  /// Ends what is carried from a port, and every connection of it. On an event loop it returns before that is done, for a
-  /// loop cannot wait for itself.
+  /// Ends the forwarding of a port, and all its connections. On an event loop it returns before that is complete,
+  /// because a loop cannot wait for itself.
   ///
-  /// - Parameter port: As it was given to ``forward(_:from:in:)``.
+  /// - Parameter port: The port as passed to ``forward(_:from:in:)``.
   public func stop(_ port: ForwardedPort) {
     if let entry = ways.withLock({ $0.removeValue(forKey: port) }) { Self.end([entry]) }
   }
 
-  /// Ends all that is carried, as ``stop(_:)`` does. What is forwarded afterwards is carried again.
+  /// Ends all forwarding, as ``stop(_:)`` does. Later calls of `forward` work again.
   public func stopAll() {
     let all = ways.withLock { ways in
       defer { ways = [:] }
@@ -121,16 +121,17 @@ public final class PortForwarder: PortForwarding {
   }
 }
 
-/// What a forwarder takes at the most. Whoever comes beyond waits where TCP lets it, and is lost where UDP does.
+/// The limits of a forwarder. Beyond them, TCP clients wait, and UDP datagrams are lost.
 public struct ForwarderLimits: Hashable, Sendable {
-  /// Connections of one port at a time; 512 by default. More wait in the kernel's queue until one ends.
+  /// The maximum number of connections of one port; 512 by default. Further ones wait in the kernel's queue until one
+  /// ends.
   public var connectionsPerPort: Int
-  /// Clients of one UDP port at a time; 1,024 by default. For one more, the one that has been silent for longest is
-  /// forgotten.
+  /// The maximum number of clients of one UDP port; 1,024 by default. A further one replaces the client that has been
+  /// silent for longest.
   public var clientsPerPort: Int
-  /// How long a UDP client is remembered after its last datagram, or the last one for it; a minute by default.
+  /// The time for which a UDP client is remembered after its last datagram, or the last one to it; a minute by default.
   public var clientIdleTime: Duration
-  /// Bytes on their way in one direction of a connection, beside what the kernel's sockets hold; 65,536 by default.
+  /// The buffered bytes in one direction of a connection, in addition to the kernel's sockets; 65,536 by default.
   public var bufferBytes: Int
 
   /// Makes limits. A connection, a client, a second and 1,024 bytes are the least: what is below counts as that.
@@ -147,9 +148,9 @@ public struct ForwarderLimits: Hashable, Sendable {
 
 /// One port that is listened at.
 protocol Way: AnyObject, Sendable {
-  /// Takes over a socket that is bound, and listens on it.
+  /// Takes over a bound socket, and listens on it.
   func start(_ descriptor: Int32) throws
-  /// Ends it, and returns when its sockets are closed.
+  /// Ends the forwarding, and returns when its sockets are closed.
   func stop()
   var count: Int { get }
 }
@@ -160,7 +161,7 @@ struct Connector: Sendable {
   let host: NetworkNamespace
   let queue: DispatchQueue
 
-  /// A descriptor that is connected or about to be, on the event loop.
+  /// A connected or connecting descriptor, delivered on the event loop.
   func connect(on loop: any EventLoop) -> EventLoopFuture<Int32> {
     let promise = loop.makePromise(of: Int32.self)
     queue.async {

@@ -4,7 +4,7 @@ import NIOCore
 import NIOPosix
 import Synchronization
 
-/// A TCP port that is listened at: each connection is joined to one to the container.
+/// A forwarded TCP port: each connection is joined to one to the container.
 final class StreamWay: Way {
   private let connector: Connector
   private let limits: ForwarderLimits
@@ -13,7 +13,7 @@ final class StreamWay: Way {
   private let listener = Mutex<(any Channel)?>(nil)
   private let open = Mutex<[ObjectIdentifier: Connection]>([:])
 
-  /// Two channels that are joined, on the event loop of both.
+  /// Two joined channels, on their common event loop.
   private struct Connection: Sendable {
     var loop: any EventLoop
     var ends: NIOLoopBound<(near: Tube, far: Tube)>
@@ -51,7 +51,7 @@ final class StreamWay: Way {
       defer { listener = nil }
       return listener
     }
-    // Event loops that have ended have closed it with all the others, and would not answer.
+    // Ended event loops have closed it with all the others, and would not answer.
     guard let channel, channel.isActive else { return }
     try? channel.close().wait()
     for connection in open.withLock({ Array($0.values) }) {
@@ -60,7 +60,7 @@ final class StreamWay: Way {
         connection.ends.value.far.reset()
       }.wait()
     }
-    // One that is not there yet is closed by SwiftNIO, whose listener is gone.
+    // SwiftNIO closes a connection that is not established yet, since its listener is gone.
   }
 
   private func accept(_ channel: any Channel, _ gate: NIOLoopBoundBox<AcceptGate>) -> EventLoopFuture<Void> {
@@ -71,7 +71,7 @@ final class StreamWay: Way {
       try channel.pipeline.syncOperations.addHandler(ends.value.near)
     }.map { [self] in
       open.withLock { $0[id] = Connection(loop: loop, ends: ends) }
-      // One that is closed before it was active tells no handler.
+      // A channel that closes before it was active notifies no handler.
       channel.closeFuture.whenComplete { _ in ends.value.far.abort() }
       let farEnd = join(loop, ends).flatMap(\.closeFuture).flatMapErrorThrowing { _ in ends.value.near.abort() }
       farEnd.and(channel.closeFuture).whenComplete { [self] _ in
@@ -81,7 +81,7 @@ final class StreamWay: Way {
     }
   }
 
-  /// Connects to the container. What comes before that is done waits in the sockets.
+  /// Connects to the container. Earlier data waits in the sockets.
   private func join(
     _ loop: any EventLoop, _ ends: NIOLoopBound<(near: Tube, far: Tube)>
   ) -> EventLoopFuture<any Channel> {
@@ -110,7 +110,7 @@ extension ForwarderLimits {
   }
 }
 
-/// Accepts no connection while there are too many: it is not read from the listening socket then.
+/// Accepts no connection beyond the limit: the listening socket is then not read.
 final class AcceptGate: ChannelDuplexHandler {
   typealias InboundIn = any Channel
   typealias InboundOut = any Channel

@@ -2,8 +2,8 @@ import Glibc
 import NIOCore
 import NIOPosix
 
-/// One end of two connections that are joined. Each reads only while the other can be written to, so that no more is kept than
-/// fits between the water marks; the end of one direction is the end of that direction only (RFC 9293 3.6).
+/// One end of two joined connections. Each reads only while the other is writable, so that the water marks bound the
+/// buffered data. The end of one direction leaves the other open (RFC 9293 3.6).
 final class Tube: ChannelDuplexHandler {
   typealias InboundIn = ByteBuffer
   typealias OutboundIn = ByteBuffer
@@ -13,13 +13,13 @@ final class Tube: ChannelDuplexHandler {
   private var context: ChannelHandlerContext?
   private var isReadPending = false
   private var isOver = false
-  /// What came for a channel that is not there yet. SwiftNIO reads without being asked when the sender has ended: all that
-  /// the kernel has of it.
+  /// Data for a channel that is not active yet. SwiftNIO reads without a request when the sender has ended: everything
+  /// that the kernel has.
   private var early: [ByteBuffer] = []
-  /// What is left to be done on a channel that is not there yet.
+  /// A pending end of output, for a channel that is not active yet.
   private var isEndPending = false
 
-  /// Two that are joined, of channels of one event loop.
+  /// Two joined ends, of channels of one event loop.
   static func pair() -> (near: Tube, far: Tube) {
     let (near, far) = (Tube(), Tube())
     near.partner = far
@@ -29,7 +29,7 @@ final class Tube: ChannelDuplexHandler {
 
   func handlerAdded(context: ChannelHandlerContext) {
     self.context = context
-    // Whoever it belongs with may have gone while this one was being connected.
+    // The other end may have closed while this one was connecting.
     if isOver { context.close(promise: nil) }
   }
 
@@ -95,8 +95,8 @@ final class Tube: ChannelDuplexHandler {
     read(context: context)
   }
 
-  /// Nothing more comes: said when all that came before is sent. A channel whose input is over too would be closed with
-  /// what is not sent yet.
+  /// Ends the output once all earlier data is sent. SwiftNIO would close a channel whose input has also ended, and
+  /// discard unsent data.
   private func endOutput() {
     guard let context, isActive else {
       isEndPending = true
@@ -106,7 +106,7 @@ final class Tube: ChannelDuplexHandler {
     whenSent(context) { channel.close(mode: .output, promise: nil) }
   }
 
-  /// The other is over: so is this one, once it has sent what it has.
+  /// The other end has finished: this one finishes, too, once its data is sent.
   private func finish() {
     guard !isOver else { return }
     isOver = true
@@ -121,13 +121,13 @@ final class Tube: ChannelDuplexHandler {
     sent.futureResult.whenComplete { _ in body() }
   }
 
-  /// The other has failed: whoever is at this end is told by a reset, and does not take it for the end of the data.
+  /// The other end has failed: this one sends a reset, so that its peer does not take it for the end of the data.
   func abort() {
     guard !isOver else { return }
     reset()
   }
 
-  /// Ends it at once, whatever has not been sent.
+  /// Closes at once and discards unsent data.
   func reset() {
     isOver = true
     early = []

@@ -3,22 +3,22 @@ public import NetworkPrimitives
 import Synchronization
 public import SystemPackage
 
-/// A store on disk, in an SQLite database: it outlives its processes, and is shared by any number of them on one machine.
-///
-/// Usable from any thread; calls block. The directory must be on a local file system: locks and shared memory are files in
+/// A store on disk, in an SQLite database: it outlives its processes, and any number of them on one machine may share
 /// it.
+///
+/// Usable from any thread; calls block. The directory must be on a local file system, because it contains the files for
+/// locks and shared memory.
 public final class SQLiteStore: Store {
   private let path: FilePath
   private let owners: Owners
   private let database: Mutex<StateDatabase>
   private let host: Mutex<LockFile>
 
-  /// Opens the store in a directory, which is made, for its owner alone (0700), if it is not there, and so is what is missing of
-  /// the way there.
+  /// Opens the store in a directory, which is created on demand with its missing parents, for its owner alone (0700).
   ///
-  /// - Throws: `.damagedRecord` for a file that cannot be read, see ``recover(at:)``; `.refused` for the database of another
-  ///   application; `.unsupported` for one of a newer version of this library; `.permissionDenied`, `.notFound`,
-  ///   `.kernelRefused` as the system refuses. Nothing of a file that is there was changed then.
+  /// - Throws: `.damagedRecord` for an unreadable file, see ``recover(at:)``; `.refused` for another application's
+  ///   database; `.unsupported` for one of a newer version of this library; `.permissionDenied`, `.notFound`,
+  ///   `.kernelRefused` as the system refuses. Then an existing file is unchanged.
   public convenience init(at directory: FilePath) throws(NetworkError) {
     try self.init(StateDirectory(path: directory), schema: .current)
   }
@@ -40,22 +40,22 @@ public final class SQLiteStore: Store {
   /// Different for each object.
   public var token: String { owners.token }
 
-  /// Whether a store object with that token is there, in any process.
+  /// Whether a store object with that token is alive, in any process.
   public func isAlive(_ token: String) -> Bool { owners.isAlive(token) }
 
-  /// What changed since a revision: a few microseconds when nothing did.
+  /// The changes since a revision; takes a few microseconds if there are none.
   public func read(since revision: UInt64) throws(NetworkError) -> StoreDelta {
     try database.withLock { (database) throws(NetworkError) in try database.read(since: revision) }
   }
 
-  /// What of the records is read before anything is done. It takes no longer with thousands of others.
+  /// The unsettled records. Takes no longer beside thousands of settled ones.
   public func readUnsettled(since revision: UInt64) throws(NetworkError) -> StoreDelta {
     try database.withLock { (database) throws(NetworkError) in try database.readUnsettled(since: revision) }
   }
 
-  /// Exclusive access. `body` must not use the store; others wait for it, ten seconds at the most.
+  /// Takes exclusive access. `body` must not use the store; others wait for it, at most ten seconds.
   ///
-  /// - Throws: What `body` throws; `.inUse` when another process held the database for too long; `.kernelRefused`;
+  /// - Throws: The errors of `body`; `.inUse` when another process held the database for too long; `.kernelRefused`;
   ///   `.damagedRecord`.
   public func update<Value>(
     since revision: UInt64, _ durability: StoreDurability,
@@ -75,7 +75,7 @@ public final class SQLiteStore: Store {
     return (value, revision)
   }
 
-  /// One at a time, in all processes. `body` may use the store, but for this.
+  /// Runs one `body` at a time, in all processes. `body` may use the store, except this method.
   public func exclusively<Value>(_ body: () throws(NetworkError) -> Value) throws(NetworkError) -> Value {
     var value: Value?
     try host.withLock { (lock) throws(NetworkError) in
@@ -87,7 +87,7 @@ public final class SQLiteStore: Store {
     return value
   }
 
-  /// The events that are kept: the last 1,000.
+  /// The kept events: the last 1,000.
   public func events(after number: UInt64) throws(NetworkError) -> [(number: UInt64, event: NetworkEvent)] {
     try database.withLock { (database) throws(NetworkError) in try database.events(after: number) }
   }

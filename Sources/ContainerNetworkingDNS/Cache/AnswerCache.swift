@@ -1,7 +1,7 @@
 import NetworkPrimitives
 import Synchronization
 
-/// What an answer of others depends on.
+/// The key of a cached answer.
 struct CacheKey: Hashable, Sendable {
   var upstreams: Upstreams
   var question: Question
@@ -18,8 +18,7 @@ struct CacheKey: Hashable, Sendable {
   }
 }
 
-/// Answers of other servers, for as long as they may be kept, and while there is room: what was not asked for lately goes
-/// first.
+/// Caches other servers' answers for their lifetime, within limits; answers without recent use are evicted first.
 final class AnswerCache: Sendable {
   private struct Slot: Sendable {
     var key: CacheKey
@@ -28,7 +27,7 @@ final class AnswerCache: Sendable {
     var stored: UInt64
     var wasUsed: Bool
 
-    /// About what it takes, octets.
+    /// The approximate size, octets.
     var size: Int { answer.records.count + 16 * answer.times.count + 2 * key.question.name.encodedCount + 256 }
     func expired(at now: UInt64) -> Bool { now >= stored + UInt64(answer.lifetime) }
   }
@@ -47,15 +46,15 @@ final class AnswerCache: Sendable {
   /// An empty cache.
   ///
   /// - Parameters:
-  ///   - entries: The most answers in it.
-  ///   - octets: The most that they take together, about.
-  ///   - now: Seconds of a clock that never goes back.
+  ///   - entries: The maximum number of answers.
+  ///   - octets: Their maximum total size, approximately.
+  ///   - now: Seconds of a monotonic clock.
   init(entries: Int, octets: Int, now: @escaping @Sendable () -> UInt64) {
     limit = (entries, octets)
     self.now = now
   }
 
-  /// The answer, and how many seconds ago it came.
+  /// The answer, and its age in seconds.
   func answer(_ key: CacheKey) -> (answer: UpstreamAnswer, age: UInt32)? {
     let now = now()
     return contents.withLock { contents in
@@ -86,10 +85,10 @@ final class AnswerCache: Sendable {
     }
   }
 
-  /// How many answers there are, and about how many octets they take.
+  /// The number of answers, and their approximate size in octets.
   var extent: (entries: Int, octets: Int) { contents.withLock { ($0.slots.count, $0.size) } }
 
-  /// Goes round, as a clock's hand, to one that is over or was not used since the hand passed it.
+  /// Advances a clock hand to an answer that has expired or was not used since the hand passed it.
   private static func evict(_ contents: inout Contents, at now: UInt64) {
     while true {
       if contents.hand >= contents.slots.count { contents.hand = 0 }

@@ -6,12 +6,12 @@ import Netlink
 import NetworkPrimitives
 import SystemPackage
 
-/// Lets other processes ask the server to serve networks, and tells them when that is done. Who may open the socket, in a
-/// directory for its owner alone, may ask.
+/// Serves other processes' requests to serve networks. Access is limited by the socket's directory, which is its
+/// owner's alone.
 final class ControlServer: Sendable {
   private let channel: any Channel
   private let directory: FilePath
-  /// Held as long as the socket is there.
+  /// Held as long as the socket exists.
   private let lock: ServerLock
 
   /// Blocks.
@@ -41,11 +41,11 @@ final class ControlServer: Sendable {
     unsafe unlink(directory.appending(ServerMessage.socketName).string)
   }
 
-  /// Lets another server have the directory.
+  /// Releases the directory for another server.
   func release() { lock.release() }
 }
 
-/// Does what is asked, away from the event loops, which it waits for.
+/// Executes requests outside the event loops, because it waits for those.
 final class ControlWork: Sendable {
   private let context: ServerContext
   private let listeners: Listeners
@@ -97,7 +97,7 @@ final class ControlWork: Sendable {
   }
 }
 
-/// One process's questions, one after the other.
+/// The requests of one process, one after the other.
 final class ControlHandler: ChannelInboundHandler {
   typealias InboundIn = ByteBuffer
   typealias OutboundOut = ByteBuffer

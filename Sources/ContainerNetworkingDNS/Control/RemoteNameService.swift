@@ -3,8 +3,8 @@ import Netlink
 public import NetworkPrimitives
 public import SystemPackage
 
-/// The name server of another process, by the socket in the directory that it serves. Each call is one exchange, and
-/// blocks until the server has done what it asks.
+/// A client of the name server of another process, through the socket in the served directory. Each call is one
+/// exchange, and blocks until the server has completed it.
 ///
 ///     var settings = ControllerSettings()
 ///     settings.names = RemoteNameService(directory: "/var/lib/containernetworking")
@@ -12,11 +12,11 @@ public struct RemoteNameService: NameService {
   private let directory: FilePath
   private let timeout: Int32
 
-  /// A service that is reached when it is asked.
+  /// A client; it connects for each call.
   ///
   /// - Parameters:
   ///   - directory: The server's ``NameServerSettings/directory``: that of the store.
-  ///   - timeout: How long the server may take for an answer; a millisecond at the least.
+  ///   - timeout: The limit for the server's answer; at least a millisecond.
   public init(directory: FilePath, timeout: Duration = .seconds(10)) {
     self.directory = directory
     self.timeout = Int32(clamping: max(1, Int64(timeout / .milliseconds(1))))
@@ -28,13 +28,13 @@ public struct RemoteNameService: NameService {
     self.init(directory: directory, timeout: .milliseconds(timeoutMilliseconds))
   }
 
-  /// Has the server answer the names of the network.
+  /// Makes the server answer the names of the network.
   ///
   /// - Parameters:
   ///   - network: The network; the server reads it in the store.
-  ///   - sandboxes: For a network that is served inside its containers: those that are.
-  /// - Throws: `.closed` when no server serves the directory; `.replyLost` when it does not answer in time; what it
-  ///   refuses, as `.inUse` for a port 53 that is taken.
+  ///   - sandboxes: The containers to serve inside, if the network is served there.
+  /// - Throws: `.closed` when no server serves the directory; `.replyLost` when it does not answer in time; its
+  ///   refusals, such as `.inUse` for a port 53 that is taken.
   public func serve(_ network: NetworkRecord, in sandboxes: [SandboxRecord]) throws(NetworkError) {
     var rest = sandboxes[...]
     repeat {
@@ -45,17 +45,17 @@ public struct RemoteNameService: NameService {
     } while !rest.isEmpty
   }
 
-  /// As many as a message has room for, whatever their paths.
+  /// A number of sandboxes that fits a message, whatever their paths.
   private static let sandboxesAtOnce = 200
 
-  /// Has the server let go of the network's sockets. A server that is not there has none.
+  /// Makes the server close the network's sockets. Without a server there are none.
   ///
   /// - Parameter network: The network.
   public func withdraw(_ network: NetworkRecord) {
     _ = try? ask(ServerMessage(["withdraw network", network.id]), "withdraw names of network \"\(network.name)\"")
   }
 
-  /// Has the server let go of the sockets inside a sandbox. A server that is not there has none.
+  /// Makes the server close the sockets inside a sandbox. Without a server there are none.
   ///
   /// - Parameter sandbox: The container whose namespace it is.
   public func withdraw(_ sandbox: SandboxRecord) {
@@ -64,10 +64,10 @@ public struct RemoteNameService: NameService {
 
   /// Returns if a server serves the directory and answers.
   ///
-  /// - Throws: `.closed` when none does; `.replyLost` when it does not answer in time.
+  /// - Throws: `.closed` without a server; `.replyLost` when it does not answer in time.
   public func check() throws(NetworkError) { try ask(ServerMessage(["check"]), "look for a name server") }
 
-  /// Those of the networks whose names the server does not answer.
+  /// The networks whose names the server does not answer.
   ///
   /// - Parameter networks: The networks.
   /// - Throws: `.closed` when no server serves the directory; `.replyLost` when it does not answer in time.
@@ -77,7 +77,7 @@ public struct RemoteNameService: NameService {
     return networks.filter { unserved.contains($0.id) }
   }
 
-  /// The ports at one of which the server listens on a gateway.
+  /// The range of the server's listening ports on a gateway.
   public var gatewayPorts: ClosedRange<UInt16>? { Listener.gatewayPorts }
 
   @discardableResult

@@ -3,15 +3,15 @@ import Netlink
 import NetworkPrimitives
 import SystemPackage
 
-/// The lock by which one server serves a directory; it goes with the process, however that ends.
+/// The lock of the server that serves a directory; it ends with the process, however that ends.
 final class ServerLock: Sendable {
   private let file: FileDescriptor
 
   static let name = "dns.lock"
 
-  /// Makes the directory, for its owner alone, if it is not there.
+  /// Creates the directory, for its owner alone, if it is missing.
   ///
-  /// - Throws: `.inUse` when another server has it; what open(2) and mkdir(2) say.
+  /// - Throws: `.inUse` when another server has it; the errors of open(2) and mkdir(2).
   init(_ directory: FilePath) throws(NetworkError) {
     let operation = "serve names for \(directory)"
     try DirectoryTree.make(directory)
@@ -30,7 +30,7 @@ final class ServerLock: Sendable {
     }
   }
 
-  /// Lets another server take it, also while a process that is just being started has the descriptor, too.
+  /// Releases the lock, even while a child process that is just being started also has the descriptor.
   func release() { flock(file.rawValue, LOCK_UN) }
 
   deinit {

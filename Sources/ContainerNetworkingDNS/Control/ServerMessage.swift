@@ -1,7 +1,7 @@
 import NetworkPrimitives
 
-/// What processes and the server say to each other: texts, each with its length before it, and before all of them the length
-/// of the whole.
+/// A message between processes and the server: texts, each preceded by its length, and all preceded by the total
+/// length.
 struct ServerMessage: Equatable {
   var texts: [String]
 
@@ -22,7 +22,7 @@ struct ServerMessage: Equatable {
     return Self.number(body.count) + body
   }
 
-  /// Reads what follows the length of the whole; nil for what is no message.
+  /// Reads a message after its total length; nil if it is malformed.
   init?(body: [UInt8]) {
     texts = []
     var rest = body[...]
@@ -42,7 +42,7 @@ struct ServerMessage: Equatable {
 }
 
 extension ServerMessage {
-  /// What went wrong at the other end.
+  /// The answer that reports an error.
   init(_ error: NetworkError) {
     self.init([
       "error", error.code.description, error.operation, error.kernel.map { "\(error.reason) [\($0)]" } ?? error.reason,
@@ -52,7 +52,7 @@ extension ServerMessage {
   /// That it is done.
   static let done = ServerMessage(["done"])
 
-  /// The error that an answer tells of; nil when it is done.
+  /// The error in an answer; nil for success.
   var error: NetworkError? {
     if self == .done || texts.first == "unserved" { return nil }
     guard texts.count == 4, texts[0] == "error" else {

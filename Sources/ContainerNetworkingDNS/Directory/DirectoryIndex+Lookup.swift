@@ -9,30 +9,30 @@ enum ListeningPlace: Hashable, Sendable {
   case sandbox(String)
 }
 
-/// What is to be done with a query.
+/// The decision about a query.
 enum LocalAnswer: Sendable, Equatable {
-  /// The asker is nobody of the network's: it gets no answer.
+  /// The client is outside the network: it gets no answer.
   case stranger
-  /// A name of the network, with the addresses that were asked for; none, if it has others.
+  /// A name of the network, with the requested addresses; empty if it only has others.
   case addresses([IPAddress])
   /// The names of an address.
   case names([DomainName])
-  /// No name of the network's, and one that these may know.
+  /// Not a name of the network; these servers may know it.
   case elsewhere(Upstreams)
-  /// No name of the network's, and no way to ask further.
+  /// Not a name of the network, and the client may not ask further.
   case noWayOut
 }
 
-/// Who is asked for the names of the rest of the world.
+/// The servers for all other names.
 enum Upstreams: Hashable, Sendable {
   /// The servers of the host's resolv.conf.
   case host
-  /// Those that the container or its network names.
+  /// The servers given by the container or its network.
   case servers([IPAddress])
 }
 
 extension DirectoryIndex {
-  /// Whom a query is answered for: the networks whose names it may see, and its sandbox. Nil for a stranger.
+  /// The client: the networks whose names it may see, and its sandbox. Nil for a stranger.
   private func asker(_ source: IPAddress, at place: ListeningPlace) -> (networks: [String], sandbox: SandboxNames?)? {
     switch place {
     case .sandbox(let id):
@@ -52,10 +52,10 @@ extension DirectoryIndex {
     }
   }
 
-  /// Whether who asks is answered at all.
+  /// Whether the client is answered at all.
   func knows(_ source: IPAddress, at place: ListeningPlace) -> Bool { asker(source, at: place) != nil }
 
-  /// What a name means for who asks.
+  /// Looks a name up for a client.
   func look(up name: DomainName, _ type: RecordType, from source: IPAddress, at place: ListeningPlace) -> LocalAnswer {
     guard let (visible, sandbox) = asker(source, at: place) else { return .stranger }
     let found = owners(of: name, in: visible)
@@ -94,7 +94,7 @@ extension DirectoryIndex {
     return found
   }
 
-  /// `<name>.<network>` of the container that has the address; nil where none has.
+  /// `<name>.<network>` of the container with the address; nil if no container has it.
   private func reverse(_ name: DomainName, in visible: [String]) -> [DomainName]? {
     guard name.isSubdomain(of: .arpa), let address = name.reverseAddress else { return nil }
     for id in visible {
@@ -109,7 +109,7 @@ extension DirectoryIndex {
 
   private func route(_ place: ListeningPlace, _ visible: [String], _ sandbox: SandboxNames?) -> LocalAnswer {
     let records = visible.compactMap { networks[$0]?.record }
-    // Whoever has no way out is not given one through names.
+    // A container without access to the outside must not get it through names.
     guard records.contains(where: { !$0.isInternal }) else { return .noWayOut }
     if let servers = sandbox?.servers, !servers.isEmpty { return .elsewhere(.servers(servers)) }
     var ordered = records
@@ -128,7 +128,7 @@ extension DomainName {
 }
 
 extension RecordType {
-  /// Whether a query of this type wants addresses of a family.
+  /// Whether a query of this type asks for addresses of a family.
   fileprivate func asks(for family: AddressFamily) -> Bool {
     switch self {
     case .any: true

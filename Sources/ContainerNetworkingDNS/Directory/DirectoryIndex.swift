@@ -1,21 +1,21 @@
 import ContainerNetworking
 import NetworkPrimitives
 
-/// The records of a store, by the names that they give. A change costs what it changes, not what there is.
+/// The records of a store, indexed by name. A change costs in proportion to its own size, not the store's.
 struct DirectoryIndex: Sendable {
   private(set) var revision: UInt64 = 0
   private(set) var networks: [String: NetworkNames] = [:]
   private(set) var sandboxes: [String: SandboxNames] = [:]
   private var sandboxIDs: [String: String] = [:]
-  /// What is answered for: endpoints that are ready.
+  /// The answered endpoints, which are ready.
   private var endpoints: [EndpointNames?] = []
   private var places: [String: Int32] = [:]
   private var priorities: [String: Int] = [:]
   private var free: [Int32] = []
 
-  /// Takes in what changed.
+  /// Applies changes.
   ///
-  /// - Returns: The networks and sandboxes that are gone.
+  /// - Returns: The networks and sandboxes that were removed.
   mutating func take(_ delta: StoreDelta) -> (networks: [String], sandboxes: [String]) {
     var former: (networks: Set<String>, sandboxes: Set<String>) = ([], [])
     if delta.isComplete {
@@ -50,7 +50,7 @@ struct DirectoryIndex: Sendable {
     )
   }
 
-  /// Makes room at once for so many containers.
+  /// Reserves memory for that many containers.
   private mutating func reserveCapacity(_ count: Int) {
     endpoints.reserveCapacity(count)
     places.reserveCapacity(count)
@@ -77,7 +77,7 @@ struct DirectoryIndex: Sendable {
     forgetIfEmpty(sandbox: sandboxID)
   }
 
-  /// Gives the endpoints of a sandbox the host names that it has now.
+  /// Updates the host names of a sandbox's endpoints.
   private mutating func rename(_ sandboxID: String) {
     guard let sandbox = sandboxes[sandboxID] else { return }
     let hostnames = sandbox.hostnames
@@ -92,7 +92,7 @@ struct DirectoryIndex: Sendable {
 
   private mutating func save(_ record: Endpoint) {
     removeEndpoint(record.id)
-    // What is kept ready is nobody's yet.
+    // A ready sandbox has no owner yet.
     guard record.phase == .ready, !record.isKeptReady else { return }
     let sandboxID = known(sandbox: record.sandboxID)
     let networkID = known(network: record.networkID)
@@ -147,7 +147,7 @@ struct DirectoryIndex: Sendable {
     if let sandbox = sandboxes[id], sandbox.members.isEmpty, sandbox.places.isEmpty { sandboxes[id] = nil }
   }
 
-  /// The id as it is kept already, if it is: each record brings a copy of it, of 64 digits.
+  /// The stored copy of an id, if any: each record would bring another copy, of 64 digits.
   private func known(sandbox id: String) -> String { sandboxes.index(forKey: id).map { sandboxes.keys[$0] } ?? id }
   private func known(network id: String) -> String { networks.index(forKey: id).map { networks.keys[$0] } ?? id }
 

@@ -3,7 +3,7 @@ import Netlink
 import NetworkPrimitives
 import Synchronization
 
-/// The names that a store's records give. What any process has written before a look-up begins, the look-up sees.
+/// The names in a store's records. A lookup sees everything that any process has written before it begins.
 final class NameDirectory: Sendable {
   private let store: any Store
   private let index = Mutex(DirectoryIndex())
@@ -11,12 +11,12 @@ final class NameDirectory: Sendable {
   private let onGone: @Sendable (_ networks: [String], _ sandboxes: [String]) -> Void
   private let onFailure: @Sendable (NetworkError) -> Void
 
-  /// An empty one; ``refresh()`` fills it.
+  /// An empty directory; ``refresh()`` fills it.
   ///
   /// - Parameters:
-  ///   - store: What it reads.
-  ///   - onGone: Told of networks and sandboxes that are no longer on record.
-  ///   - onFailure: Told when the store cannot be read; once, until it can be again.
+  ///   - store: The source.
+  ///   - onGone: Called with networks and sandboxes that are no longer recorded.
+  ///   - onFailure: Called when the store cannot be read; once, until it can be read again.
   init(
     _ store: any Store, onGone: @escaping @Sendable (_ networks: [String], _ sandboxes: [String]) -> Void,
     onFailure: @escaping @Sendable (NetworkError) -> Void
@@ -26,10 +26,10 @@ final class NameDirectory: Sendable {
     self.onFailure = onFailure
   }
 
-  /// How many changes at once are worth giving their memory back, which takes a millisecond.
+  /// The number of changes after which freed memory is returned, which takes a millisecond.
   private static let manyChanges = 1_000
 
-  /// Takes in what changed; a few microseconds when nothing did. While the store cannot be read, what is known stays true.
+  /// Reads changes; takes a few microseconds if there are none. While the store cannot be read, the last state is kept.
   func refresh() {
     do throws(NetworkError) {
       let (gone, count) = try index.withLock { (index) throws(NetworkError) in
@@ -37,7 +37,7 @@ final class NameDirectory: Sendable {
         guard delta.isComplete || delta.revision != index.revision else { return (([String](), [String]()), 0) }
         return (index.take(delta), delta.changes.count)
       }
-      // What so many records took while they were read is many times what is kept of them.
+      // Reading so many records takes many times the memory of the index.
       if count > Self.manyChanges { Memory.returnFreed() }
       isFailing.withLock { $0 = false }
       if !gone.0.isEmpty || !gone.1.isEmpty { onGone(gone.0, gone.1) }
@@ -50,17 +50,17 @@ final class NameDirectory: Sendable {
     }
   }
 
-  /// What a name means for who asks, and the revision of the store that says so.
+  /// Looks a name up for a client, and returns the revision of the store with it.
   func look(
     up name: DomainName, _ type: RecordType, from source: IPAddress, at place: ListeningPlace
   ) -> (answer: LocalAnswer, revision: UInt64) {
     index.withLock { ($0.look(up: name, type, from: source, at: place), $0.revision) }
   }
 
-  /// Whether who asks is answered at all.
+  /// Whether the client is answered at all.
   func knows(_ source: IPAddress, at place: ListeningPlace) -> Bool { index.withLock { $0.knows(source, at: place) } }
 
-  /// The networks that are ready, and for each one the containers whose namespaces want a server of their own.
+  /// The ready networks, and for each the containers that need a server inside.
   func networks() -> [(network: NetworkRecord, sandboxes: [ServedSandbox])] {
     index.withLock { index in
       let records = index.networks.values.compactMap(\.record).filter { $0.phase == .ready }
@@ -77,6 +77,6 @@ final class NameDirectory: Sendable {
     }
   }
 
-  /// The record of a network, and of containers, which others wrote.
+  /// The record of a network, as others wrote it.
   func network(_ id: String) -> NetworkRecord? { index.withLock { $0.networks[id]?.record } }
 }

@@ -5,13 +5,13 @@ import NetworkPrimitives
 struct NetworkNames: Sendable {
   /// The network; nil while only endpoints of it are known.
   var record: NetworkRecord?
-  /// The network's name, below which its names are found too; nil where it is no domain name.
+  /// The network's name, as a suffix of its names; nil if it is not a domain name.
   var suffix: DomainName?
-  /// Places of the endpoints that have a name.
+  /// Indices of the endpoints that have a name.
   private var owners: [DomainName: Places] = [:]
-  /// Places of the endpoints that have every name below one.
+  /// Indices of the endpoints that have every name below one.
   private var wildcards: [DomainName: Places] = [:]
-  /// Places of the endpoints by their addresses.
+  /// Indices of the endpoints by address.
   private(set) var places: [IPAddress: Int32] = [:]
 
   /// Most names have one owner.
@@ -32,7 +32,7 @@ struct NetworkNames: Sendable {
       self = places.count == 1 ? .one(places[0]) : .many(places)
     }
 
-    /// Without the place; nil when nobody is left.
+    /// Without the index; nil if none remains.
     func without(_ place: Int32) -> Places? {
       let places = all.filter { $0 != place }
       return places.isEmpty ? nil : places.count == 1 ? .one(places[0]) : .many(places)
@@ -67,10 +67,10 @@ struct NetworkNames: Sendable {
     }
   }
 
-  /// The endpoints that the name means by itself.
+  /// The endpoints with exactly this name.
   func owners(of name: DomainName) -> [Int32] { owners[name]?.all ?? [] }
 
-  /// The endpoints that the name means as one that is below theirs, of the closest (RFC 4592, section 3.3.1).
+  /// The endpoints with the closest wildcard above the name (RFC 4592, section 3.3.1).
   func wildcardOwners(of name: DomainName) -> (places: [Int32], depth: Int) {
     guard !wildcards.isEmpty else { return ([], 0) }
     var ancestor = name.parent
@@ -81,7 +81,7 @@ struct NetworkNames: Sendable {
     return ([], 0)
   }
 
-  /// What is before the network's name in `<name>.<network>`.
+  /// The part before the network's name in `<name>.<network>`.
   func relative(_ name: DomainName) -> DomainName? {
     guard let suffix, name.wire.count > suffix.wire.count, name.isSubdomain(of: suffix) else { return nil }
     return DomainName(checked: Array(name.wire[..<(name.wire.count - suffix.wire.count)]))
@@ -94,12 +94,12 @@ struct NetworkNames: Sendable {
   }
 }
 
-/// What an endpoint is found by, and what is found.
+/// The keys of an endpoint in the index, and its data.
 struct EndpointNames: Sendable {
   var id: String
   var networkID: String
   var sandboxID: String
-  /// The container's name, which reverse look-ups give.
+  /// The container's name, the result of reverse lookups.
   var container: DomainName?
   /// Names of its own.
   var own: [DomainName]

@@ -1,21 +1,21 @@
 import ContainerNetworking
 import NetworkPrimitives
 
-/// What is known of one namespace, and of the containers in it.
+/// The data of one namespace and its containers.
 struct SandboxNames: Sendable {
   /// The containers in it; nearly always one.
   private(set) var members: [Member] = []
   /// Its endpoints' places.
   var places: [Int32] = []
-  /// The networks whose names it sees, the one with its default route first.
+  /// The networks whose names it sees, beginning with that of its default route.
   var networks: [String] = []
 
-  /// What is kept of a container's record: there may be thousands, and each is some hundred bytes.
+  /// The kept part of a container's record: there may be thousands, of some hundred bytes each.
   struct Member: Sendable {
     var container: String
     var isReady: Bool
     var namespacePath: String?
-    /// Names that it was given by itself, on every network.
+    /// Its own names, valid on every network.
     var hostnames: [DomainName]
     /// The name servers that it asked for.
     var servers: [IPAddress]
@@ -33,18 +33,18 @@ struct SandboxNames: Sendable {
     }
   }
 
-  /// Takes in a container, in the place of what was known of it.
+  /// Adds a container, or replaces its data.
   mutating func save(_ member: Member) {
     remove(member.container)
-    // In the order of their names, so that it does not matter who came first.
+    // Sorted by name, so that the order of arrival does not matter.
     members.insert(member, at: members.firstIndex { $0.container > member.container } ?? members.endIndex)
   }
 
   mutating func remove(_ container: String) { members.removeAll { $0.container == container } }
 
-  /// Names that its containers were given by themselves.
+  /// The containers' own names.
   var hostnames: [DomainName] { members.count == 1 ? members[0].hostnames : members.flatMap(\.hostnames) }
 
-  /// The name servers that its containers asked for.
+  /// The name servers that its containers requested.
   var servers: [IPAddress] { members.lazy.map(\.servers).first { !$0.isEmpty } ?? [] }
 }

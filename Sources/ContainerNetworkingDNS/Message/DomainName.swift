@@ -3,26 +3,26 @@ public import NetworkPrimitives
 /// A domain name, always absolute: a sequence of labels of 1 to 63 octets, at most 255 octets in all (RFC 1035, section
 /// 2.3.4). Labels are octets of any value (RFC 2181, section 11).
 ///
-/// Names are equal when they differ in the case of ASCII letters only (RFC 4343); the case that a name was made with is
-/// kept, in its text and in messages.
+/// Names are equal if they differ only in the case of ASCII letters (RFC 4343). The original case is kept, in text and
+/// in messages.
 public struct DomainName: Sendable {
-  /// The form in messages without the root's zero octet: before each label the number of its octets. That number is
-  /// under 64 and so no letter: the whole can be compared at once, whatever the case.
+  /// The form in messages without the root's zero octet: before each label its length. The length is under 64 and so
+  /// never a letter: the whole can be compared at once, ignoring case.
   let wire: [UInt8]
 
-  /// Takes what is known to be well formed.
+  /// Takes a well-formed value unchecked.
   init(checked wire: [UInt8]) { self.wire = wire }
 
-  /// The most octets of ``wire``: 255 with the root's.
+  /// The maximum length of ``wire``: 255 octets with the root's.
   static let longest = 254
 
   /// The root, which has no labels: ".".
   public static let root = DomainName(checked: [])
 
-  /// The name of these labels, the leftmost first.
+  /// The name of these labels, beginning with the leftmost.
   ///
   /// - Parameter labels: Each of 1 to 63 octets.
-  /// - Throws: `NetworkError.Code.invalidValue` naming what is wrong.
+  /// - Throws: `NetworkError.Code.invalidValue` naming the fault.
   public init(labels: some Sequence<some Collection<UInt8>>) throws(NetworkError) {
     var wire: [UInt8] = []
     for label in labels { try Self.append(label, to: &wire) }
@@ -56,7 +56,7 @@ public struct DomainName: Sendable {
     return labels
   }
 
-  /// How many labels there are; the root has none.
+  /// The number of labels; 0 for the root.
   public var labelCount: Int {
     var count = 0
     var place = 0
@@ -70,7 +70,7 @@ public struct DomainName: Sendable {
   /// Without labels.
   public var isRoot: Bool { wire.isEmpty }
 
-  /// The octets that the name takes in a message when it is not compressed, from 1 to 255.
+  /// The number of octets of the uncompressed name in a message, from 1 to 255.
   public var encodedCount: Int { wire.count + 1 }
 
   /// The name without its leftmost label; nil for the root.
@@ -79,10 +79,10 @@ public struct DomainName: Sendable {
     return DomainName(checked: Array(wire[(1 + Int(first))...]))
   }
 
-  /// This name, and `suffix` after it.
+  /// This name, followed by `suffix`.
   ///
   /// - Parameter suffix: The labels that follow.
-  /// - Throws: `NetworkError.Code.invalidValue` if both together are too long.
+  /// - Throws: `NetworkError.Code.invalidValue` if the result is too long.
   public func appending(_ suffix: DomainName) throws(NetworkError) -> DomainName {
     guard wire.count + suffix.wire.count <= Self.longest else {
       throw .invalid(
@@ -94,7 +94,7 @@ public struct DomainName: Sendable {
 
   /// Whether this is `ancestor` or below it. Everything is below the root.
   ///
-  /// - Parameter ancestor: The name that this one may end with, whole labels.
+  /// - Parameter ancestor: The suffix to test, in whole labels.
   public func isSubdomain(of ancestor: DomainName) -> Bool {
     let rest = wire.count - ancestor.wire.count
     guard rest >= 0 else { return false }
@@ -108,7 +108,7 @@ public struct DomainName: Sendable {
 }
 
 extension DomainName: Hashable {
-  /// Whether both have the same labels, ASCII letters of either case being the same (RFC 4343).
+  /// Whether both have the same labels, ignoring the case of ASCII letters (RFC 4343).
   public static func == (left: DomainName, right: DomainName) -> Bool {
     left.wire.count == right.wire.count && (left.wire == right.wire || areEqual(left.wire[...], right.wire[...]))
   }
@@ -118,7 +118,7 @@ extension DomainName: Hashable {
   /// - Parameter other: The name to compare with.
   public func isIdentical(to other: DomainName) -> Bool { wire == other.wire }
 
-  /// Hashes the labels, ASCII letters of either case alike.
+  /// Hashes the labels, ignoring the case of ASCII letters.
   public func hash(into hasher: inout Hasher) {
     // Eight octets at a time: a name is hashed for each query.
     let bytes = wire.span
@@ -148,11 +148,11 @@ extension DomainName: Hashable {
 
   private static func lowercase(_ byte: UInt8) -> UInt8 { byte &- 0x41 < 26 ? byte | 0x20 : byte }
 
-  /// Eight octets, each as ``lowercase(_:)-(UInt8)`` does it.
+  /// Applies ``lowercase(_:)-(UInt8)`` to eight octets at once.
   private static func lowercase(_ word: UInt64) -> UInt64 {
     let ones: UInt64 = 0x0101_0101_0101_0101
     let low = word & (ones &* 0x7f)
-    // The top bit of each octet tells: at least "A"; more than "Z"; not ASCII.
+    // The top bit of each octet means: at least "A"; more than "Z"; not ASCII.
     let fromA = low &+ ones &* 0x3f
     let overZ = low &+ ones &* 0x25
     return word | ((fromA ^ overZ) & ~word & (ones &* 0x80)) >> 2

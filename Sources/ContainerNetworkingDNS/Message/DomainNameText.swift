@@ -1,12 +1,12 @@
 public import NetworkPrimitives
 
 extension DomainName: CustomStringConvertible, LosslessStringConvertible {
-  /// Reads a name as it is written in master files (RFC 1035, section 5.1): labels with dots between them, `\.` for a dot
-  /// in a label, `\065` for an octet by its decimal number. A dot at the end changes nothing; "." alone is the root.
-  /// Whatever is not ASCII is taken as the octets of its UTF-8.
+  /// Reads a name in the form of master files (RFC 1035, section 5.1): labels separated by dots, `\.` for a dot in a
+  /// label, `\065` for an octet by its decimal number. A final dot changes nothing; "." alone is the root. Other
+  /// characters than ASCII are read as the octets of their UTF-8.
   ///
   /// - Parameter text: The text.
-  /// - Throws: `NetworkError.Code.invalidValue` naming what is wrong.
+  /// - Throws: `NetworkError.Code.invalidValue` naming the fault.
   public init(parsing text: String) throws(NetworkError) {
     guard text != "." else {
       self = .root
@@ -32,7 +32,7 @@ extension DomainName: CustomStringConvertible, LosslessStringConvertible {
     self.init(checked: wire)
   }
 
-  /// Reads a name as ``init(parsing:)`` does; nil where that throws.
+  /// Reads a name as ``init(parsing:)`` does; nil if that throws.
   ///
   /// - Parameter description: The text.
   public init?(_ description: String) {
@@ -58,8 +58,8 @@ extension DomainName: CustomStringConvertible, LosslessStringConvertible {
     return octet
   }
 
-  /// The labels with dots between them, none at the end; "." for the root. What has a meaning in master files is written
-  /// with a backslash, what is not printable ASCII as `\DDD`.
+  /// The labels separated by dots, without a final one; "." for the root. Special characters of master files are
+  /// written with a backslash, unprintable ones and those beyond ASCII as `\DDD`.
   public var description: String {
     guard !isRoot else { return "." }
     return labels.map(Self.text).joined(separator: ".")

@@ -1,28 +1,28 @@
-/// A DNS message (RFC 1035, section 4). Reading one never traps, whatever the bytes; what was read is the same when it is
-/// written and read again.
+/// A DNS message (RFC 1035, section 4). Parsing never traps, whatever the bytes; a parsed message survives writing and
+/// parsing unchanged.
 ///
 /// ```swift
 /// let query = Message(id: 1, asking: Question(try DomainName(parsing: "web"), .a))
 /// let reply = try Message(parsing: bytes)
 /// ```
 public struct Message: Hashable, Sendable {
-  /// Chosen by who asks, returned by who answers. It must be random where a forged answer could do harm (RFC 5452).
+  /// Chosen by the client and returned by the server. It must be random where a forged answer could do harm (RFC 5452).
   public var id: UInt16
   /// The header's bits that are yes or no.
   public var flags: Flags
-  /// What kind of message it is.
+  /// The kind of message.
   public var opcode: Opcode
-  /// How the query went. A code over 15 needs ``edns``; without it, it is written as `SERVFAIL`.
+  /// The result of the query. A code over 15 needs ``edns``; without it, it is written as `SERVFAIL`.
   public var responseCode: ResponseCode
-  /// What is asked: one question, in practice (RFC 9619).
+  /// The questions: one, in practice (RFC 9619).
   public var questions: [Question]
   /// The records that answer.
   public var answers: [ResourceRecord]
-  /// Records that point to an authority, or say for how long there is nothing (RFC 2308).
+  /// Records that refer to an authority, or limit the lifetime of a negative answer (RFC 2308).
   public var authorities: [ResourceRecord]
-  /// Records that may be of use, without the OPT pseudo-record.
+  /// Additional records, without the OPT pseudo-record.
   public var additionals: [ResourceRecord]
-  /// The OPT pseudo-record; nil: the sender does without EDNS.
+  /// The OPT pseudo-record; nil if the sender does not use EDNS.
   public var edns: EDNS?
 
   /// Makes a message.
@@ -42,12 +42,12 @@ public struct Message: Hashable, Sendable {
     self.edns = edns
   }
 
-  /// Makes a query that wants the server to ask others.
+  /// Makes a recursive query.
   ///
   /// - Parameters:
   ///   - id: A random number.
-  ///   - question: What is asked.
-  ///   - edns: What is said of EDNS; nil: nothing.
+  ///   - question: The question.
+  ///   - edns: The OPT pseudo-record; nil for none.
   public init(id: UInt16, asking question: Question, edns: EDNS? = nil) {
     self.init(id: id, flags: .recursionDesired, questions: [question], edns: edns)
   }
@@ -56,8 +56,9 @@ public struct Message: Hashable, Sendable {
   ///
   /// - Parameters:
   ///   - query: The query.
-  ///   - code: How it went.
-  ///   - edns: What is said of EDNS; it belongs into the response exactly if the query has it (RFC 6891, section 6.1.1).
+  ///   - code: The result.
+  ///   - edns: The OPT pseudo-record; the response must have one exactly if the query has one (RFC 6891, section
+  ///     6.1.1).
   public init(answering query: Query, _ code: ResponseCode = .noError, edns: EDNS? = nil) {
     self.init(
       id: query.id, flags: query.flags.intersection([.recursionDesired, .checkingDisabled]).union(.response),
@@ -65,18 +66,18 @@ public struct Message: Hashable, Sendable {
   }
 }
 
-/// A query with one question, which is what a server reads: as strict as ``Message/init(parsing:)-(Span<UInt8>)``, but what
-/// follows the question is only looked through, for its OPT pseudo-record.
+/// A query with one question, as a server reads it. Parsing is as strict as ``Message/init(parsing:)-(Span<UInt8>)``,
+/// but the records after the question are only searched for the OPT pseudo-record.
 public struct Query: Hashable, Sendable {
-  /// Chosen by who asks.
+  /// Chosen by the client.
   public var id: UInt16
   /// The header's bits that are yes or no.
   public var flags: Message.Flags
-  /// What kind of query it is.
+  /// The kind of query.
   public var opcode: Opcode
-  /// What is asked.
+  /// The question.
   public var question: Question
-  /// The OPT pseudo-record; nil: the client does without EDNS.
+  /// The OPT pseudo-record; nil if the client does not use EDNS.
   public var edns: EDNS?
 
   /// Makes a query.
@@ -91,6 +92,6 @@ public struct Query: Hashable, Sendable {
     self.edns = edns
   }
 
-  /// How many octets of UDP payload the client takes: what its EDNS says, at least 512 (RFC 6891, section 6.2.3).
+  /// The client's limit of UDP payload, octets: that of its EDNS, at least 512 (RFC 6891, section 6.2.3).
   public var payloadLimit: Int { edns.map { max(512, Int($0.payloadSize)) } ?? 512 }
 }

@@ -1,10 +1,10 @@
 public import NetworkPrimitives
 
 extension Message {
-  /// The bits of a message's header that are yes or no (RFC 1035, section 4.1.1; RFC 4035, section 3.2). The reserved bit Z
-  /// is ignored when read, and zero when written.
+  /// The flag bits of a message's header (RFC 1035, section 4.1.1; RFC 4035, section 3.2). The reserved bit Z is
+  /// ignored when parsed, and zero when written.
   public struct Flags: OptionSet, Hashable, Sendable {
-    /// The bits, where the header's second word has them.
+    /// The bits, in their positions in the header's second word.
     public var rawValue: UInt16
 
     /// The flags of these bits.
@@ -14,13 +14,13 @@ extension Message {
     public static let response = Flags(rawValue: 0x8000)
     /// AA: the server is an authority for the name.
     public static let authoritativeAnswer = Flags(rawValue: 0x0400)
-    /// TC: records are left out for want of room; ask over TCP.
+    /// TC: records are omitted for lack of room; ask over TCP.
     public static let truncated = Flags(rawValue: 0x0200)
-    /// RD: the server shall ask others.
+    /// RD: the server should ask others.
     public static let recursionDesired = Flags(rawValue: 0x0100)
     /// RA: the server can ask others.
     public static let recursionAvailable = Flags(rawValue: 0x0080)
-    /// AD: all data is proved by DNSSEC; in a query: the client wants to know that (RFC 6840, section 5.7).
+    /// AD: DNSSEC has verified all data; in a query: the client wants to know that (RFC 6840, section 5.7).
     public static let authenticData = Flags(rawValue: 0x0020)
     /// CD: the client checks DNSSEC itself.
     public static let checkingDisabled = Flags(rawValue: 0x0010)
@@ -30,24 +30,24 @@ extension Message {
 }
 
 extension Message {
-  /// The twelve octets that every message starts with (RFC 1035, section 4.1.1). They can be read of a message whose rest is
-  /// malformed, so that it can be answered.
+  /// The twelve octets at the start of every message (RFC 1035, section 4.1.1). They can be parsed even if the rest is
+  /// malformed, so that an answer is possible.
   public struct Header: Hashable, Sendable {
-    /// Chosen by who asks, returned by who answers.
+    /// Chosen by the client and returned by the server.
     public var id: UInt16
     /// The bits that are yes or no.
     public var flags: Flags
-    /// What kind of message it is.
+    /// The kind of message.
     public var opcode: Opcode
-    /// How the query went; the low 4 bits of it (see ``EDNS``).
+    /// The low 4 bits of the result (see ``EDNS``).
     public var responseCode: ResponseCode
-    /// QDCOUNT, the questions that are said to follow.
+    /// QDCOUNT, the announced number of questions.
     public var questionCount: UInt16
-    /// ANCOUNT, the answers that are said to follow.
+    /// ANCOUNT, the announced number of answers.
     public var answerCount: UInt16
-    /// NSCOUNT, the authority records that are said to follow.
+    /// NSCOUNT, the announced number of authority records.
     public var authorityCount: UInt16
-    /// ARCOUNT, the additional records that are said to follow.
+    /// ARCOUNT, the announced number of additional records.
     public var additionalCount: UInt16
 
     /// How many octets a header has.
@@ -55,7 +55,7 @@ extension Message {
 
     /// Reads the header of a message.
     ///
-    /// - Parameter bytes: The message; what follows the header is not looked at.
+    /// - Parameter bytes: The message; the rest is not read.
     /// - Throws: `NetworkError.Code.malformedMessage` when there are fewer than twelve octets.
     public init(parsing bytes: Span<UInt8>) throws(NetworkError) {
       guard bytes.count >= Self.size else {

@@ -4,20 +4,20 @@ extension Message {
   /// Reads a message, all of it: nothing may follow the last record.
   ///
   /// - Parameter bytes: The message, without the length that stands before it on TCP.
-  /// - Throws: `NetworkError.Code.malformedMessage` with the octet and the rule that is broken there.
+  /// - Throws: `NetworkError.Code.malformedMessage` with the octet and the broken rule.
   public init(parsing bytes: [UInt8]) throws(NetworkError) { self = try Message(parsing: bytes.span) }
 
   /// Reads a message, all of it: nothing may follow the last record.
   ///
   /// - Parameter bytes: The message, without the length that stands before it on TCP.
-  /// - Throws: `NetworkError.Code.malformedMessage` with the octet, counted from the message's first, and the rule that is
-  ///   broken there.
+  /// - Throws: `NetworkError.Code.malformedMessage` with the octet, counted from the message's first, and the broken
+  ///   rule.
   public init(parsing bytes: ArraySlice<UInt8>) throws(NetworkError) { self = try Message(parsing: bytes.span) }
 
   /// Reads a message, all of it: nothing may follow the last record.
   ///
   /// - Parameter bytes: The message, without the length that stands before it on TCP.
-  /// - Throws: `NetworkError.Code.malformedMessage` with the octet and the rule that is broken there.
+  /// - Throws: `NetworkError.Code.malformedMessage` with the octet and the broken rule.
   public init(parsing bytes: Span<UInt8>) throws(NetworkError) {
     let header = try Header(parsing: bytes)
     self.init(id: header.id, flags: header.flags, opcode: header.opcode, responseCode: header.responseCode)
@@ -41,8 +41,8 @@ extension Query {
   /// Reads a query.
   ///
   /// - Parameter bytes: The message, without the length that stands before it on TCP.
-  /// - Throws: `NetworkError.Code.malformedMessage` with the octet and the rule that is broken there; also for a response,
-  ///   and for any other number of questions than one.
+  /// - Throws: `NetworkError.Code.malformedMessage` with the octet and the broken rule; also for a response, and unless
+  ///   there is exactly one question.
   public init(parsing bytes: Span<UInt8>) throws(NetworkError) {
     let header = try Message.Header(parsing: bytes)
     guard !header.flags.contains(.response) else { throw .malformed(at: 2, "it is a response, not a query") }
@@ -69,14 +69,14 @@ extension Query {
   public init(parsing bytes: [UInt8]) throws(NetworkError) { self = try Query(parsing: bytes.span) }
 }
 
-/// An OPT pseudo-record, and where in the message it is.
+/// An OPT pseudo-record, and its position in the message.
 struct OptionRecord {
   var offset: Int
   var edns: EDNS
   var extendedCode: UInt16
 }
 
-/// What every record begins with.
+/// The fixed start of every record.
 private struct RecordHead {
   var offset: Int
   var type: RecordType
@@ -97,7 +97,7 @@ extension WireCursor {
     return Question(name, type, class: RecordClass(rawValue: try uint16(of: bytes, "a question's class")))
   }
 
-  /// Reads records; of OPT pseudo-records, into `options`.
+  /// Reads records; OPT pseudo-records go to `options`.
   mutating func records(
     _ count: UInt16, of bytes: Span<UInt8>, _ options: inout [OptionRecord]
   ) throws(NetworkError) -> [ResourceRecord] {
@@ -116,9 +116,9 @@ extension WireCursor {
     return records
   }
 
-  /// Reads over a record.
+  /// Skips a record.
   ///
-  /// - Returns: What it says, if it is an OPT pseudo-record.
+  /// - Returns: Its contents, if it is an OPT pseudo-record.
   mutating func skipRecord(of bytes: Span<UInt8>) throws(NetworkError) -> OptionRecord? {
     let offset = offset
     let isRoot = try skipName(of: bytes)
@@ -142,8 +142,8 @@ extension WireCursor {
       timeToLive: type == .opt || time <= Int32.max ? time : 0, end: self.offset + length)
   }
 
-  /// RFC 6891, section 6.1.2: the class is the payload size; of the time to live, the octets are the code's high bits, the
-  /// version, and two of flags.
+  /// RFC 6891, section 6.1.2: the class is the payload size. The octets of the time to live are the code's high bits,
+  /// the version, and two of flags.
   private mutating func option(
     _ head: RecordHead, of bytes: Span<UInt8>, hasRootName: Bool
   ) throws(NetworkError) -> OptionRecord {

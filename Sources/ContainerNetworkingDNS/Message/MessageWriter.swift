@@ -1,17 +1,17 @@
 extension Message {
-  /// The message's octets, at most `limit` of them. Names are compressed (RFC 1035, section 4.1.4) where the same labels in the
-  /// same case came before, in owners and in the data of the types that RFC 1035 defines (RFC 3597, section 4).
+  /// The message's octets, at most `limit` of them. Names are compressed (RFC 1035, section 4.1.4) if the same labels
+  /// in the same case occur before, in owners and in the data of the types of RFC 1035 (RFC 3597, section 4).
   ///
-  /// What does not fit is left out from the end: additional records, whole sets of them; authority records, whole sets, and
-  /// answers, one by one, because clients that cannot ask over TCP take what is there. For the last two the flag TC is set
-  /// (RFC 2181, section 9). The OPT pseudo-record stays, without its options if they alone are too long.
+  /// Records that do not fit are omitted from the end: additional and authority records in whole sets, answers one by
+  /// one, because clients that cannot ask over TCP use the rest. For the last two the flag TC is set (RFC 2181, section
+  /// 9). The OPT pseudo-record stays, without its options if they alone are too long.
   ///
-  /// - Parameter limit: The most octets; 512 are taken for less than that, 65,535 for more.
+  /// - Parameter limit: The maximum number of octets; smaller values count as 512, larger ones as 65,535.
   public func encoded(limit: Int = 65_535) -> [UInt8] {
     let limit = min(max(limit, 512), 65_535)
     var writer = MessageWriter(limit: limit)
     var flags = flags
-    // What comes before OPT leaves room for it.
+    // Reserves room for OPT.
     if edns != nil { writer.limit -= OptionText.shortest }
     let (questionCount, allQuestions) = writer.write(questions)
     let option = edns.map { OptionText($0, code: responseCode, longest: limit - writer.bytes.count) }
@@ -41,7 +41,7 @@ private struct OptionText {
   /// Its size without options.
   static let shortest = 11
 
-  /// Leaves the options out if it would be longer than `longest` with them.
+  /// Omits the options if they would make it longer than `longest`.
   init(_ edns: EDNS, code: ResponseCode, longest: Int) {
     var data: [UInt8] = []
     let size = edns.options.reduce(Self.shortest) { $0 + 4 + $1.data.count }
@@ -60,18 +60,18 @@ private struct OptionText {
   }
 }
 
-/// Writes a message from front to back, and takes back what turned out not to fit.
+/// Writes a message from front to back, and removes the parts that do not fit.
 struct MessageWriter {
   var bytes: [UInt8]
   /// The most octets that `bytes` may have.
   var limit: Int
-  /// Where names and their ends are that later ones can point to. A message with more of them than this holds is compressed
-  /// less well, not more slowly.
+  /// Positions of names and their ends to which later names can point. A message with more of them is compressed less
+  /// well, not more slowly.
   private var targets: [Target] = []
 
   private struct Target {
     var offset: Int
-    /// The octets of its labels, each counted with its length: what is sought has as many.
+    /// The octets of its labels with their lengths: only equal counts can match.
     var count: Int
   }
 
@@ -100,7 +100,7 @@ struct MessageWriter {
 
   /// Writes questions as far as they fit.
   ///
-  /// - Returns: How many, and whether these are all.
+  /// - Returns: Their number, and whether all fit.
   mutating func write(_ questions: [Question]) -> (UInt16, Bool) {
     var count: UInt16 = 0
     for question in questions {
@@ -117,9 +117,10 @@ struct MessageWriter {
     return (count, true)
   }
 
-  /// Writes records as far as they fit, of a set of the same name, class and type all or none if `bySets`.
+  /// Writes records as far as they fit; with `bySets`, a set of the same name, class and type is written whole or not
+  /// at all.
   ///
-  /// - Returns: How many, and whether these are all.
+  /// - Returns: Their number, and whether all fit.
   mutating func write(_ records: [ResourceRecord], bySets: Bool) -> (UInt16, Bool) {
     var (count, countBeforeSet): (UInt16, UInt16) = (0, 0)
     var (mark, previous) = (bytes.count, ResourceRecord?.none)
@@ -155,7 +156,7 @@ struct MessageWriter {
     let mark = bytes.count
     write(UInt16(0))
     write(record.data)
-    // A length that the field cannot hold fits in no message: the record is taken back.
+    // Too long for the field means too long for any message: the record is removed.
     set(UInt16(truncatingIfNeeded: bytes.count - mark - 2), at: mark)
   }
 
@@ -209,7 +210,7 @@ struct MessageWriter {
     bytes.append(0)
   }
 
-  /// Where the labels of `wire` from `place` on are written already.
+  /// The position at which the labels of `wire` from `place` on were written before.
   private func target(_ wire: [UInt8], from place: Int) -> Int? {
     let count = wire.count - place
     for target in targets where target.count == count && has(wire, from: place, at: target.offset) {

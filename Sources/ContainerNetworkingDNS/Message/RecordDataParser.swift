@@ -1,13 +1,13 @@
 import NetworkPrimitives
 
 extension WireCursor {
-  /// Reads a record's data, which the cursor is bounded to.
+  /// Reads a record's data, to which the cursor is bounded.
   mutating func recordData(
     _ type: RecordType, _ recordClass: RecordClass, of bytes: Span<UInt8>
   ) throws(NetworkError) -> RecordData {
     let length = end - offset
     guard recordClass == .internet else {
-      // Other classes have addresses of their own; and updates have records without data (RFC 2136, section 2.4).
+      // Other classes have their own form of address; and updates have records without data (RFC 2136, section 2.4).
       guard length > 0, type != .a, type != .aaaa, type != .srv else {
         return .unknown(type, try self.bytes(length, of: bytes, "data"))
       }
@@ -31,7 +31,7 @@ extension WireCursor {
     case .txt:
       var strings: [[UInt8]] = []
       while offset < end { strings.append(try string(of: bytes)) }
-      // Without any string it means the same as with one that is empty (RFC 6763, section 6.1).
+      // No string means the same as one empty string (RFC 6763, section 6.1).
       return .txt(strings.isEmpty ? [[]] : strings)
     case .srv:
       return .srv(
@@ -48,15 +48,15 @@ extension WireCursor {
       expire: try uint32(of: bytes, "an expiry time"), minimum: try uint32(of: bytes, "a minimum time"))
   }
 
-  /// What the data of a type starts with, up to its last name.
+  /// The start of a type's data, up to its last name.
   private enum Field {
     case octets(Int)
     case string
     case name
   }
 
-  /// The types in whose data names may come compressed, and whose data would mean something else in another message
-  /// (RFC 3597, section 4): MD, MF, MB, MG, MR, MINFO; RP, AFSDB, RT, SIG, PX, NXT, NAPTR.
+  /// The types whose data may contain compressed names, which depend on their message (RFC 3597, section 4): MD, MF,
+  /// MB, MG, MR, MINFO; RP, AFSDB, RT, SIG, PX, NXT, NAPTR.
   private static func fields(of type: RecordType) -> [Field]? {
     switch type.rawValue {
     case 3, 4, 7, 8, 9: [.name]

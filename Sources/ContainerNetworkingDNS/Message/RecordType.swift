@@ -1,9 +1,9 @@
-/// What kind of record is meant (RFC 1035, section 3.2.2; the IANA registry "DNS Parameters").
+/// The type of a record (RFC 1035, section 3.2.2; the IANA registry "DNS Parameters").
 public struct RecordType: RawRepresentable, Hashable, Sendable {
   /// The number in messages.
   public var rawValue: UInt16
 
-  /// The type of this number; any is possible (RFC 3597).
+  /// The type of this number; every number is valid (RFC 3597).
   public init(rawValue: UInt16) { self.rawValue = rawValue }
 
   /// An IPv4 address (RFC 1035).
@@ -14,9 +14,9 @@ public struct RecordType: RawRepresentable, Hashable, Sendable {
   public static let cname = RecordType(rawValue: 5)
   /// The start of a zone of authority (RFC 1035).
   public static let soa = RecordType(rawValue: 6)
-  /// A name that an address points to (RFC 1035).
+  /// A name to which an address points (RFC 1035).
   public static let ptr = RecordType(rawValue: 12)
-  /// Machine and system (RFC 1035); what a query for ``any`` is answered with (RFC 8482).
+  /// Machine and system (RFC 1035); the answer to a query for ``any`` (RFC 8482).
   public static let hinfo = RecordType(rawValue: 13)
   /// A mail exchange (RFC 1035).
   public static let mx = RecordType(rawValue: 15)
@@ -28,7 +28,7 @@ public struct RecordType: RawRepresentable, Hashable, Sendable {
   public static let srv = RecordType(rawValue: 33)
   /// Rules that rewrite names (RFC 3403).
   public static let naptr = RecordType(rawValue: 35)
-  /// A name in place of a whole subtree (RFC 6672).
+  /// A replacement of a whole subtree's name (RFC 6672).
   public static let dname = RecordType(rawValue: 39)
   /// The pseudo-record of EDNS (RFC 6891); see ``EDNS``.
   public static let opt = RecordType(rawValue: 41)
@@ -36,7 +36,7 @@ public struct RecordType: RawRepresentable, Hashable, Sendable {
   public static let ds = RecordType(rawValue: 43)
   /// A signature (RFC 4034).
   public static let rrsig = RecordType(rawValue: 46)
-  /// Proof that there is no such name (RFC 4034).
+  /// Proof that a name does not exist (RFC 4034).
   public static let nsec = RecordType(rawValue: 47)
   /// A zone's key (RFC 4034).
   public static let dnskey = RecordType(rawValue: 48)
@@ -52,7 +52,7 @@ public struct RecordType: RawRepresentable, Hashable, Sendable {
   public static let axfr = RecordType(rawValue: 252)
   /// Any type (RFC 1035, RFC 8482); in questions only.
   public static let any = RecordType(rawValue: 255)
-  /// Who may issue certificates (RFC 8659).
+  /// The permitted issuers of certificates (RFC 8659).
   public static let caa = RecordType(rawValue: 257)
 }
 
@@ -64,11 +64,11 @@ extension RecordType: CustomStringConvertible {
     .any: "ANY", .caa: "CAA",
   ]
 
-  /// The mnemonic, as in `AAAA`; `TYPE` and the number for a type without one here (RFC 3597, section 5).
+  /// The mnemonic, as in `AAAA`; `TYPE` and the number for an unknown type (RFC 3597, section 5).
   public var description: String { Self.names[self] ?? "TYPE\(rawValue)" }
 }
 
-/// Which tree of names is meant (RFC 1035, section 3.2.4). There is one in practice, ``internet``.
+/// The class of a record (RFC 1035, section 3.2.4): a tree of names. In practice only ``internet`` exists.
 public struct RecordClass: RawRepresentable, Hashable, Sendable, CustomStringConvertible {
   /// The number in messages.
   public var rawValue: UInt16
@@ -78,7 +78,7 @@ public struct RecordClass: RawRepresentable, Hashable, Sendable, CustomStringCon
 
   /// The Internet, `IN`.
   public static let internet = RecordClass(rawValue: 1)
-  /// Chaosnet, `CH`; asked for what a server says of itself (RFC 4892).
+  /// Chaosnet, `CH`; used to query a server about itself (RFC 4892).
   public static let chaos = RecordClass(rawValue: 3)
   /// Hesiod, `HS`.
   public static let hesiod = RecordClass(rawValue: 4)
@@ -87,7 +87,7 @@ public struct RecordClass: RawRepresentable, Hashable, Sendable, CustomStringCon
   /// Any class, `*`; in questions only.
   public static let any = RecordClass(rawValue: 255)
 
-  /// The mnemonic, as in `IN`; `CLASS` and the number for a class without one (RFC 3597, section 5).
+  /// The mnemonic, as in `IN`; `CLASS` and the number for an unknown class (RFC 3597, section 5).
   public var description: String {
     switch self {
     case .internet: "IN"

@@ -1,8 +1,8 @@
 public import NetworkPrimitives
 
-/// What is asked (RFC 1035, section 4.1.2).
+/// A question (RFC 1035, section 4.1.2).
 public struct Question: Hashable, Sendable, CustomStringConvertible {
-  /// Of which name; its case is returned as it came (0x20).
+  /// The name; its case is returned unchanged (0x20).
   public var name: DomainName
   /// For which records.
   public var type: RecordType
@@ -26,9 +26,9 @@ public struct ResourceRecord: Hashable, Sendable {
   public var name: DomainName
   /// In which tree.
   public var recordClass: RecordClass
-  /// For how many seconds it may be kept, at most 2³¹−1. More is read as 0 (RFC 2181, section 8).
+  /// The maximum lifetime in caches, in seconds, at most 2³¹−1. Larger values are read as 0 (RFC 2181, section 8).
   public var timeToLive: UInt32
-  /// What it says.
+  /// The data.
   public var data: RecordData
 
   /// A record, of the Internet unless another class is given.
@@ -39,11 +39,11 @@ public struct ResourceRecord: Hashable, Sendable {
     self.data = data
   }
 
-  /// What kind of record it is.
+  /// The type of record.
   public var type: RecordType { data.type }
 }
 
-/// What a record says. Types that the service has no use for are kept as they came (RFC 3597).
+/// The data of a record. Types that the service does not use are kept unchanged (RFC 3597).
 public enum RecordData: Hashable, Sendable {
   /// An IPv4 address.
   case a(IPv4Address)
@@ -53,18 +53,18 @@ public enum RecordData: Hashable, Sendable {
   case ns(DomainName)
   /// The name that this one is an alias of.
   case cname(DomainName)
-  /// The name that is pointed to, as by an address's reverse name.
+  /// The target name, as of an address's reverse name.
   case ptr(DomainName)
   /// The start of a zone.
   case soa(StartOfAuthority)
-  /// A host that takes mail; the lowest preference first.
+  /// A host that receives mail; the lowest preference first.
   case mx(preference: UInt16, exchange: DomainName)
-  /// Strings. One of more than 255 octets is written as several; no string at all as one that is empty.
+  /// Strings. One of more than 255 octets is written as several, an empty list as one empty string.
   case txt([[UInt8]])
-  /// A host that offers a service; the lowest priority first, and in proportion to weight among equals (RFC 2782).
+  /// A host of a service; the lowest priority first, and in proportion to weight among equals (RFC 2782).
   case srv(priority: UInt16, weight: UInt16, port: UInt16, target: DomainName)
-  /// Data of another type, and of classes other than the Internet where the type's form is another there. Names in it are
-  /// not compressed. A record of type OPT is not written: see ``EDNS``.
+  /// Data of another type, and of classes other than the Internet with their own form of the type. Names in it are not
+  /// compressed. A record of type OPT is not written: see ``EDNS``.
   case unknown(RecordType, [UInt8])
 
   /// The address's record, A or AAAA.
@@ -77,7 +77,7 @@ public enum RecordData: Hashable, Sendable {
     }
   }
 
-  /// What kind of record it is.
+  /// The type of record.
   public var type: RecordType {
     switch self {
     case .a: .a
@@ -98,18 +98,17 @@ public enum RecordData: Hashable, Sendable {
 public struct StartOfAuthority: Hashable, Sendable {
   /// MNAME: the zone's first server.
   public var server: DomainName
-  /// RNAME: the mailbox of who is responsible, its first label being what stands before the @.
+  /// RNAME: the mailbox of the responsible person, whose first label is the part before the @.
   public var mailbox: DomainName
   /// The zone's version.
   public var serial: UInt32
-  /// How often a secondary server looks for a new version.
+  /// The interval in which a secondary server checks for a new version.
   public var refresh: UInt32
   /// After how long it tries again.
   public var retry: UInt32
-  /// After how long without an answer it gives up.
+  /// The time without an answer after which it gives up.
   public var expire: UInt32
-  /// For how long it may be remembered that something does not exist; the record's time to live bounds it (RFC 2308,
-  /// section 5).
+  /// The lifetime of negative answers, bounded by the record's time to live (RFC 2308, section 5).
   public var minimum: UInt32
 
   /// Makes the data.

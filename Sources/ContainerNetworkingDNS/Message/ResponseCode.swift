@@ -1,27 +1,28 @@
-/// How a query went (RFC 1035, section 4.1.1): 4 bits of the header, and with EDNS 8 more above them (RFC 6891, section 6.1.3).
+/// The result of a query (RFC 1035, section 4.1.1): 4 bits of the header, and with EDNS 8 more above them (RFC 6891,
+/// section 6.1.3).
 public struct ResponseCode: RawRepresentable, Hashable, Sendable, CustomStringConvertible {
-  /// The number, at most 4095; the bits above are not written.
+  /// The number, at most 4095; higher bits are not written.
   public var rawValue: UInt16
 
   /// The code of this number.
   public init(rawValue: UInt16) { self.rawValue = rawValue }
 
-  /// No error; without answers: the name is there, but nothing of that type (NODATA, RFC 2308).
+  /// No error; without answers: the name exists, but without records of the type (NODATA, RFC 2308).
   public static let noError = ResponseCode(rawValue: 0)
   /// The query is malformed.
   public static let formatError = ResponseCode(rawValue: 1)
   /// The server could not find out.
   public static let serverFailure = ResponseCode(rawValue: 2)
-  /// There is no such name, of any type, and nothing below it (NXDOMAIN; RFC 8020).
+  /// The name does not exist with any type, nor any name below it (NXDOMAIN; RFC 8020).
   public static let nameError = ResponseCode(rawValue: 3)
-  /// The server does not do this kind of query.
+  /// The server does not support this kind of query.
   public static let notImplemented = ResponseCode(rawValue: 4)
   /// The server will not answer this.
   public static let refused = ResponseCode(rawValue: 5)
-  /// The EDNS version is not known here (RFC 6891, section 6.1.3).
+  /// The EDNS version is unknown here (RFC 6891, section 6.1.3).
   public static let badVersion = ResponseCode(rawValue: 16)
 
-  /// The mnemonic, as in `NXDOMAIN`; `RCODE` and the number for a code without one here.
+  /// The mnemonic, as in `NXDOMAIN`; `RCODE` and the number for an unknown code.
   public var description: String {
     switch self {
     case .noError: "NOERROR"
@@ -36,9 +37,9 @@ public struct ResponseCode: RawRepresentable, Hashable, Sendable, CustomStringCo
   }
 }
 
-/// What kind of message it is (RFC 1035, section 4.1.1): 4 bits.
+/// The kind of message (RFC 1035, section 4.1.1): 4 bits.
 public struct Opcode: RawRepresentable, Hashable, Sendable, CustomStringConvertible {
-  /// The number, at most 15; the bits above are not written.
+  /// The number, at most 15; higher bits are not written.
   public var rawValue: UInt8
 
   /// The code of this number.
@@ -46,14 +47,14 @@ public struct Opcode: RawRepresentable, Hashable, Sendable, CustomStringConverti
 
   /// A question and its answer.
   public static let query = Opcode(rawValue: 0)
-  /// What a server is doing (RFC 1035); never specified.
+  /// A query of a server's status (RFC 1035); never specified.
   public static let status = Opcode(rawValue: 2)
   /// A zone has changed (RFC 1996).
   public static let notify = Opcode(rawValue: 4)
   /// Changes to a zone (RFC 2136).
   public static let update = Opcode(rawValue: 5)
 
-  /// The mnemonic, as in `QUERY`; `OPCODE` and the number for a code without one here.
+  /// The mnemonic, as in `QUERY`; `OPCODE` and the number for an unknown code.
   public var description: String {
     switch self {
     case .query: "QUERY"

@@ -1,7 +1,7 @@
 public import NetworkPrimitives
 
 extension DomainName {
-  /// The name that asks for the name of an address: `2.0.17.172.in-addr.arpa` (RFC 1035, section 3.5), or the 32 digits
+  /// The name for a reverse lookup of an address: `2.0.17.172.in-addr.arpa` (RFC 1035, section 3.5), or the 32 digits
   /// of an IPv6 address below `ip6.arpa` (RFC 3596, section 2.5).
   ///
   /// - Parameter address: The address.
@@ -19,12 +19,12 @@ extension DomainName {
     self.init(checked: wire + (address.family == .ipv4 ? Self.inAddrArpa : Self.ip6Arpa).wire)
   }
 
-  /// `in-addr.arpa`, below which IPv4 addresses are.
+  /// `in-addr.arpa`, the parent of IPv4 addresses.
   public static let inAddrArpa = DomainName(checked: [7] + Array("in-addr".utf8) + [4] + Array("arpa".utf8))
-  /// `ip6.arpa`, below which IPv6 addresses are.
+  /// `ip6.arpa`, the parent of IPv6 addresses.
   public static let ip6Arpa = DomainName(checked: [3] + Array("ip6".utf8) + [4] + Array("arpa".utf8))
 
-  /// The address whose reverse name this is; nil where it is none, or that of a part of the addresses only.
+  /// The address of this reverse name; nil for other names, and for an incomplete address.
   public var reverseAddress: IPAddress? {
     if isSubdomain(of: .inAddrArpa) {
       let parts = labels.dropLast(2)

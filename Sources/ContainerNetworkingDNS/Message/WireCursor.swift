@@ -8,11 +8,11 @@ extension NetworkError {
 }
 
 extension Span where Element == UInt8 {
-  /// The number in network order at an offset that is known to be inside.
+  /// The number in network order at an offset; the caller has checked the bounds.
   func uint16(at offset: Int) -> UInt16 { UInt16(self[offset]) << 8 | UInt16(self[offset + 1]) }
 }
 
-/// Where the reading of a message has come to, and where the part that is being read ends.
+/// The position in a message, and the end of the current part.
 struct WireCursor {
   var offset: Int
   var end: Int
@@ -55,18 +55,18 @@ struct WireCursor {
   }
 }
 
-/// Steps through the labels of a name in a message, over its pointers (RFC 1035, section 4.1.4). A pointer must lead before
-/// the run of labels that it ends, so no name loops; and there are at most 127 of them, one for each label.
+/// Iterates over the labels of a name in a message, following its pointers (RFC 1035, section 4.1.4). A pointer must
+/// lead before the run of labels that it ends, so no name loops. A name has at most 127 of them, one for each label.
 struct LabelCursor {
   /// Where the labels go on.
   private var offset: Int
-  /// Where the run of labels began that is being read, and where it must end.
+  /// The start of the current run of labels, and its limit.
   private var start: Int
   private var end: Int
   private var pointers = 0
-  /// The octets of the name so far, each label counted with its length.
+  /// The octets of the name so far, each label with its length.
   private var count = 0
-  /// Where the name ends in its place, once that is known.
+  /// The end of the name at its original place, once known.
   private(set) var after: Int?
 
   init(_ cursor: WireCursor) {
@@ -75,7 +75,7 @@ struct LabelCursor {
     end = cursor.end
   }
 
-  /// The place of the next label's octets; nil after the last.
+  /// The range of the next label's octets; nil after the last.
   mutating func next(in bytes: Span<UInt8>) throws(NetworkError) -> Range<Int>? {
     while true {
       guard offset < end else { throw .malformed(at: offset, "a name has no end") }
@@ -131,7 +131,7 @@ extension WireCursor {
     return DomainName(checked: wire)
   }
 
-  /// Reads over a name, as strictly as ``name(of:)``.
+  /// Skips a name, as strictly as ``name(of:)``.
   ///
   /// - Returns: Whether it is the root.
   mutating func skipName(of bytes: Span<UInt8>) throws(NetworkError) -> Bool {

@@ -1,6 +1,6 @@
 import NIOCore
 
-/// The TCP connections of one event loop, so that they are not too many and end with what they came in by.
+/// The TCP connections of one event loop: limits their number, and ends them with their listener.
 final class Connections {
   private let limit: Int
   private let limitPerClient: Int
@@ -13,7 +13,7 @@ final class Connections {
     limitPerClient = settings.connectionsPerClient
   }
 
-  /// - Returns: Whether there is room for it.
+  /// - Returns: Whether it is within the limits.
   func add(_ channel: any Channel, of client: Client) -> Bool {
     let count = counts[client] ?? 0
     guard total < limit, count < limitPerClient else { return false }

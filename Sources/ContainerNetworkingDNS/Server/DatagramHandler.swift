@@ -3,8 +3,7 @@ import Netlink
 import NetworkPrimitives
 import SystemPackage
 
-/// Answers datagrams, as many at once as were read at once. Responses are sent without the channel, which a single one
-/// that cannot be sent would close.
+/// Answers datagrams, in batches of one read. Responses bypass the channel, which a single failed send would close.
 final class DatagramHandler: ChannelInboundHandler {
   typealias InboundIn = AddressedEnvelope<ByteBuffer>
 
@@ -16,8 +15,8 @@ final class DatagramHandler: ChannelInboundHandler {
   private var responses = ByteBuffer()
   private var parts: [DatagramSocket.Part] = []
 
-  /// - Parameter socket: The channel's own. The number is another's once the channel has closed it, which it does on this
-  ///   loop: it is used while the channel is active.
+  /// - Parameter socket: The channel's own descriptor, used only while the channel is active. The channel closes it on
+  ///   this loop; then its number may be reused.
   init(_ responder: Responder, socket: SocketDescriptor) {
     self.responder = responder
     self.socket = socket
@@ -34,7 +33,7 @@ final class DatagramHandler: ChannelInboundHandler {
     let envelope = unwrapInboundIn(data)
     guard let client = TransportAddress(envelope.remoteAddress, .udp) else { return }
     if !isFresh {
-      // What was read at once arrived before this, so no change is missed that was made before a query was sent.
+      // The whole batch arrived before this refresh, so every change made before a query was sent is included.
       responder.context.directory.refresh()
       isFresh = true
     }
@@ -51,7 +50,7 @@ final class DatagramHandler: ChannelInboundHandler {
         let start = responses.writerIndex
         responder.write(answer, to: query, isDatagram: true, into: &responses)
         parts.append(DatagramSocket.Part(start..<responses.writerIndex, to: client))
-        // In the midst of a read, the others are sent with it.
+        // During a read, the response is sent with the others.
         if !isFresh { flush() }
       }
     }
@@ -67,7 +66,7 @@ final class DatagramHandler: ChannelInboundHandler {
     }
   }
 
-  /// What goes wrong with one datagram is no reason to close the others' socket.
+  /// A failure with one datagram must not close the shared socket.
   func errorCaught(context: ChannelHandlerContext, error: any Error) {}
 
   private func flush() {

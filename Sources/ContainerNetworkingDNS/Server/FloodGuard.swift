@@ -3,8 +3,8 @@ import Netlink
 import NetworkPrimitives
 import SystemPackage
 
-/// Keeps one sender from filling the queue of a socket that others use too. While the queue is long, the kernel drops, for a
-/// moment, what those send who send more than their share, before it gets into the queue.
+/// Keeps one sender from filling the queue of a shared socket. While the queue is long, the kernel drops datagrams of
+/// senders above their share for a moment, before they are queued.
 struct FloodGuard {
   private let socket: SocketDescriptor
   private var reads = 0
@@ -14,24 +14,24 @@ struct FloodGuard {
 
   /// For how long a sender is shut out.
   static let pause = TimeAmount.milliseconds(250)
-  /// How many reads there are between two looks at the queue.
+  /// The number of reads between two checks of the queue.
   private static let readsBetweenLooks = 16
-  /// How full a queue is that is long, percent.
+  /// The fill level of a long queue, percent.
   private static let longQueue = 50
-  /// Who sends more than this part of all floods.
+  /// A sender of more than one in this many datagrams is flooding.
   private static let share = 4
 
   init(_ socket: SocketDescriptor) { self.socket = socket }
 
-  /// Takes note of a datagram.
+  /// Counts a datagram.
   mutating func count(_ sender: IPAddress) {
     datagrams += 1
     counts[sender, default: 0] += 1
   }
 
-  /// Takes note that a read is over, and looks at the queue now and then.
+  /// Notes the end of a read, and checks the queue now and then.
   ///
-  /// - Returns: Whether somebody was shut out, who is to be let in after a ``pause``.
+  /// - Returns: Whether a sender was blocked, to be unblocked after a ``pause``.
   mutating func shutsOut(at now: @autoclosure () -> NIODeadline = .now()) -> Bool {
     reads += 1
     guard reads >= Self.readsBetweenLooks else { return false }
@@ -41,7 +41,7 @@ struct FloodGuard {
     }
     guard DatagramSocket.queuePercent(of: socket) > Self.longQueue else { return false }
     let before = shutOut.count
-    // Of who is shut out already there may be more in the queue: that is no reason to shut it out for longer.
+    // Senders already blocked may still have datagrams queued; do not extend their block.
     for (sender, count) in counts
     where shutOut[sender] == nil && count * Self.share > datagrams && shutOut.count < DatagramSocket.shutOutLimit {
       shutOut[sender] = now() + Self.pause
@@ -58,6 +58,6 @@ struct FloodGuard {
     if shutOut.count < before { apply() }
   }
 
-  /// A filter that the kernel does not take leaves the queue as it is for any socket: full now and then.
+  /// If the kernel refuses the filter, the queue may fill up, as of any socket.
   private func apply() { try? DatagramSocket.shutOut(Array(shutOut.keys), from: socket) }
 }

@@ -4,7 +4,7 @@ import NIOPosix
 import NetworkPrimitives
 import SystemPackage
 
-/// The sockets by which a network or a namespace is served.
+/// The sockets that serve a network or a namespace.
 struct Listener: Sendable {
   let addresses: [IPAddress]
   let port: UInt16
@@ -14,16 +14,16 @@ struct Listener: Sendable {
 
   /// The port of name servers (RFC 1035, section 4.2).
   static let port: UInt16 = 53
-  /// The ports of which one is listened at on a gateway, where port 53 may be anybody's: above those that Linux gives to
-  /// sockets without one (ip(7)), and nobody's by name.
+  /// The range of ports for listening on a gateway, where other programs may hold port 53. It is above Linux's
+  /// ephemeral ports (ip(7)), and not assigned to any service.
   static let gatewayPorts: ClosedRange<UInt16> = 61_053...61_084
-  /// How many datagrams are read at once, and how long a query may be.
+  /// The number of datagrams in one read, and the maximum length of a query.
   private static let readCount = 32
   private static let readSize = 2_048
 
-  /// Opens the sockets: queries are answered when it returns. Blocks; not for an event loop's thread.
+  /// Opens the sockets: queries are answered when it returns. Blocks; must not be called on an event loop's thread.
   ///
-  /// - Throws: `.inUse`, naming the holder of the port; the kernel's refusals. No socket is left open then.
+  /// - Throws: `.inUse`, naming the holder of the port; the kernel's refusals. Then no socket stays open.
   static func open(
     _ place: ListeningPlace, at addresses: [IPAddress], _ port: UInt16, in namespace: NetworkNamespace,
     _ context: ServerContext, _ loops: ServerLoops
@@ -31,7 +31,7 @@ struct Listener: Sendable {
     var channels: [any Channel] = []
     do throws(NetworkError) {
       for address in addresses {
-        // TCP first: who holds the port there listens, and is found.
+        // TCP first: a holder of the port listens there, and can be found.
         for transport in [TransportProtocol.tcp, .udp] {
           let socket = try namespace.bindSocket(to: TransportAddress(address, port, transport))
           let opening =

@@ -21,7 +21,7 @@ struct ServedSandbox: Sendable {
   }
 }
 
-/// What is served, and by which sockets.
+/// The served places and their sockets.
 final class Listeners: Sendable {
   private struct State {
     var open: [ListeningPlace: Listener] = [:]
@@ -31,10 +31,10 @@ final class Listeners: Sendable {
   private let context: ServerContext
   private let loops: ServerLoops
   private let state = Mutex(State())
-  /// One opens or closes at a time, so that none waits for a port that another has just let go of.
+  /// One change at a time, so that none conflicts with a port that another is just releasing.
   private let changing = Mutex(())
 
-  /// Where names are answered inside a namespace.
+  /// The name server's address inside a namespace.
   static let insideAddress = IPAddress.v4(IPv4Address(127, 0, 0, 11))
 
   init(_ context: ServerContext, _ loops: ServerLoops) {
@@ -42,7 +42,7 @@ final class Listeners: Sendable {
     self.loops = loops
   }
 
-  /// Serves a network, where that is not done yet. Blocks; not for an event loop's thread.
+  /// Serves a network, unless it is served already. Blocks; must not be called on an event loop's thread.
   func serve(_ network: NetworkRecord, in sandboxes: [ServedSandbox]) throws(NetworkError) {
     let operation = "serve names of network \"\(network.name)\""
     switch network.servesNamesAt {
@@ -107,7 +107,7 @@ final class Listeners: Sendable {
       && listener.isOpen
   }
 
-  /// Whether the names of a network are answered wherever they are asked for.
+  /// Whether the names of a network are answered at all of its places.
   func isServed(_ network: NetworkRecord, in sandboxes: [ServedSandbox]) -> Bool {
     switch network.servesNamesAt {
     case .off: true
@@ -118,7 +118,7 @@ final class Listeners: Sendable {
     }
   }
 
-  /// Lets go of the sockets of a place; with `isAwaited`, returns when they are closed, and blocks for that.
+  /// Closes the sockets of a place; with `isAwaited`, blocks until they are closed.
   func withdraw(_ place: ListeningPlace, isAwaited: Bool) {
     if isAwaited { changing.withLock { _ in close(place, isAwaited: true) } } else { close(place, isAwaited: false) }
   }
@@ -127,12 +127,12 @@ final class Listeners: Sendable {
     guard let listener = state.withLock({ $0.open.removeValue(forKey: place) }) else { return }
     if case .gateway = place { context.remove(own: listener.addresses) }
     let futures = listener.close()
-    // After the listener, which would let others in.
+    // After the listener, which could accept further ones.
     loops.closeConnections(at: place)
     if isAwaited { for future in futures { try? future.wait() } }
   }
 
-  /// Lets go of what is no longer on record, without waiting for it.
+  /// Closes the sockets of unrecorded networks and sandboxes, without waiting.
   func forget(_ networks: [String], _ sandboxes: [String]) {
     for network in networks { close(.gateway(network: network), isAwaited: false) }
     for sandbox in sandboxes { close(.sandbox(sandbox), isAwaited: false) }

@@ -4,7 +4,7 @@ import NIOCore
 public import NetworkPrimitives
 public import ServiceLifecycle
 
-/// Answers the containers of custom networks: the names that they have for each other by itself, and all others by asking
+/// The name server of custom networks' containers. It answers names of containers itself, and forwards all others to
 /// the servers of the container, of its network or of the host.
 ///
 ///     let store = try SQLiteStore(at: directory)
@@ -12,9 +12,8 @@ public import ServiceLifecycle
 ///     try await server.start()
 ///     settings.names = server          // of the controllers of this process
 ///
-/// What is to be answered it reads in the store, each time that it is asked: what any process has written is in the next
-/// answer. It listens at port 53 of each network's gateways, on the host, or at 127.0.0.11:53 inside the containers of networks
-/// that want that.
+/// Answers are computed from the store for each query, so any process's change is in the next one. It listens at port
+/// 53 of each network's gateways, on the host, or at 127.0.0.11:53 inside the containers of networks that choose so.
 public final class NameServer: NameService, Service {
   private let host: NetworkNamespace
   private let store: any Store
@@ -22,23 +21,24 @@ public final class NameServer: NameService, Service {
   private let stage = ServerStage()
   private let queue = DispatchQueue(label: "ContainerNetworkingDNS.server")
 
-  /// A server of the networks of a store; it does nothing before it is started.
+  /// A server of the networks of a store; it is inactive until started.
   ///
   /// - Parameters:
-  ///   - host: The namespace that the networks' bridges are in. Other servers are asked from there.
-  ///   - store: Where the networks are written down. Give the server an object of its own: it reads between two queries, and
-  ///     would wait for changes that are made through the same one.
-  ///   - settings: How, and how much.
+  ///   - host: The namespace of the networks' bridges, from which other servers are asked.
+  ///   - store: The store of the networks. Give the server a store object of its own: it reads between two queries, and
+  ///     would wait for changes made through the same object.
+  ///   - settings: Limits and other settings.
   public init(host: NetworkNamespace, store: any Store, settings: NameServerSettings = NameServerSettings()) {
     self.host = host
     self.store = store
     self.settings = settings
   }
 
-  /// Starts to answer: when it returns, every network that is on record is served. One that cannot be, because its port is
-  /// taken for example, is told to ``NameServerSettings/onFailure`` and is no reason not to serve the others.
+  /// Starts to answer: when it returns, every recorded network is served. A network that cannot be served, because its
+  /// port is taken for example, is reported to ``NameServerSettings/onFailure``, and the others are served all the
+  /// same.
   ///
-  /// - Throws: `.inUse` when another server serves the directory; `.refused` when it runs already.
+  /// - Throws: `.inUse` when another server serves the directory; `.refused` when it is already running.
   public func start() async throws(NetworkError) {
     try stage.beginStart()
     try await onQueue { [self] in Result { () throws(NetworkError) in try startNow() } }.get()
@@ -55,7 +55,7 @@ public final class NameServer: NameService, Service {
       var settings = settings
       settings.directory = settings.directory ?? store.directory
       let running = try RunningServer(host: host, store: store, settings: settings)
-      // Others can reach it now; what they serve meanwhile is not served twice.
+      // From now on others can reach it; networks that they serve meanwhile are not served twice.
       stage.has(running)
       running.serveAll()
       stage.isStarted()
@@ -65,17 +65,16 @@ public final class NameServer: NameService, Service {
     }
   }
 
-  /// Stops to answer, and lets go of every socket. Networks stay as they are.
+  /// Stops answering, and closes every socket. Networks stay as they are.
   public func stop() async {
     guard let running = stage.beginStop() else { return }
     await running.close()
     stage.isStopped()
   }
 
-  /// Runs until the service group that it is in shuts down, or the task is cancelled. One that is started already, or is
-  /// just being, is joined.
+  /// Runs until its service group shuts down, or the task is cancelled. Joins a server that was started before.
   ///
-  /// - Throws: What ``start()`` throws.
+  /// - Throws: The errors of ``start()``.
   public func run() async throws {
     do throws(NetworkError) { try await start() } catch {
       guard error.code == .refused, stage.isUsed else { throw error }
@@ -85,22 +84,23 @@ public final class NameServer: NameService, Service {
     await stop()
   }
 
-  /// Returns once it answers, whoever starts it and whenever: at once when it does already.
+  /// Returns once it answers, whichever task starts it and whenever; at once if it already does.
   ///
-  /// - Throws: Why it could not be started; `CancellationError`.
+  /// - Throws: The error of its start; `CancellationError`.
   public func ready() async throws { try await stage.ready() }
 
   /// Returns once the names of the network are answered.
   ///
   /// - Parameters:
   ///   - network: The network.
-  ///   - sandboxes: For a network that is served inside its containers: those that are.
-  /// - Throws: `.inUse` when the port is taken, naming by whom; `.closed` when the server does not run; the kernel's refusals.
+  ///   - sandboxes: The containers to serve inside, if the network is served there.
+  /// - Throws: `.inUse` for a port that is taken, naming the holder; `.closed` when the server is not running; the
+  ///   kernel's refusals.
   public func serve(_ network: NetworkRecord, in sandboxes: [SandboxRecord]) throws(NetworkError) {
     try running("serve names of network \"\(network.name)\"").serve(network, in: sandboxes)
   }
 
-  /// The ports at one of which it listens on a gateway: the network's rules lead there from port 53.
+  /// The range of its listening ports on a gateway, to one of which the network's rules redirect port 53.
   public var gatewayPorts: ClosedRange<UInt16>? { Listener.gatewayPorts }
 
   /// Whether it answers, for every network that it can.
@@ -111,10 +111,10 @@ public final class NameServer: NameService, Service {
   /// - Throws: `.closed`.
   public func check() throws(NetworkError) { _ = try running("look for the name server") }
 
-  /// Those of the networks whose names it does not answer.
+  /// The networks whose names it does not answer.
   ///
   /// - Parameter networks: The networks.
-  /// - Throws: `.closed` when it does not run.
+  /// - Throws: `.closed` when it is not running.
   public func unserved(_ networks: [NetworkRecord]) throws(NetworkError) -> [NetworkRecord] {
     let unserved = Set(try running("look for the name server").unserved(networks.map(\.id)))
     return networks.filter { unserved.contains($0.id) }
@@ -125,21 +125,21 @@ public final class NameServer: NameService, Service {
     throw NetworkError(.closed, operation: operation, reason: "the name server is not running; start it")
   }
 
-  /// Lets go of the network's sockets on the host.
+  /// Closes the network's sockets on the host.
   ///
   /// - Parameter network: The network.
   public func withdraw(_ network: NetworkRecord) {
     stage.running?.withdraw(.gateway(network: network.id), isAwaited: true)
   }
 
-  /// Lets go of the sockets inside a sandbox, which would keep its namespace.
+  /// Closes the sockets inside a sandbox, which would keep its namespace.
   ///
   /// - Parameter sandbox: The container whose namespace it is.
   public func withdraw(_ sandbox: SandboxRecord) {
     stage.running?.withdraw(.sandbox(sandbox.sandboxID), isAwaited: true)
   }
 
-  /// Blocking calls have a thread that nobody else waits for.
+  /// Runs a blocking call on a thread for which nobody else waits.
   private func onQueue<Value: Sendable>(_ body: @escaping @Sendable () -> Value) async -> Value {
     await withCheckedContinuation { continuation in queue.async { continuation.resume(returning: body()) } }
   }

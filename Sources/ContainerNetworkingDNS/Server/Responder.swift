@@ -1,7 +1,7 @@
 import NIOCore
 import NetworkPrimitives
 
-/// Answers the queries that come in at one place. Used on one event loop only.
+/// Answers the queries at one place. Used on one event loop only.
 final class Responder {
   let context: ServerContext
   let forwarder: Forwarder
@@ -14,7 +14,7 @@ final class Responder {
     self.place = place
   }
 
-  /// What came of a query.
+  /// The outcome of a query.
   enum Outcome {
     /// The response is in the buffer.
     case answered
@@ -24,10 +24,9 @@ final class Responder {
     case unknown(Query, CacheKey)
   }
 
-  /// Looks at a message, and writes the response behind what the buffer has. The directory is as fresh as the caller made
-  /// it.
+  /// Processes a message, and appends the response to the buffer. The caller refreshes the directory.
   ///
-  /// - Parameter isDatagram: Whether the response is bounded by what the client takes in one.
+  /// - Parameter isDatagram: Whether the client's datagram limit bounds the response.
   func respond(
     to message: Span<UInt8>, from source: IPAddress, isDatagram: Bool, into buffer: inout ByteBuffer
   ) -> Outcome {
@@ -79,7 +78,7 @@ final class Responder {
     return .answered
   }
 
-  /// Writes what others answered.
+  /// Writes another server's answer.
   func write(_ answer: UpstreamAnswer, to query: Query, isDatagram: Bool, into buffer: inout ByteBuffer) {
     writer(query, isDatagram: isDatagram, revision: 0).write(relayed: answer, age: 0, to: &buffer)
   }
@@ -90,10 +89,10 @@ final class Responder {
       timeToLive: context.settings.timeToLive, serial: UInt32(truncatingIfNeeded: revision))
   }
 
-  /// The largest UDP response, whatever the client takes; as most servers have it.
+  /// The maximum UDP response, whatever the client's limit; the same as most servers'.
   private static let datagramLimit = 4_096
 
-  /// Why a query is not answered, whatever its name.
+  /// The refusal of a query, independent of its name; nil for none.
   private static func refusal(of query: Query) -> ResponseCode? {
     guard query.opcode == .query else { return .notImplemented }
     if let edns = query.edns, edns.version > 0 { return .badVersion }
@@ -106,7 +105,7 @@ final class Responder {
   }
 }
 
-/// Random enough for the order of addresses, and far quicker than the system's generator (xorshift64*).
+/// Random enough for the order of addresses, and much faster than the system's generator (xorshift64*).
 struct Shuffler: RandomNumberGenerator {
   private var state = UInt64.random(in: 1...(.max))
 

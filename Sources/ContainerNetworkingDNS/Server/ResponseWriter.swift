@@ -1,31 +1,31 @@
 import NIOCore
 import NetworkPrimitives
 
-/// Writes responses to one query behind what a buffer has, octet by octet: what is asked most must cost least.
+/// Appends responses to one query to a buffer, octet by octet: the most frequent path must be the cheapest.
 struct ResponseWriter {
   let query: Query
   /// The most octets; 65,535 by TCP.
   let limit: Int
-  /// Seconds for which what this server knows itself may be kept.
+  /// The lifetime of this server's own answers, seconds.
   let timeToLive: UInt32
-  /// The number of the state that is answered from.
+  /// The number of the state that the answer reflects.
   let serial: UInt32
 
-  /// The largest UDP payload that this server takes.
+  /// The maximum UDP payload that this server accepts.
   static let payloadSize: UInt16 = 1232
-  /// A pointer to the question's name, right behind the header.
+  /// A pointer to the question's name, directly after the header.
   private static let questionName: UInt16 = 0xc00c
 
   private var optionSize: Int { query.edns == nil ? 0 : 11 }
   private var questionSize: Int { query.question.name.encodedCount + 4 }
 
-  /// What has no answer but a code.
+  /// Writes a response that consists of a code.
   func write(code: ResponseCode, to buffer: inout ByteBuffer) {
     let start = writeStart(code, [], to: &buffer)
     writeOption(code, to: &buffer, start)
   }
 
-  /// The addresses of a name; none: that there are none of the family (NODATA), and how long to believe it.
+  /// Writes the addresses of a name; none means NODATA, with its lifetime.
   func write(addresses: [IPAddress], to buffer: inout ByteBuffer) {
     guard !addresses.isEmpty else { return write(nothing: .noError, to: &buffer) }
     let start = writeStart(.noError, .authoritativeAnswer, to: &buffer)
@@ -70,10 +70,10 @@ struct ResponseWriter {
     writeOption(.noError, to: &buffer, start)
   }
 
-  /// That there is nothing: NODATA or NXDOMAIN, with the SOA that says for how long to believe it (RFC 2308, section 3).
+  /// Writes a negative answer: NODATA or NXDOMAIN, with the SOA that limits its lifetime (RFC 2308, section 3).
   func write(nothing code: ResponseCode, to buffer: inout ByteBuffer) {
     let start = writeStart(code, .authoritativeAnswer, to: &buffer)
-    // Of the name itself when that is there, and of the root when it is not; so are its server and mailbox.
+    // The SOA's owner is the name itself if it exists, otherwise the root; the same for its server and mailbox.
     let isThere = code == .noError
     let writeZone = { (buffer: inout ByteBuffer) in
       _ = isThere ? buffer.writeInteger(Self.questionName) : buffer.writeInteger(UInt8(0))
@@ -85,13 +85,14 @@ struct ResponseWriter {
     buffer.writeInteger(UInt16(isThere ? 24 : 22))
     writeZone(&buffer)
     writeZone(&buffer)
-    // Serial, refresh, retry, expire, and the time that counts.
+    // Serial, refresh, retry, expire, and the effective lifetime.
     for number in [serial, 3_600, 600, 86_400, timeToLive] { buffer.writeInteger(number) }
     buffer.setInteger(UInt16(1), at: start + 8)
     writeOption(code, to: &buffer, start)
   }
 
-  /// What another server answered, `age` seconds ago; as much of it as there is room for, for those who do not ask by TCP.
+  /// Writes another server's answer, `age` seconds old; truncated to the available room for clients that do not use
+  /// TCP.
   func write(relayed answer: UpstreamAnswer, age: UInt32, to buffer: inout ByteBuffer) {
     guard Message.Header.size + questionSize + answer.records.count + optionSize > limit else {
       return write(allOf: answer, age: age, to: &buffer)
@@ -121,7 +122,7 @@ struct ResponseWriter {
     writeOption(answer.code, to: &buffer, start)
   }
 
-  /// That a message is malformed, of which perhaps the header alone can be read.
+  /// Writes the response to a malformed message, of which only the header may be readable.
   static func write(malformed header: Message.Header, to buffer: inout ByteBuffer) {
     let flags = header.flags.intersection(.recursionDesired).union([.response, .recursionAvailable])
     buffer.writeInteger(header.id)
@@ -156,7 +157,7 @@ struct ResponseWriter {
     buffer.setInteger(word | Message.Flags.truncated.rawValue, at: start + 2)
   }
 
-  /// The OPT pseudo-record, for those who sent one (RFC 6891, section 6.1.1).
+  /// Writes the OPT pseudo-record, for clients that sent one (RFC 6891, section 6.1.1).
   private func writeOption(_ code: ResponseCode, to buffer: inout ByteBuffer, _ start: Int) {
     guard let edns = query.edns else { return }
     buffer.writeInteger(UInt8(0))

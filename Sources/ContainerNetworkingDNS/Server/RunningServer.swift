@@ -13,7 +13,7 @@ final class RunningServer: Sendable {
   /// Takes the directory's lock and reads the store. Blocks.
   init(host: NetworkNamespace, store: any Store, settings: NameServerSettings) throws(NetworkError) {
     let lock = try settings.directory.map { (path) throws(NetworkError) in try ServerLock(path) }
-    // Two words that refer to each other: who is gone is known to the directory, and let go of by the listeners.
+    // A cycle of two references: the directory finds removed networks, and the listeners close their sockets.
     let holder = ListenersHolder()
     let directory = NameDirectory(
       store, onGone: { networks, sandboxes in holder.listeners?.forget(networks, sandboxes) },
@@ -43,12 +43,12 @@ final class RunningServer: Sendable {
   }
 
   func serve(_ network: NetworkRecord, in sandboxes: [SandboxRecord]) throws(NetworkError) {
-    // Where it is served others may have changed since the caller read it.
+    // The network's port may have changed since the caller read it.
     context.directory.refresh()
     try listeners.serve(context.directory.network(network.id) ?? network, in: sandboxes.map { ServedSandbox($0) })
   }
 
-  /// Those of networks whose names are not answered.
+  /// The networks whose names are not answered.
   func unserved(_ ids: [String]) -> [String] { Self.unserved(ids, context.directory, listeners) }
 
   static func unserved(_ ids: [String], _ directory: NameDirectory, _ listeners: Listeners) -> [String] {
@@ -71,7 +71,7 @@ final class RunningServer: Sendable {
   }
 }
 
-/// Filled once, after what refers to it was made.
+/// Filled once, after its referrers were made.
 private final class ListenersHolder: Sendable {
   private let held = Mutex<Listeners?>(nil)
   var listeners: Listeners? { held.withLock { $0 } }

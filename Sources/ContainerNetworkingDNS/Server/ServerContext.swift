@@ -3,7 +3,7 @@ import CoreMetrics
 import NetworkPrimitives
 import Synchronization
 
-/// What all parts of a running server share.
+/// The shared parts of a running server.
 final class ServerContext: Sendable {
   let host: NetworkNamespace
   let settings: NameServerSettings
@@ -13,7 +13,7 @@ final class ServerContext: Sendable {
   let metrics: ServerMetrics
   /// Where this server listens on the host: asking there would be asking itself.
   private let ownAddresses = Mutex<[IPAddress: Int]>([:])
-  /// The servers whose failure was told.
+  /// The servers whose failure was reported.
   private let failing = Mutex<Set<UpstreamServer>>([])
   private static let failingLimit = 1_024
   private let isWithout = Atomic(false)
@@ -40,7 +40,7 @@ final class ServerContext: Sendable {
     }
   }
 
-  /// The servers to ask, in their order, without this one.
+  /// The servers to ask, in order, without this one.
   func servers(_ upstreams: Upstreams) -> [UpstreamServer] {
     let servers: [UpstreamServer]
     switch upstreams {
@@ -52,7 +52,7 @@ final class ServerContext: Sendable {
     return others
   }
 
-  /// Takes note whether the host has anybody to ask; that it has not is told once, until it has.
+  /// Notes whether the host has any server; a lack of servers is reported once, until there is one.
   private func note(isWithoutServers: Bool) {
     let wasWithout = isWithout.exchange(isWithoutServers, ordering: .relaxed)
     guard isWithoutServers, !wasWithout else { return }
@@ -64,7 +64,7 @@ final class ServerContext: Sendable {
           + "until it names one, or containers do"))
   }
 
-  /// Takes note that a server cannot be asked; it is told once, until the server has answered.
+  /// Notes that a server cannot be asked; reported once, until the server has answered.
   func note(failureOf server: UpstreamServer, _ reason: String) {
     let isNew = failing.withLock { failing in failing.count < Self.failingLimit && failing.insert(server).inserted }
     guard isNew else { return }
@@ -77,9 +77,9 @@ final class ServerContext: Sendable {
 
   func note(answerOf server: UpstreamServer) { failing.withLock { failing in _ = failing.remove(server) } }
 
-  /// Whom to speak to at a server.
+  /// The transport address of a server.
   ///
-  /// - Throws: `.notFound` for a zone that is no link of the host.
+  /// - Throws: `.notFound` for a zone that is not a link of the host.
   func peer(_ server: UpstreamServer, _ transport: TransportProtocol) throws(NetworkError) -> TransportAddress {
     var link: UInt32 = 0
     if server.address.isLinkLocal, let zone = server.zone {
@@ -89,7 +89,7 @@ final class ServerContext: Sendable {
   }
 }
 
-/// Who asks, for what is bounded for each: a container at a gateway, or all that is in one namespace.
+/// The client to which limits apply: a container at a gateway, or all containers in one namespace.
 struct Client: Hashable, Sendable {
   var place: ListeningPlace
   var address: IPAddress?

@@ -1,9 +1,9 @@
 import NIOCore
 import NIOPosix
 
-/// The event loops of a running server, each with what is used on it alone.
+/// The event loops of a running server, each with its own exclusive parts.
 final class ServerLoops: Sendable {
-  /// What one loop has.
+  /// The parts of one loop.
   struct Parts {
     let forwarder: Forwarder
     let connections: Connections
@@ -25,7 +25,7 @@ final class ServerLoops: Sendable {
     }
   }
 
-  /// A loop for a place; the same one for the same place.
+  /// The loop of a place; always the same one.
   func loop(for place: ListeningPlace) -> (loop: any EventLoop, parts: NIOLoopBound<Parts>) {
     loops[Int(UInt(bitPattern: place.hashValue) % UInt(loops.count))]
   }
@@ -33,13 +33,13 @@ final class ServerLoops: Sendable {
   /// Any loop.
   var any: any EventLoop { loops[0].loop }
 
-  /// Ends the connections that came in at a place; returns when that is under way.
+  /// Starts to end the connections of a place.
   func closeConnections(at place: ListeningPlace) {
     let (loop, parts) = loop(for: place)
     loop.execute { parts.value.connections.close(at: place) }
   }
 
-  /// Ends the threads of loops on which nothing was done yet. Blocks.
+  /// Ends the threads of unused loops. Blocks.
   func abandon() { try? group.syncShutdownGracefully() }
 
   /// Ends everything, and the threads.

@@ -1,7 +1,7 @@
 import NetworkPrimitives
 import Synchronization
 
-/// How far a server has come between its starts and ends, and who waits until it answers.
+/// The stage of a server between its starts and ends, and the tasks that wait until it answers.
 final class ServerStage: Sendable {
   private enum Step { case idle, starting, running, stopping }
 
@@ -14,7 +14,7 @@ final class ServerStage: Sendable {
 
   private let state = Mutex(State())
 
-  /// The server, from when others can reach it.
+  /// The server, from the moment when others can reach it.
   var running: RunningServer? { state.withLock { $0.server } }
 
   /// Whether it answers for every network.
@@ -23,7 +23,7 @@ final class ServerStage: Sendable {
   /// Whether it is started, or about to be.
   var isUsed: Bool { state.withLock { $0.step == .starting || $0.step == .running } }
 
-  /// - Throws: `.refused` unless nothing is under way.
+  /// - Throws: `.refused` unless it is idle.
   func beginStart() throws(NetworkError) {
     try state.withLock { (state) throws(NetworkError) in
       guard state.step == .idle else {
@@ -44,7 +44,7 @@ final class ServerStage: Sendable {
     settle(.idle, .failure(error))
   }
 
-  /// - Returns: The server, which is to be stopped; nil unless it runs.
+  /// - Returns: The server to stop; nil unless it is running.
   func beginStop() -> RunningServer? {
     state.withLock { state in
       guard state.step == .running else { return nil }
@@ -75,7 +75,7 @@ final class ServerStage: Sendable {
       try await withCheckedThrowingContinuation { continuation in
         let result = state.withLock { state -> Result<Void, any Error>? in
           if state.step == .running { return .success(()) }
-          // Who is cancelled later is found among those who wait.
+          // A later cancellation finds the task among the waiting ones.
           if Task.isCancelled { return .failure(CancellationError()) }
           state.waiters[number] = continuation
           return nil

@@ -6,8 +6,8 @@ public import ServiceLifecycle
 import Synchronization
 import SystemPackage
 
-/// The name server of a record, in whichever process of those that share it: it joins the one that serves the record's
-/// directory, or is it. When the process of that one ends, another takes its place within a second.
+/// The single name server of a record shared by several processes: each joins the server of the record's directory, or
+/// becomes it. When the serving process ends, another takes over within a second.
 ///
 ///     let store = try SQLiteStore(at: directory)
 ///     let server = try SharedNameServer(host: host, store: store)
@@ -17,19 +17,19 @@ public final class SharedNameServer: NameService, Service {
   private let server: NameServer
   private let remote: RemoteNameService
   private let isStarted = Mutex(false)
-  /// One of its own: what it waits for may be served by threads that others wait for.
+  /// A queue of its own: the calls it waits for may need threads that others occupy.
   private let queue = DispatchQueue(label: "ContainerNetworkingDNS.shared")
 
-  /// How often one that has joined another looks whether that is still there.
+  /// The interval in which a joined server checks that the other is still alive.
   private static let interval = DispatchTimeInterval.milliseconds(500)
 
-  /// A server that does nothing before it is started.
+  /// A server that is inactive until started.
   ///
   /// - Parameters:
-  ///   - host: The namespace that the networks' bridges are in.
-  ///   - store: Where the networks are written down; see ``NameServer/init(host:store:settings:)``.
-  ///   - settings: How, and how much; for when it serves.
-  /// - Throws: `.invalidValue` for a store that has no directory, where the settings name none.
+  ///   - host: The namespace of the networks' bridges.
+  ///   - store: The store of the networks; see ``NameServer/init(host:store:settings:)``.
+  ///   - settings: Limits and other settings, for the time in which it serves.
+  /// - Throws: `.invalidValue` for a store without a directory, unless the settings have one.
   public init(
     host: NetworkNamespace, store: any Store, settings: NameServerSettings = NameServerSettings()
   ) throws(NetworkError) {
@@ -42,9 +42,9 @@ public final class SharedNameServer: NameService, Service {
     remote = RemoteNameService(directory: directory)
   }
 
-  /// Joins the server that serves the directory, or serves it: when it returns, names are answered.
+  /// Joins the server of the directory, or becomes it: when it returns, names are answered.
   ///
-  /// - Throws: What keeps it from both; `.refused` when it is started already.
+  /// - Throws: The error that prevents both; `.refused` when it was started before.
   public func start() async throws(NetworkError) {
     let isFirst = isStarted.withLock { isStarted in
       defer { isStarted = true }
@@ -68,29 +68,29 @@ public final class SharedNameServer: NameService, Service {
   /// Whether this process serves, and answers for every network that there was when it began.
   public var isServing: Bool { server.isAnswering }
 
-  /// Leaves the other, or stops to serve: another process that shares the record takes over.
+  /// Leaves the other server, or stops serving: another process of the record takes over.
   public func stop() async {
     isStarted.withLock { $0 = false }
-    // What is under way may be a start.
+    // Waits for a start that may be running.
     await onQueue {}
     await server.stop()
   }
 
-  /// Runs until the service group that it is in shuts down, or the task is cancelled. One that is started already is joined.
+  /// Runs until its service group shuts down, or the task is cancelled. Joins a server that was started before.
   ///
-  /// - Throws: What ``start()`` throws.
+  /// - Throws: The errors of ``start()``.
   public func run() async throws {
     do throws(NetworkError) { try await start() } catch { if error.code != .refused { throw error } }
     try? await gracefulShutdown()
     await stop()
   }
 
-  /// Returns once the names of the network are answered, by whichever process serves.
+  /// Returns once the names of the network are answered, whichever process serves.
   ///
   /// - Parameters:
   ///   - network: The network.
-  ///   - sandboxes: For a network that is served inside its containers: those that are.
-  /// - Throws: `.closed` unless it is started; else as ``NameServer/serve(_:in:)``.
+  ///   - sandboxes: The containers to serve inside, if the network is served there.
+  /// - Throws: `.closed` unless it was started; else as ``NameServer/serve(_:in:)``.
   public func serve(_ network: NetworkRecord, in sandboxes: [SandboxRecord]) throws(NetworkError) {
     let operation = "serve names of network \"\(network.name)\""
     guard isStarted.withLock({ $0 }) else {
@@ -99,22 +99,22 @@ public final class SharedNameServer: NameService, Service {
     try attend { () throws(NetworkError) in try remote.serve(network, in: sandboxes) }
   }
 
-  /// Has whoever serves let go of the network's sockets.
+  /// Makes the serving process close the network's sockets.
   ///
   /// - Parameter network: The network.
   public func withdraw(_ network: NetworkRecord) { remote.withdraw(network) }
 
-  /// Has whoever serves let go of the sockets inside a sandbox.
+  /// Makes the serving process close the sockets inside a sandbox.
   ///
   /// - Parameter sandbox: The container whose namespace it is.
   public func withdraw(_ sandbox: SandboxRecord) { remote.withdraw(sandbox) }
 
   /// Returns if a server serves the directory and answers.
   ///
-  /// - Throws: `.closed` when none does; `.replyLost` when it does not answer in time.
+  /// - Throws: `.closed` without a server; `.replyLost` when it does not answer in time.
   public func check() throws(NetworkError) { try remote.check() }
 
-  /// Those of the networks whose names nobody answers.
+  /// The networks whose names are not answered.
   ///
   /// - Parameter networks: The networks.
   /// - Throws: `.closed` when no server serves the directory; `.replyLost` when it does not answer in time.
@@ -122,10 +122,10 @@ public final class SharedNameServer: NameService, Service {
     try remote.unserved(networks)
   }
 
-  /// The ports at one of which it listens on a gateway.
+  /// The range of its listening ports on a gateway.
   public var gatewayPorts: ClosedRange<UInt16>? { Listener.gatewayPorts }
 
-  /// Asks whoever serves, and serves where nobody does.
+  /// Asks the serving process, and becomes it if there is none.
   private func attend(_ ask: () throws(NetworkError) -> Void) throws(NetworkError) {
     for attempt in 1...5 {
       do throws(NetworkError) { return try ask() } catch {
@@ -139,11 +139,11 @@ public final class SharedNameServer: NameService, Service {
     }
   }
 
-  /// Takes the place of another that ends.
+  /// Takes over when another server ends.
   private func watch() {
     queue.asyncAfter(deadline: .now() + Self.interval) { [weak self] in
       guard let self, isStarted.withLock({ $0 }) else { return }
-      // Whoever still serves has the lock; what cannot be had now is tried again.
+      // A live server holds the lock; a failure is retried at the next check.
       if !isServing { try? server.startAtOnce() }
       watch()
     }
@@ -155,6 +155,7 @@ public final class SharedNameServer: NameService, Service {
 }
 
 extension NetworkError {
-  /// Whether it says that no server is there, or that it went away while it was asked; one that does not answer is there.
+  /// Whether the error means that no server exists, or that it ended during the exchange; a silent one counts as
+  /// existing.
   package var isOfAbsence: Bool { code == .closed || code == .replyLost && kernel?.errno != .wouldBlock }
 }

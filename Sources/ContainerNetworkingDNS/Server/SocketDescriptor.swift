@@ -1,4 +1,4 @@
 import SystemPackage
 
-/// What is opened before it becomes a channel; NIO has something else of the descriptor's own name.
+/// A descriptor before it becomes a channel; NIO has another type named `FileDescriptor`.
 typealias SocketDescriptor = FileDescriptor

@@ -2,9 +2,9 @@ import NIOCore
 import Netlink
 import NetworkPrimitives
 
-/// Answers the queries of one TCP connection, as they come and in whatever order they are done (RFC 7766). It reads no more
-/// while as many are under way as may be, or while the client does not read; and it ends a connection that takes too long for
-/// its next query, whole.
+/// Answers the queries of one TCP connection, in order of arrival or of completion (RFC 7766). It pauses reading at the
+/// limit of concurrent queries, and while the client does not read. It ends a connection whose next complete query
+/// takes too long.
 final class StreamHandler: ChannelInboundHandler {
   typealias InboundIn = ByteBuffer
   typealias OutboundOut = ByteBuffer
@@ -62,7 +62,7 @@ final class StreamHandler: ChannelInboundHandler {
 
   func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
 
-  /// Answers the queries that are there, as far as that is allowed, and asks for more.
+  /// Answers pending queries within the limit, and reads more.
   private func process(_ context: ChannelHandlerContext) {
     guard let client else { return }
     var output = ByteBuffer()
@@ -89,14 +89,14 @@ final class StreamHandler: ChannelInboundHandler {
     read(context)
   }
 
-  /// Ends the connection when everything is on its way; to close it at once would throw away what waits.
+  /// Ends the connection after all answers are sent; closing at once would discard pending ones.
   private func closeBehindAnswers(_ context: ChannelHandlerContext) {
     let last = context.eventLoop.makePromise(of: Void.self)
     last.futureResult.assumeIsolated().whenComplete { _ in context.close(promise: nil) }
     context.writeAndFlush(wrapOutboundOut(ByteBuffer()), promise: last)
   }
 
-  /// - Returns: Whether the client is one that is answered.
+  /// - Returns: Whether the client is answered.
   private func answer(
     _ message: ByteBuffer, of client: TransportAddress, _ context: ChannelHandlerContext, _ output: inout ByteBuffer
   ) -> Bool {
@@ -110,7 +110,7 @@ final class StreamHandler: ChannelInboundHandler {
     case .unknown(let query, let key):
       output.moveWriterIndex(to: start)
       underWay += 1
-      // Not within this call: it may be answered at once, and there is more to be read.
+      // Deferred: the answer may come at once, while there is more to read.
       context.eventLoop.assumeIsolated().execute { [self] in ask(query, key, client, context) }
     }
     return true
@@ -129,7 +129,7 @@ final class StreamHandler: ChannelInboundHandler {
     }
   }
 
-  /// Asks for more, where there is room for it; what is there and waits is bounded by one read.
+  /// Reads more within the limit; one read bounds the pending data.
   private func read(_ context: ChannelHandlerContext) {
     guard !isReading, !hasEnded, underWay < responder.context.settings.queriesPerConnection, context.channel.isWritable
     else { return }

@@ -3,11 +3,10 @@ import Netlink
 import NetworkPrimitives
 
 extension TransportAddress {
-  /// Who sent a datagram or made a connection; nil for what is not of the Internet, and for port 0, which cannot be
-  /// answered.
+  /// The peer of a datagram or connection; nil for other families, and for port 0, which cannot be answered.
   ///
-  /// Unsafe code: the fields of `sockaddr_in` and `sockaddr_in6` (ip(7), ipv6(7)) are loaded from within the size that NIO
-  /// says.
+  /// Unsafe code: the fields of `sockaddr_in` and `sockaddr_in6` (ip(7), ipv6(7)) are loaded within the size that NIO
+  /// reports.
   init?(_ address: SocketAddress, _ transport: TransportProtocol) {
     let peer = unsafe address.withSockAddr { pointer, size -> TransportAddress? in
       let fields = unsafe UnsafeRawBufferPointer(start: pointer, count: size)

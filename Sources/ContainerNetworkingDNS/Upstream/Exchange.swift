@@ -1,15 +1,15 @@
 import NIOCore
 import NetworkPrimitives
 
-/// One question to one server, and what counts as its answer (RFC 5452, section 9).
+/// One question to one server, and the check of its answer (RFC 5452, section 9).
 struct Exchange {
   /// The message that is sent.
   let message: [UInt8]
-  /// The question in it, octet by octet: a server returns its very letters, which one who guesses cannot know (0x20).
+  /// Its question, octet by octet: a server returns its exact letters, which a forger cannot know (0x20).
   private let question: Range<Int>
   let hasEDNS: Bool
 
-  /// What came of it.
+  /// The outcome.
   enum Outcome {
     /// The answer.
     case answered(Message, [UInt8])
@@ -17,13 +17,13 @@ struct Exchange {
     case truncated
     /// Nothing came in time.
     case late
-    /// The server is not there, or ended the connection, or talks nonsense; and why that is thought.
+    /// The server is missing, ended the connection, or sent nonsense; with the reason.
     case failed(String)
   }
 
-  /// Asks with a random number, which nobody who does not see the message knows.
+  /// Asks with a random id, which nobody can know without seeing the message.
   ///
-  /// - Parameter hasEDNS: Whether the message says something of EDNS; ancient servers cannot have that.
+  /// - Parameter hasEDNS: Whether the message uses EDNS, which ancient servers do not understand.
   init(_ query: Query, hasEDNS: Bool) {
     let flags = query.flags.intersection([.checkingDisabled, .authenticData]).union(.recursionDesired)
     let id = UInt16.random(in: 0...(.max))
@@ -36,7 +36,7 @@ struct Exchange {
     self.hasEDNS = hasEDNS
   }
 
-  /// What a message from the server is; nil for one that answers something else.
+  /// The outcome of a message from the server; nil if it answers another question.
   func outcome(of reply: [UInt8]) -> Outcome? {
     guard reply.count >= question.upperBound, reply[..<2] == message[..<2], reply[question] == message[question],
       let header = try? Message.Header(parsing: reply.span), header.flags.contains(.response), header.opcode == .query,

@@ -2,8 +2,8 @@ import NIOCore
 import NetworkPrimitives
 import SystemPackage
 
-/// Waits for the answer by UDP, at a socket that is connected to the server, has sent the question and is used this once:
-/// nobody else's datagrams come in.
+/// Waits for a UDP answer on a single-use socket that is connected to the server and has sent the question. It receives
+/// no other peer's datagrams.
 final class DatagramExchangeHandler: ChannelInboundHandler {
   typealias InboundIn = AddressedEnvelope<ByteBuffer>
 
@@ -12,7 +12,7 @@ final class DatagramExchangeHandler: ChannelInboundHandler {
   private var finish: ((Exchange.Outcome) -> Void)?
   private var strays = 0
 
-  /// How many wrong answers make it likely that somebody guesses. It is asked again then, by another number and port.
+  /// The number of wrong answers that suggests guessing; then the question is repeated with another id and port.
   private static let strayLimit = 16
 
   init(_ exchange: Exchange, with server: SocketAddress, _ finish: @escaping (Exchange.Outcome) -> Void) {
@@ -32,7 +32,7 @@ final class DatagramExchangeHandler: ChannelInboundHandler {
     end(outcome)
   }
 
-  /// As the kernel reports that nobody listens there (ECONNREFUSED).
+  /// The kernel reports a closed port this way (ECONNREFUSED).
   func errorCaught(context: ChannelHandlerContext, error: any Error) { end(.failed(Exchange.reason(error))) }
 
   func channelInactive(context: ChannelHandlerContext) { end(.failed("its socket was closed")) }
@@ -43,13 +43,13 @@ final class DatagramExchangeHandler: ChannelInboundHandler {
     finish?(outcome)
   }
 
-  /// The zone of a link-local address may be missing.
+  /// Ignores the zone of a link-local address, which may be missing.
   private static func isSame(_ left: SocketAddress, _ right: SocketAddress) -> Bool {
     left.port == right.port && left.ipAddress == right.ipAddress
   }
 }
 
-/// Asks by TCP, where a length precedes each message (RFC 1035, section 4.2.2).
+/// Asks by TCP, with a length before each message (RFC 1035, section 4.2.2).
 final class StreamExchangeHandler: ChannelInboundHandler {
   typealias InboundIn = ByteBuffer
   typealias OutboundOut = ByteBuffer
@@ -79,7 +79,7 @@ final class StreamExchangeHandler: ChannelInboundHandler {
       let reply = received.getBytes(at: received.readerIndex + 2, length: Int(length))
     else { return }
     switch exchange.outcome(of: reply) {
-    // By TCP everything fits, and nobody else can answer.
+    // Over TCP every answer fits, and nobody else can answer.
     case nil, .truncated: end(.failed("it answered something else"))
     case let outcome?: end(outcome)
     }

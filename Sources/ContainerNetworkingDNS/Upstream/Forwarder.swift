@@ -1,8 +1,8 @@
 import NIOCore
 import NetworkPrimitives
 
-/// Asks other servers for what is no name here: the same question once, however many ask it, and no more at once than is
-/// allowed. Used on one event loop only.
+/// Forwards other names to upstream servers: equal questions of many clients once, within the limit of concurrent ones.
+/// Used on one event loop only.
 final class Forwarder {
   private struct Waiter {
     var client: Client
@@ -24,7 +24,7 @@ final class Forwarder {
     limit = max(1, context.settings.upstreamQueries / max(1, context.settings.threadCount))
   }
 
-  /// Asks; `reply` is called once, perhaps at once: also with a failure, for a client that has too many questions open.
+  /// Asks; `reply` is called once, perhaps at once, and with a failure for a client that has too many open questions.
   func ask(_ query: Query, _ key: CacheKey, for client: Client, _ reply: @escaping (UpstreamAnswer) -> Void) {
     let count = counts[client] ?? 0
     let isNew = inquiries[key] == nil

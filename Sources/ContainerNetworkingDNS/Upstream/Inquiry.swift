@@ -5,14 +5,14 @@ import Netlink
 import NetworkPrimitives
 import SystemPackage
 
-/// The way of one question from server to server, until one answers. Used on one event loop only.
+/// Asks server after server until one answers. Used on one event loop only.
 final class Inquiry {
   private let query: Query
   private let context: ServerContext
   private let eventLoop: any EventLoop
   private let health: ServerHealth
   private let deadline: NIODeadline
-  /// Who is to be asked, in that order; twice if nothing came the first time.
+  /// The servers to ask, in order; twice if nothing came the first time.
   private var servers: [(server: UpstreamServer, isSecondTry: Bool)]
   private var channel: (any Channel)?
   private var timeout: Scheduled<Void>?
@@ -75,7 +75,7 @@ final class Inquiry {
     }
   }
 
-  /// Opens a socket on the host, and a channel on it, for one exchange. The last one's is closed.
+  /// Opens a socket on the host, and a channel on it, for one exchange. Closes the previous one.
   private func run(
     _ exchange: Exchange, with server: UpstreamServer, _ transport: TransportProtocol,
     _ completion: @escaping (Exchange.Outcome) -> Void
@@ -103,7 +103,7 @@ final class Inquiry {
       if transport == .udp {
         let address: SocketAddress
         do {
-          // Before it is a channel, which would send to the address without its zone, and close when that fails.
+          // Before the channel exists: it would send to the address without its zone, and close when that fails.
           _ = try socket.writeAll(exchange.message)
           address = try SocketAddress(ipAddress: server.address.description, port: Int(peer.port))
         } catch {

@@ -14,8 +14,8 @@ struct UpstreamServer: Hashable, Sendable, CustomStringConvertible {
   var description: String { zone.map { "\(address)%\($0)" } ?? "\(address)" }
 }
 
-/// The servers of the host's resolv.conf(5), read again when the file has changed: it is looked at whenever a server is
-/// needed.
+/// The servers of the host's resolv.conf(5). The file is checked whenever a server is needed, and read again when it
+/// has changed.
 ///
 /// Unsafe code: stat(2) fills a struct of its own.
 final class ResolverFile: Sendable {
@@ -40,12 +40,12 @@ final class ResolverFile: Sendable {
   private let path: FilePath
   private let known = Mutex(Known())
 
-  /// The most servers that are taken; the C library takes three.
+  /// The maximum number of servers used; the C library uses three.
   static let limit = 8
 
   init(_ path: FilePath) { self.path = path }
 
-  /// The servers as the file has them now; none where there is no file.
+  /// The current servers of the file; none for a missing file.
   func servers() -> [UpstreamServer] {
     let stamp = self.stamp()
     return known.withLock { known in
@@ -57,7 +57,7 @@ final class ResolverFile: Sendable {
     }
   }
 
-  /// The `nameserver` lines' addresses; a line without one is passed over.
+  /// The addresses of the `nameserver` lines; lines without one are skipped.
   static func servers(in text: String) -> [UpstreamServer] {
     var servers: [UpstreamServer] = []
     for line in text.split(whereSeparator: \.isNewline) {

@@ -1,10 +1,10 @@
 import NIOCore
 
-/// Which servers did not answer lately. They are asked after the others. Used on one event loop only.
+/// The servers that have recently failed to answer; they are asked after the others. Used on one event loop only.
 final class ServerHealth {
   private var failures: [UpstreamServer: NIODeadline] = [:]
 
-  /// For how long a server is asked after the others.
+  /// The time for which a server is asked after the others.
   private static let pause = TimeAmount.seconds(10)
 
   func failed(_ server: UpstreamServer) {

@@ -1,7 +1,7 @@
 import NetworkPrimitives
 
-/// What another server answered, ready to be passed on: its records as octets, to stand right behind a question of the
-/// same name, where their compression pointers are right.
+/// An upstream answer, ready to be relayed: its records as octets, placed directly after a question of the same name,
+/// where their compression pointers are valid.
 struct UpstreamAnswer: Sendable, Equatable {
   var code: ResponseCode
   /// AD: the server proved it.
@@ -9,14 +9,14 @@ struct UpstreamAnswer: Sendable, Equatable {
   var answerCount: UInt16
   var authorityCount: UInt16
   var additionalCount: UInt16
-  /// Everything behind the question, without OPT.
+  /// Everything after the question, without OPT.
   var records: [UInt8]
-  /// Where in ``records`` each time to live is, and what it was.
+  /// The position of each time to live in ``records``, and its original value.
   var times: [(offset: Int, time: UInt32)]
-  /// For how many seconds it may be kept; 0: not at all.
+  /// The lifetime in the cache, in seconds; 0 to not cache it.
   var lifetime: UInt32
 
-  /// What nobody answered.
+  /// The failure of all servers.
   static let failure = UpstreamAnswer(code: .serverFailure, lifetime: 1)
 
   private init(code: ResponseCode, lifetime: UInt32) {
@@ -25,11 +25,11 @@ struct UpstreamAnswer: Sendable, Equatable {
     (isAuthentic, answerCount, authorityCount, additionalCount, records, times) = (false, 0, 0, 0, [], [])
   }
 
-  /// The longest that an answer is kept: a day (RFC 8767 has a week as the most); one that there is nothing: an hour
-  /// (RFC 2308, section 5, has three as the most).
+  /// The maximum lifetime in the cache: a day for a positive answer (RFC 8767 permits a week), an hour for a negative
+  /// one (RFC 2308, section 5, permits three).
   static let longestLifetime: (positive: UInt32, negative: UInt32) = (86_400, 3_600)
 
-  /// Takes a response that was read already.
+  /// Takes a parsed response.
   ///
   /// - Parameters:
   ///   - message: The response.
@@ -39,7 +39,7 @@ struct UpstreamAnswer: Sendable, Equatable {
     var bytes = bytes
     var message = message
     if message.edns != nil, !Self.endsWithOption(bytes) {
-      // The pointers of what stands behind it would be wrong without it.
+      // Without OPT, the pointers after it would be wrong.
       message.edns = nil
       bytes = message.encoded()
     }
@@ -67,7 +67,7 @@ struct UpstreamAnswer: Sendable, Equatable {
     lifetime = lifetime(of: message)
   }
 
-  /// Whether the last record is OPT, without options: eleven octets.
+  /// Whether the last record is an OPT without options: eleven octets.
   private static func endsWithOption(_ bytes: [UInt8]) -> Bool {
     var cursor = WireCursor(offset: Message.Header.size, end: bytes.count)
     guard let header = try? Message.Header(parsing: bytes.span) else { return false }
@@ -82,7 +82,7 @@ struct UpstreamAnswer: Sendable, Equatable {
     } catch { return false }
   }
 
-  /// RFC 2308: an answer for as long as the shortest of its records; that there is nothing, for as long as its SOA says.
+  /// RFC 2308: a positive answer lives as long as its shortest record, a negative one as long as its SOA permits.
   private func lifetime(of message: Message) -> UInt32 {
     guard code == .noError || code == .nameError else { return 0 }
     let shortest = times.map(\.time).min() ?? 0

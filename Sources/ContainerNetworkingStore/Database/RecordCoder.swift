@@ -3,7 +3,7 @@ import FoundationEssentials
 import NetworkPrimitives
 import SystemPackage
 
-/// Records and events as the JSON texts that the database has. One thread at a time may use it.
+/// Converts records and events to and from the JSON texts of the database. For one thread at a time.
 final class RecordCoder {
   private let decoder = JSONDecoder()
   private var scanner = RecordScanner()
@@ -23,14 +23,14 @@ final class RecordCoder {
     try written("event \(event.action)") { try RecordWriter.text(event) }
   }
 
-  /// Reads a record back.
+  /// Decodes a record.
   ///
   /// - Parameters:
-  ///   - key: What its row says that it is.
+  ///   - key: The key in its row.
   ///   - row: The row.
-  ///   - column: The row's column that has its text.
+  ///   - column: The column of its text.
   ///   - file: The file, for errors.
-  /// - Throws: `.damagedRecord`, also for a record that has another key than its row.
+  /// - Throws: `.damagedRecord`, also for a record whose key differs from its row's.
   func record(
     _ key: StoreRecord.Key, _ row: SQLiteStatement, _ column: CInt, _ file: FilePath
   ) throws(NetworkError) -> StoreRecord {
@@ -46,7 +46,7 @@ final class RecordCoder {
     return record
   }
 
-  /// Of the kinds that there may be thousands of: what is as this library writes it.
+  /// The fast path for the numerous kinds, in this library's own form; nil for any other text.
   private func scan(_ kind: StoreRecord.Key.Kind, _ row: SQLiteStatement, _ column: CInt) -> StoreRecord? {
     guard kind == .endpoint || kind == .sandbox else { return nil }
     scanner.begin { row.copy(column, into: &$0) }

@@ -1,12 +1,12 @@
-/// Writes values as JSON (RFC 8259), their keys in the order in which they encode them: what a record is kept as. It writes
-/// as it goes, into one array of bytes; Foundation's encoder makes a tree of objects first and takes five times as long.
+/// Writes values as JSON (RFC 8259), with keys in the order of their encoding: the stored form of a record. It writes
+/// directly into one array of bytes; Foundation's encoder builds a tree of objects first and takes five times as long.
 ///
-/// It knows what records are made of: texts, integers, truth values, and arrays, dictionaries and structures of such. What
-/// is nothing has no key.
+/// It supports the contents of records: texts, integers, truth values, and arrays, dictionaries and structures of them.
+/// Nil values have no key.
 struct RecordEncoder {
   /// The text of a value.
   ///
-  /// - Throws: `EncodingError` for a value that is none of these, as a fraction.
+  /// - Throws: `EncodingError` for any other value, such as a fraction.
   static func text(_ value: some Encodable) throws -> String {
     let sink = Sink()
     try sink.write(value)
@@ -20,11 +20,11 @@ struct RecordEncoder {
     return String(decoding: sink.bytes, as: UTF8.self)
   }
 
-  /// The bytes so far. A container is open until the next one of the same depth or above is asked for.
+  /// The bytes so far. A container stays open until the next one of the same depth or above is requested.
   fileprivate final class Sink {
     var bytes: [UInt8] = []
     var path: [any CodingKey] = []
-    /// The ends of the containers that are open, and whether they have something in them.
+    /// The closing bytes of the open containers, and whether each is empty.
     private var open: [(end: UInt8, isEmpty: Bool)] = []
 
     init() { bytes.reserveCapacity(1_024) }
@@ -36,7 +36,7 @@ struct RecordEncoder {
       open.append((end, true))
     }
 
-    /// Ends what is open beyond a depth.
+    /// Closes the containers beyond a depth.
     func close(to depth: Int) { while open.count > depth { bytes.append(open.removeLast().end) } }
 
     func separate(at depth: Int) {
@@ -59,7 +59,7 @@ struct RecordEncoder {
     func write(text: String) {
       bytes.append(UInt8(ascii: "\""))
       defer { bytes.append(UInt8(ascii: "\"")) }
-      // At once where nothing is to be escaped: each access of its own to `bytes` is checked to be the only one.
+      // Appends a text without escapes at once: every access to `bytes` has an exclusivity check.
       if text.utf8.allSatisfy({ $0 >= 0x20 && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") }) {
         return bytes.append(contentsOf: text.utf8)
       }

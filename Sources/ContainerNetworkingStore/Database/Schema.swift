@@ -1,13 +1,13 @@
 import NetworkPrimitives
 import SystemPackage
 
-/// The tables of a store, and how an older file is brought up to them.
+/// The tables of a store, and the migration of older files.
 struct Schema {
   /// `PRAGMA application_id`: "CNET".
   static let applicationID: Int64 = 0x434e_4554
 
-  /// What leads from each version to the next, from 0, an empty file. `PRAGMA user_version` counts them. Entries are only
-  /// ever added.
+  /// The migrations from each version to the next, starting at 0, an empty file. `PRAGMA user_version` counts them.
+  /// Entries are only ever added.
   var migrations: [String]
 
   /// The version that it leads to.
@@ -25,8 +25,8 @@ struct Schema {
     CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
     INSERT INTO meta VALUES ('revision', 1), ('removals_known_since', 0), ('checked_in_boot', '');
     """,
-    // Whoever opens the file reads what is unsettled (`StoreRecord.isUnsettled`), by an index that has nothing else in it.
-    // A text that is no JSON stays unsettled: so it is found at once.
+    // Opening a file reads the unsettled records (`StoreRecord.isUnsettled`) through an index of only those. A text
+    // that is not JSON stays unsettled, so that it is found at once.
     """
     ALTER TABLE records ADD COLUMN unsettled INTEGER NOT NULL DEFAULT 1;
     UPDATE records SET unsettled = 0 WHERE kind IN ('sandbox', 'endpoint') AND CASE WHEN json_valid(value) THEN
@@ -36,7 +36,7 @@ struct Schema {
     """,
   ])
 
-  /// Brings an open file up to date.
+  /// Migrates an open file to this version.
   ///
   /// - Throws: `.unsupported` for a newer one.
   func migrate(_ connection: inout SQLiteConnection) throws(NetworkError) {
@@ -54,7 +54,7 @@ struct Schema {
 
   /// The file's version.
   ///
-  /// - Throws: `.unsupported` for a newer one, which may mean by its records what we do not know.
+  /// - Throws: `.unsupported` for a newer one, whose records may have an unknown meaning.
   @discardableResult
   func check(_ connection: inout SQLiteConnection) throws(NetworkError) -> Int64 {
     let found = try connection.number("PRAGMA user_version") ?? 0
@@ -66,9 +66,9 @@ struct Schema {
         + "or a newer one")
   }
 
-  /// Looks at a file that was opened before SQLite reads it, which might write to it.
+  /// Checks an open file's header before SQLite reads the file, which could write to it.
   ///
-  /// - Throws: `.refused` for the database of another application, `.damagedRecord` for what is no database.
+  /// - Throws: `.refused` for another application's database, `.damagedRecord` for a file that is not a database.
   static func checkHeader(_ connection: borrowing SQLiteConnection) throws(NetworkError) {
     let file = connection.file
     // The database header, https://sqlite.org/fileformat2.html#the_database_header.

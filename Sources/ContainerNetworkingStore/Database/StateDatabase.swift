@@ -9,13 +9,13 @@ struct StateDatabase: ~Copyable {
   private let coder = RecordCoder()
   private var durability: StoreDurability?
 
-  /// How many removals are remembered, for those who ask what changed.
+  /// The number of remembered removals, for reads since a revision.
   static let removalLimit: Int64 = 10_000
   /// How many events are kept.
   static let eventLimit: Int64 = 1_000
 
-  /// Opens the database, made or brought up to date as need be. The caller holds the opening lock: with several at it,
-  /// some would find the database locked, whatever they wait.
+  /// Opens the database, and creates or migrates it on demand. The caller holds the opening lock: with several at once,
+  /// some would find the database locked, however long they wait.
   static func open(_ directory: StateDirectory, _ schema: Schema) throws(NetworkError) -> StateDatabase {
     if !Files.exists(directory.database) { try make(directory.database, schema) }
     var connection = try SQLiteConnection(directory.database)
@@ -34,8 +34,8 @@ struct StateDatabase: ~Copyable {
     self.schema = schema
   }
 
-  /// Makes the file under another name and renames it when it is whole, so that no crash leaves half of one. An
-  /// older file, and what is beside it, is then called `kept`.
+  /// Creates the file under another name and renames it when it is complete, so that no crash leaves half of one. An
+  /// older file, and its companions, are then called `kept`.
   static func make(
     _ file: FilePath, _ schema: Schema, keeping kept: FilePath? = nil,
     filledBy fill: (inout StateDatabase) throws(NetworkError) -> Void = { _ in }
@@ -51,7 +51,7 @@ struct StateDatabase: ~Copyable {
       try fill(&database)
     }
     try Files.synchronize(draft)
-    // Both names, until the new file has the first: there is no moment without a database.
+    // The old file keeps both names until the new one replaces the first: a database exists at every moment.
     if let kept { try Files.link(file, as: kept) }
     // A journal without its database would be taken for the new one's.
     for suffix in companions where Files.exists(Files.with(suffix, file)) {
@@ -65,7 +65,7 @@ struct StateDatabase: ~Copyable {
     try Files.synchronize(file.removingLastComponent())
   }
 
-  /// What SQLite keeps beside a file.
+  /// The suffixes of SQLite's companion files.
   static let companions = ["-wal", "-shm", "-journal"]
 
   /// Removes a database and its companions.
@@ -73,7 +73,7 @@ struct StateDatabase: ~Copyable {
     for suffix in [""] + companions { try Files.remove(Files.with(suffix, file)) }
   }
 
-  /// Reads through the whole file the first time after each boot: the end of a process harms no file, the end of power may.
+  /// Checks the whole file at the first open after each boot: a process's end cannot damage the file, a power cut can.
   private mutating func checkOnceInBoot() throws(NetworkError) {
     let boot = try Files.read("/proc/sys/kernel/random/boot_id", atMost: 64)
     let id = String(decoding: boot, as: UTF8.self).filter { !$0.isNewline }
@@ -90,7 +90,7 @@ struct StateDatabase: ~Copyable {
 
   // MARK: - Reading
 
-  /// How many updates there were.
+  /// The number of updates.
   mutating func revision() throws(NetworkError) -> UInt64 { try meta("revision") }
 
   /// SQLite's own settings, as they are.
@@ -108,13 +108,13 @@ struct StateDatabase: ~Copyable {
     return count
   }
 
-  /// A number that something was counted up to; nil for one that only damage explains.
+  /// Converts a counter; nil for a value that only damage explains.
   static func count(_ number: Int64?) -> UInt64? {
     guard let number, number >= 0, number < 1 << 62 else { return nil }
     return UInt64(number)
   }
 
-  /// What changed since a revision.
+  /// The changes since a revision.
   mutating func read(since revision: UInt64) throws(NetworkError) -> StoreDelta {
     if try self.revision() == revision { return StoreDelta(isComplete: false, changes: [], revision: revision) }
     try connection.run("BEGIN")
@@ -122,7 +122,7 @@ struct StateDatabase: ~Copyable {
     return try delta(since: revision)
   }
 
-  /// The records that are unsettled, unless nothing changed since a revision.
+  /// The unsettled records; empty if nothing changed since a revision.
   mutating func readUnsettled(since revision: UInt64) throws(NetworkError) -> StoreDelta {
     if try self.revision() == revision { return StoreDelta(isComplete: false, changes: [], revision: revision) }
     try connection.run("BEGIN")
@@ -140,7 +140,7 @@ struct StateDatabase: ~Copyable {
     try schema.check(&connection)
     let known = try max(1, meta("removals_known_since"))
     let isComplete = revision > current || revision < known
-    // Of one update, removals come first: what was removed and saved again is there.
+    // Within one update, removals precede saves: a record that was removed and saved again exists.
     let sql =
       isComplete
       ? "SELECT kind, id, value FROM records ORDER BY rowid"
@@ -152,7 +152,7 @@ struct StateDatabase: ~Copyable {
     return StoreDelta(isComplete: isComplete, changes: changes, revision: current)
   }
 
-  /// Reads rows of kind, id and value, without a value for a removal.
+  /// Reads rows of kind, id and value; a removal has no value.
   private mutating func changes(_ sql: String, _ values: [SQLiteValue] = []) throws(NetworkError) -> [StoreChange] {
     var changes: [StoreChange] = []
     let file = connection.file
@@ -181,7 +181,8 @@ struct StateDatabase: ~Copyable {
 
   // MARK: - Writing
 
-  /// Begins an update, and tells what changed. What follows is ``commit(_:over:)`` or ``rollBack()``.
+  /// Begins an update and returns the changes since a revision. The caller ends it with ``commit(_:over:)`` or
+  /// ``rollBack()``.
   mutating func begin(since revision: UInt64, _ durability: StoreDurability) throws(NetworkError) -> StoreDelta {
     try demand(durability)
     try connection.run("BEGIN IMMEDIATE")
@@ -191,7 +192,7 @@ struct StateDatabase: ~Copyable {
     }
   }
 
-  /// Ends an update, and gives the revision that includes it.
+  /// Commits an update and returns the revision that includes it.
   mutating func commit(_ changes: [StoreChange], over revision: UInt64) throws(NetworkError) -> UInt64 {
     do {
       if !changes.isEmpty { try write(changes, revision + 1) }
@@ -203,12 +204,12 @@ struct StateDatabase: ~Copyable {
     }
   }
 
-  /// Takes an update back. A full disk or a damaged page may have done it already.
+  /// Rolls an update back. A full disk or a damaged page may have done it already.
   mutating func rollBack() {
     if connection.isInTransaction { try? connection.run("ROLLBACK") }
   }
 
-  /// How the next commit is synchronised; SQLite ignores it within a transaction.
+  /// Sets the synchronisation of the next commit; SQLite ignores it within a transaction.
   private mutating func demand(_ durability: StoreDurability) throws(NetworkError) {
     guard self.durability != durability else { return }
     switch durability {
@@ -257,7 +258,7 @@ struct StateDatabase: ~Copyable {
 
   // MARK: - Recovery
 
-  /// Takes in what was saved from another file, as it was numbered there.
+  /// Adds the records saved from another file, with their numbers there.
   mutating func fill(_ salvage: Salvage) throws(NetworkError) {
     try connection.run("BEGIN IMMEDIATE")
     defer { rollBack() }
@@ -266,7 +267,7 @@ struct StateDatabase: ~Copyable {
       try connection.run(
         "INSERT INTO events (number, value) VALUES (?, ?)", .number(Int64(number)), .text(coder.text(event)))
     }
-    // Nobody's knowledge of the old file is worth anything now.
+    // Copies of the old file in memory are invalid now.
     try connection.run(
       "UPDATE meta SET value = ? WHERE key = 'removals_known_since'", .number(Int64(salvage.revision + 1)))
     try connection.run("COMMIT")

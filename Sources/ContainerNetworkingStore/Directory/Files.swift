@@ -3,7 +3,7 @@ import Netlink
 import NetworkPrimitives
 import SystemPackage
 
-/// What is done to files and directories.
+/// Operations on files and directories.
 ///
 /// Unsafe code: paths become C strings for the length of a call; buffers are arrays that outlive the call.
 enum Files {
@@ -26,7 +26,7 @@ enum Files {
     }
   }
 
-  /// Makes an empty file for its owner alone; SQLite gives what it puts beside it the same permissions.
+  /// Creates an empty file for its owner alone; SQLite gives its companion files the same permissions.
   static func create(_ path: FilePath) throws(NetworkError) {
     try attempt("open", path) {
       try FileDescriptor.open(
@@ -57,16 +57,16 @@ enum Files {
   /// Adds `suffix` to the name of a file.
   static func with(_ suffix: String, _ path: FilePath) -> FilePath { FilePath(path.string + suffix) }
 
-  /// Whether there is a file.
+  /// Whether the file exists.
   static func exists(_ path: FilePath) -> Bool { unsafe access(path.string, F_OK) == 0 }
 
-  /// Removes a file that may not be there.
+  /// Removes a file; a missing one is no failure.
   static func remove(_ path: FilePath) throws(NetworkError) {
     guard unsafe unlink(path.string) != 0, errno != ENOENT else { return }
     throw fileError("unlink", path, Errno(rawValue: errno))
   }
 
-  /// Gives a file another name, in the place of what has it.
+  /// Renames a file, replacing any existing one.
   static func rename(_ old: FilePath, to new: FilePath) throws(NetworkError) {
     guard unsafe Glibc.rename(old.string, new.string) != 0 else { return }
     throw fileError("rename", old, Errno(rawValue: errno))
@@ -78,15 +78,15 @@ enum Files {
     throw fileError("link", old, Errno(rawValue: errno))
   }
 
-  /// Makes a directory for its owner alone, and what is missing of the way there, unless it is there.
+  /// Creates a directory and its missing parents, for its owner alone; an existing one stays as it is.
   static func makeDirectory(_ path: FilePath) throws(NetworkError) {
     try DirectoryTree.make(path) { (made) throws(NetworkError) in
-      // Else a power cut may take the entry, and what is in it.
+      // Otherwise a power cut may lose the entry, and the directory with it.
       try synchronize(made.removingLastComponent())
     }
   }
 
-  /// Puts a file, or a directory's entries, on the disk.
+  /// Flushes a file, or a directory's entries, to the disk.
   static func synchronize(_ path: FilePath) throws(NetworkError) {
     let path: FilePath = path.isEmpty ? "." : path
     let file = try attempt("open", path) { try FileDescriptor.open(path, .readOnly, options: .closeOnExec) }
@@ -94,7 +94,7 @@ enum Files {
     guard fsync(file.rawValue) == 0 else { throw fileError("fsync", path, Errno(rawValue: errno)) }
   }
 
-  /// The names in a directory, but for `.` and `..`.
+  /// The names in a directory, without `.` and `..`.
   static func names(in path: FilePath) throws(NetworkError) -> [String] {
     do throws(Errno) { return try directoryNames(path) } catch { throw fileError("opendir", path, error) }
   }

@@ -3,15 +3,15 @@ import Netlink
 import NetworkPrimitives
 import SystemPackage
 
-/// A file that is there to be locked, by flock(2): the lock goes with the process, however that ends. Each object is a user
-/// of its own, two of one process as well.
+/// A file for locking by flock(2): the lock ends with the process, however that ends. Each object is a separate user,
+/// even within one process.
 final class LockFile: Sendable {
   let path: FilePath
   private let descriptor: FileDescriptor
 
-  /// Opens the file; with `creates`, makes it if need be.
+  /// Opens the file; with `creates`, creates it on demand.
   ///
-  /// - Throws: `.notFound`, `.permissionDenied` and whatever else open(2) may say.
+  /// - Throws: `.notFound`, `.permissionDenied` and the other errors of open(2).
   init(_ path: FilePath, creates: Bool = true) throws(NetworkError) {
     self.path = path
     descriptor = try attempt("open", path) {
@@ -22,7 +22,8 @@ final class LockFile: Sendable {
   }
 
   deinit {
-    // A process that is just being started has the descriptor too, and with it the lock, until it executes its program.
+    // A child process that is just being started also has the descriptor, and the lock with it, until it executes its
+    // program.
     unlock()
     try? descriptor.close()
   }
@@ -33,7 +34,7 @@ final class LockFile: Sendable {
   /// Gives it back.
   func unlock() { flock(descriptor.rawValue, LOCK_UN) }
 
-  /// Takes the lock if nobody has it, for as long as this object lives.
+  /// Takes the lock if it is free, as long as this object lives.
   func tryLock(isShared: Bool = false) throws(NetworkError) -> Bool {
     do throws(NetworkError) {
       try lock((isShared ? LOCK_SH : LOCK_EX) | LOCK_NB)
@@ -53,7 +54,7 @@ final class LockFile: Sendable {
   }
 }
 
-/// What `body` gives; the error of a system call that was made on `path`.
+/// Returns the result of `body`; its error becomes that of a system call on `path`.
 func attempt<Value>(_ call: String, _ path: FilePath, _ body: () throws -> Value) throws(NetworkError) -> Value {
   do { return try body() } catch { throw fileError(call, path, error as? Errno ?? .ioError) }
 }

@@ -1,14 +1,14 @@
 import NetworkPrimitives
 import SystemPackage
 
-/// Who uses a store: a file for each, named by a token, locked for as long as its user lives.
+/// The users of a store: a file for each, named by its token and locked while the user lives.
 final class Owners: Sendable {
   /// This user's own.
   let token: String
   private let directory: FilePath
   private let own: LockFile
 
-  /// Clears away what dead users left and registers a new one. The caller holds the opening lock, so that nobody finds
+  /// Removes the files of dead users and registers a new one. The caller holds the opening lock, so that nobody finds
   /// the new file before it is locked.
   init(_ directory: FilePath) throws(NetworkError) {
     self.directory = directory
@@ -22,10 +22,10 @@ final class Owners: Sendable {
 
   deinit { try? Files.remove(own.path) }
 
-  /// Whether a token's user is there. The file of a dead one is removed.
+  /// Whether a token's user is alive. The file of a dead one is removed.
   func isAlive(_ token: String) -> Bool { token == self.token || Self.isAlive(token, in: directory) }
 
-  /// The tokens of those who are there.
+  /// The tokens of the live users.
   static func alive(in directory: FilePath) throws(NetworkError) -> [String] {
     try Files.names(in: directory).filter { isAlive($0, in: directory) }
   }
@@ -34,17 +34,17 @@ final class Owners: Sendable {
     guard isToken(token) else { return false }
     let path = directory.appending(token)
     do {
-      // A shared lock, so that two who look at once do not take each other for the owner.
+      // A shared lock, so that two concurrent checks do not take each other for the owner.
       guard try LockFile(path, creates: false).tryLock(isShared: true) else { return true }
     } catch {
-      // Only a missing file says that it is dead; one that cannot be opened says nothing.
+      // Only a missing file proves that the user is dead; one that cannot be opened proves nothing.
       return error.code != .notFound
     }
     try? Files.remove(path)
     return false
   }
 
-  /// 32 hexadecimal digits: nothing that leads out of the directory.
+  /// 32 hexadecimal digits: nothing that leads outside the directory.
   private static func isToken(_ text: String) -> Bool {
     text.utf8.count == 32
       && text.utf8.allSatisfy {

@@ -3,13 +3,13 @@ import Glibc
 public import NetworkPrimitives
 public import SystemPackage
 
-/// What came of a recovery.
+/// The result of a recovery.
 public struct StoreRecovery: Hashable, Sendable, CustomStringConvertible {
   /// How many records are in the new file.
   public var records: Int
   /// How many events are in it.
   public var events: Int
-  /// What could not be read, a sentence each; empty when all was there.
+  /// The unreadable records, a sentence each; empty if nothing was lost.
   public var lost: [String]
   /// Where the damaged file is now.
   public var damagedFile: FilePath
@@ -22,11 +22,11 @@ public struct StoreRecovery: Hashable, Sendable, CustomStringConvertible {
 }
 
 extension SQLiteStore {
-  /// Saves what can be read of a damaged store into a new file, which then takes its place. The damaged one stays beside
-  /// it, under a name with the time. What the kernel has of a lost record stays there, and no record names it any more.
+  /// Saves the readable records of a damaged store into a new file, which then replaces it. The damaged one stays
+  /// beside it, under a name with the time. A lost record's kernel objects stay, and no record lists them any more.
   ///
-  /// - Throws: `.inUse` while the store is open in any process; `.notFound` when there is none; `.refused` for the database
-  ///   of another application; `.unsupported` for a newer schema. Nothing was changed then.
+  /// - Throws: `.inUse` while the store is open in any process; `.notFound` for a missing one; `.refused` for another
+  ///   application's database; `.unsupported` for a newer schema. Then nothing was changed.
   @discardableResult
   public static func recover(at directory: FilePath) throws(NetworkError) -> StoreRecovery {
     let directory = StateDirectory(path: directory)

@@ -2,18 +2,18 @@ import ContainerNetworking
 import NetworkPrimitives
 import SystemPackage
 
-/// What can still be read of a damaged database file.
+/// The readable contents of a damaged database file.
 struct Salvage {
   var records: [StoreRecord] = []
   var events: [(number: UInt64, event: NetworkEvent)] = []
   /// The highest revision seen.
   var revision: UInt64 = 1
-  /// What was there and could not be read.
+  /// The existing but unreadable records.
   var lost: [String] = []
 
-  /// Reads a copy that may be written to: SQLite replays the journal first.
+  /// Reads a copy, which may be modified: SQLite replays the journal first.
   ///
-  /// - Throws: `.refused` for the database of another application, `.unsupported` for a newer schema.
+  /// - Throws: `.refused` for another application's database, `.unsupported` for a newer schema.
   init(copy: FilePath, schema: Schema = .current) throws(NetworkError) {
     do throws(NetworkError) {
       var connection = try SQLiteConnection(copy)
@@ -55,7 +55,7 @@ struct Salvage {
     }
     revision = max(revision, newest)
     self.records = records
-    // The index knows of rows whose page is gone.
+    // The index lists rows even if their page is lost.
     for key in index.keys.subtracting(found) where faults[key] == nil {
       faults[key] = "the \(key.title): its page is damaged"
     }
@@ -63,7 +63,7 @@ struct Salvage {
     if !index.isWhole { lost.append("possibly more records: the index that names them is damaged too") }
   }
 
-  /// What the index of the records has, from both its ends.
+  /// The entries of the records' index, read from both ends.
   private static func index(
     _ connection: inout SQLiteConnection
   ) throws(NetworkError) -> (keys: Set<StoreRecord.Key>, rows: Set<Int64>, isWhole: Bool) {
@@ -99,12 +99,12 @@ struct Salvage {
     if !isWhole { lost.append("possibly events: pages of theirs are damaged") }
   }
 
-  /// What went wrong, without what to do about it.
+  /// The fault, without its remedy.
   private static func sentence(_ error: NetworkError) -> String {
     String(error.reason.split(separator: "; SQLiteStore.recover", maxSplits: 1).first ?? "")
   }
 
-  /// What `body` gives; nil when damage is in the way.
+  /// Returns the result of `body`; nil if damage prevents it.
   fileprivate static func read<Value>(_ body: () throws(NetworkError) -> Value) throws(NetworkError) -> Value? {
     do { return try body() } catch {
       try error.rethrow(unless: .damagedRecord)
@@ -113,17 +113,17 @@ struct Salvage {
   }
 }
 
-/// The rows of a table whose pages may be damaged, found from both ends and, between the first damage and the last, one by
-/// one.
+/// Reads the rows of a table with damaged pages: from both ends and, between the first and the last damage, one by one.
 private struct Rows {
   var table: String
   var columns: String
   /// The column of their integer key.
   var number: String
-  /// Numbers to look for where pages are damaged, beside those next to what was found.
+  /// Row numbers to try in damaged ranges, beside those next to found rows.
   var candidates: Set<Int64> = []
 
-  /// Hands over each row that can be read, once or more, its number before its columns. Gives whether there is no damage.
+  /// Calls `body` with each readable row, once or more, its number before its columns. Returns whether the table is
+  /// undamaged.
   func each(
     _ connection: inout SQLiteConnection, _ body: (SQLiteStatement) -> Void
   ) throws(NetworkError) -> Bool {
@@ -143,7 +143,7 @@ private struct Rows {
         body(row)
       }
     }
-    // Without an end to go by, numbers start at 1 and rise by 1. Where the gap is wide, its edges are looked at.
+    // Without a readable end, numbers start at 1 and increase by 1. In a wide gap, only the edges are tried.
     let start = first == .min ? 1 : first
     let end = last == .max ? start.advanced(clampedBy: 2 * Self.reach) : last
     guard start <= end else { return false }

@@ -2,9 +2,9 @@ import CSQLite
 import NetworkPrimitives
 import SystemPackage
 
-/// A connection to a database file. One thread at a time may use it: whoever holds it sees to that.
+/// A connection to a database file. For one thread at a time: its owner ensures that.
 ///
-/// Unsafe code: SQLite's handle is opened in `init`, never leaves this file but to `SQLiteStatement`, and is closed by
+/// Unsafe code: SQLite's handle is opened in `init`, is only passed to `SQLiteStatement`, and is closed by
 /// `sqlite3_close_v2`, which waits for the last statement.
 @safe struct SQLiteConnection: ~Copyable {
   /// The database file.
@@ -12,15 +12,15 @@ import SystemPackage
   private let handle: OpaquePointer
   private var statements: [String: SQLiteStatement] = [:]
 
-  /// Opens a file that is there.
+  /// Opens an existing file.
   ///
-  /// - Parameter patience: How long a call waits for another's transaction, milliseconds.
+  /// - Parameter patience: The maximum wait for another's transaction, milliseconds.
   init(_ file: FilePath, patience: Int32 = 10_000)
     throws(NetworkError)
   {
     self.file = file
     var opened: OpaquePointer?
-    // No mutex in SQLite: the store has one around it.
+    // SQLite's own mutex is off: the store has one around it.
     let result = unsafe sqlite3_open_v2(
       file.string, &opened, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, nil)
     guard result == SQLITE_OK, let opened = unsafe opened else {
@@ -36,7 +36,7 @@ import SystemPackage
 
   deinit { unsafe sqlite3_close_v2(handle) }
 
-  /// Runs statements that give no rows, unprepared: for what is done once.
+  /// Runs statements without result rows, unprepared: for one-time use.
   func execute(_ sql: String) throws(NetworkError) {
     let result = unsafe sqlite3_exec(handle, sql, nil, nil, nil)
     guard result == SQLITE_OK else { throw failure(result, sql).error(file) }
@@ -47,15 +47,15 @@ import SystemPackage
     try each(sql, values) { (_) throws(NetworkError) in }
   }
 
-  /// The first column of the first row, when that is a number.
+  /// The first column of the first row, if it is a number.
   mutating func number(_ sql: String, _ values: SQLiteValue...) throws(NetworkError) -> Int64? {
     var number: Int64?
     try each(sql, values) { (row) throws(NetworkError) in number = number ?? row.number(0) }
     return number
   }
 
-  /// Runs a statement and hands over each row. The statement is kept prepared for the next time; `body` must not run the
-  /// same one.
+  /// Runs a statement and passes each row to `body`, which must not run the same statement. The statement stays
+  /// prepared.
   mutating func each(
     _ sql: String, _ values: [SQLiteValue] = [], _ body: (SQLiteStatement) throws(NetworkError) -> Void
   ) throws(NetworkError) {
@@ -70,9 +70,9 @@ import SystemPackage
     }
   }
 
-  /// The first bytes of the file, by SQLite's own descriptor: with any other of this process that is closed, the kernel lets
-  /// go of the locks that its connections have (fcntl(2)), and a process that ends then takes itself for the last and
-  /// deletes the journal of those that go on.
+  /// The first bytes of the file, through SQLite's own descriptor. When the process closes any other descriptor of the
+  /// file, the kernel releases its connections' locks (fcntl(2)). A process that ends would then take itself for the
+  /// last user and delete the journal of the others.
   func header(_ count: Int) throws(NetworkError) -> [UInt8] {
     var bytes = [UInt8](repeating: 0, count: count)
     var size: sqlite3_int64 = 0

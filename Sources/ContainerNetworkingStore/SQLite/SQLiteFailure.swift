@@ -3,8 +3,8 @@ import Netlink
 import NetworkPrimitives
 import SystemPackage
 
-/// What SQLite says when it refuses: its extended result code (https://sqlite.org/rescode.html), its sentence, the
-/// `errno` beneath it, and the statement.
+/// A refusal by SQLite: its extended result code (https://sqlite.org/rescode.html), its sentence, the underlying
+/// `errno`, and the statement.
 struct SQLiteFailure {
   var code: CInt
   var message: String
@@ -16,7 +16,7 @@ struct SQLiteFailure {
     let primary = code & 0xff
     let sentence = "SQLite says \"\(message)\" (\(code)) at: \(statement)"
     switch primary {
-    // SQLITE_ERROR: the statements are right, so it is the schema that is not.
+    // SQLITE_ERROR: the statements are correct, so the schema is not.
     case SQLITE_CORRUPT, SQLITE_NOTADB, SQLITE_FORMAT, SQLITE_ERROR: return Damage.error(file, sentence)
     case SQLITE_BUSY, SQLITE_LOCKED:
       return error(.inUse, file, sentence + "; another process has held the database for long: fuser(1) names it")
@@ -44,9 +44,9 @@ struct SQLiteFailure {
   }
 }
 
-/// Something in a store's file that cannot be read.
+/// An unreadable part of a store's file.
 enum Damage {
-  /// Names the file, what is damaged, and the way out.
+  /// An error with the file, the damaged part, and the remedy.
   static func error(_ file: FilePath, _ what: String) -> NetworkError {
     NetworkError(
       .damagedRecord, operation: "read the store \(file)",

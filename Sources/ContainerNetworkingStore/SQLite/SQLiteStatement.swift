@@ -1,15 +1,15 @@
 import CSQLite
 
-/// What is put into a statement's place for a value.
+/// The value for a parameter of a statement.
 enum SQLiteValue {
   case number(Int64)
   case text(String)
 }
 
-/// A prepared statement and, while it is being stepped, its row.
+/// A prepared statement and, during a step, its row.
 ///
-/// Unsafe code: the handle is owned, and finalised with this object. Columns are copied out before the next step; of a
-/// statement that has no row, SQLite gives NULL.
+/// Unsafe code: the handle is owned, and finalised with this object. Columns are copied before the next step; without a
+/// row, SQLite returns NULL.
 @safe final class SQLiteStatement {
   private let handle: OpaquePointer
 
@@ -42,7 +42,7 @@ enum SQLiteValue {
 
   func step() -> CInt { unsafe sqlite3_step(handle) }
 
-  /// Ends it, and lets go of its locks; what failed was told by `step`.
+  /// Ends the statement, and releases its locks; `step` has reported any failure.
   func reset() {
     unsafe sqlite3_reset(handle)
     unsafe sqlite3_clear_bindings(handle)
@@ -56,7 +56,7 @@ enum SQLiteValue {
   /// Whether a column is NULL.
   func isNull(_ column: CInt) -> Bool { unsafe sqlite3_column_type(handle, column) == SQLITE_NULL }
 
-  /// A column's text; bytes that are not UTF-8 are replaced, which whoever parses it notices.
+  /// A column's text; invalid UTF-8 is replaced, which the parser then detects.
   func text(_ column: CInt) -> String {
     guard let bytes = unsafe sqlite3_column_text(handle, column) else { return "" }
     let count = unsafe Int(sqlite3_column_bytes(handle, column))
