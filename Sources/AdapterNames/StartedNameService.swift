@@ -70,7 +70,7 @@ package struct StartedNameService: NameService {
       let spawned = Result { try NetworkNamespace.current().spawn(command) }
       try pipe.writeEnd.close()
       child = try spawned.get()
-      // A line says that it serves; the end of all lines, that it does not.
+      // A line means that it serves; the end of file, that it does not.
       var buffer = [UInt8](repeating: 0, count: 64)
       let count = try unsafe buffer.withUnsafeMutableBytes { try unsafe pipe.readEnd.read(into: $0) }
       answer = Array(buffer[..<count])
@@ -85,7 +85,7 @@ package struct StartedNameService: NameService {
         .closed, operation: operation,
         reason: "it ended at once, for the reason that \(log) tells; or do without names: CNET_NAME_SERVER=none")
     }
-    // Another was faster; it is asked once it can be.
+    // Another process was faster; its server is asked once it is ready.
     for _ in 0..<1_000 {
       if (try? remote.check()) != nil { return }
       usleep(10_000)

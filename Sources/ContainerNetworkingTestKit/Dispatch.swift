@@ -3,13 +3,13 @@ import Netlink
 import NetworkPrimitives
 import SystemPackage
 
-/// One message that answers a request, before it has a header.
+/// One reply message without its header.
 struct SimulatedReply {
   var type: UInt16
   var payload: [UInt8]
 }
 
-/// An error as the kernel answers it, with its sentence where it has one.
+/// An error in the kernel's form, with its sentence if it has one.
 func refusal(_ errno: Errno, _ message: String? = nil, missing: Int? = nil) -> NetworkError {
   NetworkError(
     NetworkError.Code(errno), operation: "answer netlink request",
@@ -17,7 +17,7 @@ func refusal(_ errno: Errno, _ message: String? = nil, missing: Int? = nil) -> N
 }
 
 extension Acknowledgement {
-  /// Of a request that failed so; bytes that cannot be read are an invalid argument, as to the kernel.
+  /// The acknowledgement of a failed request; unreadable bytes are an invalid argument, as in the kernel.
   init(_ error: NetworkError) {
     self.init(
       errno: error.kernel?.errno ?? .invalidArgument, message: error.kernel?.message,
@@ -45,13 +45,13 @@ extension SimulatedState {
     return afterLoss(answers)
   }
 
-  /// Counts a request, and refuses it where a fault or the lack of privilege says so.
+  /// Counts a request, and refuses it for an injected fault or a missing privilege.
   mutating func admit(_ request: NetlinkMessage, changes: Bool) throws(NetworkError) {
     if let errno = faults.next(message: request.type) { throw refusal(errno) }
     if changes, !privileged { throw refusal(.notPermitted) }
   }
 
-  /// Back to what was, but for the faults that have happened.
+  /// Restores the former state, except faults that have happened.
   mutating func undo(to before: SimulatedState) {
     let faults = faults
     self = before
@@ -147,7 +147,7 @@ extension SimulatedState {
     return writer.bytes
   }
 
-  /// Notes a notification for the listeners of a group.
+  /// Queues a notification for the listeners of a group.
   mutating func notify(
     _ reply: SimulatedReply, group: Int, in namespace: UInt64, family: NetlinkFamily = .route
   ) {

@@ -1,6 +1,6 @@
 import SystemPackage
 
-/// Linux's numbers for what ``Errno`` has no portable name for, or another one (`asm-generic/errno.h`).
+/// Linux's error numbers that have no portable name in ``Errno``, or a different one (`asm-generic/errno.h`).
 extension Errno {
   static let noDevice = Errno(rawValue: 19)
   static let noSuchObject = Errno(rawValue: 3)

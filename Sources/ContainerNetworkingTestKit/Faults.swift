@@ -1,7 +1,7 @@
 import Synchronization
 public import SystemPackage
 
-/// What is to go wrong.
+/// The injected faults.
 struct Faults {
   var requests = 0
   var failing: (request: Int, errno: Errno)?
@@ -37,7 +37,7 @@ struct Faults {
     return true
   }
 
-  /// Counts a request; the errno that it is to fail with.
+  /// Counts a request, and returns its injected errno, if any.
   mutating func next(message: UInt16? = nil, name: String? = nil) -> Errno? {
     requests += 1
     if let failing, failing.request == requests {
@@ -54,8 +54,7 @@ struct Faults {
 }
 
 extension SimulatedKernel {
-  /// How many requests it has had: netlink messages, calls that change namespaces or sysctls, and
-  /// looks for held ports.
+  /// The number of requests so far: netlink messages, calls that change namespaces or sysctls, and tests of held ports.
   public var requestCount: Int { state.withLock { $0.faults.requests } }
 
   /// Refuses the next `times` netlink messages of a type, one of ``RequestType`` or any other of the kernel's.
@@ -64,12 +63,12 @@ extension SimulatedKernel {
   }
 
   /// Refuses the next `times` calls of `unshare` (a new namespace), `mount` (a pin), `umount`, `sysctl` (a write) or
-  /// `bind` (a look for held ports).
+  /// `bind` (a test of held ports).
   public func inject(_ errno: Errno, onCall call: String, times: Int = 1) {
     state.withLock { $0.faults.add(errno, name: call, times: times) }
   }
 
-  /// Refuses one request, with `EIO` unless said: the `number`th from now, 1 being the next. For failing each in turn.
+  /// Refuses one request, by default with `EIO`: the `number`th from now, 1 being the next. For failing each in turn.
   public func failRequest(number: Int, with errno: Errno = .ioError) {
     state.withLock { $0.faults.failing = ($0.faults.requests + number, errno) }
   }
@@ -94,11 +93,11 @@ extension SimulatedKernel {
   /// Drops the events of the next `times` changes: whoever listens gets `ENOBUFS`.
   public func loseEvents(times: Int = 1) { state.withLock { $0.faults.lostEvents = times } }
 
-  /// Refuses to tell those who listen now anything more: their next read fails with `errno`.
+  /// Ends the current listeners' events: their next read fails with `errno`.
   public func endEvents(with errno: Errno = .ioError) {
     state.withLock { state in for mailbox in state.listening { mailbox.put(.failure(errno)) } }
   }
 
-  /// Takes back every fault that has not happened yet.
+  /// Removes every fault that has not happened yet.
   public func clearFaults() { state.withLock { $0.faults.clear() } }
 }

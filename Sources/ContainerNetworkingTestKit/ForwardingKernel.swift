@@ -2,8 +2,8 @@ public import Netlink
 public import NetworkPrimitives
 public import SystemPackage
 
-/// A kernel that has every call done by another, for tests that watch, refuse or hold up some of them: write those, and
-/// leave the rest.
+/// A kernel that forwards every call to another, for tests that observe, refuse or delay some calls: implement those
+/// only.
 ///
 ///     final class CountingKernel: ForwardingKernel {
 ///       let base: any Kernel = LinuxKernel()
@@ -15,7 +15,7 @@ public import SystemPackage
 ///       }
 ///     }
 public protocol ForwardingKernel: Kernel {
-  /// The kernel that does what is asked.
+  /// The kernel that executes the calls.
   var base: any Kernel { get }
 }
 
@@ -120,10 +120,10 @@ extension ForwardingKernel {
   }
 }
 
-/// A netlink socket that has every call done by another. What is sent aside goes by `send(_:)` here, on the
-/// calling thread, so that who writes that one sees all.
+/// A netlink socket that forwards every call to another. `sendAside` calls `send(_:)` on the calling thread, so that an
+/// own `send(_:)` sees every datagram.
 public protocol ForwardingSocket: NetlinkSocket {
-  /// The socket that does what is asked.
+  /// The socket that executes the calls.
   var base: any NetlinkSocket { get }
 }
 

@@ -2,13 +2,13 @@ import Glibc
 public import NetworkPrimitives
 import SystemPackage
 
-/// Finds threads that were left in another network namespace than the rest of the process.
+/// Finds threads that have stayed in a network namespace other than the rest of the process's.
 ///
-/// A thread that enters a namespace and stays there makes every later socket of whatever runs on it a foreign one. Call
-/// ``threadsOutside()`` at the end of a test that uses the real kernel.
+/// Every later socket of code that runs on such a thread would be in the wrong namespace. Call ``threadsOutside()`` at
+/// the end of a test that uses the real kernel.
 public enum LeakDetector {
-  /// The ids of threads that stay in a namespace that is not the main thread's. The library's own helper is inside one
-  /// only while a call lasts, so a thread counts when twenty looks, five milliseconds apart, find it in the same one.
+  /// The ids of threads in another namespace than the main thread's. The library's own helper thread is in one only
+  /// during a call, so a thread counts when twenty checks, five milliseconds apart, find it in the same one.
   ///
   /// - Throws: `.kernelRefused` or `.notFound` when `/proc` cannot be read.
   public static func threadsOutside() throws(NetworkError) -> [Int32] {
@@ -21,7 +21,7 @@ public enum LeakDetector {
     return staying.keys.sorted()
   }
 
-  /// The threads that are elsewhere now, and where.
+  /// The threads that are elsewhere now, with their namespaces.
   private static func lookOutside() throws(NetworkError) -> [Int32: UInt] {
     let home = try namespace(of: "/proc/self/ns/net")
     guard let directory = unsafe opendir("/proc/self/task") else {
@@ -33,7 +33,7 @@ public enum LeakDetector {
       let name = unsafe withUnsafePointer(to: entry.pointee.d_name) { pointer in
         unsafe pointer.withMemoryRebound(to: CChar.self, capacity: 256) { unsafe String(cString: $0) }
       }
-      // A thread may end between the listing and the look.
+      // A thread may end between the listing and the check.
       guard let id = Int32(name), let place = try? namespace(of: "/proc/self/task/\(id)/ns/net") else { continue }
       if place != home { outside[id] = place }
     }

@@ -2,7 +2,7 @@ import Dispatch
 import Synchronization
 import SystemPackage
 
-/// What has arrived for a socket and was not read yet.
+/// The unread datagrams of a socket.
 final class Mailbox: Sendable {
   private let contents = Mutex(Contents())
   private let arrivals = DispatchSemaphore(value: 0)
@@ -12,7 +12,7 @@ final class Mailbox: Sendable {
     var isClosed = false
   }
 
-  /// What a socket receives: a datagram, or word that some were dropped.
+  /// An item that a socket receives: a datagram, or a notice that some were dropped.
   enum Received {
     case datagram([UInt8])
     case overrun
@@ -24,7 +24,7 @@ final class Mailbox: Sendable {
     arrivals.signal()
   }
 
-  /// As much as the kernel keeps for a socket that nobody reads.
+  /// The kernel's limit for a socket that is not read.
   private static let eventLimit = 8192
 
   func put(event: [UInt8]) {
@@ -32,7 +32,7 @@ final class Mailbox: Sendable {
     isFull ? overrun() : put(.datagram(event))
   }
 
-  /// Notes that an event was dropped: as of the kernel, the error comes before what waits already, and once.
+  /// Records a dropped event: as in the kernel, the error precedes pending events, and comes once.
   func overrun() {
     contents.withLock { contents in
       if case .overrun? = contents.items.first { return }
@@ -43,7 +43,7 @@ final class Mailbox: Sendable {
 
   func drain() { contents.withLock { $0.items = [] } }
 
-  /// The first item, or nil where there is none.
+  /// The first item; nil if empty.
   func takeNow() -> Received? {
     _ = arrivals.wait(timeout: .now())
     return pop()
@@ -52,10 +52,10 @@ final class Mailbox: Sendable {
   /// Waits for an item; nil once the mailbox is closed.
   func take() -> Received? {
     while true {
-      // There may be more signals than items: drained ones have left theirs.
+      // Signals may outnumber items: drained items leave theirs.
       arrivals.wait()
       if contents.withLock({ $0.isClosed }) {
-        // For the next caller, who must not wait either.
+        // For the next caller, which must not wait either.
         arrivals.signal()
         return nil
       }

@@ -4,13 +4,13 @@ import Synchronization
 import SystemPackage
 
 extension SimulatedKernel {
-  /// Has a program that is not there hold a port, until ``releasePort(_:_:at:in:)``.
+  /// Makes a fictitious program hold a port, until ``releasePort(_:_:at:in:)``.
   ///
   /// - Parameters:
   ///   - port: The port.
   ///   - transport: Its protocol.
-  ///   - address: What it is bound to; nil for all addresses of both families.
-  ///   - namespace: Where; the machine's own unless said.
+  ///   - address: The bound address; nil for the wildcards of both families.
+  ///   - namespace: The namespace; by default the machine's own.
   public func holdPort(
     _ port: UInt16, _ transport: TransportProtocol = .tcp, at address: IPAddress? = nil,
     in namespace: NamespaceHandle? = nil
@@ -18,7 +18,7 @@ extension SimulatedKernel {
     changeHeldPorts(in: namespace) { $0.formUnion(Self.bindings(port, transport, address)) }
   }
 
-  /// Has it let go of the port.
+  /// Makes the program release the port.
   public func releasePort(
     _ port: UInt16, _ transport: TransportProtocol = .tcp, at address: IPAddress? = nil,
     in namespace: NamespaceHandle? = nil
@@ -42,10 +42,10 @@ extension SimulatedKernel {
     }
   }
 
-  /// Those that ``holdPort(_:_:at:in:)`` named, or one of whose addresses it did, and those that are reserved.
+  /// The bindings that conflict with ``holdPort(_:_:at:in:)``, and reserved ones.
   ///
-  /// - Throws: `.notFound` (`EADDRNOTAVAIL`) for an address that the namespace does not have; `.unsupported` for SCTP where
-  ///   ``hasSCTP`` is off.
+  /// - Throws: `.notFound` (`EADDRNOTAVAIL`) for an address that the namespace does not have; `.unsupported` for SCTP
+  ///   if ``hasSCTP`` is false.
   public func heldPorts(
     among bindings: [PortBinding], in namespace: NamespaceHandle
   ) throws(NetworkError) -> [PortBinding] {
@@ -56,7 +56,7 @@ extension SimulatedKernel {
     }
   }
 
-  /// Takes those that nobody holds; the sockets are numbers of its own.
+  /// Reserves the free bindings; the sockets are simulated descriptors.
   ///
   /// - Throws: As ``heldPorts(among:in:)``.
   public func reservePorts(
@@ -102,7 +102,7 @@ extension SimulatedKernel {
 
 extension SimulatedNamespace {
   fileprivate func isHeld(_ wanted: PortBinding) -> Bool {
-    // At an address there are two that can be in its way; at all of them each one is.
+    // A specific address conflicts with itself and the wildcard; the wildcard with every address.
     if !wanted.address.isUnspecified {
       return heldPorts.contains(wanted)
         || heldPorts.contains(PortBinding(.any(wanted.address.family), wanted.port, wanted.transport))
@@ -112,7 +112,7 @@ extension SimulatedNamespace {
 }
 
 extension SimulatedNamespace {
-  /// Whether it is multicast, or a broadcast address: of all links, or of one.
+  /// Whether it is a multicast or broadcast address, of all links or of one.
   fileprivate func isOfMany(_ address: IPAddress) -> Bool {
     if address.isMulticast { return true }
     guard let wanted = address.v4, !address.isLoopback else { return false }

@@ -4,8 +4,7 @@ public import NetworkPrimitives
 import Synchronization
 import SystemPackage
 
-/// The programs that were started on a simulated kernel. None runs; each is there, in its namespace, until a test or a signal
-/// ends it.
+/// The programs of a simulated kernel. None runs; each stays in its namespace until a test or a signal ends it.
 final class SimulatedProcesses: Sendable {
   private struct Process {
     let namespace: NamespaceHandle
@@ -15,7 +14,7 @@ final class SimulatedProcesses: Sendable {
 
   private struct Table {
     var processes: [Int32: Process] = [:]
-    /// Above what Linux gives (`PID_MAX_LIMIT`, linux/threads.h): such an id is nobody's.
+    /// Above Linux's limit (`PID_MAX_LIMIT`, linux/threads.h): no real process has such an id.
     var lastID: Int32 = 1 << 22
   }
 
@@ -29,12 +28,12 @@ final class SimulatedProcesses: Sendable {
     }
   }
 
-  /// The namespace that a process is in; nil when there is no such process, or it has ended.
+  /// The namespace of a process; nil for an unknown or ended one.
   func namespace(of id: Int32) -> NamespaceHandle? {
     table.withLock { $0.processes[id].flatMap { $0.exit == nil ? $0.namespace : nil } }
   }
 
-  /// Whether there is such a process, which may have ended and not been waited for.
+  /// Whether a process exists; it may have ended without a wait.
   func contains(_ id: Int32) -> Bool { table.withLock { $0.processes[id] != nil } }
 
   func end(_ id: Int32, with exit: ProcessExit) {
@@ -47,11 +46,11 @@ final class SimulatedProcesses: Sendable {
     for wake in waiting { wake() }
   }
 
-  /// How it ended, if it has, and then it is forgotten; else calls `wake` when it does.
+  /// Returns the exit of an ended process and forgets it; else calls `wake` at its end.
   ///
-  /// - Throws: `ECHILD` for no child that is still to be waited for.
+  /// - Throws: `ECHILD` for an unknown process, or after a wait.
   func reap(_ process: ChildProcess, wake: (@Sendable () -> Void)?) throws(NetworkError) -> ProcessExit? {
-    // Let go outside of the lock: with the last of a namespace the kernel's own state changes.
+    // Released outside the lock: releasing a namespace's last reference changes the kernel's state.
     let ended = try table.withLock { (table) throws(NetworkError) -> Process? in
       guard let found = table.processes[process.id] else {
         throw systemError(.noChildProcess, "waitpid", "wait for \(process)")
@@ -65,8 +64,8 @@ final class SimulatedProcesses: Sendable {
 }
 
 extension SimulatedKernel {
-  /// Starts nothing: there is a process, in the namespace, until ``endProcess(_:with:)`` or a signal ends it. Whatever its
-  /// command says, it reads and writes nothing.
+  /// Starts nothing: a process exists in the namespace until ``endProcess(_:with:)`` or a signal ends it. It reads and
+  /// writes nothing, whatever the command.
   ///
   /// - Throws: `.invalidValue` for a NUL in a text.
   public func spawn(_ command: Command, in namespace: NamespaceHandle) throws(NetworkError) -> ChildProcess {
@@ -74,7 +73,7 @@ extension SimulatedKernel {
     return ChildProcess(id: processes.start(in: namespace), on: self)
   }
 
-  /// Has a process end by itself, as a program does that is done. One that has ended stays as it is.
+  /// Ends a process as if by its own exit. One that has ended stays as it is.
   public func endProcess(_ process: ChildProcess, with exit: ProcessExit = .exited(0)) {
     processes.end(process.id, with: exit)
   }
@@ -118,9 +117,9 @@ extension SimulatedKernel {
     return exit
   }
 
-  /// Ends the process, if that is the signal's default action (signal(7)); signal 0 only looks whether it is there.
+  /// Ends the process if that is the signal's default action (signal(7)); signal 0 only tests for the process.
   ///
-  /// - Throws: `.notFound` when it was waited for, or is none of this kernel's; `EINVAL` for no signal.
+  /// - Throws: `.notFound` after a wait, or for an unknown process; `EINVAL` for an invalid signal.
   public func signal(_ number: Int32, to process: ChildProcess) throws(NetworkError) {
     let operation = "send signal \(number) to \(process)"
     guard process.id > 0 else {

@@ -4,22 +4,22 @@ public import NetworkPrimitives
 import Synchronization
 public import SystemPackage
 
-/// A kernel in memory: it reads the netlink requests that a real one reads, and answers with the same bytes, rules and
-/// errors. It needs no privilege and touches nothing of the machine; its descriptors are numbers of its own.
+/// A kernel in memory: it reads the netlink requests of a real one, and answers with the same bytes, rules and errors.
+/// It needs no privilege and changes nothing on the machine; its descriptors are numbers of its own.
 ///
-/// Set it where a kernel is asked for, then look at what was made with ``snapshot()``, or make requests fail with
-/// ``inject(_:on:times:)``, ``failRequest(number:with:)`` and the rest of its faults.
+/// Pass it wherever a kernel is expected, and inspect the result with ``snapshot()``. Make requests fail with
+/// ``inject(_:on:times:)``, ``failRequest(number:with:)`` and its other faults.
 public final class SimulatedKernel: Kernel {
   let state: Mutex<SimulatedState>
   let processes = SimulatedProcesses()
-  /// Whether it has SCTP; many kernels do not.
+  /// Whether it supports SCTP; many kernels do not.
   public let hasSCTP: Bool
 
   /// A kernel with one namespace, the machine's own.
   ///
   /// - Parameters:
-  ///   - privileged: false to have every change refused with `EPERM`, as without `CAP_NET_ADMIN`.
-  ///   - hasSCTP: Whether there are SCTP sockets.
+  ///   - privileged: False to refuse every change with `EPERM`, as without `CAP_NET_ADMIN`.
+  ///   - hasSCTP: Whether SCTP sockets exist.
   public init(privileged: Bool = true, hasSCTP: Bool = false) {
     state = Mutex(SimulatedState(privileged: privileged))
     self.hasSCTP = hasSCTP
@@ -45,7 +45,7 @@ public final class SimulatedKernel: Kernel {
   public func openNamespace(at path: FilePath) throws(NetworkError) -> NamespaceHandle {
     let own = ["self", "thread-self", "\(getpid())"].map { "/proc/\($0)/ns/net" }
     if own.contains(path.string) { return try currentNamespace() }
-    // As NetworkNamespace.path has it: a descriptor of this process.
+    // The form of NetworkNamespace.path: a descriptor of this process.
     let parts = path.string.split(separator: "/")
     let isDescriptor = parts.count == 4 && parts[0] == "proc" && parts[2] == "fd"
     if parts.count == 4, parts[0] == "proc", parts[2] == "ns", parts[3] == "net",
@@ -61,7 +61,7 @@ public final class SimulatedKernel: Kernel {
     return handle(of: inode)
   }
 
-  /// Remembers the namespace under `path`; no file is made.
+  /// Records the pin at `path`; creates no file.
   ///
   /// - Throws: `.alreadyExists`, `.permissionDenied`.
   public func pinNamespace(_ namespace: NamespaceHandle, at path: FilePath) throws(NetworkError) {
@@ -74,7 +74,7 @@ public final class SimulatedKernel: Kernel {
     }
   }
 
-  /// Forgets a pin; the namespace vanishes with the last one that held it.
+  /// Removes a pin; the namespace vanishes with its last holder.
   ///
   /// - Throws: `.notFound`, `.permissionDenied`.
   public func unpinNamespace(at path: FilePath) throws(NetworkError) {
@@ -88,13 +88,13 @@ public final class SimulatedKernel: Kernel {
     }
   }
 
-  /// The last parts of the paths that were pinned in `directory`.
+  /// The last components of the pinned paths in `directory`.
   public func pinnedNamespaces(in directory: FilePath) throws(NetworkError) -> [String] {
     let paths = state.withLock { $0.pins.keys.map { FilePath($0) } }
     return paths.filter { $0.removingLastComponent() == directory }.compactMap { $0.lastComponent?.string }.sorted()
   }
 
-  /// A socket that answers in `send`, on the calling thread.
+  /// A socket that answers within `send`, on the calling thread.
   public func openSocket(
     _ family: NetlinkFamily, in namespace: NamespaceHandle
   ) throws(NetworkError) -> any NetlinkSocket {
@@ -108,9 +108,9 @@ public final class SimulatedKernel: Kernel {
     return SimulatedSocket(kernel: self, family: family, namespace: inode, portID: portID)
   }
 
-  /// The value that was written, or the kernel's default.
+  /// The written value, or the kernel's default.
   ///
-  /// - Throws: `.notFound` for one that the simulation does not know, and for a link that does not exist.
+  /// - Throws: `.notFound` for an unknown sysctl, and for a link that does not exist.
   public func readSysctl(_ name: String, in namespace: NamespaceHandle) throws(NetworkError) -> String {
     let value = state.withLock { $0.namespaces[namespace.identity.inode]?.sysctl(name) }
     guard let value else { throw systemError(.noSuchFileOrDirectory, "open", "read sysctl \(name)") }

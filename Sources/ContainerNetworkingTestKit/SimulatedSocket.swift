@@ -3,7 +3,7 @@ import NetworkPrimitives
 import Synchronization
 import SystemPackage
 
-/// A socket of the simulated kernel: requests are answered while they are sent, and the answers wait in a mailbox.
+/// A socket of the simulated kernel: requests are answered within the send, and the answers wait in a mailbox.
 final class SimulatedSocket: NetlinkSocket {
   let portID: UInt32
   private let kernel: SimulatedKernel
@@ -27,7 +27,7 @@ final class SimulatedSocket: NetlinkSocket {
         family == .route
         ? state.answerRoute(messages, in: namespace, portID: portID)
         : state.answerNetfilter(messages, in: namespace, portID: portID)
-      // As on Linux: whoever has an answer has been told of the change already.
+      // As on Linux, notifications of a change precede its answer.
       state.deliver()
       for reply in replies { mailbox.put(reply) }
     }

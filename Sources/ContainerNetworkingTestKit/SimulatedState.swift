@@ -2,7 +2,7 @@ import Netlink
 import NetworkPrimitives
 import SystemPackage
 
-/// Everything that the simulated kernel knows. A value: a change that fails is undone by putting the old one back.
+/// The state of the simulated kernel. It is a value: undoing a failed change restores the old value.
 struct SimulatedState {
   static let initialNamespace: UInt64 = 4_026_531_840
 
@@ -12,7 +12,7 @@ struct SimulatedState {
   /// Notifications of changes that may still be undone.
   var events: [Event] = []
   var faults = Faults()
-  /// For MAC addresses: deterministic, so that snapshots are.
+  /// The counter of MAC addresses: deterministic, like the snapshots.
   var madeAddresses: UInt32 = 0
   private var listeners: [Listener] = []
   private var descriptors: [Int32: UInt64] = [:]
@@ -29,8 +29,8 @@ struct SimulatedState {
     var datagram: [UInt8]
   }
 
-  /// A socket's membership of a group. Of the socket it has the mailbox only: a reference to the socket itself could
-  /// turn out to be the last one, and let it go, while the state is locked.
+  /// A socket's membership of a group. It refers to the mailbox, not to the socket: the last reference to a socket
+  /// could be released here, while the state is locked.
   private struct Listener {
     var mailbox: Mailbox
     var family: NetlinkFamily
@@ -71,7 +71,7 @@ struct SimulatedState {
     deliver()
   }
 
-  /// The mailboxes of those who listen, each once.
+  /// The mailboxes of the listeners, each once.
   var listening: [Mailbox] {
     Array(Dictionary(listeners.map { (ObjectIdentifier($0.mailbox), $0.mailbox) }, uniquingKeysWith: { $1 }).values)
   }
@@ -80,7 +80,7 @@ struct SimulatedState {
     listeners.append(Listener(mailbox: mailbox, family: family, namespace: namespace, group: group))
   }
 
-  /// Hands the events of a change to the sockets that joined their groups.
+  /// Delivers the events of a change to the sockets of their groups.
   mutating func deliver() {
     guard !events.isEmpty else { return }
     let isLost = faults.losesEvents()
@@ -95,7 +95,7 @@ struct SimulatedState {
 
   func namespace(ofDescriptor descriptor: Int32) -> UInt64? { descriptors[descriptor] }
 
-  /// Destroys a namespace that nothing holds any more, its links and their other ends.
+  /// Deletes an unreferenced namespace with its links and their other ends.
   mutating func collect(_ inode: UInt64) {
     guard inode != Self.initialNamespace, sockets[inode, default: 0] == 0, !pins.values.contains(inode),
       !descriptors.values.contains(inode), let namespace = namespaces[inode]
@@ -106,7 +106,7 @@ struct SimulatedState {
     namespaces[inode] = nil
   }
 
-  /// Counts a system call that changes something, and fails it where a fault or the lack of privilege says so.
+  /// Counts a changing system call, and refuses it for an injected fault or a missing privilege.
   mutating func countCall(_ name: String, operation: String) throws(NetworkError) {
     if let errno = faults.next(name: name) { throw systemError(errno, name, operation) }
     if !privileged { throw systemError(.notPermitted, name, operation) }
@@ -117,16 +117,16 @@ struct SimulatedState {
 struct SimulatedNamespace {
   var links: [Int32: SimulatedLink] = [1: .loopback]
   var routes: [SimulatedRoute] = []
-  /// Connected routes that were deleted by hand.
+  /// Connected routes that a request has deleted.
   var removedRoutes: Set<SimulatedRoute> = []
   var neighbors: [SimulatedNeighbor] = []
   var tables: [SimulatedTable] = []
   var generation: UInt32 = 1
-  /// What the transaction under way has changed, for the listeners.
+  /// The changes of the running transaction, for the listeners.
   var changes: [SimulatedReply] = []
   var nextHandle: UInt64 = 1
   var sysctls: [String: String] = [:]
-  /// What sockets of programs, of which there are none, are bound to.
+  /// The bindings of fictitious programs' sockets.
   var heldPorts: Set<PortBinding> = []
   private var lastIndex: Int32 = 1
   private var identifiers: [UInt64: Int32] = [:]

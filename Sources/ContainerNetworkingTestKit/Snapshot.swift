@@ -3,8 +3,8 @@ import NetworkPrimitives
 import Synchronization
 
 extension SimulatedKernel {
-  /// All that there is, as text that is the same for the same history: namespaces in the order they were made, their
-  /// links, addresses, routes and nftables objects. Compare it before and after, or with a text in a test.
+  /// The whole state as text, equal for an equal history: namespaces in the order of their creation, their links,
+  /// addresses, routes and nftables objects. Compare it before and after, or with a text in a test.
   public func snapshot() -> String {
     state.withLock { state in
       let lines = state.namespaces.sorted { $0.key < $1.key }.enumerated().flatMap { number, entry in
@@ -31,7 +31,7 @@ extension SimulatedNamespace {
       if let metric = route.metric { line += " metric \(metric)" }
       return line
     }
-    // Without what a bridge knows as if it had learned it: that ages.
+    // Omits a bridge's learned entries, which age.
     lines += neighbors.filter { !$0.isOfBridge || $0.isLasting }.map { neighbor in
       "neighbor \(neighbor.destination.map { text($0) } ?? "-") link \(links[neighbor.link]?.name ?? "-")"
     }

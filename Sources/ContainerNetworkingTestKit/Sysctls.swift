@@ -1,4 +1,4 @@
-/// Sysctls below `net/`: what was written, else the kernel's default. Those of a link follow its name.
+/// Sysctls below `net/`: the written value, else the kernel's default. Those of a link follow its name.
 extension SimulatedNamespace {
   private static let defaults: [String: String] = [
     "net/ipv4/ip_forward": "0",
@@ -33,11 +33,11 @@ extension SimulatedNamespace {
     return sysctls[name] ?? inherited ?? value
   }
 
-  /// False where there is no such sysctl.
+  /// Returns false for an unknown sysctl.
   mutating func setSysctl(_ name: String, to value: String) -> Bool {
     guard sysctl(name) != nil else { return false }
     sysctls[name] = value
-    // Forwarding for all is a switch that throws every other.
+    // Forwarding for all sets every link's value.
     let isForwarding = name == "net/ipv4/ip_forward" || name.hasSuffix("/conf/all/forwarding")
     guard isForwarding else { return true }
     let family = name.hasPrefix("net/ipv6") ? "ipv6" : "ipv4"
@@ -48,7 +48,7 @@ extension SimulatedNamespace {
     return true
   }
 
-  /// Moves the values of a link to its new name, or drops them.
+  /// Moves the values of a link to its new name, or removes them.
   mutating func moveSysctls(of link: String, to name: String?) {
     for family in ["ipv4", "ipv6"] {
       let prefix = "net/\(family)/conf/\(link)/"

@@ -1,12 +1,12 @@
 import AdapterSupport
 import ContainerNetworking
 
-/// What ADD answers, in the form of each version ("Success" in section 5 of the CNI specification).
+/// The result of ADD, in each version's form ("Success" in section 5 of the CNI specification).
 struct AddResult {
   private let version: SpecVersion
   private let interfaces: [JSON]
   private let addresses: [(address: InterfaceAddress, gateway: IPAddress?)]
-  /// The place of the container's interface among them.
+  /// The index of the container's interface among them.
   private let place: Int
   private let routes: [JSON]
   private let dns: JSON
@@ -61,7 +61,7 @@ struct AddResult {
     ])
   }
 
-  /// Before 0.3.0 there is one address of a family, and no interface is named.
+  /// Before 0.3.0 a result has one address of each family, and no interface names.
   private var former: JSON {
     var parts: [String: JSON] = ["cniVersion": .text(version.rawValue), "dns": dns]
     for (address, gateway) in addresses {

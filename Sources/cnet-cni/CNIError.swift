@@ -1,7 +1,7 @@
 import AdapterSupport
 import ContainerNetworking
 
-/// A failure in the form of the CNI specification: a code, one sentence, and all that is known beneath it.
+/// An error in the form of the CNI specification: a code, one sentence, and the details.
 struct CNIError: Error, Sendable {
   var code: Code
   var message: String
@@ -25,19 +25,19 @@ struct CNIError: Error, Sendable {
     case namespace = 8
     case tryAgain = 11
     case unavailable = 50
-    /// An address, a port or a name is somebody else's.
+    /// An address, a port or a name has another owner.
     case inUse = 101
     /// No address or port is left.
     case exhausted = 102
-    /// The kernel refused, or the process may not ask.
+    /// The kernel refused the request, or the process lacks a privilege.
     case kernel = 103
     /// The record on disk cannot be read or written.
     case record = 104
-    /// CHECK found something that is not as ADD left it.
+    /// CHECK found a difference from ADD's result.
     case differs = 105
   }
 
-  /// What the library threw; its code says which of the two sides has to change something.
+  /// Converts an error of the library; the code tells which side must change something.
   init(_ error: NetworkError) {
     code =
       switch error.code {
@@ -54,7 +54,7 @@ struct CNIError: Error, Sendable {
     details = error.description
   }
 
-  /// What is printed.
+  /// The printed form.
   func json(_ version: SpecVersion) -> JSON {
     .compact([
       "cniVersion": .text(version.rawValue), "code": .number(Int64(code.rawValue)), "msg": .text(message),
@@ -63,7 +63,7 @@ struct CNIError: Error, Sendable {
   }
 }
 
-/// Does something with the library, and says of a failure in the specification's form.
+/// Calls the library, and converts its errors to the specification's form.
 func calling<Value>(
   _ body: () async throws(NetworkError) -> Value
 ) async throws(CNIError) -> Value {

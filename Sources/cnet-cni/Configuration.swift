@@ -2,18 +2,19 @@ import AdapterSupport
 import ContainerNetworking
 import FoundationEssentials
 
-/// What a runtime gives on standard input: the plugin's part of a network's configuration list, and what it adds to it.
+/// The standard input from a runtime: the plugin's part of a network's configuration list, with the runtime's
+/// additions.
 struct Configuration: Sendable {
-  /// The plugin that is asked, by its type: this program answers for several.
+  /// The called plugin, by its type: this program implements several.
   enum Kind: String, Sendable, CaseIterable {
-    /// A network of the record, of whatever driver.
+    /// A network of the record, with any driver.
     case containernetworking
-    /// The same with the fields of the plugin of that name.
+    /// The same, with the fields of the plugin of that name.
     case bridge
     case macvlan
-    /// Publishes ports for a plugin before it in the list.
+    /// Publishes ports for an earlier plugin of the list.
     case portmap
-    /// Nothing to do: what a network lets through is said by its policy.
+    /// Does nothing: a network's policy defines its permitted traffic.
     case firewall
     /// Sets sysctls and the MTU of an interface.
     case tuning
@@ -25,7 +26,7 @@ struct Configuration: Sendable {
   var name: String
   var kind: Kind
   var json: JSON
-  /// What the plugins before it in the list have made.
+  /// The result of the earlier plugins of the list.
   var previous: JSON?
 
   /// Reads the input.
@@ -62,18 +63,18 @@ struct Configuration: Sendable {
     }
   }
 
-  /// Where the record is; nil where the configuration leaves that to the environment.
+  /// The directory of the record; nil to use the environment's.
   var stateDirectory: String? { json["stateDir"]?.text }
 }
 
-/// What a runtime adds for one container, by the capabilities that the configuration says the plugin has
-/// (the conventions of the CNI project).
+/// A runtime's additions for one container, by the capabilities in the plugin's configuration (the conventions of the
+/// CNI project).
 struct RuntimeConfiguration: Sendable {
   var ports: [PortMapping] = []
   var addresses: [IPAddress] = []
   var macAddress: MACAddress?
   var aliases: [String] = []
-  /// What the result says of name servers: the runtime's word, or the configuration's.
+  /// The result's DNS field: the runtime's, else the configuration's.
   var dns: JSON = .object([:])
 
   init(_ configuration: Configuration, _ arguments: CNIArguments) throws(CNIError) {
@@ -94,7 +95,7 @@ struct RuntimeConfiguration: Sendable {
         addresses.append(address)
       }
     }
-    // The configuration's own way to say it, for those that pass no capability on.
+    // The configuration's own form, for runtimes that pass no capability.
     let own = reader.object("args", of: json).flatMap { $0["cni"] } ?? .object([:])
     for text in own["ips"]?.list?.compactMap(\.text) ?? [] {
       if let address = reader.attempt("args.cni.ips", { () throws(NetworkError) in try Self.address(text) }) {
@@ -105,7 +106,7 @@ struct RuntimeConfiguration: Sendable {
     macAddress =
       reader.value("mac", of: runtime, at: path) { (text) throws(NetworkError) in try MACAddress(text) }
       ?? reader.value("mac", of: json) { (text) throws(NetworkError) in try MACAddress(text) } ?? arguments.macAddress
-    // A list, or, from podman, a list for each network.
+    // A list or, from podman, a list for each network.
     let aliases = runtime["aliases"].flatMap { $0[configuration.name] ?? $0 }?.list ?? []
     self.aliases = aliases.compactMap(\.text)
     if let name = arguments.podName, !self.aliases.contains(name) { self.aliases.append(name) }

@@ -1,6 +1,6 @@
 import NetworkPrimitives
 
-/// What a runtime says by the environment ("Parameters" in section 2 of the CNI specification).
+/// A runtime's environment variables ("Parameters" in section 2 of the CNI specification).
 struct Invocation: Sendable {
   enum Verb: String, Sendable {
     case add = "ADD"
@@ -10,7 +10,7 @@ struct Invocation: Sendable {
     case status = "STATUS"
     case version = "VERSION"
 
-    /// The first version of the specification that has it.
+    /// The first version of the specification with this verb.
     var since: SpecVersion {
       switch self {
       case .add, .delete, .version: .v010
@@ -22,14 +22,14 @@ struct Invocation: Sendable {
 
   var verb: Verb
   var containerID: String
-  /// The path of the container's namespace; empty where DEL comes after it is gone.
+  /// The path of the container's namespace; empty if DEL comes after its deletion.
   var namespace: String
   var interface: String
   var arguments: CNIArguments
 
   /// Reads the environment.
   ///
-  /// - Throws: `invalidEnvironment`, with every variable that is missing or wrong.
+  /// - Throws: `invalidEnvironment`, with every missing or invalid variable.
   init(_ environment: [String: String]) throws(CNIError) {
     let text = environment["CNI_COMMAND"] ?? ""
     guard let verb = Verb(rawValue: text) else {
@@ -83,8 +83,8 @@ struct CNIArguments: Sendable {
 
   /// Reads the text.
   ///
-  /// - Throws: `invalidEnvironment` for a part without a value, and for a key that is not known, unless `IgnoreUnknown=1`
-  ///   stands among them.
+  /// - Throws: `invalidEnvironment` for a part without a value, and for an unknown key, unless `IgnoreUnknown=1` is
+  ///   included.
   init(_ text: String) throws(CNIError) {
     var unknown: [String] = []
     var ignoresUnknown = false

@@ -1,7 +1,7 @@
 import AdapterSupport
 import ContainerNetworking
 
-/// The fields of a configuration that say what its network is like, as options of a network of the record.
+/// The network fields of a configuration, as options of a network of the record.
 struct NetworkFields {
   private(set) var wish = NetworkWish()
 
@@ -10,13 +10,13 @@ struct NetworkFields {
     _modify { yield &wish.options }
   }
 
-  /// The label of networks that this plugin has made.
+  /// The label of networks that this plugin creates.
   static let label = "com.containernetworking.cni"
 
   init(_ configuration: Configuration) throws(CNIError) {
     var reader = FieldReader()
     let json = configuration.json
-    // A runtime has its own way to names, and its own files; who wants ours says so (options.names).
+    // A runtime has its own name resolution and files; options.names selects ours.
     options.nameServing = .off
     options.labels[Self.label] = "true"
     switch configuration.kind {
@@ -70,7 +70,7 @@ struct NetworkFields {
       let isGateway = reader.flag("isGateway", of: json) ?? false
       let isDefault = reader.flag("isDefaultGateway", of: json) ?? false
       if !isGateway, !isDefault {
-        // A switch alone: the host is not on it, and nothing leaves it.
+        // A switch only: the host has no address on it, and nothing leaves it.
         options.isInternal = true
         options.policy.gatewayModeIPv4 = .isolated
         options.policy.gatewayModeIPv6 = .isolated
@@ -125,7 +125,7 @@ struct NetworkFields {
 
   private mutating func readRange(_ range: JSON, at path: String, _ reader: inout FieldReader) {
     let subnet = reader.value("subnet", of: range, at: path) { (text) throws(NetworkError) in
-      // As host-local does: the address may have bits of a host.
+      // As in host-local, the address may have host bits.
       let parts = text.split(separator: "/", maxSplits: 1).map(String.init)
       guard parts.count == 2, let length = Int(parts[1]) else { return try Subnet(text) }
       return try Subnet(containing: try IPAddress(parts[0]), prefixLength: length)

@@ -3,7 +3,7 @@ import ContainerNetworking
 import ContainerNetworkingStore
 import SystemPackage
 
-/// One call of the plugin: what was asked, and the record that answers.
+/// One call of the plugin: the request, and the record.
 struct Plugin {
   let invocation: Invocation
   let configuration: Configuration
@@ -34,7 +34,7 @@ struct Plugin {
 
   /// Does what was asked.
   ///
-  /// - Returns: What is printed; nil for nothing.
+  /// - Returns: The output; nil for none.
   func run() async throws(CNIError) -> JSON? {
     switch (configuration.kind, invocation.verb) {
     case (_, .status), (_, .version): return nil

@@ -1,4 +1,4 @@
-/// A version of the CNI specification that this plugin speaks: what it reads is the same in all, what it answers is not.
+/// A supported version of the CNI specification: the input is the same in all, the output is not.
 enum SpecVersion: String, CaseIterable, Comparable, Sendable {
   case v010 = "0.1.0"
   case v020 = "0.2.0"
@@ -8,7 +8,7 @@ enum SpecVersion: String, CaseIterable, Comparable, Sendable {
   case v100 = "1.0.0"
   case v110 = "1.1.0"
 
-  /// The one that is answered in where the input has none: a configuration without `cniVersion` is of the first.
+  /// The output version for an input without `cniVersion`: such a configuration is of the first.
   static let unsaid = SpecVersion.v010
   static let newest = SpecVersion.v110
 

@@ -4,7 +4,7 @@ import FoundationEssentials
 import Glibc
 import SystemPackage
 
-/// One call: what is printed on standard output, and the exit code.
+/// One call: its output on standard output, and the exit code.
 func answer(_ environment: [String: String]) async -> (output: JSON?, code: Int32) {
   var version = SpecVersion.newest
   do throws(CNIError) {

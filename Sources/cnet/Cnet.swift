@@ -40,10 +40,10 @@ enum Program {
     do throws(NetworkError) { arguments = try Spelling.ours(Array(CommandLine.arguments.dropFirst())) } catch {
       Failure.end(error, verb: CommandLine.arguments.first { Foreground.verbs.contains($0) })
     }
-    // Before there is a second thread, for a signal goes to any thread that does not block it.
+    // Before a second thread exists: a signal goes to any thread that does not block it.
     if let verb = arguments.first, Foreground.verbs.contains(verb) { Signals.blockForwarded() }
     Task.detached { await run(arguments) }
-    // Not dispatchMain(), nor an async main, which calls it: it turns this thread into one that blocks no signal.
+    // Not dispatchMain(), nor an async main, which calls it: that turns this thread into one that blocks no signal.
     while true { pause() }
   }
 
@@ -62,7 +62,7 @@ enum Program {
   }
 }
 
-/// `cnet container`: Docker's longer forms. `Spelling` puts the short verb in the place of each.
+/// `cnet container`: Docker's longer forms. `Spelling` replaces each by its short verb.
 struct ContainerCommands: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "container",

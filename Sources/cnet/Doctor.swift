@@ -60,7 +60,7 @@ struct Doctor: AsyncParsableCommand {
     if !report.remaining.isEmpty || !report.failures.isEmpty || isBlocked { throw ExitCode.failure }
   }
 
-  /// - Returns: Whether there are any.
+  /// - Returns: Whether there are any obstacles.
   private func showObstacles(_ controller: NetworkController) async throws -> Bool {
     let terminal = Terminal(global.color)
     let obstacles = try await controller.obstacles()

@@ -40,7 +40,7 @@ enum GraphFormat: String, ExpressibleByArgument, CaseIterable {
 }
 
 extension String {
-  /// Writes it to a file, or to standard output without one.
+  /// Writes it to a file; without one, to standard output.
   func write(to file: String?) throws {
     guard let file else {
       print(self, terminator: "")

@@ -3,7 +3,7 @@ import Netlink
 import NetworkPrimitives
 import SystemPackage
 
-/// The changes that a transaction makes to tables, chains and rules.
+/// A transaction's changes of tables, chains and rules.
 extension SimulatedNamespace {
   mutating func apply(_ request: NetlinkMessage) throws(NetworkError) {
     guard request.type >> 8 == UInt16(NFNL_SUBSYS_NFTABLES) else { throw refusal(.invalidArgument) }
@@ -19,7 +19,7 @@ extension SimulatedNamespace {
     case NFT_MSG_DELSET.rawValue: try deleteSet(message)
     case NFT_MSG_NEWSETELEM.rawValue: try newElements(message)
     case NFT_MSG_DELSETELEM.rawValue: try deleteElements(message)
-    // DESTROY of Linux 6.3 is DELETE that does not mind if there is nothing.
+    // DESTROY, since Linux 6.3, is a DELETE that ignores a missing object.
     case 26: try unlessAbsent { (state) throws(NetworkError) in try state.deleteTable(message) }
     case 27: try unlessAbsent { (state) throws(NetworkError) in try state.deleteChain(message) }
     case 28: try unlessAbsent { (state) throws(NetworkError) in try state.deleteRules(message) }
@@ -55,7 +55,7 @@ extension SimulatedNamespace {
   private mutating func newTable(_ message: NetfilterMessage) throws(NetworkError) {
     guard let name = message.name(number(NFTA_TABLE_NAME)) else { throw refusal(.invalidArgument) }
     guard [1, 2, 3, 5, 7, 10].contains(message.family) else { throw refusal(.notSupportedOnSocket) }
-    // Tables here do not go with a socket, nor can they be put to sleep.
+    // Tables here cannot belong to a socket, or be dormant.
     let flags: UInt32 = try message.attributes[type: number(NFTA_TABLE_FLAGS)]?.bigEndian() ?? 0
     guard flags == 0 else { throw refusal(.notSupportedOnSocket) }
     if tables.contains(where: { $0.family == message.family && $0.name == name }) {
@@ -109,7 +109,7 @@ extension SimulatedNamespace {
     changes.append(tables[table].describe(chain, NFT_MSG_NEWCHAIN))
   }
 
-  /// The chain that a message names, or that has its handle.
+  /// The chain with a message's name or handle.
   private func chain(
     _ message: NetfilterMessage, in table: Int, name: Int, handle: Int?
   ) throws(NetworkError) -> Int {
@@ -126,7 +126,7 @@ extension SimulatedNamespace {
     let index = try chain(
       message, in: table, name: number(NFTA_CHAIN_NAME), handle: number(NFTA_CHAIN_HANDLE))
     let name = tables[table].chains[index].name
-    // Its own rules go with it; others that jump to it hold it.
+    // Its own rules are deleted with it; other rules that jump to it prevent the deletion.
     let isUsed = references(in: table, except: index).contains { $0.chains.contains(name) }
     if isUsed { throw refusal(.resourceBusy) }
     removeRules(tables[table].chains[index].rules.indices, of: index, in: table)
@@ -212,7 +212,7 @@ extension SimulatedNamespace {
 }
 
 extension NftReferences {
-  /// What the expressions of a rule refer to.
+  /// The names that a rule's expressions refer to.
   init(rule: Attributes, sets known: [SimulatedSet]) throws(NetworkError) {
     guard let expressions = try rule[type: number(NFTA_RULE_EXPRESSIONS)]?.nested() else { return }
     guard expressions.count <= 128 else { throw refusal(.invalidArgument) }  // NFT_RULE_MAXEXPRS
@@ -235,7 +235,7 @@ extension NftReferences {
     }
   }
 
-  /// A set by its name or, for one of the same batch that has only a pattern of a name, by its number.
+  /// A set by its name or, within the batch that creates it under a pattern, by its number.
   private mutating func add(set name: String?, id: UInt32?, of known: [SimulatedSet]) {
     let found = known.first { $0.name == name } ?? known.first { $0.id != 0 && $0.id == id }
     if let name = found?.name ?? name { sets.insert(name) }

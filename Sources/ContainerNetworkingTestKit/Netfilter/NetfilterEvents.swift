@@ -4,7 +4,7 @@ import Netlink
 import NetworkPrimitives
 import SystemPackage
 
-/// nftables objects as messages: what reads them answers, and what their changes are told by.
+/// nftables objects as messages, for replies and for notifications of changes.
 extension SimulatedTable {
   func describe(_ type: nf_tables_msg_types) -> SimulatedReply {
     var body = SimulatedState.header(family)
@@ -48,7 +48,7 @@ extension SimulatedTable {
     return SimulatedState.reply(type, body)
   }
 
-  /// All that goes with the table: its rules, sets and chains, and itself.
+  /// The removal of a table with its rules, sets and chains.
   func describeRemoval() -> [SimulatedReply] {
     chains.flatMap(\.rules).map { describe($0, NFT_MSG_DELRULE) } + sets.map { describe($0, NFT_MSG_DELSET) }
       + chains.map { describe($0, NFT_MSG_DELCHAIN) } + [describe(NFT_MSG_DELTABLE)]
@@ -56,7 +56,7 @@ extension SimulatedTable {
 }
 
 extension SimulatedNamespace {
-  /// `NFT_MSG_NEWGEN`: the number of the ruleset, and who made it.
+  /// `NFT_MSG_NEWGEN`: the number of the ruleset, and the author of the change.
   func describeGeneration() -> SimulatedReply {
     var body = SimulatedState.header(0)
     body.attribute(number(NFTA_GEN_ID), bigEndian: generation)
@@ -71,7 +71,7 @@ extension SimulatedNamespace {
 }
 
 extension SimulatedState {
-  /// Tells the listeners what a transaction changed, and that it was made.
+  /// Notifies the listeners of a transaction's changes and of its completion.
   mutating func notifyTransaction(in namespace: UInt64) {
     guard var content = namespaces[namespace] else { return }
     for event in content.changes + [content.describeGeneration()] {

@@ -3,12 +3,12 @@ import Netlink
 import NetworkPrimitives
 import SystemPackage
 
-/// What an attribute of a request must be like, else it is refused with `ERANGE` (`struct nla_policy`).
+/// The form of an attribute; another one is refused with `ERANGE` (`struct nla_policy`).
 enum AttributePolicy {
   case name
   case number32
   case number64
-  /// Bytes of the sender's own, `NFT_USERDATA_MAXLEN`.
+  /// The sender's own bytes, `NFT_USERDATA_MAXLEN`.
   case userData
 
   func allows(_ payload: ArraySlice<UInt8>) -> Bool {
@@ -71,7 +71,7 @@ enum NetfilterPolicy {
 }
 
 extension Attributes {
-  /// Refuses what a policy does not allow.
+  /// Refuses attributes that violate a policy.
   func check(_ policy: [Int: AttributePolicy]) throws(NetworkError) {
     let isAllowed = allSatisfy { policy[$0.type]?.allows($0.payload) ?? true }
     if !isAllowed { throw refusal(.rangeExceeded) }

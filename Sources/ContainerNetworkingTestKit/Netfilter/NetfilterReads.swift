@@ -3,7 +3,7 @@ import Netlink
 import NetworkPrimitives
 import SystemPackage
 
-/// What gets nftables objects, one or all.
+/// Requests for one or all nftables objects.
 extension SimulatedState {
   func get(_ request: NetlinkMessage, in namespace: UInt64) throws(NetworkError) -> [SimulatedReply] {
     guard let content = namespaces[namespace] else { throw refusal(.invalidArgument) }
@@ -77,7 +77,7 @@ extension SimulatedNamespace {
     }
   }
 
-  /// The elements of a set, a hundred to a message; or those whose keys are asked for.
+  /// The elements of a set, a hundred to a message; or only those of the requested keys.
   fileprivate func elements(_ message: NetfilterMessage, _ all: Bool) throws(NetworkError) -> [SimulatedReply] {
     let table = tables[try self.table(message, number(NFTA_SET_ELEM_LIST_TABLE))]
     let index = try set(message, in: try self.table(message, number(NFTA_SET_ELEM_LIST_TABLE)))
@@ -101,7 +101,7 @@ extension SimulatedNamespace {
     }
   }
 
-  /// A hundred elements at most, and no more than fit the length of one attribute.
+  /// A hundred elements at most, and no more than fit one attribute.
   private static func messages(of elements: [SimulatedElement]) -> [ArraySlice<SimulatedElement>] {
     var messages: [ArraySlice<SimulatedElement>] = []
     var rest = elements[...]

@@ -3,7 +3,7 @@ import Netlink
 import NetworkPrimitives
 import SystemPackage
 
-/// The changes that a transaction makes to sets, maps and their elements.
+/// A transaction's changes of sets, maps and their elements.
 extension SimulatedNamespace {
   mutating func newSet(_ message: NetfilterMessage) throws(NetworkError) {
     let table = try table(message, number(NFTA_SET_TABLE))
@@ -41,7 +41,7 @@ extension SimulatedNamespace {
     changes.append(tables[table].describe(set, NFT_MSG_NEWSET))
   }
 
-  /// How long a map's values are; nil for verdicts.
+  /// The length of a map's values; nil for verdicts.
   private static func dataLength(_ message: NetfilterMessage) throws(NetworkError) -> UInt32? {
     let type: UInt32? = try message.attributes[type: number(NFTA_SET_DATA_TYPE)]?.bigEndian()
     guard let type else { throw refusal(.invalidArgument) }
@@ -63,7 +63,7 @@ extension SimulatedNamespace {
     changes.append(tables[table].describe(tables[table].sets.remove(at: index), NFT_MSG_DELSET))
   }
 
-  /// The set that a list of elements is for, by name or by its number in this batch.
+  /// The set of a list of elements, by name or by its number in this batch.
   func set(_ message: NetfilterMessage, in table: Int) throws(NetworkError) -> Int {
     let name = message.name(number(NFTA_SET_ELEM_LIST_SET))
     let id: UInt32 = try message.attributes[type: number(NFTA_SET_ELEM_LIST_SET_ID)]?.bigEndian() ?? 0
@@ -116,7 +116,7 @@ extension SimulatedNamespace {
     }
   }
 
-  /// After the batch, its numbers for sets mean nothing.
+  /// The numbers of sets are only valid within their batch.
   mutating func forgetBatchIDs() {
     for table in tables.indices {
       for set in tables[table].sets.indices { tables[table].sets[set].id = 0 }
@@ -125,7 +125,7 @@ extension SimulatedNamespace {
 }
 
 extension SimulatedElement {
-  /// Reads an element of a list; key and data must be as long as the set says.
+  /// Reads an element of a list; key and data must have the set's lengths.
   init(_ item: Attribute, of set: SimulatedSet) throws(NetworkError) {
     let parts = try item.nested()
     try parts.check(NetfilterPolicy.element)
@@ -134,7 +134,7 @@ extension SimulatedElement {
     }
     let end = try Self.value(parts[type: number(NFTA_SET_ELEM_KEY_END)], length: set.keyLength)
     let flags: UInt32 = try parts[type: number(NFTA_SET_ELEM_FLAGS)]?.bigEndian() ?? 0
-    // What the element is known by: its key, where that ends, and whether it ends an interval itself.
+    // The identity of an element: its key, the key's end, and whether it ends an interval itself.
     key = Array(value) + (end ?? []) + [UInt8(flags & 1)]
     let data = parts[type: number(NFTA_SET_ELEM_DATA)]
     if let data, let length = set.dataLength { _ = try Self.value(data, length: length) }

@@ -3,7 +3,7 @@ import Netlink
 import NetworkPrimitives
 import SystemPackage
 
-/// Tracked connections, of which there are none: no packet flows.
+/// Tracked connections: always none, since no packet flows.
 extension SimulatedState {
   func answerConntrack(
     _ request: NetlinkMessage, _ message: NetfilterMessage
@@ -21,7 +21,7 @@ extension SimulatedState {
       try check(tuple, message.family)
       throw refusal(.noSuchFileOrDirectory)
     case IPCTNL_MSG_CT_DELETE.rawValue:
-      // Without a tuple it is all of them, or those of a filter.
+      // Without a tuple, the request concerns all connections, or those of a filter.
       guard tuple != nil, !hasFilter else { return [] }
       try check(tuple, message.family)
       throw refusal(.noSuchFileOrDirectory)
@@ -29,7 +29,7 @@ extension SimulatedState {
     }
   }
 
-  /// What the kernel finds wrong with a tuple before it looks for it (`ctnetlink_parse_tuple`).
+  /// The kernel's check of a tuple before it looks the tuple up (`ctnetlink_parse_tuple`).
   private func check(_ tuple: Attribute?, _ family: UInt8) throws(NetworkError) {
     guard let tuple else { throw refusal(.invalidArgument) }
     guard [2, 10].contains(family) else { throw refusal(.notSupportedOnSocket) }

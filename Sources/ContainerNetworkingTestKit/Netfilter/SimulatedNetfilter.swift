@@ -3,7 +3,7 @@ import Netlink
 import NetworkPrimitives
 import SystemPackage
 
-/// nfnetlink: transactions, which are made whole or not at all, and what gets objects.
+/// nfnetlink: atomic transactions, and requests for objects.
 extension SimulatedState {
   private static let batchBegin = UInt16(NFNL_MSG_BATCH_BEGIN)
   private static let batchEnd = UInt16(NFNL_MSG_BATCH_END)
@@ -16,7 +16,7 @@ extension SimulatedState {
       var answers: [Mailbox.Received] = []
       for request in requests where request.flags.contains(.request) {
         do {
-          // To look is free but where it is connections that are looked at.
+          // Reading needs no privilege, except for connections.
           try admit(request, changes: request.type >> 8 == UInt16(NFNL_SUBSYS_CTNETLINK))
           let replies = try get(request, in: namespace)
           answers += encode(replies, to: request, portID: portID)
@@ -54,7 +54,7 @@ extension SimulatedState {
           answers.append(encode(Acknowledgement(errno: nil), to: request, portID: portID))
         }
       } catch {
-        // The kernel goes on, to report every fault of the batch, and then makes none of it.
+        // The kernel continues, to report every fault of the batch, and then changes nothing.
         isGood = false
         answers.append(encode(Acknowledgement(error), to: request, portID: portID))
       }
@@ -88,7 +88,7 @@ struct NetfilterMessage {
 
   func handle(_ type: Int) throws(NetworkError) -> UInt64? { try attributes[type: type]?.bigEndian() }
 
-  /// The attributes' bytes, without those of some types.
+  /// The bytes of the attributes, except some types.
   func bytes(without types: Set<Int>) -> [UInt8] {
     var writer = PayloadWriter()
     for attribute in attributes where !types.contains(attribute.type) { writer.attribute(attribute) }

@@ -1,4 +1,4 @@
-/// An nftables table. Objects keep the attributes that they were made with, as bytes.
+/// An nftables table. Objects keep the attributes of their creation, as bytes.
 struct SimulatedTable {
   var family: UInt8
   var name: String
@@ -20,7 +20,7 @@ struct SimulatedChain {
 struct SimulatedRule {
   var handle: UInt64
   var attributes: [UInt8]
-  /// The chains that it jumps to and the sets that it looks up.
+  /// The chains and sets to which it refers.
   var references: NftReferences
 }
 
@@ -28,17 +28,17 @@ struct SimulatedRule {
 struct SimulatedSet {
   var name: String
   var handle: UInt64
-  /// The number that it has within the batch that made it.
+  /// Its number within the batch that created it.
   var id: UInt32
   var keyLength: UInt32
   var isMap: Bool
-  /// Bytes of a map's values; nil for verdicts.
+  /// The length of a map's values in bytes; nil for verdicts.
   var dataLength: UInt32?
   var attributes: [UInt8]
   var elements: [SimulatedElement] = []
 }
 
-/// An element: what it is known by, and all of its attributes.
+/// An element: its identity, and all of its attributes.
 struct SimulatedElement {
   var key: [UInt8]
   var value: [UInt8]?
@@ -46,7 +46,7 @@ struct SimulatedElement {
   var references: NftReferences
 }
 
-/// What a rule or an element refers to by name.
+/// The names to which a rule or an element refers.
 struct NftReferences: Hashable {
   var chains: Set<String> = []
   var sets: Set<String> = []

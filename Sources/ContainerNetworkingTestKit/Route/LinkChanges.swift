@@ -3,7 +3,7 @@ import Netlink
 import NetworkPrimitives
 import SystemPackage
 
-/// `RTM_SETLINK`, and `RTM_NEWLINK` of a link that exists.
+/// `RTM_SETLINK`, and `RTM_NEWLINK` of an existing link.
 extension SimulatedState {
   mutating func change(
     _ index: Int32, _ message: LinkMessage, in namespace: UInt64, kind: Attributes? = nil
@@ -46,15 +46,15 @@ extension SimulatedState {
       try setMaster(master, of: place.index, in: place.namespace)
     }
     if let settings = try attributes[type: Int(IFLA_AF_SPEC)]?.nested() { try set(settings, of: place) }
-    // A request without a mask of changes changes what it sets, as old tools do.
+    // A request without a change mask changes the flags that it sets, as old tools do.
     let mask = message.change != 0 ? message.change : message.flags
     if mask & 1 != 0 { setUp(message.flags & 1 != 0, place) }
     notifyLink(place.index, in: place.namespace)
-    // The other end of a pair learns by its carrier.
+    // The other end of a pair notices the change of its carrier.
     if mask & 1 != 0, link.kind == "veth", let peer = link.peer { notifyLink(peer.index, in: peer.namespace) }
   }
 
-  /// Macvlans follow their parent down, and not up again: macvlan_device_event in drivers/net/macvlan.c.
+  /// Macvlans follow their parent's MTU down, but not up again: macvlan_device_event in drivers/net/macvlan.c.
   private mutating func lowerMacvlans(on parent: LinkReference, to mtu: UInt32) {
     for (other, content) in namespaces.sorted(by: { $0.key < $1.key }) {
       for link in content.links.values where link.kind == "macvlan" && link.peer == parent && link.mtu > mtu {
@@ -82,7 +82,7 @@ extension SimulatedState {
 
   mutating func setMaster(_ master: Int32, of index: Int32, in namespace: UInt64) throws(NetworkError) {
     if let old = namespaces[namespace]?.links[index]?.master, old != master {
-      // Its bridge forgets whom it knew behind it.
+      // The bridge flushes the entries behind it.
       namespaces[namespace]?.neighbors.removeAll { $0.isOfBridge && $0.link == index }
     }
     guard master != 0 else {
@@ -102,7 +102,7 @@ extension SimulatedState {
     addLinkLocalAddresses()
   }
 
-  /// Up gives `lo` its addresses, down takes every route and IPv6 address.
+  /// Up adds addresses to `lo`; down removes every route and IPv6 address.
   mutating func setUp(_ isUp: Bool, _ place: LinkReference) {
     guard let link = link(place), link.isUp != isUp else { return }
     if isUp {
@@ -115,7 +115,7 @@ extension SimulatedState {
       }
       addLinkLocalAddresses()
     } else {
-      // Of the IPv6 routes it is told that they go, of the IPv4 ones not.
+      // The removal of IPv6 routes is notified, that of IPv4 routes is not.
       for position in link.addresses.indices.reversed() where link.addresses[position].isIPv6 {
         remove(addressAt: position, of: place)
       }
@@ -127,7 +127,7 @@ extension SimulatedState {
     }
   }
 
-  /// Gives every link that now carries packets its link-local IPv6 address, unless it is told not to have one.
+  /// Adds a link-local IPv6 address to every link with a new carrier, unless that is disabled.
   private mutating func addLinkLocalAddresses() {
     for (inode, namespace) in namespaces {
       for link in namespace.links.values where link.makesLinkLocalAddress && hasCarrier(link, in: inode) {

@@ -12,7 +12,7 @@ extension SimulatedState {
     let message = try LinkMessage(request.payload)
     if let link = try find(message, in: namespace) {
       if request.type == UInt16(RTM_NEWLINK), request.flags.contains(.exclusive) { throw refusal(.fileExists) }
-      // RTM_SETLINK takes no notice of what is particular to a kind.
+      // RTM_SETLINK ignores the attributes of a kind.
       let isNew = request.type == UInt16(RTM_NEWLINK)
       let kind = isNew ? try message.attributes[type: Int(IFLA_LINKINFO)]?.nested() : nil
       try change(link.index, message, in: namespace, kind: kind)
@@ -27,7 +27,7 @@ extension SimulatedState {
     else { throw refusal(.notSupportedOnSocket, "Unknown device type") }
     let made = try create(kind, message, data: info?[type: Int(IFLA_INFO_DATA)]?.nested(), in: namespace)
     guard request.flags.contains(.echo), made.namespace == namespace, var link = link(made) else { return [] }
-    // The echo is sent before the link gets its bridge.
+    // The echo precedes the assignment of the bridge.
     link.master = nil
     return [describe(link, in: namespace)]
   }
@@ -61,7 +61,7 @@ extension SimulatedState {
       try configure(made, message)
       return made
     }
-    // The other end is made first, so it has the lower index where both are in one namespace.
+    // The other end is created first, so it has the lower index within one namespace.
     let end: LinkMessage
     let isDescribed: Bool
     if let nest = data?[type: Int(VETH_INFO_PEER)] {

@@ -11,7 +11,7 @@ struct SimulatedAddress: Hashable {
   var broadcast: [UInt8]?
   var flags: UInt32 = 0
   var label: String?
-  /// Seconds; all ones for ever. They do not run down here.
+  /// Seconds; all ones for permanent. They do not count down here.
   var preferred: UInt32 = .max
   var valid: UInt32 = .max
   var isIPv6: Bool { bytes.count == 16 }
@@ -113,7 +113,7 @@ extension SimulatedState {
     let position = link.addresses.firstIndex { $0.bytes == address.bytes && $0.prefixLength == address.prefixLength }
     guard let position else { throw refusal(.addressAbsent, "Address not found") }
     remove(addressAt: position, of: LinkReference(namespace: namespace, index: message.index))
-    // IPv4 is shut off on a link without an address.
+    // A link without an IPv4 address has IPv4 disabled.
     let isLast = !link.addresses.enumerated().contains { $0.offset != position && !$0.element.isIPv6 }
     if !address.isIPv6, isLast {
       namespaces[namespace]?.routes.removeAll { $0.link == message.index && !$0.isIPv6 }
@@ -160,14 +160,14 @@ extension SimulatedState {
     return SimulatedReply(type: UInt16(type), payload: body.bytes)
   }
 
-  /// Gives a link an address and, while it is up, the routes that come with it.
+  /// Adds an address to a link and, while it is up, its connected routes.
   mutating func add(_ address: SimulatedAddress, to place: LinkReference) {
     namespaces[place.namespace]?.links[place.index]?.addresses.append(address)
     notifyAddress(address, of: place, type: Int32(RTM_NEWADDR))
     notifyConnectedRoutes(of: [address], on: place, type: Int32(RTM_NEWROUTE))
   }
 
-  /// Takes an address and its routes from a link.
+  /// Removes an address and its routes from a link.
   mutating func remove(addressAt position: Int, of place: LinkReference) {
     guard let address = link(place)?.addresses[position] else { return }
     namespaces[place.namespace]?.links[place.index]?.addresses.remove(at: position)

@@ -3,7 +3,7 @@ import Netlink
 import NetworkPrimitives
 import SystemPackage
 
-/// How a bridge works: `IFLA_BR_*`, by type, with the kernel's defaults.
+/// The options of a bridge: `IFLA_BR_*`, by type, with the kernel's defaults.
 struct SimulatedBridge: Hashable {
   private var times: [Int: UInt32] = [
     Int(IFLA_BR_FORWARD_DELAY): 1500, Int(IFLA_BR_HELLO_TIME): 200, Int(IFLA_BR_MAX_AGE): 2000,
@@ -32,7 +32,7 @@ struct SimulatedBridge: Hashable {
     }
     try changed.check(wasSpanningTree: times[Int(IFLA_BR_STP_STATE)] != 0)
     if changed.times[Int(IFLA_BR_STP_STATE)] != 0 {
-      // Switched on, the spanning tree brings the delay into its range.
+      // Enabling the spanning tree clamps the delay to its range.
       let delay = changed.times[Int(IFLA_BR_FORWARD_DELAY), default: 1500]
       changed.times[Int(IFLA_BR_FORWARD_DELAY)] = min(max(delay, 200), 3000)
     }
@@ -59,7 +59,7 @@ struct SimulatedBridge: Hashable {
   }
 }
 
-/// How a bridge treats a port: `IFLA_BRPORT_*`, with the kernel's defaults for a veth.
+/// The options of a bridge port: `IFLA_BRPORT_*`, with the kernel's defaults for a veth.
 struct SimulatedPort: Hashable {
   private var switches: [Int: UInt8] = [
     Int(IFLA_BRPORT_MODE): 0, Int(IFLA_BRPORT_ISOLATED): 0, Int(IFLA_BRPORT_LEARNING): 1,
@@ -91,7 +91,7 @@ struct SimulatedPort: Hashable {
 }
 
 extension SimulatedState {
-  /// Whether a macvlan of that mode may be made on a parent: one in passthru mode is alone.
+  /// Whether a parent permits a macvlan of that mode: one in passthru mode must be alone.
   func check(mode: UInt32, on parent: LinkReference) throws(NetworkError) {
     guard [1, 2, 4, 8, 16].contains(mode) else { throw refusal(.invalidArgument) }
     let others = namespaces.values.flatMap(\.links.values).filter { $0.kind == "macvlan" && $0.peer == parent }

@@ -2,7 +2,7 @@ import CContainerNetworking
 import Netlink
 import NetworkPrimitives
 
-/// A link: what `RTM_NEWLINK` tells of it.
+/// A link, with the data of `RTM_NEWLINK`.
 struct SimulatedLink {
   var index: Int32
   var name: String
@@ -40,7 +40,7 @@ extension SimulatedState {
     namespaces[reference.namespace]?.links[reference.index]
   }
 
-  /// Whether it can carry packets: the other end, the parent or a port is up.
+  /// Whether it has carrier: the other end, the parent or a port is up.
   func hasCarrier(_ link: SimulatedLink, in namespace: UInt64) -> Bool {
     guard link.isUp else { return false }
     switch link.kind {
@@ -116,7 +116,7 @@ extension SimulatedState {
 
   // MARK: - Leaving
 
-  /// Removes a link with all that hangs on it: the other end, macvlans on it, its ports' bond, its routes.
+  /// Removes a link and its dependents: the other end, macvlans on it, its ports' membership, its routes.
   mutating func removeLink(_ index: Int32, in namespace: UInt64) {
     guard let link = namespaces[namespace]?.links[index] else { return }
     let reference = LinkReference(namespace: namespace, index: index)
@@ -132,7 +132,7 @@ extension SimulatedState {
     }
   }
 
-  /// Frees a link of its addresses, routes, neighbours and bonds, as before it is removed or moved.
+  /// Removes a link's addresses, routes, neighbours and memberships, before it is removed or moved.
   mutating func detach(_ index: Int32, in namespace: UInt64) {
     for position in namespaces[namespace]?.links[index]?.addresses.indices.reversed() ?? [] {
       remove(addressAt: position, of: LinkReference(namespace: namespace, index: index))

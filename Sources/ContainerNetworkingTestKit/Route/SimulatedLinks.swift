@@ -3,7 +3,7 @@ import Netlink
 import NetworkPrimitives
 import SystemPackage
 
-/// `RTM_GETLINK` and `RTM_DELLINK`, and how a request names a link.
+/// `RTM_GETLINK` and `RTM_DELLINK`, and the identification of a link in a request.
 extension SimulatedState {
   /// `struct ifinfomsg` and what follows.
   struct LinkMessage {
@@ -23,7 +23,7 @@ extension SimulatedState {
 
     func integer(_ type: Int) throws(NetworkError) -> Int32? { try attributes[type: type]?.integer() }
 
-    /// The name asked for, checked as the kernel's attribute policy does.
+    /// The requested name, checked by the kernel's attribute policy.
     func name() throws(NetworkError) -> String? {
       guard let attribute = attributes[type: Int(IFLA_IFNAME)] else { return nil }
       guard attribute.payload.prefix(while: { $0 != 0 }).count < 16 else {
@@ -74,7 +74,7 @@ extension SimulatedState {
     return []
   }
 
-  /// All of them, or none where one cannot be deleted.
+  /// Deletes all of them, or none if one cannot be deleted.
   private mutating func deleteLinks(ofGroup group: UInt32, in namespace: UInt64) throws(NetworkError) {
     guard group != 0 else { throw refusal(.notPermitted) }
     let links = namespaces[namespace]?.links.values.filter { $0.group == group } ?? []
@@ -83,7 +83,7 @@ extension SimulatedState {
     for link in links.sorted(by: { $0.index < $1.index }) { removeLink(link.index, in: namespace) }
   }
 
-  /// The namespace that a request's descriptor or process id names; its own when there is neither.
+  /// The namespace of a request's descriptor or process id; its own without either.
   func target(_ message: LinkMessage, from namespace: UInt64) throws(NetworkError) -> UInt64 {
     if let descriptor = try message.integer(Int(IFLA_NET_NS_FD)) {
       guard let target = self.namespace(ofDescriptor: descriptor) else { throw refusal(.invalidArgument) }

@@ -9,16 +9,16 @@ struct SimulatedNeighbor: Hashable {
   var link: Int32
   var state: UInt16
   var flags: UInt8
-  /// `NDA_DST`: the address that it is the neighbour of.
+  /// `NDA_DST`: the address of the neighbour.
   var destination: [UInt8]?
   /// `NDA_LLADDR`.
   var macAddress: [UInt8]?
 
-  /// Whether it is an entry of a bridge's (`AF_BRIDGE`).
+  /// Whether it is an entry of a bridge (`AF_BRIDGE`).
   var isOfBridge: Bool { family == 7 }
-  /// Whether it stays until it is deleted (`NUD_NOARP`, `NUD_PERMANENT`); others a bridge forgets.
+  /// Whether it is permanent (`NUD_NOARP`, `NUD_PERMANENT`); a bridge ages the others.
   var isLasting: Bool { state & 0xc0 != 0 }
-  /// Whether the link's bridge is to have it, and not the link itself (`NTF_MASTER`).
+  /// Whether it is for the link's bridge, not for the link itself (`NTF_MASTER`).
   var isForMaster: Bool { flags & 4 != 0 }
 
   func isSame(as other: SimulatedNeighbor) -> Bool {
@@ -33,11 +33,11 @@ extension SimulatedState {
     let neighbor = try Self.neighbor(request.payload)
     guard namespaces[namespace]?.links[neighbor.link] != nil else { throw refusal(.noDevice) }
     try Self.check(neighbor)
-    // rtnl_fdb_add asks the bridge, and br_fdb_add the port's state.
+    // rtnl_fdb_add checks the bridge, and br_fdb_add the port's state.
     if neighbor.isOfBridge, neighbor.isForMaster, let link = namespaces[namespace]?.links[neighbor.link] {
       guard link.master != nil else { throw refusal(.notSupportedOnSocket) }
       guard neighbor.isLasting || hasCarrier(link, in: namespace) else { throw refusal(.notPermitted) }
-      // A bridge knows an address behind one port.
+      // A bridge has an address behind one port only.
       let others = Set(namespaces[namespace]?.links.values.filter { $0.master == link.master }.map(\.index) ?? [])
       namespaces[namespace]?.neighbors.removeAll {
         $0.isOfBridge && $0.macAddress == neighbor.macAddress && $0.link != neighbor.link && others.contains($0.link)
@@ -101,7 +101,7 @@ extension SimulatedState {
     return SimulatedReply(type: UInt16(type), payload: body.bytes)
   }
 
-  /// Forgets what is known on a link that goes down.
+  /// Removes the entries of a link that goes down.
   mutating func forgetNeighbors(of place: LinkReference) {
     for neighbor in namespaces[place.namespace]?.neighbors ?? [] where neighbor.link == place.index {
       notifyNeighbor(neighbor, in: place.namespace, type: Int32(RTM_DELNEIGH))
@@ -113,7 +113,7 @@ extension SimulatedState {
     notify(Self.describe(neighbor, type: type), group: Int(RTNLGRP_NEIGH.rawValue), in: namespace)
   }
 
-  /// What `neigh_add` and, for a bridge's entry, `rtnl_fdb_add` ask of a new one.
+  /// The checks of `neigh_add` and, for a bridge's entry, of `rtnl_fdb_add`.
   private static func check(_ neighbor: SimulatedNeighbor) throws(NetworkError) {
     if neighbor.isOfBridge {
       guard neighbor.macAddress?.count == 6 else { throw refusal(.invalidArgument, "invalid address") }

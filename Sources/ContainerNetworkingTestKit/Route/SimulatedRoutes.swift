@@ -3,7 +3,7 @@ import Netlink
 import NetworkPrimitives
 import SystemPackage
 
-/// A route: its destination, and where packets go.
+/// A route: its destination and next hop.
 struct SimulatedRoute: Hashable {
   var isIPv6: Bool
   var destination: [UInt8]
@@ -21,7 +21,7 @@ struct SimulatedRoute: Hashable {
   static let mainTable: UInt32 = 254
   static let localTable: UInt32 = 255
 
-  /// Whether an address is in the destination.
+  /// Whether the destination contains an address.
   func contains(_ address: [UInt8]) -> Bool {
     address.count == destination.count && masked(address, Int(prefixLength)) == destination
   }
@@ -36,7 +36,7 @@ func masked(_ address: [UInt8], _ prefixLength: Int) -> [UInt8] {
 }
 
 extension SimulatedNamespace {
-  /// The routes that addresses of links that are up bring with them.
+  /// The connected routes of the addresses of links that are up.
   var connectedRoutes: [SimulatedRoute] {
     links.values.sorted { $0.index < $1.index }.filter(\.isUp).flatMap { link in
       var nets: Set<[UInt8]> = []
@@ -84,7 +84,7 @@ extension SimulatedNamespace {
 }
 
 extension SimulatedNamespace {
-  /// The way to an address: of the local table, then of main, the longest prefix that holds it; and the source.
+  /// The route to an address, with the source: the longest matching prefix of the local table, then of main.
   fileprivate func lookUp(_ asked: SimulatedRoute) throws(NetworkError) -> SimulatedRoute {
     let tables = [SimulatedRoute.localTable, SimulatedRoute.mainTable].map { table in
       allRoutes.filter { $0.isIPv6 == asked.isIPv6 && $0.table == table && $0.contains(asked.destination) }
@@ -176,14 +176,14 @@ extension SimulatedState {
       return content.allRoutes.filter { isWanted($0) && (table == 0 || $0.table == table) }
         .map { Self.describe($0, type: Int32(RTM_NEWROUTE)) }
     }
-    // Packets do not come in here, so what is asked of one that did has no answer.
+    // No packet arrives here, so a query about an arriving one has no answer.
     var rest = PayloadReader(request.payload)
     try rest.skip(12)
     guard try Attributes(rest.rest)[type: Int(RTA_IIF.rawValue)] == nil else { throw refusal(.notSupportedOnSocket) }
     return [Self.describe(try content.lookUp(try Self.route(request.payload)), type: Int32(RTM_NEWROUTE))]
   }
 
-  /// What the kernel asks of a next hop.
+  /// The kernel's check of a next hop.
   private func check(_ route: inout SimulatedRoute, in content: SimulatedNamespace) throws(NetworkError) {
     if let source = route.source {
       let isOwn = content.links.values.contains { link in link.addresses.contains { $0.bytes == source } }
@@ -278,7 +278,7 @@ extension SimulatedState {
     return SimulatedReply(type: UInt16(type), payload: body.bytes)
   }
 
-  /// Tells of the routes that addresses bring with them or take along.
+  /// Notifies of the connected routes that addresses add or remove.
   mutating func notifyConnectedRoutes(of addresses: [SimulatedAddress], on place: LinkReference, type: Int32) {
     guard let content = namespaces[place.namespace], let link = link(place), link.isUp else { return }
     for address in addresses {

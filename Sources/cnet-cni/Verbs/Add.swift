@@ -3,7 +3,7 @@ import ContainerNetworking
 import SystemPackage
 
 extension Plugin {
-  /// Puts the container on the network, which is made if it is not there.
+  /// Attaches the container to the network, which is created on demand.
   func add() async throws(CNIError) -> JSON {
     let fields = try NetworkFields(configuration)
     let runtime = try RuntimeConfiguration(configuration, invocation.arguments)

@@ -2,9 +2,9 @@ import AdapterSupport
 import ContainerNetworking
 import SystemPackage
 
-/// What this program does as a later plugin of a list, for a container that it has put on the network before.
+/// This program's work as a later plugin of a list, for a container that it attached earlier.
 extension Plugin {
-  /// What the plugin before has made, to be passed on.
+  /// The earlier plugin's result, to be passed on.
   func previousResult() throws(CNIError) -> JSON {
     guard let previous = configuration.previous else {
       throw CNIError(
@@ -14,7 +14,7 @@ extension Plugin {
     return previous
   }
 
-  /// Publishes the ports that the runtime maps.
+  /// Publishes the runtime's port mappings.
   func publish() async throws(CNIError) -> JSON {
     let previous = try previousResult()
     let runtime = try RuntimeConfiguration(configuration, invocation.arguments)

@@ -3,7 +3,7 @@ import ContainerNetworking
 import SystemPackage
 
 extension Plugin {
-  /// Compares what ADD answered with the record, and the record with the kernel.
+  /// Compares ADD's result with the record, and the record with the kernel.
   func check() async throws(CNIError) -> JSON? {
     guard let previous = configuration.previous else {
       throw CNIError(.invalidConfiguration, "prevResult: it is missing; CHECK compares with what ADD answered")

@@ -2,14 +2,14 @@ import AdapterSupport
 import ContainerNetworking
 
 extension Plugin {
-  /// Takes the container off the network; what is gone already is what was wanted.
+  /// Detaches the container from the network; a missing one is a success.
   func delete() async throws(CNIError) -> JSON? {
     try await remove(invocation.containerID, invocation.interface)
     attachments.remove(configuration.name, invocation.containerID, invocation.interface)
     return nil
   }
 
-  /// Takes an interface of a container off the network, and the container off the record with its last one.
+  /// Disconnects an interface of a container, and detaches the container with its last one.
   func remove(_ container: String, _ interface: String) async throws(CNIError) {
     // A runtime may say DEL of a name that the container never had here.
     try await calling { () throws(NetworkError) in
@@ -17,7 +17,7 @@ extension Plugin {
     }
   }
 
-  /// Takes away whatever this plugin has put on the network, but for what the runtime says that it still has.
+  /// Removes all of this plugin's attachments to the network, except those that the runtime lists as valid.
   func collectGarbage() async throws(CNIError) -> JSON? {
     let valid = configuration.json["cni.dev/valid-attachments"] ?? configuration.json["cni.dev/attachments"]
     guard let valid = valid?.list else {

@@ -3,7 +3,7 @@ import ContainerNetworking
 import SystemPackage
 
 extension Plugin {
-  /// Brings `lo` up, which containerd asks for before any network of its own. The record has no part in it.
+  /// Brings `lo` up, which containerd requests before any network. Does not use the record.
   func bringUpLoopback() throws(CNIError) -> JSON? {
     guard invocation.verb == .add || invocation.verb == .check else { return nil }
     let isUp: Bool

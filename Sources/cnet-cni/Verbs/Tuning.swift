@@ -2,7 +2,7 @@ import AdapterSupport
 import ContainerNetworking
 import SystemPackage
 
-/// What the `tuning` plugin's fields ask for, in the container's namespace.
+/// The settings of the `tuning` plugin's fields, in the container's namespace.
 struct Tuning {
   private(set) var sysctls: [(name: String, value: String)] = []
   private(set) var mtu: UInt32?
@@ -10,7 +10,7 @@ struct Tuning {
   init(_ json: JSON) throws(CNIError) {
     var reader = FieldReader()
     for (name, value) in (reader.object("sysctl", of: json)?.fields ?? [:]).sorted(by: { $0.key < $1.key }) {
-      // As sysctl(8): either separator; the first one says which.
+      // As in sysctl(8), the first separator decides which one is used.
       let path = name.contains("/") ? name : name.replacing(".", with: "/")
       guard path.hasPrefix("net/"), !path.split(separator: "/").contains("..") else {
         reader.fault("sysctl.\(name)", "it is not below net.; others are not of a network namespace")
@@ -37,7 +37,7 @@ struct Tuning {
 }
 
 extension Plugin {
-  /// Sets what the configuration says, or compares with it.
+  /// Applies the configuration's settings, or compares with them.
   func tune() throws(CNIError) -> JSON? {
     let previous = try previousResult()
     let tuning = try Tuning(configuration.json)

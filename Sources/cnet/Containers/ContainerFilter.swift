@@ -13,7 +13,7 @@ struct ContainerFilter {
     "exited": "a container is gone when its command ends, and its exit code is that of cnet run",
   ]
 
-  /// - Throws: `.invalidValue` for what is no filter; `.unsupported` for one of Docker's that there is not.
+  /// - Throws: `.invalidValue` for an invalid filter; `.unsupported` for a filter of Docker's without support.
   init(_ texts: [String]) throws(NetworkError) {
     for text in texts {
       let halves = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
@@ -39,10 +39,10 @@ struct ContainerFilter {
   /// Whether all are meant.
   var isEmpty: Bool { values.isEmpty }
 
-  /// Whether those are meant that are not listed otherwise.
+  /// Whether the filter requests stopped containers, which are not listed otherwise.
   var wantsStopped: Bool { values["status"]?.contains("exited") ?? false }
 
-  /// - Throws: `.notFound` for a container that others are to be older or younger than.
+  /// - Throws: `.notFound` for the reference container of `before` or `since`.
   func matching(_ rows: [ContainerRow]) throws(NetworkError) -> [ContainerRow] {
     var result = rows
     for (kind, wanted) in values.sorted(by: { $0.key < $1.key }) {

@@ -2,20 +2,20 @@ import AdapterSupport
 import ContainerNetworking
 import SystemPackage
 
-/// A container as Docker's `inspect` shows it, as far as there is something to show.
+/// A container in the form of Docker's `inspect`, as far as the data exists.
 struct ContainerInspection {
   let sandbox: Sandbox
-  /// What `run` knows of it; nil for one that was attached.
+  /// The description by `run`; nil for a container that was attached.
   let known: RunFiles.Known?
   var description: RunDescription? { known?.description }
 
-  /// Whether its command is gone, and with it whoever would have taken it away.
+  /// Whether its supervisor is gone, which would have removed it.
   var isDead: Bool { known.map { !$0.isSupervised } ?? false }
 
   /// `running`, or `dead` when `cnet run` was killed.
   var status: String { isDead ? "dead" : "running" }
 
-  /// When it was made: of one that was attached, when its files were.
+  /// The time of its creation; of an attached container, that of its files.
   var created: Timestamp? {
     description?.created ?? sandbox.files.flatMap { fileTime($0.hostname) }
   }
@@ -51,7 +51,7 @@ struct ContainerInspection {
   // MARK: - Networks
 
   private var networkSettings: JSON {
-    // What stands beside Networks is the default network's, as Docker had it before version 29.
+    // The fields beside Networks are the default network's, as in Docker before version 29.
     let plain = sandbox.endpoints.first { $0.networkName == "bridge" }
     var fields = plain.map { Self.addresses(of: $0) } ?? Self.noAddresses
     fields["EndpointID"] = .text(plain?.id ?? "")
@@ -132,7 +132,7 @@ struct ContainerInspection {
     return Dictionary((named + published).map { ($0, JSON.object([:])) }) { first, _ in first }
   }
 
-  /// By the container's port and protocol, where each is published; null for one that is exposed alone.
+  /// The published addresses by container port and protocol; null for a port that is only exposed.
   private func ports(isExposed: Bool) -> [String: JSON] {
     var ports: [String: [JSON]] = [:]
     for port in sandbox.endpoints.flatMap(\.ports) {

@@ -1,8 +1,8 @@
 import ContainerNetworking
 
 extension Sandbox {
-  /// The container's own id: of one that has a namespace of its own that one's, which its host name and its network's `inspect`
-  /// begin with; of others, who share it, one made of their names.
+  /// The container's own id: its namespace's, with which its host name and its network's `inspect` begin. For a
+  /// container in another's or the host's namespace, an id derived from its name.
   var containerID: String {
     switch mode {
     case .host, .container: Self.id(madeOf: "\(id)/\(container)")
@@ -10,7 +10,7 @@ extension Sandbox {
     }
   }
 
-  /// 64 hexadecimal digits, the same for the same text: FNV-1a, four times with different beginnings.
+  /// 64 hexadecimal digits, the same for the same text: FNV-1a, four times with different offsets.
   private static func id(madeOf text: String) -> String {
     (UInt64(0)..<4).map { turn in
       let hash = "\(turn)/\(text)".utf8.reduce(0xcbf2_9ce4_8422_2325 as UInt64) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
@@ -20,7 +20,7 @@ extension Sandbox {
   }
 }
 
-/// The name of a container that is given by its name, or by its id or the beginning of that.
+/// The name of a container, from its name, its id, or a prefix of the id.
 ///
 /// - Throws: `.ambiguous`, listing the matches.
 func containerName(_ text: String, _ controller: NetworkController) async throws(NetworkError) -> String {

@@ -2,7 +2,7 @@ import AdapterSupport
 import ContainerNetworking
 import SystemPackage
 
-/// A container as `ps` lists it, with Docker's names and ours.
+/// A container in the list of `ps`, with Docker's field names and ours.
 struct ContainerRow {
   let id, name, mode, namespace, hostname, files, command, status, state: String
   let created: Timestamp
@@ -12,7 +12,7 @@ struct ContainerRow {
   let labels: [String: String]
   private let isWhole: Bool
 
-  /// - Parameter isWhole: Whether ids and commands are printed whole.
+  /// - Parameter isWhole: Whether ids and commands are printed in full.
   init(_ inspection: ContainerInspection, isWhole: Bool) {
     let sandbox = inspection.sandbox
     self.isWhole = isWhole
@@ -25,7 +25,7 @@ struct ContainerRow {
     macAddresses = sandbox.endpoints.map { "\($0.macAddress)" }
     ports = sandbox.endpoints.flatMap(\.ports)
     exposed = inspection.description?.exposed ?? []
-    // Without an origin it is the host's, which is ours: a descriptor of this process is of no use to others.
+    // Without an origin it is the host's; a descriptor of this process would be useless to others.
     namespace = sandbox.mode == .host ? "host" : sandbox.namespace.path.string
     // The directory of its resolv.conf, hosts and hostname, for a runtime to bind.
     hostname = sandbox.hostname ?? ""
@@ -37,7 +37,7 @@ struct ContainerRow {
     status = inspection.isDead ? "Dead" : "Up \(Self.age(since: created))"
   }
 
-  /// One that was stopped: all that is left of it is what it is to have again.
+  /// A stopped container, with the settings that it keeps.
   init(stopped record: SandboxRecord, _ kept: [Endpoint], isWhole: Bool) {
     self.isWhole = isWhole
     (id, name, mode) = (record.sandboxID, record.container, "\(record.mode)")
@@ -50,7 +50,7 @@ struct ContainerRow {
     (state, status) = ("exited", "Exited")
   }
 
-  /// How it is on the network now: a container that has left the network that it was put on first is in no mode of that name.
+  /// Its current network mode: a container that has left its first network is no longer in that network's mode.
   private static func mode(of sandbox: Sandbox) -> String {
     switch sandbox.mode {
     case .host, .none, .container: return "\(sandbox.mode)"
@@ -77,7 +77,7 @@ struct ContainerRow {
 
   /// Its fields by name.
   ///
-  /// - Parameter isJoined: Whether lists are one text, for people.
+  /// - Parameter isJoined: Whether lists are joined to one text, for people.
   func json(isJoined: Bool) -> JSON {
     let list = { (texts: [String]) -> JSON in
       isJoined ? .text(texts.isEmpty ? "-" : texts.joined(separator: ", ")) : .texts(texts)

@@ -4,10 +4,10 @@ import Dispatch
 import Glibc
 import SystemPackage
 
-/// Commands that go on when `cnet` has returned: another process of this program looks after each, and takes its container
-/// away at its end.
+/// Commands that continue after `cnet` has returned: another process of this program supervises each, and removes its
+/// container at its end.
 enum Detached {
-  /// Starts that process, and ends with what it says: the container's id, or its exit code.
+  /// Starts that process, and ends with its answer: the container's id, or its exit code.
   ///
   /// - Parameter arguments: This program's.
   static func start(_ arguments: [String]) throws -> Never {
@@ -24,7 +24,7 @@ enum Detached {
       let spawned = Result { try NetworkNamespace.current().spawn(command) }
       try pipe.writeEnd.close()
       child = try spawned.get()
-      // A line when the command has started; the end of all lines when it was not.
+      // A line means that the command has started; the end of file, that it has not.
       var buffer = [UInt8](repeating: 0, count: 128)
       let count = try unsafe buffer.withUnsafeMutableBytes { try unsafe pipe.readEnd.read(into: $0) }
       answer = String(decoding: buffer[..<count], as: UTF8.self)
@@ -43,11 +43,11 @@ enum Detached {
   }
 }
 
-/// The streams of a detached command: what it prints goes to a file.
+/// The streams of a detached command: its output goes to a file.
 final class DetachedStreams {
   private let log: FileDescriptor
   private let input: FileDescriptor
-  /// What keeps the input from its end, while this process lives.
+  /// Keeps the input open while this process lives.
   private let writer: FileDescriptor?
   private let terminal: PseudoTerminal?
 
@@ -79,7 +79,7 @@ final class DetachedStreams {
     command.grouping = .ownTerminal
   }
 
-  /// Says that the command has started, and lets go of the streams of whoever started it.
+  /// Reports that the command has started, and closes the starter's streams.
   func release(saying text: String) throws(NetworkError) {
     try? input.close()
     terminal?.copy(to: log)
@@ -104,7 +104,7 @@ private struct PseudoTerminal {
   let commandsEnd: FileDescriptor
 
   init() throws {
-    // What posix_openpt(3), unlockpt(3) and ptsname(3) do, which the compiler does not import.
+    // The work of posix_openpt(3), unlockpt(3) and ptsname(3), which the compiler does not import.
     ours = try FileDescriptor.open(FilePath("/dev/ptmx"), .readWrite, options: Self.options)
     var isLocked: Int32 = 0
     var number: UInt32 = 0
@@ -114,13 +114,13 @@ private struct PseudoTerminal {
     commandsEnd = try FileDescriptor.open(FilePath("/dev/pts/\(number)"), .readWrite, options: Self.options)
   }
 
-  /// Not this process's own terminal: it is the leader of a session without one, which would take it.
+  /// Must not become this process's controlling terminal: as the leader of a session without one, it would acquire it.
   private static let options = FileDescriptor.OpenOptions(rawValue: O_NOCTTY | O_CLOEXEC)
 
   /// `TIOCSPTLCK` and `TIOCGPTN`, asm-generic/ioctls.h.
   private static let (setLock, getNumber): (UInt, UInt) = (0x4004_5431, 0x8004_5430)
 
-  /// Copies what is shown on it to a file, until the command and all that it started have let go of it.
+  /// Copies its output to a file, until the command and all of its children have closed it.
   func copy(to log: FileDescriptor) {
     let ours = ours
     try? commandsEnd.close()

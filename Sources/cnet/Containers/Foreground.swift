@@ -4,21 +4,21 @@ import SystemPackage
 
 /// A command that `run` or `exec` starts and waits for.
 enum Foreground {
-  /// The verbs that do; their exit codes are the command's.
+  /// The verbs of this kind; their exit codes are the command's.
   static let verbs: Set<String> = [Run._commandName, Exec._commandName]
 
-  /// Starts a command, and tells why where it cannot be started.
+  /// Starts a command, and reports why it cannot be started.
   ///
   /// - Returns: The command; or the exit code of one that was not started, 127 or 126.
-  /// - Throws: What has nothing to do with the program.
+  /// - Throws: Errors that do not concern the program.
   static func start(_ command: Command, in sandbox: Sandbox) throws(NetworkError) -> Result<ChildProcess, StartFailure>
   {
     do throws(NetworkError) { return .success(try sandbox.spawn(command)) } catch {
-      // What fails before that has to do with files and namespaces.
+      // Earlier failures concern files and namespaces.
       guard error.kernel?.request == "execve" else { throw error }
       var failure = error
       let isAbsent = error.code == .notFound
-      // A path that is there is told of by what is missing to run it.
+      // For an existing path, the error names the missing requirement instead.
       let isPath = command.executable.contains("/") && fileTime(FilePath(command.executable)) != nil
       if isAbsent, !isPath {
         failure.reason =
@@ -36,9 +36,9 @@ enum Foreground {
     var code: Int32
   }
 
-  /// Waits until a command has ended, and sends on to it what this process is sent.
+  /// Waits until a command has ended, and forwards this process's signals to it.
   ///
-  /// - Returns: Its exit code; 128 and the number of the signal that ended it.
+  /// - Returns: Its exit code; 128 plus the number of the signal that ended it.
   static func wait(for child: ChildProcess) async throws(NetworkError) -> Int32 {
     let isOver = SharedFlag()
     Signals.forward(to: child.id, isOver: isOver)

@@ -28,7 +28,7 @@ struct Forward: AsyncParsableCommand {
   }
 
   func run() async throws {
-    // Each port takes one, and each connection two.
+    // Each port takes one descriptor, and each connection two.
     OpenFiles.raiseLimit()
     let forwarder = PortForwarder(
       limits: ForwarderLimits(connectionsPerPort: connections, clientIdleTime: .seconds(idle)))

@@ -59,16 +59,16 @@ struct Inspect: AsyncParsableCommand {
   }
 }
 
-/// What `inspect` looks for.
+/// The kind of object that `inspect` looks up.
 enum InspectedType: String, ExpressibleByArgument, CaseIterable {
   case container, network
 }
 
-/// How `inspect` prints what it found.
+/// The output format of `inspect`.
 struct Inspection {
   var format: String?
 
-  /// Prints what `look` gives for each name; what it throws is told, and the exit code is 1 then.
+  /// Prints the result of `look` for each name; reports its errors, with exit code 1 at the end.
   func print(_ names: [String], _ look: (String) async throws(NetworkError) -> JSON) async throws {
     let template = try format.flatMap { text throws(NetworkError) in text == "json" ? nil : try Template(text) }
     var found: [JSON] = []

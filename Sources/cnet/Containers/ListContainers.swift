@@ -42,7 +42,7 @@ struct ListContainers: AsyncParsableCommand {
     let sandboxes = try await global.controller().sandboxes()
     let count = latest ? 1 : last
     if quiet, filter.isEmpty, !all, count == nil {
-      // Names are all that is asked for: nothing is looked up beside them.
+      // Only names are needed: no other data is read.
       for name in sandboxes.map(\.container).sorted(by: NaturalOrder.precedes) { print(name) }
       return
     }
@@ -69,7 +69,7 @@ struct ListContainers: AsyncParsableCommand {
       .print(as: format, Terminal(global.color))
   }
 
-  /// Those that are on no network, and keep addresses for when they are again.
+  /// Stopped containers, which are on no network but keep addresses.
   private static func stopped(_ store: any Store, isWhole: Bool) throws(NetworkError) -> [ContainerRow] {
     var (sandboxes, endpoints) = ([SandboxRecord](), [Endpoint]())
     for change in try store.read(since: 0).changes {

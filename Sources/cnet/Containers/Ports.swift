@@ -99,7 +99,7 @@ struct ListPorts: AsyncParsableCommand {
   }
 }
 
-/// A line of `cnet port`, as `docker port` prints it.
+/// A line of `cnet port`, in the form of `docker port`.
 struct PortLine: CustomStringConvertible {
   var container: UInt16
   var transport: TransportProtocol
@@ -107,7 +107,7 @@ struct PortLine: CustomStringConvertible {
 
   var description: String { "\(container)/\(transport) -> \(place)" }
 
-  /// By the container's port and protocol, each with all of the host's addresses.
+  /// Sorted by container port and protocol, each with all host addresses.
   static func lines(of ports: [PublishedPort]) -> [PortLine] {
     ports.sorted {
       ($0.containerPort, $0.transport, $0.hostPort) < ($1.containerPort, $1.transport, $1.hostPort)

@@ -51,7 +51,7 @@ struct Run: AsyncParsableCommand {
     let files = RunFiles(try global.place())
     let name = name ?? randomName()
     let log = process.detach ? files.log(of: name) : nil
-    // Before anything is made, and until it is gone.
+    // Created before, and removed after, everything else.
     let file = try RunFile(
       name, in: files.directory,
       RunDescription(
@@ -70,14 +70,14 @@ struct Run: AsyncParsableCommand {
       throw error
     }
     do throws(NetworkError) { try await Self.detach(name, controller) } catch {
-      // The command's own code is told first.
+      // The command's own exit code has precedence.
       Failure.report(error)
       throw ExitCode(code == 0 ? Failure.runCode : code)
     }
     throw ExitCode(code)
   }
 
-  /// Waits for those who are putting the container on a network, or taking it off one, at this moment.
+  /// Detaches a container; waits while another process connects or disconnects it.
   static func detach(_ name: String, _ controller: NetworkController) async throws(NetworkError) {
     for _ in 0..<100 {
       do throws(NetworkError) { return try await controller.detach(name) } catch {

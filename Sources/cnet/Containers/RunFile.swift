@@ -4,40 +4,40 @@ import FoundationEssentials
 import Glibc
 import SystemPackage
 
-/// What `run` knows of a container that the record of networks does not: its command, and what was said of it.
+/// The data of a container that only `run` has: its command and options.
 struct RunDescription: Codable {
-  /// Who runs the command, and takes the container away at its end.
+  /// The process that runs the command, and removes the container at its end.
   var supervisor: Int32
   /// The command's process; nil before it has started.
   var process: Int32?
   var created: Timestamp
   var command: [String]
   var labels: [String: String]
-  /// What its environment has besides that of `cnet`, `NAME=value` each.
+  /// Its environment in addition to `cnet`'s, `NAME=value` each.
   var variables: [String]
-  /// Ports that it is said to have, published or not.
+  /// Its exposed ports, published or not.
   var exposed: [PortMapping]
   var publishesAll: Bool
   var isInteractive: Bool
   var hasTerminal: Bool
   var isDetached: Bool
-  /// Where what a detached one prints goes.
+  /// The file with a detached command's output.
   var log: String?
 }
 
-/// The file of a description, which is locked while its container's command is looked after: who finds it without the lock
-/// knows that `cnet run` was killed.
+/// The file of a description, which is locked while its container's command is supervised: an unlocked file means that
+/// `cnet run` was killed.
 final class RunFile {
   private let path: FilePath
   private let file: FileDescriptor
   private(set) var description: RunDescription
 
-  /// Bytes of a container's name, as the library has it.
+  /// The library's limit of a container's name, bytes.
   private static let longestName = 200
 
-  /// Writes a new one down; one that nobody looks after any more is replaced.
+  /// Creates a file; replaces one without a supervisor.
   ///
-  /// - Throws: `.alreadyExists` while another has a container of that name.
+  /// - Throws: `.alreadyExists` while a supervised container has the name.
   init(_ container: String, in directory: FilePath, _ description: RunDescription) throws(NetworkError) {
     guard container.utf8.count <= Self.longestName else {
       throw NetworkError(
@@ -45,7 +45,7 @@ final class RunFile {
         reason: "the container's name has \(container.utf8.count) bytes; \(Self.longestName) are possible")
     }
     path = Self.path(container, directory)
-    // What cannot be made is told of the file in it.
+    // A failure shows in the creation of the file.
     try? FileManager.default.createDirectory(
       atPath: directory.string, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
     file = try Self.claim(path, container)
@@ -58,13 +58,13 @@ final class RunFile {
 
   deinit { try? file.close() }
 
-  /// Writes down which process the command is.
+  /// Records the command's process.
   func started(_ process: Int32) throws(NetworkError) {
     description.process = process
     try write()
   }
 
-  /// Takes it away, and what a detached command has printed.
+  /// Removes it, and the output of a detached command.
   func remove() {
     if let log = description.log { _ = unlinked(FilePath(log)) }
     _ = unlinked(path)
@@ -73,7 +73,7 @@ final class RunFile {
   private func write() throws(NetworkError) {
     do {
       let text = try JSON.line(description)
-      // In one write, and the end cut off after it: who reads meanwhile looks again.
+      // One write, and the truncation after it: a concurrent reader reads again.
       try file.writeAll(toAbsoluteOffset: 0, text.utf8)
       try file.resize(to: Int64(text.utf8.count))
     } catch {
@@ -96,14 +96,14 @@ final class RunFile {
           NetworkError.Code(errno), operation: operation, reason: "the file \(path) cannot be written",
           kernel: KernelReport(errno: errno, request: "open"))
       }
-      // Who looks whether it is locked has it locked for a moment.
+      // A concurrent check of the lock holds it for a moment.
       guard (0..<20).contains(where: { _ in isLocked(file) }) else {
         try? file.close()
         throw NetworkError(
           .alreadyExists, operation: operation,
           reason: "there is a container \"\(container)\" that runs; stop it first, or choose another name")
       }
-      // Its former owner may have taken it away between the two.
+      // Its former owner may have removed it between open and lock.
       if isAt(path, file) { return file }
       try? file.close()
     }
@@ -124,17 +124,17 @@ final class RunFile {
     return named.st_ino == open.st_ino && named.st_dev == open.st_dev
   }
 
-  /// Names of containers are no paths: letters, digits, `_`, `.` and `-`.
+  /// Names of containers are not paths: letters, digits, `_`, `.` and `-`.
   private static func path(_ container: String, _ directory: FilePath) -> FilePath {
     directory.appending("\(container.split(separator: "/").joined(separator: "_")).json")
   }
 }
 
-/// What is known of the containers of a state directory.
+/// The descriptions in a state directory.
 struct RunFiles {
   let directory: FilePath
 
-  /// A container's description, and whether somebody looks after it.
+  /// A container's description, and whether it is supervised.
   struct Known {
     var description: RunDescription
     var isSupervised: Bool
@@ -142,7 +142,7 @@ struct RunFiles {
 
   init(_ place: StatePlace) { directory = place.directory.appending("run") }
 
-  /// Nil for a container that `run` does not know.
+  /// Nil for a container without a description.
   func known(_ container: String) -> Known? {
     let path = directory.appending("\(container).json")
     for _ in 0..<20 {
@@ -157,7 +157,7 @@ struct RunFiles {
     return nil
   }
 
-  /// Takes away what is left of a container that nobody looks after.
+  /// Removes the remains of an unsupervised container.
   func forget(_ container: String) {
     guard let known = known(container), !known.isSupervised else { return }
     if let log = known.description.log { _ = unlinked(FilePath(log)) }
@@ -168,5 +168,5 @@ struct RunFiles {
   func log(of container: String) -> FilePath { directory.appending("\(container).log") }
 }
 
-/// - Returns: Whether there was such a file.
+/// - Returns: Whether the file existed.
 private func unlinked(_ path: FilePath) -> Bool { unsafe path.withPlatformString { unsafe unlink($0) } == 0 }

@@ -90,14 +90,14 @@ struct SignalName: ExpressibleByArgument, CustomStringConvertible {
   }
 }
 
-/// Ending what `run` looks after.
+/// Ends supervised commands.
 struct Supervision {
   let files: RunFiles
 
-  /// Sends a container's command a signal, kills it when it has not ended in time, and waits until the container is gone.
+  /// Sends a container's command a signal, kills it after a time limit, and waits until the container is gone.
   ///
-  /// - Returns: Whether somebody looks after it; nothing is done otherwise.
-  /// - Throws: `.inUse` when it is still there a minute after its command was killed.
+  /// - Returns: Whether it was supervised; otherwise nothing is done.
+  /// - Throws: `.inUse` if it still exists a minute after its command was killed.
   func end(_ container: String, _ signal: Int32, seconds: Int) async throws(NetworkError) -> Bool {
     guard var known = files.known(container), known.isSupervised else { return false }
     send(signal, known.description)
@@ -122,7 +122,7 @@ struct Supervision {
     }
   }
 
-  /// Those that are sent on go to the supervisor, who is there while its lock is; the others to its child.
+  /// Forwarded signals go to the supervisor, which lives while its lock exists; others to its child.
   private func send(_ signal: Int32, _ description: RunDescription) {
     if [SIGINT, SIGTERM, SIGHUP, SIGQUIT].contains(signal) {
       kill(description.supervisor, signal)
@@ -131,7 +131,7 @@ struct Supervision {
     }
   }
 
-  /// By proc_pid_stat(5), whose fourth field is the parent; the second may have blanks and parentheses in it.
+  /// Reads proc_pid_stat(5), whose fourth field is the parent; the second may contain blanks and parentheses.
   private func isChild(_ process: Int32, of parent: Int32) -> Bool {
     let text = (try? String(contentsOfFile: "/proc/\(process)/stat", encoding: .utf8)) ?? ""
     let fields = text.split(separator: ")").last?.split(separator: " ") ?? []

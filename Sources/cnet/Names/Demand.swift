@@ -1,7 +1,7 @@
 import ContainerNetworking
 import SystemPackage
 
-/// Whether anybody needs names: whether a container is on a network that has them.
+/// Whether a name server is needed: whether a container is on a network with discovery.
 final class Demand {
   private let store: any Store
   private let isThere: () -> Bool
@@ -10,8 +10,8 @@ final class Demand {
   private var endpoints: [String: Endpoint] = [:]
 
   /// - Parameters:
-  ///   - store: Where networks and containers are on record.
-  ///   - isThere: Whether the host and the record of it still are.
+  ///   - store: The store of networks and containers.
+  ///   - isThere: Whether the host and its record still exist.
   init(_ store: any Store, isThere: @escaping () -> Bool) {
     self.store = store
     self.isThere = isThere
@@ -27,10 +27,10 @@ final class Demand {
     case needed
   }
 
-  /// Takes in what changed.
+  /// Reads the changes.
   func look() -> State {
     guard isThere() else { return .idle }
-    // What cannot be read for once is as it was.
+    // After a failed read, the last state counts.
     if let delta = try? store.read(since: revision) { take(delta) }
     let served = endpoints.values.filter { endpoint in
       endpoint.phase != .stopped && networks[endpoint.networkID].map { $0.servesNamesAt != .off } ?? false

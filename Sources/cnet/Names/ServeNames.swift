@@ -22,9 +22,9 @@ struct ServeNames: AsyncParsableCommand {
   var global: GlobalOptions
 
   func run() async throws {
-    // Each address that names are answered at takes two.
+    // Each address with a listener takes two descriptors.
     OpenFiles.raiseLimit()
-    // It may have been started by the link that /proc has of a program, which ps(1) would show.
+    // A process started through /proc/PID/exe would have that name in ps(1).
     if let name = try? FileDescriptor.open(FilePath("/proc/self/comm"), .writeOnly, options: .closeOnExec) {
       try? name.closeAfter { _ = try name.writeAll("cnet dns".utf8) }
     }
@@ -50,7 +50,7 @@ struct ServeNames: AsyncParsableCommand {
     await server.stop()
   }
 
-  /// Returns when nobody needs the server, which has stopped then; or when the task is cancelled.
+  /// Returns after stopping the unneeded server, or when the task is cancelled.
   private static func wait(for server: NameServer, _ place: StatePlace, _ store: any Store) async {
     let demand = Demand(store) { place.isThere }
     var idleCount = 0
@@ -58,11 +58,11 @@ struct ServeNames: AsyncParsableCommand {
       try? await Task.sleep(for: .milliseconds(500))
       idleCount = demand.look() == .idle ? idleCount + 1 : 0
       guard idleCount > 3, !Task.isCancelled else { continue }
-      // One that came after the look was told that it is served; from now on one is told that there is no server.
+      // A container that came after the check was told that it is served; later ones are told that no server runs.
       await server.stop()
       for _ in 0..<50 where demand.look() == .coming { try? await Task.sleep(for: .milliseconds(100)) }
       guard demand.look() != .idle else { return }
-      // Unless another was started meanwhile.
+      // Unless another process has started one meanwhile.
       do throws(NetworkError) { try await server.start() } catch { return }
       idleCount = 0
     }

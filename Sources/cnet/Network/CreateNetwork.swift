@@ -66,7 +66,7 @@ enum NetworkScope: String, ExpressibleByArgument, CaseIterable {
   case local
 }
 
-/// Who gives addresses.
+/// The source of addresses.
 enum AddressDriver: String, ExpressibleByArgument, CaseIterable {
   case `default`
 }

@@ -37,7 +37,7 @@ struct ListNetworks: AsyncParsableCommand {
     try Listing(columns: columns, rows: rows.map { row in try JSON(row) }).print(as: format, Terminal(global.color))
   }
 
-  /// Which networks are meant, the predefined among them.
+  /// The selected networks, including predefined ones.
   private struct Selection {
     var filter = NetworkFilter()
     /// Drivers that only a predefined network has.

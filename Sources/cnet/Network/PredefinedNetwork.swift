@@ -1,7 +1,7 @@
 import ContainerNetworking
 
-/// The networks that are always there. Host and none have no record, and the default one has none before it is used; they
-/// are listed with ids of their own all the same, as scripts expect.
+/// The networks that always exist. Host and none have no record, and the default one has none before its first use. All
+/// are listed with ids of their own, as scripts expect.
 enum PredefinedNetwork: String, CaseIterable {
   case bridge, host, none
 
@@ -12,7 +12,7 @@ enum PredefinedNetwork: String, CaseIterable {
 
   var driver: String { self == .none ? "null" : rawValue }
 
-  /// Whether a network without labels that was not made by anybody is meant.
+  /// Whether a filter selects a network without labels and creator.
   func isMeant(by filter: NetworkFilter, drivers: Set<String>) -> Bool {
     let wanted = drivers.union(filter.drivers.map(\.rawValue))
     return (wanted.isEmpty || wanted.contains(driver))
@@ -22,7 +22,7 @@ enum PredefinedNetwork: String, CaseIterable {
       && filter.labels.isEmpty && filter.isCustom != true && filter.isDangling == nil && filter.until == nil
   }
 
-  /// The containers that are on it: those in its mode.
+  /// Its containers: those in its mode.
   func members(of sandboxes: [Sandbox]) -> [Sandbox] {
     sandboxes.filter { self == .host && $0.mode == .host || self == .none && $0.mode == .none }
   }

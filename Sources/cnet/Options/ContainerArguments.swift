@@ -2,7 +2,7 @@ import ArgumentParser
 import ContainerNetworking
 import SystemPackage
 
-/// What a container that `run` makes is, besides how it is on the network.
+/// The options of `run` for its container, except those of the network.
 struct ContainerArguments: ParsableArguments {
   @Option(name: .shortAndLong, help: .init("A label, for ps --filter.", valueName: "name[=value]"))
   var label: [String] = []
@@ -36,7 +36,7 @@ struct ContainerArguments: ParsableArguments {
     return labels
   }
 
-  /// A mapping for each exposed port that none of these publishes.
+  /// A mapping for each exposed port without a published one.
   func unpublished(_ exposed: [PortMapping], besides mappings: [PortMapping]) throws(NetworkError) -> [PortMapping] {
     var more: [PortMapping] = []
     for range in exposed {

@@ -1,6 +1,6 @@
-/// Docker's options by verb: those that `cnet` has, and those that it refuses.
+/// Docker's options by verb: those that `cnet` supports, and those that it refuses.
 enum DockerOptions {
-  /// The options of a verb; nil for a verb whose options are the parser's alone.
+  /// The options of a verb; nil for a verb that only the parser knows.
   static func table(of verb: String) -> OptionTable? { tables[verb] }
 
   private static let tables: [String: OptionTable] = [
@@ -75,7 +75,7 @@ enum DockerOptions {
   .refusing("--ipam-opt=", since: Reason.addressDrivers)
 }
 
-/// Why an option of Docker's is refused, and what there is in its place.
+/// The reason for refusing an option of Docker's, with the alternative.
 enum Reason {
   static let images = "there are no images: the command is a program of this host"
   static let volumes = "there are no volumes: the command sees the files of this host as they are"

@@ -1,7 +1,7 @@
 import ContainerNetworking
 
-/// The options of a verb as Docker writes them, for what has to be known of them before the parser reads them: which of the
-/// joined letters of `-dp 8080:80` takes a value, what `--rm=false` means, and what is refused, and why.
+/// The options of a verb in Docker's form, with the facts needed before parsing: which of the joined letters of `-dp
+/// 8080:80` takes a value, the meaning of `--rm=false`, and which options are refused, with the reason.
 struct OptionTable {
   private struct Option {
     var name: String
@@ -11,12 +11,12 @@ struct OptionTable {
   }
 
   private var options: [Option] = []
-  /// Whether the first word that is no option begins another program's command line.
+  /// Whether the first word that is not an option begins another program's command line.
   private let endsAtWord: Bool
 
   /// - Parameters:
-  ///   - names: As in `-p/--publish= --rm`: with `=` those that take a value.
-  ///   - endsAtWord: Whether the first word that is no option begins another program's command line.
+  ///   - names: As in `-p/--publish= --rm`; those with `=` take a value.
+  ///   - endsAtWord: Whether the first word that is not an option begins another program's command line.
   init(_ names: String, endsAtWord: Bool = false) {
     self.endsAtWord = endsAtWord
     add(names + " " + Self.global, refusal: nil)
@@ -41,9 +41,9 @@ struct OptionTable {
     }
   }
 
-  /// The words as the parser reads them.
+  /// The words in the parser's form.
   ///
-  /// - Throws: `.unsupported` for an option that is refused; `.invalidValue` for one that is on or off and neither.
+  /// - Throws: `.unsupported` for a refused option; `.invalidValue` for an invalid truth value.
   func spelled(_ words: ArraySlice<String>, verb: String) throws(NetworkError) -> [String] {
     var (result, rest): ([String], ArraySlice<String>) = ([], words)
     while let word = rest.popFirst() {

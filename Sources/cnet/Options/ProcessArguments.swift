@@ -3,7 +3,7 @@ import ContainerNetworking
 import FoundationEssentials
 import SystemPackage
 
-/// How a command is started, for `run` and `exec`.
+/// The options for starting a command, for `run` and `exec`.
 struct ProcessArguments: ParsableArguments {
   @Flag(name: .shortAndLong, help: "Start it, and do not wait for its end.")
   var detach = false
@@ -23,7 +23,7 @@ struct ProcessArguments: ParsableArguments {
     completion: .directory)
   var workdir: String?
 
-  /// The variables that are asked for, `NAME=value` each, those of files first.
+  /// The requested variables, `NAME=value` each, those of files first.
   func variables() throws(NetworkError) -> [String] {
     var lines: [String] = []
     for file in environmentFiles { lines += try Self.lines(of: file) }
@@ -43,7 +43,7 @@ struct ProcessArguments: ParsableArguments {
     return variables
   }
 
-  /// The lines of a file but for comments and empty ones.
+  /// The lines of a file, without comments and empty lines.
   static func lines(of file: String) throws(NetworkError) -> [String] {
     do {
       return try String(contentsOfFile: absolutePath(file).string, encoding: .utf8).split(separator: "\n")
@@ -57,7 +57,7 @@ struct ProcessArguments: ParsableArguments {
 
   /// The command for these words.
   ///
-  /// - Parameter variables: What its environment has besides this process's.
+  /// - Parameter variables: Its environment in addition to this process's.
   func command(_ words: [String], _ variables: [String]) -> Command {
     var command = Command(words[0], Array(words.dropFirst()))
     if !variables.isEmpty {
@@ -72,7 +72,7 @@ struct ProcessArguments: ParsableArguments {
     return command
   }
 
-  /// Tells who asked for a terminal that there is none.
+  /// Warns a user who asked for a terminal when there is none.
   func warnOfTerminal() {
     guard tty, !detach, !Terminal.isTerminal(.standardInput) else { return }
     Failure.warn("the command has no terminal: standard input is none")
@@ -81,12 +81,12 @@ struct ProcessArguments: ParsableArguments {
 
 /// The words of a command line that begins with a command's name.
 ///
-/// - Throws: ``ValidationError`` where they begin with an option.
+/// - Throws: ``ValidationError`` if they begin with an option.
 func commandWords(_ command: [String]) throws -> [String] {
   let words = Array(command.first == "--" ? command.dropFirst() : command[...])
   guard let program = words.first else { throw ValidationError("There is no command; write one after --.") }
-  // The parser takes what it does not know for the command's first word.
+  // The parser takes an unknown option for the command's first word.
   if command.first != "--", program.hasPrefix("-") { throw ValidationError("Unknown option '\(program)'") }
-  // The image of that name runs its shell when nothing is said, and so it is written where networks are explained.
+  // The image of that name runs its shell by default, and tutorials about networks use it like this.
   return words == ["busybox"] ? ["busybox", "sh"] : words
 }

@@ -1,7 +1,7 @@
 import ArgumentParser
 import ContainerNetworking
 
-/// How a container is to be on the network, for `run` and `attach`.
+/// A container's network options, for `run` and `attach`.
 struct AttachArguments: ParsableArguments {
   @Option(
     name: [.customLong("network"), .customLong("net")],
@@ -23,7 +23,7 @@ struct AttachArguments: ParsableArguments {
 
   /// Attaches the container, and connects it to the other networks. A failure leaves nothing.
   ///
-  /// - Parameter more: Ports to publish besides.
+  /// - Parameter more: Further ports to publish.
   func attach(
     _ container: String, with controller: NetworkController, namespace: NetworkNamespace? = nil,
     ports more: [PortMapping] = []
@@ -50,7 +50,7 @@ struct AttachArguments: ParsableArguments {
     }
   }
 
-  /// The networks in order, the single options going to the first.
+  /// The networks in order; the single options apply to the first.
   private func requests() throws(NetworkError) -> [Request] {
     var requests: [Request] = []
     for text in networks.isEmpty ? ["bridge"] : networks { requests.append(try Request(text)) }
@@ -106,7 +106,7 @@ struct AttachArguments: ParsableArguments {
   }
 }
 
-/// A name for a container that was given none.
+/// A name for a container without one.
 func randomName() -> String {
   let digits = String(UInt32.random(in: 0 ... .max), radix: 16)
   return "cn-" + String(repeating: "0", count: 8 - digits.count) + digits

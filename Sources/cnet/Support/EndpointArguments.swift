@@ -1,7 +1,7 @@
 import ArgumentParser
 import ContainerNetworking
 
-/// What a container may ask for on one network.
+/// A container's options on one network.
 struct EndpointArguments: ParsableArguments {
   @Option(help: .init("The IPv4 address.", valueName: "ip"))
   var ip: [String] = []

@@ -4,12 +4,12 @@ import FoundationEssentials
 import Glibc
 import SystemPackage
 
-/// Failures as they are told, and the exit codes that they lead to.
+/// The output of failures, and their exit codes.
 enum Failure {
   /// `run` itself failed, before its command started.
   static let runCode: Int32 = 125
 
-  /// Tells of an error and ends.
+  /// Reports an error and ends.
   static func end(_ error: any Error, verb: String?) -> Never {
     if let code = (error as? ExitCode)?.rawValue { leave(code) }
     let isRun = verb.map(Foreground.verbs.contains) ?? false
@@ -30,14 +30,14 @@ enum Failure {
   /// Prints `cnet: ` and the error, its causes indented beneath it.
   static func report(_ error: NetworkError) { write(error.description) }
 
-  /// Prints what was asked for and not done.
+  /// Prints a warning about an option that was not applied.
   static func warn(_ warning: AttachWarning) { warn(warning.description) }
 
-  /// Prints what is not as whoever wrote the command may think.
+  /// Prints a warning about an unexpected result.
   static func warn(_ text: String) { write("warning: \(text)") }
 
   private static func write(_ text: String) {
-    // What was printed comes first also where both streams are one file.
+    // Earlier output comes first, even if both streams are one file.
     fflush(nil)
     let name = Terminal(.asked(for: CommandLine.arguments), .standardError).red("cnet:")
     _ = try? FileDescriptor.standardError.writeAll("\(name) \(text)\n".utf8)
@@ -49,9 +49,9 @@ enum Failure {
   }
 }
 
-/// Does something for each of several, whatever becomes of the others.
+/// Calls `body` for each name, and continues after failures.
 ///
-/// - Throws: Exit code 1 when one failed, each having been told of.
+/// - Throws: Exit code 1 if one failed; each failure has been reported.
 func forEach(_ names: [String], _ body: (String) async throws(NetworkError) -> Void) async throws {
   var isWhole = true
   for name in names {

@@ -2,7 +2,7 @@ import ContainerNetworking
 import Glibc
 import SystemPackage
 
-/// When a file was last written (stat(2)); nil for one that is not there.
+/// The time of a file's last write (stat(2)); nil for a missing file.
 func fileTime(_ path: FilePath) -> Timestamp? {
   var status = stat()
   guard unsafe path.withPlatformString({ unsafe stat($0, &status) }) == 0 else { return nil }

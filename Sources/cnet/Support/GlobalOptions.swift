@@ -7,7 +7,7 @@ import ContainerNetworkingStore
 import FoundationEssentials
 import SystemPackage
 
-/// What every verb takes.
+/// The options of every verb.
 struct GlobalOptions: ParsableArguments {
   @Option(
     name: .customLong("state-dir"),
@@ -32,8 +32,8 @@ struct GlobalOptions: ParsableArguments {
   /// A controller of the host namespace, with the record on disk.
   ///
   /// - Parameters:
-  ///   - reservesPorts: Whether this process goes on for long enough to hold published ports.
-  ///   - forwarder: What serves them where the kernel does not.
+  ///   - reservesPorts: Whether this process lives long enough to reserve published ports.
+  ///   - forwarder: Serves ports at addresses that the kernel does not translate.
   func controller(
     reservesPorts: Bool = false, forwarder: (any PortForwarding)? = nil
   ) async throws(NetworkError) -> NetworkController {
@@ -47,7 +47,7 @@ struct GlobalOptions: ParsableArguments {
     return try await NetworkController(host: place.host, store: store, settings: settings)
   }
 
-  /// What is meant by the options, and where they say nothing, by the environment.
+  /// The place selected by the options, else by the environment.
   func place() throws(NetworkError) -> StatePlace {
     let environment = ProcessInfo.processInfo.environment
     var place = StatePlace(
@@ -90,7 +90,7 @@ struct StatePlace {
     self.host = host
   }
 
-  /// What another process of this program is given that is to work for the same host.
+  /// The arguments for another process of this program that should work for the same host.
   var arguments: [String] {
     ["--state-dir", directory.string] + hostArguments
   }
@@ -101,7 +101,7 @@ struct StatePlace {
   /// With this in its environment.
   var environment: [String: String] { ["CNET_RESOLV_CONF": hostFiles.resolvConf.string] }
 
-  /// Whether the host and its record are still there.
+  /// Whether the host and its record still exist.
   var isThere: Bool {
     guard let hostPath else { return FileManager.default.fileExists(atPath: directory.string) }
     return FileManager.default.fileExists(atPath: directory.string)
@@ -111,14 +111,14 @@ struct StatePlace {
   /// The record.
   func store() throws(NetworkError) -> any Store { try Self.store(at: directory) }
 
-  /// The one place that says what the record is kept in.
+  /// The only place that chooses the kind of store.
   static func store(at directory: FilePath) throws(NetworkError) -> any Store { try SQLiteStore(at: directory) }
 
-  /// Where namespaces are pinned, and containers' files are: here, and not in /run/netns, so that each record has its own.
+  /// A directory for pins or containers' files: here, and not in /run/netns, so that each record has its own.
   func subdirectory(_ name: String) -> FilePath { directory.appending(name) }
 }
 
-/// The namespace of a path, or of a name under /run/netns.
+/// The namespace at a path, or with a name under /run/netns.
 func namespace(_ text: String) throws(NetworkError) -> NetworkNamespace {
   text.contains("/") ? try .open(at: absolutePath(text)) : try .open(name: text)
 }

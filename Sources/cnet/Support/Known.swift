@@ -1,7 +1,7 @@
 import ContainerNetworking
 import FoundationEssentials
 
-/// The names that a shell completes: those that are on record. Nothing is made for it, and what cannot be read has none.
+/// The recorded names for a shell's completion. Creates nothing; unreadable records have no names.
 enum Known {
   static let containers: @Sendable ([String], Int, String) -> [String] = { words, _, prefix in
     matching(prefix, records(words).containers)
@@ -16,7 +16,7 @@ enum Known {
     return matching(prefix, records.containers + records.networks)
   }
 
-  /// What `--network` takes.
+  /// The values of `--network`.
   static let modes: @Sendable ([String], Int, String) -> [String] = { words, _, prefix in
     let records = records(words)
     return matching(prefix, records.networks + records.containers.map { "container:\($0)" })
@@ -43,7 +43,7 @@ enum Known {
     return (containers, networks)
   }
 
-  /// The state directory that a command line means.
+  /// The state directory of a command line.
   private static func directory(_ words: [String]) -> String {
     let name = "--state-dir"
     let said = words.enumerated().compactMap { index, word in

@@ -1,7 +1,7 @@
 import AdapterSupport
 import ContainerNetworking
 
-/// How a list is printed: `table`, `json` (one object a line), `table TEMPLATE`, or a template for each row.
+/// The format of a list: `table`, `json` (one object a line), `table TEMPLATE`, or a template for each row.
 enum Format {
   case table
   case json
@@ -22,7 +22,7 @@ enum Format {
 struct Listing {
   /// The fields of the plain table, with their titles; the titles of other fields are their names in capitals.
   let columns: [(title: String, field: String)]
-  /// How many of them the plain table has; nil for all.
+  /// The number of them in the plain table; nil for all.
   var shown: Int?
   let rows: [JSON]
 

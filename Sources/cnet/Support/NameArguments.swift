@@ -1,7 +1,7 @@
 import ArgumentParser
 import ContainerNetworking
 
-/// What a container is called, and whom it asks for names, for `run` and `attach`.
+/// A container's host name and name servers, for `run` and `attach`.
 struct NameArguments: ParsableArguments {
   @Option(
     name: [.customShort("h"), .long],
@@ -22,7 +22,7 @@ struct NameArguments: ParsableArguments {
     help: .init("One more line of its hosts file; host-gateway is the host's address.", valueName: "name:ip"))
   var hosts: [String] = []
 
-  /// - Throws: Every fault together, those of what is only read later apart.
+  /// - Throws: Every fault together, except those of fields that are parsed later.
   func options() throws(NetworkError) -> NameOptions {
     var options = NameOptions(
       hostname: hostname, domainname: domainname, dnsSearch: dnsSearch, dnsOptions: dnsOptions)

@@ -2,15 +2,15 @@ import Dispatch
 import Glibc
 import Synchronization
 
-/// Signals that are meant for the command that `run` started. They are blocked in every thread, and one thread waits for
-/// them: no handler runs, so that nothing is interrupted halfway.
+/// Signals for the command that `run` started. They are blocked in every thread, and one thread waits for them: no
+/// handler runs, so that no call is interrupted.
 ///
 /// The unsafe code of the tool is here: signal sets are C structures.
 enum Signals {
-  /// What a terminal and service managers send to have a program end.
+  /// The signals by which terminals and service managers end a program.
   private static let forwarded = [SIGINT, SIGTERM, SIGHUP, SIGQUIT]
 
-  /// Keeps them waiting from now on; before the first thread is made.
+  /// Blocks them; must precede the first thread.
   static func blockForwarded() {
     var set = self.set
     unsafe pthread_sigmask(SIG_BLOCK, &set, nil)
@@ -23,10 +23,10 @@ enum Signals {
     return forwarded.first { number in unsafe sigismember(&waiting, number) == 1 }
   }
 
-  /// Sends on to a program what this one is sent, until it has ended.
+  /// Forwards this process's signals to a program, until it has ended.
   ///
-  /// What a terminal's keys send goes to the whole process group (termios(3), ISIG), the program included, so that is not
-  /// sent on. The hang-up of a terminal goes to the leader of the session alone, which may be this process.
+  /// A terminal's keys send signals to the whole process group (termios(3), ISIG), the program included, so those are
+  /// not forwarded. The hang-up of a terminal goes to the leader of the session alone, which may be this process.
   static func forward(to program: Int32, isOver: SharedFlag) {
     DispatchQueue(label: "cnet.signals").async {
       while true {
@@ -51,7 +51,7 @@ enum Signals {
   }
 }
 
-/// A flag that threads share; it is set once.
+/// A flag shared by threads; it is set once.
 final class SharedFlag: Sendable {
   private let flag = Atomic(false)
   var isSet: Bool { flag.load(ordering: .acquiring) }

@@ -1,14 +1,14 @@
 import ContainerNetworking
 
-/// A command line as Docker's users write it, put as the parser knows it.
+/// Converts a command line in Docker's form to the parser's.
 enum Spelling {
   private static let globals: Set<String> = ["--state-dir", "--host-namespace", "--name-server", "--color"]
 
-  /// - Parameter arguments: Without the program's name.
-  /// - Throws: `.unsupported` for a verb or option of Docker's that there is not, saying why.
+  /// - Parameter arguments: The arguments without the program's name.
+  /// - Throws: `.unsupported` for a verb or option of Docker's without support, with the reason.
   static func ours(_ arguments: [String]) throws(NetworkError) -> [String] {
     var rest = arguments[...]
-    // Global options before the verb go behind it, where the verb reads them.
+    // Moves global options from before the verb to behind it, where the verb reads them.
     var leading: [String] = []
     while let first = rest.first, let name = first.split(separator: "=").first, globals.contains(String(name)) {
       let count = first.contains("=") ? 1 : 2
@@ -22,7 +22,7 @@ enum Spelling {
     return try verb + leading + table.spelled(rest, verb: key)
   }
 
-  /// The verb in the parser's words, taken off the command line; none where there is none to take.
+  /// Removes the verb from the command line and returns it in the parser's words; empty without one.
   private static func verb(_ rest: inout ArraySlice<String>) throws(NetworkError) -> [String] {
     guard let first = rest.first, !first.hasPrefix("-"), first != "help" else { return [] }
     let second = rest.dropFirst().first.flatMap { $0.hasPrefix("-") ? nil : $0 }
@@ -52,7 +52,7 @@ enum Spelling {
       reason: reason)
   }
 
-  /// Docker's verbs that there are not.
+  /// Docker's verbs without support.
   private static let absent: [(verbs: Set<String>, reason: String)] = [
     (
       [

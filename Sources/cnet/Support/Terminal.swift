@@ -7,8 +7,8 @@ import SystemPackage
 enum ColorChoice: String, ExpressibleByArgument, CaseIterable {
   case auto, always, never
 
-  /// What a command line asks for, for those who speak before it is read, or where it cannot be. What follows `--` is for
-  /// another program.
+  /// The colour option of a command line, for output before it is parsed, or if it cannot be. Words after `--` belong
+  /// to another program.
   static func asked(for arguments: [String]) -> ColorChoice {
     let own = Array(arguments.prefix { $0 != "--" })
     let values = own.enumerated().compactMap { index, word in
@@ -18,7 +18,7 @@ enum ColorChoice: String, ExpressibleByArgument, CaseIterable {
   }
 }
 
-/// What one of the standard streams can show.
+/// The capabilities of a standard stream.
 struct Terminal {
   private let isColored: Bool
 
@@ -39,7 +39,7 @@ struct Terminal {
   func yellow(_ text: String) -> String { styled(text, "1;33") }
   func green(_ text: String) -> String { styled(text, "32") }
 
-  /// By Select Graphic Rendition (ECMA-48, 8.3.117).
+  /// Adds Select Graphic Rendition (ECMA-48, 8.3.117).
   private func styled(_ text: String, _ code: String) -> String {
     isColored ? "\u{1b}[\(code)m\(text)\u{1b}[0m" : text
   }

@@ -1,13 +1,13 @@
 import AdapterSupport
 import ContainerNetworking
 
-/// The part of Go's templates (text/template) that Docker's `--format` is used for: fields, variables, `range`, `if`, `with`,
-/// pipes, `index` and the functions of ``TemplateFunctions``; `\t` and `\n` in the text.
+/// The part of Go's templates (text/template) that Docker's `--format` is used for: fields, variables, `range`, `if`,
+/// `with`, pipes, `index` and the functions of ``TemplateFunctions``; `\t` and `\n` in the text.
 struct Template {
   private let nodes: [TemplateNode]
   private let source: String
 
-  /// - Throws: `.invalidValue` for what is not understood.
+  /// - Throws: `.invalidValue` for an invalid or unsupported template.
   init(_ text: String) throws(NetworkError) {
     source = text
     do throws(TemplateFault) { nodes = try TemplateParser.nodes(text) } catch { throw error.error(in: text) }
@@ -15,13 +15,13 @@ struct Template {
 
   /// The text for one value.
   ///
-  /// - Throws: `.invalidValue` for a field that there is not, listing those that there are.
+  /// - Throws: `.invalidValue` for an unknown field, listing the known ones.
   func render(_ value: JSON) throws(NetworkError) -> String {
     var rendering = TemplateRendering(root: value)
     do throws(TemplateFault) { return try rendering.text(of: nodes, value) } catch { throw error.error(in: source) }
   }
 
-  /// Each field replaced by what `title` gives for its name.
+  /// Replaces each field by the result of `title` for its name.
   func header(_ title: (String) -> String) -> String {
     nodes.map { node in
       switch node {
@@ -34,7 +34,7 @@ struct Template {
   }
 }
 
-/// What is wrong with a template.
+/// A fault of a template.
 struct TemplateFault: Error {
   var why: String
 
@@ -52,14 +52,14 @@ struct TemplateFault: Error {
 indirect enum TemplateNode {
   case text(String)
   case print(TemplatePipeline)
-  /// With the variables that each key and element get.
+  /// With the variables for each key and element.
   case range([String], TemplatePipeline, [TemplateNode], otherwise: [TemplateNode])
   /// `if`, or `with`, which makes the value the dot.
   case branch(isWith: Bool, [String], TemplatePipeline, [TemplateNode], otherwise: [TemplateNode])
   case assign(String, TemplatePipeline)
 }
 
-/// Calls, each given what the one before it gave.
+/// Calls, each with the result of the one before.
 struct TemplatePipeline {
   var calls: [TemplateCall]
 
@@ -84,11 +84,11 @@ struct TemplateCall {
   var arguments: [TemplateOperand]
 }
 
-/// What a call is made of.
+/// An operand of a call.
 indirect enum TemplateOperand {
-  /// Names below the dot; none for the dot itself.
+  /// Names below the dot; empty for the dot itself.
   case field([String])
-  /// `$name.A.B`; without a name the value that the template is of.
+  /// `$name.A.B`; without a name, the template's own value.
   case variable(String, [String])
   case literal(JSON)
   case group(TemplatePipeline, [String])

@@ -1,6 +1,6 @@
 import AdapterSupport
 
-/// The functions of templates: Go's own, and those that Docker adds.
+/// The functions of templates: Go's own, and Docker's additions.
 enum TemplateFunctions {
   static let names: Set<String> = [
     "and", "eq", "ge", "gt", "index", "join", "json", "le", "len", "lower", "lt", "ne", "not", "or", "pad", "print",
@@ -39,7 +39,7 @@ enum TemplateFunctions {
     }
   }
 
-  /// What is not in a map is empty, as with Go's maps of texts.
+  /// A missing key of a map gives an empty text, as with Go's maps of texts.
   private static func index(_ value: JSON, _ keys: ArraySlice<JSON>) throws(TemplateFault) -> JSON {
     var value = value
     for key in keys {

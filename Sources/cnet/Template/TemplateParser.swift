@@ -12,7 +12,7 @@ struct TemplateParser {
     return nodes
   }
 
-  /// - Returns: The nodes up to an `end` or `else` of an outer one, and that.
+  /// - Returns: The nodes before an outer `end` or `else`, and that word.
   private static func nodes(
     _ pieces: inout ArraySlice<TemplatePieces.Piece>
   ) throws(TemplateFault) -> ([TemplateNode], String?) {
@@ -57,7 +57,7 @@ struct TemplateParser {
       guard last == "end" else { throw TemplateFault("a {{\(word)}} has no {{end}}") }
       otherwise = rest
     case "else if":
-      // What follows is the inner if with the end of both.
+      // The rest is the inner `if`, which ends both.
       guard case .action(let text)? = pieces.popFirst() else { throw TemplateFault("a {{\(word)}} has no {{end}}") }
       var next = TemplateParser(tokens: try TemplateToken.all(text)[...], source: text)
       guard case .word(let inner)? = next.tokens.first, ["if", "with"].contains(inner) else {

@@ -88,7 +88,7 @@ struct TemplateRendering {
 }
 
 extension JSON {
-  /// What Go's templates take for true: all but what is empty or 0.
+  /// The truth of a value in Go's templates: everything but empty values and 0.
   var isTrue: Bool {
     switch self {
     case .null: false

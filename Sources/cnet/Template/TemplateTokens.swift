@@ -1,6 +1,6 @@
 import AdapterSupport
 
-/// A template cut into texts and what stands between `{{` and `}}`.
+/// A template split into texts and the actions between `{{` and `}}`.
 enum TemplatePieces {
   enum Piece {
     case text(String)
@@ -23,7 +23,7 @@ enum TemplatePieces {
       guard let close = closing(rest) else { throw TemplateFault("a {{ is not closed by }}") }
       var action = rest[..<close]
       rest = rest[close...].dropFirst(2)
-      // {{- and -}} take blanks of the text away (text/template, "Text and spaces").
+      // {{- and -}} remove blanks of the adjacent text (text/template, "Text and spaces").
       if action.hasPrefix("- ") {
         action = action.dropFirst(2)
         while plain.last?.isWhitespace == true { plain = plain.dropLast() }
@@ -38,7 +38,7 @@ enum TemplatePieces {
     return pieces
   }
 
-  /// Where the action ends: at a `}}` that is in no string.
+  /// The end of the action: a `}}` outside strings.
   private static func closing(_ text: Substring) -> Substring.Index? {
     var quote: Character?
     var index = text.startIndex
@@ -65,7 +65,7 @@ enum TemplateToken: Equatable {
   case variable(String, [String])
   case literal(JSON)
   case open
-  /// With the names that follow it: `(index .Ports 0).HostPort`.
+  /// With the names after it: `(index .Ports 0).HostPort`.
   case close([String])
   case pipe, comma, assign
 
@@ -110,7 +110,7 @@ enum TemplateToken: Equatable {
     return String(part)
   }
 
-  /// `.A.B`; a name may have hyphens, as networks do, which Go's may not.
+  /// `.A.B`; a name may have hyphens, unlike Go's, because networks' names may.
   private static func path(_ rest: inout Substring) -> [String] {
     var names: [String] = []
     while rest.first == "." {
