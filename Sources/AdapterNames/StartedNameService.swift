@@ -30,7 +30,7 @@ package struct StartedNameService: NameService {
     var server = Command(program.string, arguments, environment: own.map { "\($0)=\($1)" }.sorted())
     server.name = "cnet"
     server.grouping = .ownSession
-    // It keeps no file system busy.
+    // Keeps no file system busy.
     server.directory = "/"
     self.server = server
   }

@@ -30,7 +30,7 @@ extension JSON {
   /// The text of a value.
   package static func describing(_ value: some CustomStringConvertible) -> JSON { .text(value.description) }
 
-  /// The kind of value, as messages name it.
+  /// The kind of value, in words.
   package var kind: String {
     switch self {
     case .null: "null"

@@ -18,7 +18,7 @@ public struct AddressPool: Hashable, Sendable {
   /// The resting addresses, the oldest first.
   public private(set) var resting: [IPAddress] = []
 
-  /// How many released addresses rest.
+  /// The maximum number of resting addresses.
   public static let restingLimit = 64
 
   private var leasesByAddress: [IPAddress: Lease] = [:]

@@ -11,7 +11,7 @@ public enum GatewayChoice: Hashable, Sendable {
 
   /// Reads `automatic`, `none` or an address.
   ///
-  /// - Throws: `.invalidValue` naming what is wrong.
+  /// - Throws: `.invalidValue` naming the fault.
   public init(_ text: String) throws(NetworkError) {
     switch text {
     case "automatic": self = .automatic

@@ -6,7 +6,7 @@ public struct Lease: Hashable, Sendable, Codable {
   public var address: IPAddress
   /// The owner: the caller's name for it, the name of an auxiliary address, or `gateway`.
   public var owner: String
-  /// How it came to be taken.
+  /// The kind of lease.
   public var kind: Kind
 
   /// A lease.
@@ -16,7 +16,7 @@ public struct Lease: Hashable, Sendable, Codable {
     self.kind = kind
   }
 
-  /// How an address came to be taken.
+  /// The kind of a lease.
   public enum Kind: String, Hashable, Sendable, Codable, CaseIterable {
     /// The pool chose it.
     case dynamic

@@ -8,7 +8,7 @@
 struct SparseBitmap: Hashable, Sendable {
   private var levels: [[UInt128: UInt64]] = []
 
-  /// How many words are stored.
+  /// The number of stored words.
   var wordCount: Int { levels.reduce(0) { $0 + $1.count } }
 
   func contains(_ number: UInt128) -> Bool { word(0, number >> 6) & bit(number) != 0 }

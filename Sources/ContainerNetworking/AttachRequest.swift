@@ -2,7 +2,7 @@
 public struct AttachRequest: Hashable, Sendable {
   /// The container's name.
   public var container: String
-  /// How it is put on the network.
+  /// The network mode.
   public var mode: NetworkMode
   /// Ports, addresses.
   public var options: AttachOptions

@@ -108,7 +108,7 @@ public struct HostNameFiles: Hashable, Sendable {
   /// The host's name, used by containers in host mode.
   public var hostname: FilePath
 
-  /// The machine's own, unless said.
+  /// Defaults to the machine's own files.
   public init(
     resolvConf: FilePath = "/etc/resolv.conf", upstreamResolvConf: FilePath = "/run/systemd/resolve/resolv.conf",
     hosts: FilePath = "/etc/hosts", hostname: FilePath = "/proc/sys/kernel/hostname"

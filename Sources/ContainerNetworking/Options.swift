@@ -129,7 +129,7 @@ public struct NetworkPolicy: Hashable, Sendable, Codable {
   /// (Docker's `trusted_host_interfaces`); nil for none. They need not exist yet.
   public var trustedInterfaces: [InterfaceName]?
 
-  /// Docker's defaults, unless said.
+  /// Defaults to Docker's policy.
   public init(
     allowsContainerTraffic: Bool = true, masquerades: Bool = true, gatewayModeIPv4: GatewayMode = .nat,
     gatewayModeIPv6: GatewayMode = .nat, hostBindingAddress: IPAddress? = nil, sourceAddressIPv4: IPAddress? = nil,

@@ -8,7 +8,7 @@ public struct Sandbox: Hashable, Sendable {
   public let container: String
   /// Id of its namespace, the same for all containers in it: 64 hexadecimal digits, or `host`.
   public let id: String
-  /// How it is on the network.
+  /// The network mode.
   public let mode: NetworkMode
   /// Its namespace; an OCI runtime takes ``NetworkNamespace/path``.
   public let namespace: NetworkNamespace

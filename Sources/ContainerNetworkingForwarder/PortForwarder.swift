@@ -38,7 +38,7 @@ public final class PortForwarder: PortForwarding {
 
   deinit { stopAll() }
 
-  /// How many ports it listens at.
+  /// The number of forwarded ports.
   public var portCount: Int { ways.withLock { $0.count } }
 
   /// The number of TCP connections and UDP clients.
@@ -146,7 +146,7 @@ public struct ForwarderLimits: Hashable, Sendable {
   }
 }
 
-/// One port that is listened at.
+/// One forwarded port.
 protocol Way: AnyObject, Sendable {
   /// Takes over a bound socket, and listens on it.
   func start(_ descriptor: Int32) throws
@@ -155,7 +155,7 @@ protocol Way: AnyObject, Sendable {
   var count: Int { get }
 }
 
-/// Makes sockets that lead to a container.
+/// Creates sockets to a container.
 struct Connector: Sendable {
   let target: TransportAddress
   let host: NetworkNamespace

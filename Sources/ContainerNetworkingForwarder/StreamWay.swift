@@ -32,7 +32,7 @@ final class StreamWay: Way {
     let gate = NIOLoopBoundBox.makeBoxSendingValue(AcceptGate(limit: limits.connectionsPerPort), eventLoop: loop)
     let channel = try ServerBootstrap(group: loop, childGroup: group)
       .serverChannelOption(ChannelOptions.backlog, value: 256)
-      // One at a time, so that the limit is one.
+      // One per read, so that the limit is exact.
       .serverChannelOption(ChannelOptions.maxMessagesPerRead, value: 1)
       .serverChannelInitializer { channel in
         channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(gate.value) }
@@ -139,7 +139,7 @@ final class AcceptGate: ChannelDuplexHandler {
     context.fireChannelRead(data)
   }
 
-  /// A connection has ended.
+  /// Notes the end of a connection.
   func release() {
     count -= 1
     guard isReadPending, count < limit else { return }

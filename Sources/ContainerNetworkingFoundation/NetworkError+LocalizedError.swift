@@ -10,6 +10,6 @@ extension NetworkError: LocalizedError {
   /// The operation, the value, the rule and a right value; the causes below it.
   public var errorDescription: String? { description }
 
-  /// The reason, without the operation; nil if the kernel's report says it all.
+  /// The reason without the operation, or else the kernel's report; nil without either.
   public var failureReason: String? { reason.isEmpty ? kernel?.description : reason }
 }

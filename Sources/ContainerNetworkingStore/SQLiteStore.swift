@@ -34,7 +34,7 @@ public final class SQLiteStore: Store {
     database = Mutex(try StateDatabase.open(directory, schema))
   }
 
-  /// Where it is.
+  /// The directory of the store.
   public var directory: FilePath? { path }
 
   /// Different for each object.

@@ -29,7 +29,7 @@ public struct AddressRange: Hashable, Sendable {
 
   /// Reads `first-last`, as in `10.0.0.10-10.0.0.20`.
   ///
-  /// - Throws: ``NetworkError/Code/invalidValue`` naming what is wrong.
+  /// - Throws: ``NetworkError/Code/invalidValue`` naming the fault.
   public init(_ text: String) throws(NetworkError) {
     guard let dash = text.firstIndex(of: "-") else {
       throw .invalid(

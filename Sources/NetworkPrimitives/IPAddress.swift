@@ -7,7 +7,7 @@ public enum IPAddress: Hashable, Comparable, Sendable {
 
   /// Reads an address: IPv6 if the text has a colon, else IPv4. See ``IPv4Address/init(_:)-(String)`` and ``IPv6Address/init(_:)``.
   ///
-  /// - Throws: ``NetworkError/Code/invalidValue`` naming what is wrong.
+  /// - Throws: ``NetworkError/Code/invalidValue`` naming the fault.
   public init(_ text: String) throws(NetworkError) {
     self = text.utf8.contains(UInt8(ascii: ":")) ? .v6(try IPv6Address(text)) : .v4(try IPv4Address(text))
   }
@@ -58,13 +58,13 @@ public enum IPAddress: Hashable, Comparable, Sendable {
     }
   }
 
-  /// The IPv4 address, if it is one.
+  /// The IPv4 address; nil for IPv6.
   public var v4: IPv4Address? {
     guard case .v4(let address) = self else { return nil }
     return address
   }
 
-  /// The IPv6 address, if it is one.
+  /// The IPv6 address; nil for IPv4.
   public var v6: IPv6Address? {
     guard case .v6(let address) = self else { return nil }
     return address

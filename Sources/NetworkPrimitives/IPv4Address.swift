@@ -19,7 +19,7 @@ public struct IPv4Address: Hashable, Sendable {
 
   /// Reads a strict dotted quad: four decimal numbers 0–255, no leading zeros, nothing around them.
   ///
-  /// - Throws: ``NetworkError/Code/invalidValue`` naming what is wrong.
+  /// - Throws: ``NetworkError/Code/invalidValue`` naming the fault.
   public init(_ text: String) throws(NetworkError) {
     guard let number = Self.number(text.utf8) else {
       throw .invalid("parse IPv4 address", Self.fault(in: text))

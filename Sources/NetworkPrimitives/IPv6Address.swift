@@ -17,7 +17,7 @@ public struct IPv6Address: Hashable, Sendable {
   /// Reads the forms of RFC 4291, section 2.2: eight groups, `::` for a run of zero groups, the last 32 bits as a dotted
   /// quad. Upper and lower case are read; a zone (`%eth0`), brackets and a prefix length are refused.
   ///
-  /// - Throws: ``NetworkError/Code/invalidValue`` naming what is wrong.
+  /// - Throws: ``NetworkError/Code/invalidValue`` naming the fault.
   public init(_ text: String) throws(NetworkError) {
     guard let number = Self.number(text) else { throw .invalid("parse IPv6 address", Self.fault(in: text)) }
     rawValue = number

@@ -88,7 +88,7 @@ extension IPv6Address {
   private struct Groups {
     var value: UInt128 = 0
     var count = 0
-    /// How many groups stand before the `::`.
+    /// The number of groups before the `::`.
     var gap: Int?
     var group: UInt128 = 0
     var digits = 0

@@ -8,7 +8,7 @@ public struct InterfaceAddress: Hashable, Sendable {
 
   /// Reads `address/length`.
   ///
-  /// - Throws: ``NetworkError/Code/invalidValue`` naming what is wrong.
+  /// - Throws: ``NetworkError/Code/invalidValue`` naming the fault.
   public init(_ text: String) throws(NetworkError) {
     (address, prefixLength) =
       try addressAndPrefix(text, operation: "parse interface address", example: "172.17.0.2/16")

@@ -17,7 +17,7 @@ public struct MACAddress: Hashable, Sendable {
 
   /// Reads six bytes of two hexadecimal digits each, all separated by `:` or all by `-`, in either case.
   ///
-  /// - Throws: ``NetworkError/Code/invalidValue`` naming what is wrong.
+  /// - Throws: ``NetworkError/Code/invalidValue`` naming the fault.
   public init(_ text: String) throws(NetworkError) {
     guard let number = Self.number(text.utf8) else {
       throw .invalid(

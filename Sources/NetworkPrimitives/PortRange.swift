@@ -26,7 +26,7 @@ public struct PortRange: Hashable, Sendable {
 
   /// Reads `80` or `8000-8010`.
   ///
-  /// - Throws: ``NetworkError/Code/invalidValue`` naming what is wrong.
+  /// - Throws: ``NetworkError/Code/invalidValue`` naming the fault.
   public init(_ text: String) throws(NetworkError) {
     let ends = text.split(separator: "-", maxSplits: 1, omittingEmptySubsequences: false)
     var ports: [UInt16] = []

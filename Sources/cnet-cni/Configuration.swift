@@ -57,7 +57,7 @@ struct Configuration: Sendable {
         "\(verb.rawValue) is of version \(verb.since.rawValue) and later, and the configuration of \(self.version.rawValue)"
       )
     }
-    // STATUS alone asks nothing of one network.
+    // STATUS alone concerns no network.
     guard !name.isEmpty || verb == .status else {
       throw CNIError(.invalidConfiguration, "name: it is missing; it names the network")
     }

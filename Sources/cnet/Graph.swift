@@ -25,7 +25,7 @@ struct Graph: AsyncParsableCommand {
   }
 }
 
-/// How a graph is drawn.
+/// The output format of a graph.
 enum GraphFormat: String, ExpressibleByArgument, CaseIterable {
   case text, svg, mermaid, json
 

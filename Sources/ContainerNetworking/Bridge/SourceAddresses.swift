@@ -18,7 +18,7 @@ extension BridgeDriver {
     return faults
   }
 
-  /// One that was taken off the host since.
+  /// Source addresses that have been removed from the host.
   func sourceAddressDifferences(of network: NetworkRecord) throws(NetworkError) -> [Difference] {
     var list: [Difference] = []
     for family in network.families {

@@ -12,7 +12,7 @@ struct BridgeLoads {
   func load(of bridge: InterfaceName?, ofNetwork id: String) -> Int { loads[id]?[bridge] ?? 0 }
 
   private mutating func change(_ endpoint: Endpoint, by number: Int) {
-    // One that is stopped has no port.
+    // A stopped endpoint has no port.
     guard endpoint.hostInterface != nil, endpoint.phase != .stopped else { return }
     loads[endpoint.networkID, default: [:]][endpoint.bridge, default: 0] += number
   }

@@ -30,7 +30,7 @@ extension Engine {
       var made: NetworkRecord?
       if known == nil {
         try reclaim(container)
-        // Before a network is made for nothing.
+        // Checked before a network is created in vain.
         known = try look { (state) throws(NetworkError) in
           try checkUnattached(container, operation, state)
           return state.readyDefaultNetwork
@@ -323,7 +323,7 @@ extension Engine {
     try transaction { (transaction) throws(NetworkError) in try finish(planned, namespace, &transaction) }
   }
 
-  /// Writes down that a sandbox is made.
+  /// Records that a sandbox exists.
   func finish(
     _ planned: PlannedSandbox, _ namespace: NetworkNamespace, _ transaction: inout Transaction
   ) throws(NetworkError) -> (SandboxRecord, [Endpoint]) {

@@ -6,7 +6,7 @@ import Synchronization
 extension Engine {
   /// A container that is created together with others.
   private struct Job {
-    /// Its place among the requests.
+    /// Its index in the requests.
     var place: Int
     var request: EndpointRequest
     var mode: NetworkMode

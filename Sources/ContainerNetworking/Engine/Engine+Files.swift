@@ -81,7 +81,7 @@ extension Engine {
 
   // MARK: - Differences
 
-  /// The files of a container that are gone.
+  /// The missing files of a container.
   func fileDifference(_ record: SandboxRecord) throws(NetworkError) -> [Difference] {
     guard let directory = record.filesDirectory, !record.isSharer else { return [] }
     let missing = try ContainerFiles(directory: FilePath(directory)).missing()

@@ -41,7 +41,7 @@ extension Engine {
       try driver(of: planned).setUp(planned)
       try checkAgainstOthers(planned)
     } catch {
-      // The driver has taken back its own.
+      // The driver has undone its own part.
       throw undone(operation, error, leftovers: abandon(planned, error.leftovers))
     }
     do throws(NetworkError) {

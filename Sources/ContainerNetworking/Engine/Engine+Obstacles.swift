@@ -37,7 +37,7 @@ extension Engine {
     return uplinks
   }
 
-  /// A packet, and a place on its way.
+  /// A packet, and a point on its path.
   fileprivate struct Probe {
     var traffic: Obstacle.Traffic
     var hook: NftChain.Hook

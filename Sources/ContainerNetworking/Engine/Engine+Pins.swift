@@ -2,7 +2,7 @@ import Netlink
 import NetworkPrimitives
 import SystemPackage
 
-/// The files that namespaces are pinned at.
+/// The pins of namespaces.
 extension Engine {
   /// Pins a namespace; creates the directory if it is missing.
   func pin(_ namespace: NamespaceHandle, at path: FilePath) throws(NetworkError) {

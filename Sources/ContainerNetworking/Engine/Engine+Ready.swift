@@ -15,7 +15,7 @@ extension Engine {
     var refillsPerSecond: Double
     /// Names, the oldest first.
     var names: [String] = []
-    /// How many are being made.
+    /// The number of sandboxes being made.
     var beingMade = 0
     var isRefilling = false
     var failure: NetworkError?
@@ -104,7 +104,7 @@ extension Engine {
       return isWanted
     }
     try result.get()
-    // Fewer are to be kept by now.
+    // The number was lowered meanwhile.
     if !isWanted { try detach(name) }
     return isWanted
   }

@@ -25,7 +25,7 @@ extension Engine {
   func repair(_ found: [Difference]) throws(NetworkError) -> [NetworkError] {
     let kinds = Set(found.map(\.kind))
     var failures: [NetworkError] = []
-    // Nothing else of the kernel is asked for.
+    // Needs no other request to the kernel.
     if kinds == [.rules] { return attempt { () throws(NetworkError) in try restoreRules() } }
     if kinds.contains(.unfinished) { failures += attempt { () throws(NetworkError) in try recover() } }
     for difference in found where difference.kind == .namespaceGone {

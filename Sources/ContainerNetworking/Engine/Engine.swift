@@ -32,7 +32,7 @@ final class Engine: Sendable {
   let telemetry: Telemetry
   /// What every call that changes something passes.
   let gate = Gate()
-  /// Whether a prune is under way.
+  /// Whether a prune is running.
   let pruning = Mutex(false)
   /// Locked during repairs of the kernel.
   let healing = Mutex(())
@@ -96,7 +96,7 @@ final class Engine: Sendable {
     }
   }
 
-  /// A look at the records as they are now.
+  /// Reads the current records.
   func look<Value: Sendable>(_ body: (EngineState) throws(NetworkError) -> Value) throws(NetworkError) -> Value {
     // If this cannot be written now either, the read shows the records as they are.
     if !unfinished.withLock({ $0.isEmpty }) { _ = attempt { () throws(NetworkError) in try transaction { _ in } } }
@@ -187,7 +187,7 @@ final class Engine: Sendable {
       state.containers(inNamespace: namespace.identity.inode)
     }
 
-    /// A network's pool as it is.
+    /// A network's current pool.
     mutating func pool(of network: NetworkRecord, _ subnet: SubnetRecord) throws(NetworkError) -> AddressPool {
       try state.pool(of: network, subnet)
     }

@@ -104,7 +104,7 @@ struct EngineState {
     case .save(.endpoint(let record)):
       let old = endpoints.updateValue(record, forKey: record.id)
       if let old {
-        // In most cases it has only come further.
+        // Usually only the phase changed; the indices stay valid.
         if old.isFound(as: record) { return }
         ports.release(old.allPorts, of: old.container)
         loads.leave(old)

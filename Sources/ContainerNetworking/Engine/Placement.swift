@@ -6,10 +6,10 @@ struct BridgeCapacity: Sendable {
   var ports: Int
   /// The number of ports of a network's first bridge that are reserved for further bridges.
   var trunks: Int
-  /// Ports of a bridge that stays alone.
+  /// The ports of a bridge that stays the only one.
   var limit: Int
 
-  /// Of a network's bridge, for endpoints.
+  /// The capacity of a network's bridge for endpoints.
   func room(on bridge: InterfaceName?, of network: NetworkRecord) -> Int {
     bridge == nil ? (network.grows ? ports - trunks : limit) : ports - 1
   }

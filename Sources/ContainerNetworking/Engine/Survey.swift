@@ -182,7 +182,7 @@ extension Engine {
   /// Links newer than the last network: packets that arrive on them for a container are not forwarded.
   private func idleUplinks(_ survey: Survey) -> [Difference] {
     let families = Self.forwardedFamilies(survey.networks)
-    // A port whose bridge is gone is none.
+    // A port whose bridge is gone is not an uplink.
     let own = Set(
       survey.networks.flatMap(\.ownLinks) + survey.endpoints.compactMap(\.hostInterface?.description))
     let links = survey.links.values.filter {
@@ -273,7 +273,7 @@ extension Engine {
       namespace = try self.namespace(of: sandbox)
     } catch {
       guard error.code == .closed else { throw error }
-      // In doubt it lives.
+      // In doubt it counts as alive.
       if try showsLife(sandbox) { return [] }
       return [
         Difference(

@@ -15,7 +15,7 @@ struct Firewall: Sendable {
 
   private let identity = RecordIdentity()
 
-  /// The record that it writes for.
+  /// The record of its elements.
   var id: RecordID {
     get { identity.id }
     nonmutating set { identity.id = newValue }
@@ -123,7 +123,7 @@ struct Firewall: Sendable {
     return try NftRequests.generation(message)
   }
 
-  /// How many rules ``ensure()`` makes.
+  /// The number of rules that ``ensure()`` creates.
   static let staticRuleCount: Int = {
     var changes = NftTransaction()
     for table in FirewallSets.tables { try? add(table, to: &changes) }

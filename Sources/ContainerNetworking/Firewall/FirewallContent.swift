@@ -5,7 +5,7 @@ import NetworkPrimitives
 struct FirewallContent {
   /// The version of each existing table, by its family.
   var versions: [NftFamily: Int] = [:]
-  /// How many rules the tables have.
+  /// The number of rules in the tables.
   var ruleCount = 0
   /// Our existing sets.
   var sets: Set<String> = []

@@ -328,7 +328,7 @@ struct FirewallElements {
     }
   }
 
-  /// That a record is in our tables.
+  /// The mark that a record is in our tables.
   init(_ record: RecordID) { add(NftElement(.host(record.number)), to: FirewallSets.records) }
 
   /// The mark that a record needs the host's links to forward.
@@ -348,7 +348,7 @@ struct FirewallElements {
     return result
   }
 
-  /// The elements that are meant.
+  /// The elements that match.
   func filtered(_ isMeant: (NftSet, NftElement) -> Bool) -> FirewallElements {
     var result = FirewallElements()
     for (set, elements) in list {

@@ -112,7 +112,7 @@ public struct NetworkGraph: Hashable, Sendable, Codable {
   public struct Container: Hashable, Sendable, Codable {
     /// Its name.
     public var name: String
-    /// How it is on the network.
+    /// The network mode.
     public var mode: NetworkMode
     /// Its interfaces, by name; none in host and none mode.
     public var interfaces: [Interface]
@@ -189,7 +189,7 @@ public struct NetworkGraph: Hashable, Sendable, Codable {
 
     /// A place and the event there.
     public struct Stop: Hashable, Sendable, Codable {
-      /// Where.
+      /// The place.
       public var place: Place
       /// The event, in one line.
       public var text: String

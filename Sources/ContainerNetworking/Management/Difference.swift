@@ -48,7 +48,7 @@ public struct Difference: Hashable, Sendable, CustomStringConvertible {
   public var kind: Kind
   /// The network, or an empty text.
   public var network: String
-  /// The container that it is about, or nil.
+  /// The container, or nil.
   public var container: String?
   /// The difference, in words.
   public var detail: String

@@ -21,7 +21,7 @@ public struct NetworkFilter: Hashable, Sendable {
   /// Made before this.
   public var until: Timestamp?
 
-  /// Everything.
+  /// Makes a filter that matches every network.
   public init() {}
 
   /// Adds a filter in the form of the command line: `driver=bridge`, `id=4f3a`, `name=web`, `label=tier`,

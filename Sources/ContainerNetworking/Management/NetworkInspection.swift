@@ -10,7 +10,7 @@ public struct NetworkInspection: Hashable, Sendable, Encodable {
   /// The numbers of used and free addresses of each subnet, in the order of the subnets.
   public let usage: [SubnetUsage]
 
-  /// How full a subnet is.
+  /// The use of a subnet's addresses.
   public struct SubnetUsage: Hashable, Sendable {
     /// The subnet.
     public let subnet: Subnet

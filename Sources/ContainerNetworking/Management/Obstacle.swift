@@ -42,7 +42,7 @@ public struct Obstacle: Hashable, Sendable, CustomStringConvertible {
   public var network: String
   /// The dropped traffic.
   public var traffic: [Traffic]
-  /// Of which families.
+  /// The affected families.
   public var families: [AddressFamily]
   /// The table, by family and name: `ip filter`.
   public var table: String

@@ -8,12 +8,12 @@ public struct OtherRecord: Hashable, Sendable, CustomStringConvertible {
   public var id: String
   /// Its networks' bridges, by their names.
   public internal(set) var bridges: [String] = []
-  /// How many endpoints it has on them.
+  /// The number of endpoints on its networks.
   public internal(set) var endpoints = 0
   /// The number of host ports that it publishes, counted for each family and address.
   public internal(set) var publishedPorts = 0
 
-  /// In words.
+  /// The record in words.
   public var description: String {
     let names =
       bridges.isEmpty ? "no bridge" : "the bridge\(bridges.count == 1 ? "" : "s") \(bridges.joined(separator: ", "))"

@@ -34,7 +34,7 @@ enum TextFiles {
     } catch { throw fileError("read", path, .ioError) }
   }
 
-  /// Makes a file, or writes it anew.
+  /// Creates or overwrites a file.
   static func write(_ text: String, to path: FilePath) throws(NetworkError) {
     try attempt("write", path) {
       let file = try FileDescriptor.open(

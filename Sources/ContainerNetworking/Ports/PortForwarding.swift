@@ -55,7 +55,7 @@ extension Endpoint {
 
   /// The paths of a port that need a forwarder: to the container's address of the same family, else its first.
   func forwards(of port: PublishedPort) -> [ForwardedPort] {
-    // SCTP has no streams of bytes to carry on.
+    // SCTP has no byte stream to forward.
     guard port.transport != .sctp else { return [] }
     return (port.forwarded ?? []).compactMap { address in
       guard let own = (self.address(address.family) ?? addresses.first)?.address else { return nil }

@@ -6,7 +6,7 @@ struct PortIndex {
   private let ports: [PublishedPort]
   private let places: [UInt16: [Int]]
   private var meant: Set<Int> = []
-  /// How many ports were looked at.
+  /// The number of compared ports.
   private(set) var looks = 0
 
   init(_ ports: [PublishedPort]) {

@@ -29,7 +29,7 @@ final class PortKeeper: Sendable {
     endAll()
   }
 
-  /// How many sockets are held.
+  /// The number of reserving sockets.
   var count: Int { entries.withLock { entries in entries.values.reduce(0) { $0 + $1.sockets.count } } }
 
   /// Keeps the sockets taken for a change of an endpoint until ``settle(_:)``, even without a record of them.

@@ -87,7 +87,7 @@ public struct PortMapping: Hashable, Sendable, Codable {
 }
 
 extension PortMapping: CustomStringConvertible {
-  /// As it is written: `[::]:8080:80/udp`.
+  /// The written form: `[::]:8080:80/udp`.
   public var description: String {
     var text = ""
     if let hostAddress { text += hostAddress.family == .ipv6 ? "[\(hostAddress)]:" : "\(hostAddress):" }

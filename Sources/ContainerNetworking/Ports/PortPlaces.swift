@@ -25,7 +25,7 @@ struct PortPlaces {
     mutating func insert(_ family: AddressFamily) { if family == .ipv4 { ipv4 = true } else { ipv6 = true } }
   }
 
-  /// Of a network's endpoints.
+  /// The places of a network's endpoints.
   init(_ network: NetworkRecord, forwards: Bool) {
     (routed, translated) = (Families([]), Families([]))
     for subnet in network.subnets {

@@ -2,11 +2,11 @@ import NetworkPrimitives
 
 /// A container port to publish.
 struct PortWish {
-  /// As asked for.
+  /// The requested address.
   var address: IPAddress?
   var translated: [IPAddress]
   var forwarded: [IPAddress]
-  /// Where it is taken.
+  /// The addresses at which it is taken.
   var addresses: [IPAddress]
   /// The permitted host ports; nil for an ephemeral one.
   var candidates: ClosedRange<UInt16>?

@@ -10,7 +10,7 @@ public struct FurtherBridge: Hashable, Sendable, Codable {
 }
 
 extension FurtherBridge {
-  /// One that is to be made.
+  /// Makes the record of a new bridge.
   init(_ number: Int, ofNetwork id: String) throws(NetworkError) {
     name = try InterfaceName("br-\(id.prefix(8))-\(number)")
     phase = .creating

@@ -16,7 +16,7 @@ public final class MemoryStore: Store {
 
   /// The minimum number of remembered changes, for reads since a revision; temporarily up to twice as many.
   static let journalLimit = 10_000
-  /// How many events are kept.
+  /// The number of kept events.
   public static let eventLimit = 1_000
 
   private let contents = Mutex(Contents())
@@ -28,7 +28,7 @@ public final class MemoryStore: Store {
   /// All its users are in this process, and alive.
   public var token: String { "memory" }
 
-  /// Always: it is gone with its users.
+  /// Always true: the store ends with its users.
   public func isAlive(_ token: String) -> Bool { true }
 
   /// The changes since a revision.
@@ -62,7 +62,7 @@ public final class MemoryStore: Store {
     }
   }
 
-  /// One at a time.
+  /// Runs one `body` at a time.
   public func exclusively<Value: Sendable>(_ body: () throws(NetworkError) -> Value) throws(NetworkError) -> Value {
     try host.withLock { (_) throws(NetworkError) in try body() }
   }

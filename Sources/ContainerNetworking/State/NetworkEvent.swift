@@ -6,7 +6,7 @@ public struct NetworkEvent: Hashable, Sendable, Codable {
     case create
     /// A container was attached to it.
     case connect
-    /// A container was taken off it.
+    /// A container was disconnected from it.
     case disconnect
     /// It was removed.
     case destroy

@@ -4,11 +4,11 @@ public import NetworkPrimitives
 /// The progress of a recorded object. After its ``Endpoint/owner`` has died, the next user of the store completes or
 /// undoes an object that is not ``ready``.
 public enum Phase: String, Hashable, Sendable, Codable {
-  /// Written down, and being made.
+  /// Recorded, and being created.
   case creating
   /// Made.
   case ready
-  /// Being taken away.
+  /// Being removed.
   case removing
   /// Only its static addresses are kept: a sandbox that was stopped, or one of an earlier boot.
   case stopped
@@ -64,7 +64,7 @@ public struct NetworkRecord: Hashable, Sendable, Codable {
   public var movedAddresses: [IPAddress]?
   /// Whether those exceeded the limit, so that every endpoint announces itself to all; nil for no.
   public var hasUnlistedMovedAddresses: Bool?
-  /// How far it has come.
+  /// Its phase.
   public var phase: Phase
   /// The process that creates or removes it.
   public var owner: String
@@ -123,7 +123,7 @@ public struct PoolRecord: Hashable, Sendable, Codable {
   public var networkID: String
   /// The subnet's family.
   public var family: AddressFamily
-  /// The address last given out.
+  /// The last allocated address.
   public var cursor: IPAddress?
   /// Released addresses that are reused last, the oldest first.
   public var resting: [IPAddress]
@@ -178,7 +178,7 @@ public struct Endpoint: Hashable, Sendable, Codable {
   public var ports: [PublishedPort]
   /// Ports being published or released; nil for none.
   public var portChange: PortChange?
-  /// How far it has come.
+  /// Its phase.
   public var phase: Phase
   /// The process that creates or removes it.
   public var owner: String
@@ -214,9 +214,9 @@ public struct Endpoint: Hashable, Sendable, Codable {
 
 /// The record of an attached container.
 public struct SandboxRecord: Hashable, Sendable, Codable {
-  /// The name that `attach` was given.
+  /// The name given to `attach`.
   public var container: String
-  /// How it is on the network.
+  /// The network mode.
   public var mode: NetworkMode
   /// Id of its namespace, the same for all containers in it: 64 hexadecimal digits, or `host`.
   public var sandboxID: String
@@ -235,7 +235,7 @@ public struct SandboxRecord: Hashable, Sendable, Codable {
   /// Whether its static addresses stay reserved when it is removed: it is being stopped, or was stopped and is being
   /// attached again.
   public var keepsAddresses: Bool?
-  /// How far it has come.
+  /// Its phase.
   public var phase: Phase
   /// The process that creates or removes it; of a ready one, the process that holds its namespace open while it uses
   /// the store.

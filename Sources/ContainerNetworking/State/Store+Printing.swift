@@ -13,10 +13,10 @@ extension StoreRecord: CustomStringConvertible, CustomDebugStringConvertible {
     }
   }
 
-  /// As the record that it is.
+  /// The description of its record.
   public var description: String { value.description }
 
-  /// All fields of the record that it is.
+  /// All fields of its record.
   public var debugDescription: String { value.debugDescription }
 }
 

@@ -43,7 +43,7 @@ public protocol Store: Sendable {
 }
 
 extension Store {
-  /// Of this process alone.
+  /// Nil: for stores of this process alone.
   public var directory: FilePath? { nil }
 
   /// The unsettled ones of all.

@@ -15,7 +15,7 @@ public struct Timestamp: Hashable, Comparable, Sendable, Codable {
     return Timestamp(nanoseconds: Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec))
   }
 
-  /// By time.
+  /// Compares times.
   public static func < (left: Timestamp, right: Timestamp) -> Bool { left.nanoseconds < right.nanoseconds }
 
   /// Decodes nanoseconds.

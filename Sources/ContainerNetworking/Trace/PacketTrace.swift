@@ -9,7 +9,7 @@ public struct PacketTrace: Hashable, Sendable, Codable {
   public var there: [Hop]
   /// The path of the first answer.
   public var back: [Hop]
-  /// How it ended.
+  /// The outcome.
   public var outcome: Outcome
   /// The limits of the trace.
   public var remarks: [String]
@@ -43,11 +43,11 @@ public struct PacketTrace: Hashable, Sendable, Codable {
 
   /// A step of the way.
   public struct Hop: Hashable, Sendable, Codable {
-    /// Where.
+    /// The place.
     public var place: NetworkGraph.Place
     /// The event, in one line.
     public var text: String
-    /// The packet as it comes here.
+    /// The arriving packet.
     public var packet: Flow?
     /// The rules that decided here, in order.
     public var rules: [Rule]
@@ -78,11 +78,11 @@ public struct PacketTrace: Hashable, Sendable, Codable {
     public var reason: String?
   }
 
-  /// How a packet ended.
+  /// The outcome of a packet.
   public struct Outcome: Hashable, Sendable, Codable {
     /// The kinds of end.
     public enum Kind: String, Hashable, Sendable, Codable {
-      /// It came to its receiver, which answered.
+      /// It reached its receiver, which answered.
       case answered
       /// It reached its receiver, or a router, which refused it.
       case refused
@@ -90,7 +90,7 @@ public struct PacketTrace: Hashable, Sendable, Codable {
       case delivered
       /// A rule dropped it.
       case dropped
-      /// It was lost, and not by a rule.
+      /// It was lost without a drop by a rule.
       case lost
       /// No such packet came in time.
       case unseen

@@ -9,7 +9,7 @@ struct RuleKey: Hashable, CustomStringConvertible {
 
   var description: String { "\(chain): \(words.joined(separator: " "))" }
 
-  /// Of a rule that the kernel has.
+  /// The key of a rule in the kernel.
   init(_ rule: NftRuleRecord) {
     chain = rule.chain.name
     words = []

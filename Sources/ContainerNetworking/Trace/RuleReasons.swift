@@ -5,7 +5,7 @@ import NetworkPrimitives
 struct RuleFacts {
   /// The incoming link, and the network whose bridge or bridge port it is.
   var incoming: (name: String, network: NetworkRecord?)?
-  /// The link that it goes out by.
+  /// The outgoing link.
   var outgoing: (name: String, network: NetworkRecord?)?
   /// The endpoint behind the incoming port.
   var sender: Endpoint?

@@ -13,7 +13,7 @@ struct TraceRecord {
   private let hook: (NftTable, String) -> NftChain.Hook?
   private var steps: [NftTrace] = []
 
-  /// How many steps are kept.
+  /// The number of recorded steps.
   var count: Int { steps.count }
 
   /// A packet has some tens of steps; the rest belong to others.

@@ -2,7 +2,7 @@ public import NetworkPrimitives
 
 /// The packet to trace: sender, receiver and kind.
 public struct TraceRequest: Hashable, Sendable {
-  /// One end of the way.
+  /// One end of the path.
   public enum End: Hashable, Sendable, CustomStringConvertible {
     /// The host itself.
     case host
@@ -11,7 +11,7 @@ public struct TraceRequest: Hashable, Sendable {
     /// A container or, as a sender, a link of the host on which its packets arrive.
     case name(String)
 
-    /// As it is written.
+    /// The written form.
     public var description: String {
       switch self {
       case .host: "host"

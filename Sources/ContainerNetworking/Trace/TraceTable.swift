@@ -16,7 +16,7 @@ struct TraceMatch {
   var source: End
   /// The link that they come in by.
   var link: InterfaceName?
-  /// Whom they are sent to: one of these.
+  /// The possible destinations.
   var destinations: [End]
   /// The answerers, with the addresses that their packets may have.
   var answerers: [End]

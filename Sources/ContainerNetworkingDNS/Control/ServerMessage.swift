@@ -12,7 +12,7 @@ struct ServerMessage: Equatable {
 
   init(_ texts: [String]) { self.texts = texts }
 
-  /// The message as it is sent.
+  /// The message on the wire.
   var bytes: [UInt8] {
     var body: [UInt8] = []
     for text in texts {
@@ -49,7 +49,7 @@ extension ServerMessage {
     ])
   }
 
-  /// That it is done.
+  /// Success.
   static let done = ServerMessage(["done"])
 
   /// The error in an answer; nil for success.

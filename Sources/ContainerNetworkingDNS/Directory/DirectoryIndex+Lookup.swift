@@ -1,7 +1,7 @@
 import ContainerNetworking
 import NetworkPrimitives
 
-/// Where a query came in.
+/// The place at which a query arrived.
 enum ListeningPlace: Hashable, Sendable {
   /// At the gateway of a network, by its id.
   case gateway(network: String)

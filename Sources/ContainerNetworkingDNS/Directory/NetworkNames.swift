@@ -1,7 +1,7 @@
 import ContainerNetworking
 import NetworkPrimitives
 
-/// Whom the names of one network mean.
+/// The endpoints by the names of one network.
 struct NetworkNames: Sendable {
   /// The network; nil while only endpoints of it are known.
   var record: NetworkRecord?

@@ -67,7 +67,7 @@ public struct DomainName: Sendable {
     return count
   }
 
-  /// Without labels.
+  /// Whether it has no labels.
   public var isRoot: Bool { wire.isEmpty }
 
   /// The number of octets of the uncompressed name in a message, from 1 to 255.

@@ -50,7 +50,7 @@ extension Message {
     /// ARCOUNT, the announced number of additional records.
     public var additionalCount: UInt16
 
-    /// How many octets a header has.
+    /// The size of a header, octets.
     public static let size = 12
 
     /// Reads the header of a message.

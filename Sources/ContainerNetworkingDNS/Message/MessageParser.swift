@@ -82,7 +82,7 @@ private struct RecordHead {
   var type: RecordType
   var recordClass: RecordClass
   var timeToLive: UInt32
-  /// Where its data ends.
+  /// The end of its data.
   var end: Int
 }
 

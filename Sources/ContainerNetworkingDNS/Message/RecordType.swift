@@ -24,7 +24,7 @@ public struct RecordType: RawRepresentable, Hashable, Sendable {
   public static let txt = RecordType(rawValue: 16)
   /// An IPv6 address (RFC 3596).
   public static let aaaa = RecordType(rawValue: 28)
-  /// Where a service is (RFC 2782).
+  /// The location of a service (RFC 2782).
   public static let srv = RecordType(rawValue: 33)
   /// Rules that rewrite names (RFC 3403).
   public static let naptr = RecordType(rawValue: 35)
@@ -40,9 +40,9 @@ public struct RecordType: RawRepresentable, Hashable, Sendable {
   public static let nsec = RecordType(rawValue: 47)
   /// A zone's key (RFC 4034).
   public static let dnskey = RecordType(rawValue: 48)
-  /// How a service is reached (RFC 9460).
+  /// The access to a service (RFC 9460).
   public static let svcb = RecordType(rawValue: 64)
-  /// How a web site is reached (RFC 9460).
+  /// The access to a web site (RFC 9460).
   public static let https = RecordType(rawValue: 65)
   /// A transaction's signature (RFC 8945).
   public static let tsig = RecordType(rawValue: 250)

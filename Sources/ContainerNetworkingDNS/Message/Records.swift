@@ -4,9 +4,9 @@ public import NetworkPrimitives
 public struct Question: Hashable, Sendable, CustomStringConvertible {
   /// The name; its case is returned unchanged (0x20).
   public var name: DomainName
-  /// For which records.
+  /// The type of the requested records.
   public var type: RecordType
-  /// In which tree.
+  /// The class.
   public var recordClass: RecordClass
 
   /// A question, of the Internet unless another class is given.
@@ -22,9 +22,9 @@ public struct Question: Hashable, Sendable, CustomStringConvertible {
 
 /// A record (RFC 1035, section 4.1.3).
 public struct ResourceRecord: Hashable, Sendable {
-  /// Whose record it is.
+  /// The owner of the record.
   public var name: DomainName
-  /// In which tree.
+  /// The class.
   public var recordClass: RecordClass
   /// The maximum lifetime in caches, in seconds, at most 2³¹−1. Larger values are read as 0 (RFC 2181, section 8).
   public var timeToLive: UInt32

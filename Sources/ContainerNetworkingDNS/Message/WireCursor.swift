@@ -58,7 +58,7 @@ struct WireCursor {
 /// Iterates over the labels of a name in a message, following its pointers (RFC 1035, section 4.1.4). A pointer must
 /// lead before the run of labels that it ends, so no name loops. A name has at most 127 of them, one for each label.
 struct LabelCursor {
-  /// Where the labels go on.
+  /// The position of the next label.
   private var offset: Int
   /// The start of the current run of labels, and its limit.
   private var start: Int

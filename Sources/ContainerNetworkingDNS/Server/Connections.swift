@@ -23,7 +23,7 @@ final class Connections {
     return true
   }
 
-  /// One that was added is gone.
+  /// Removes an added connection.
   func remove(_ channel: any Channel, of client: Client) {
     guard channels[client.place]?.removeValue(forKey: ObjectIdentifier(channel)) != nil else { return }
     if channels[client.place]?.isEmpty == true { channels[client.place] = nil }

@@ -12,7 +12,7 @@ struct FloodGuard {
   private var counts: [IPAddress: Int] = [:]
   private var shutOut: [IPAddress: NIODeadline] = [:]
 
-  /// For how long a sender is shut out.
+  /// The duration of a sender's block.
   static let pause = TimeAmount.milliseconds(250)
   /// The number of reads between two checks of the queue.
   private static let readsBetweenLooks = 16

@@ -58,7 +58,7 @@ struct Listener: Sendable {
     return DatagramBootstrap(group: loop)
       .channelOption(.datagramVectorReadMessageCount, value: readCount)
       .channelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: readCount * readSize))
-      // One read between two looks at the store.
+      // One read between two reads of the store.
       .channelOption(.maxMessagesPerRead, value: 1)
       .channelInitializer { channel in
         channel.eventLoop.makeCompletedFuture {

@@ -15,7 +15,7 @@ struct Exchange {
     case answered(Message, [UInt8])
     /// The answer does not fit into a datagram.
     case truncated
-    /// Nothing came in time.
+    /// No answer came in time.
     case late
     /// The server is missing, ended the connection, or sent nonsense; with the reason.
     case failed(String)

@@ -97,7 +97,7 @@ final class StreamExchangeHandler: ChannelInboundHandler {
 }
 
 extension Exchange {
-  /// Why a socket cannot be used.
+  /// The reason why a socket cannot be used.
   static func reason(_ error: any Error) -> String {
     switch error {
     case let error as NetworkError: error.description

@@ -10,7 +10,7 @@ struct UpstreamServer: Hashable, Sendable, CustomStringConvertible {
   /// The link of a link-local address, by name or number (RFC 4007, section 11).
   var zone: String?
 
-  /// As resolv.conf(5) has it.
+  /// The form of resolv.conf(5).
   var description: String { zone.map { "\(address)%\($0)" } ?? "\(address)" }
 }
 

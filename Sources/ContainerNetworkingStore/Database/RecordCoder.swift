@@ -96,6 +96,6 @@ final class RecordCoder {
 }
 
 extension StoreRecord.Key {
-  /// As messages name it: `endpoint "4fd…"`.
+  /// The form in messages: `endpoint "4fd…"`.
   var title: String { "\(kind.rawValue) \(quoted(id))" }
 }

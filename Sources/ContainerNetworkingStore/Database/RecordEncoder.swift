@@ -13,7 +13,7 @@ struct RecordEncoder {
     return String(decoding: sink.bytes, as: UTF8.self)
   }
 
-  /// A text as it stands in JSON.
+  /// A text as a JSON literal.
   static func literal(_ text: String) -> String {
     let sink = Sink()
     sink.write(text: text)
@@ -169,7 +169,7 @@ struct RecordEncoder {
       return ValueEncoder(sink: sink).unkeyedContainer()
     }
 
-    // No record has a class in it.
+    // No record contains a class.
     func superEncoder() -> any Encoder { ValueEncoder(sink: sink) }
 
     func superEncoder(forKey key: Key) -> any Encoder {

@@ -10,10 +10,10 @@ struct Schema {
   /// Entries are only ever added.
   var migrations: [String]
 
-  /// The version that it leads to.
+  /// The version after all migrations.
   var version: Int64 { Int64(migrations.count) }
 
-  /// Of this library.
+  /// This library's schema.
   static let current = Schema(migrations: [
     """
     CREATE TABLE records (kind TEXT NOT NULL, id TEXT NOT NULL, revision INTEGER NOT NULL, value TEXT NOT NULL,

@@ -11,7 +11,7 @@ struct StateDatabase: ~Copyable {
 
   /// The number of remembered removals, for reads since a revision.
   static let removalLimit: Int64 = 10_000
-  /// How many events are kept.
+  /// The number of kept events.
   static let eventLimit: Int64 = 1_000
 
   /// Opens the database, and creates or migrates it on demand. The caller holds the opening lock: with several at once,
@@ -43,7 +43,7 @@ struct StateDatabase: ~Copyable {
     let draft = Files.with(".new", file)
     try remove(draft)
     do {
-      // Without a journal that would outlive it.
+      // Without a journal, which would outlive it.
       try Files.create(draft)
       var connection = try SQLiteConnection(draft)
       try schema.migrate(&connection)
@@ -93,7 +93,7 @@ struct StateDatabase: ~Copyable {
   /// The number of updates.
   mutating func revision() throws(NetworkError) -> UInt64 { try meta("revision") }
 
-  /// SQLite's own settings, as they are.
+  /// SQLite's current settings.
   mutating func settings() throws(NetworkError) -> (journal: String, synchronous: Int64) {
     var journal = ""
     try connection.each("PRAGMA journal_mode") { row in journal = row.text(0) }

@@ -31,7 +31,7 @@ final class LockFile: Sendable {
   /// Takes the lock; blocks until it is free.
   func lock() throws(NetworkError) { try lock(LOCK_EX) }
 
-  /// Gives it back.
+  /// Releases the lock.
   func unlock() { flock(descriptor.rawValue, LOCK_UN) }
 
   /// Takes the lock if it is free, as long as this object lives.

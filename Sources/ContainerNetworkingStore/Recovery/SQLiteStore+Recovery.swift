@@ -5,13 +5,13 @@ public import SystemPackage
 
 /// The result of a recovery.
 public struct StoreRecovery: Hashable, Sendable, CustomStringConvertible {
-  /// How many records are in the new file.
+  /// The number of records in the new file.
   public var records: Int
-  /// How many events are in it.
+  /// The number of events in it.
   public var events: Int
   /// The unreadable records, a sentence each; empty if nothing was lost.
   public var lost: [String]
-  /// Where the damaged file is now.
+  /// The path of the damaged file.
   public var damagedFile: FilePath
 
   /// A line, and one for each loss.

@@ -42,7 +42,7 @@ import SystemPackage
     guard result == SQLITE_OK else { throw failure(result, sql).error(file) }
   }
 
-  /// Runs a statement that gives no rows.
+  /// Runs a statement without result rows.
   mutating func run(_ sql: String, _ values: SQLiteValue...) throws(NetworkError) {
     try each(sql, values) { (_) throws(NetworkError) in }
   }
@@ -85,7 +85,7 @@ import SystemPackage
       let sized = unsafe methods.pointee.xFileSize(file, &size)
       guard sized == SQLITE_OK else { return sized }
       let read = unsafe methods.pointee.xRead(file, buffer.baseAddress, CInt(count), 0)
-      // A shorter file is filled up with zeros.
+      // A shorter file is padded with zeros.
       return read == Self.shortRead ? SQLITE_OK : read
     }
     guard result == SQLITE_OK else { throw failure(result, "read the header").error(file) }

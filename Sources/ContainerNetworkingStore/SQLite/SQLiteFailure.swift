@@ -11,7 +11,7 @@ struct SQLiteFailure {
   var systemError: CInt
   var statement: String
 
-  /// As the error that callers get.
+  /// Converts it to the callers' error.
   func error(_ file: FilePath) -> NetworkError {
     let primary = code & 0xff
     let sentence = "SQLite says \"\(message)\" (\(code)) at: \(statement)"

@@ -63,7 +63,7 @@ extension SimulatedState {
       throw refusal(.noSuchFileOrDirectory)
     }
     guard var removed = namespaces[namespace]?.neighbors.remove(at: index) else { return [] }
-    // It is a failed one before it is none.
+    // It is notified as failed before it is removed.
     removed.state = 0x20  // NUD_FAILED
     removed.macAddress = nil
     if removed.family != 7 { notifyNeighbor(removed, in: namespace, type: Int32(RTM_NEWNEIGH)) }

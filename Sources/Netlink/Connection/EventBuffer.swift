@@ -22,7 +22,7 @@ final class EventBuffer<Event: Sendable>: Sendable {
     self.lost = lost
   }
 
-  /// How many events wait.
+  /// The number of pending events.
   var count: Int { state.withLock { $0.events.count - $0.head } }
 
   /// Adds an event, or hands it to the waiting task.

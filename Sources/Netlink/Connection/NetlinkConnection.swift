@@ -40,7 +40,7 @@ public final class NetlinkConnection: Sendable {
   public struct Outcome: Sendable, Hashable {
     /// The messages that answer it: the requested object, or the echoed notification.
     public var replies: [NetlinkMessage] = []
-    /// Why the kernel refused it.
+    /// The kernel's refusal; nil for success.
     public var error: NetworkError?
   }
 
@@ -287,7 +287,7 @@ public final class NetlinkConnection: Sendable {
     return messages
   }
 
-  /// The same, one by one.
+  /// As above, one by one.
   private func receive(_ body: (NetlinkMessage) throws(NetworkError) -> Void) throws(NetworkError) {
     let portID = socket.portID
     try NetlinkMessage.forEach(in: try socket.receive()[...]) { (message) throws(NetworkError) in

@@ -20,7 +20,7 @@ package enum Remedy {
     }
   }
 
-  /// About a system call that failed.
+  /// The remedy for a failed system call.
   static func text(for errno: Errno, of call: String) -> String {
     switch (call, errno.rawValue) {
     case ("unshare", 28): "there are as many network namespaces as user.max_net_namespaces allows; raise it"

@@ -41,19 +41,19 @@ public struct ChildProcess: Sendable {
 }
 
 extension ChildProcess: Hashable, CustomStringConvertible {
-  /// By process id.
+  /// Compares process ids.
   public static func == (left: ChildProcess, right: ChildProcess) -> Bool { left.id == right.id }
 
-  /// By process id.
+  /// Hashes the process id.
   public func hash(into hasher: inout Hasher) { hasher.combine(id) }
 
   /// `process 4711`.
   public var description: String { "process \(id)" }
 }
 
-/// How a program ended.
+/// The exit of a program.
 public enum ProcessExit: Hashable, Sendable {
-  /// It returned this code.
+  /// It exited with this code.
   case exited(Int32)
   /// This signal ended it.
   case signaled(Int32)

@@ -45,7 +45,7 @@ public struct Command: Sendable, Hashable {
 
   /// The process group and session of a program (credentials(7)); a terminal's ^C goes to a group.
   public enum Grouping: Sendable, Hashable {
-    /// Those of this process.
+    /// This process's own group and session.
     case inherited
     /// A process group of its own, in this process's session.
     case ownGroup
@@ -106,7 +106,7 @@ public struct FileBinding: Sendable, Hashable {
   /// The path where it is seen; a missing target is skipped.
   public var target: FilePath
 
-  /// Makes one.
+  /// Makes a binding.
   public init(_ source: FilePath, at target: FilePath) {
     self.source = source
     self.target = target

@@ -164,7 +164,7 @@ extension Kernel {
 }
 
 extension Kernel {
-  /// For kernels without processes: none.
+  /// For kernels without processes: finds none.
   public func heldNamespace(_ identity: NamespaceIdentity) -> (handle: NamespaceHandle, path: FilePath)? { nil }
 }
 

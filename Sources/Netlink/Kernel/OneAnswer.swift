@@ -12,7 +12,7 @@ package final class OneAnswer<Value: Sendable>: Sendable {
 
   package init() {}
 
-  /// Answers, unless somebody has.
+  /// Gives the answer; later ones are ignored.
   package func give(_ value: Value) {
     let waiting: CheckedContinuation<Value, Never>? = state.withLock { state in
       switch state {

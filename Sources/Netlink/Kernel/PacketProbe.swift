@@ -20,7 +20,7 @@ public struct ProbePacket: Hashable, Sendable {
   /// The receiver's address.
   public var destination: IPAddress
 
-  /// Makes one.
+  /// Makes a packet.
   public init(_ kind: Kind, from source: IPAddress? = nil, to destination: IPAddress) {
     self.kind = kind
     self.source = source

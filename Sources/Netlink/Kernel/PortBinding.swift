@@ -11,7 +11,7 @@ public struct PortBinding: Hashable, Sendable, CustomStringConvertible {
   /// The address; 0.0.0.0 or `::` for the wildcard of the family. `::` is IPv6 alone (`IPV6_V6ONLY`).
   public var address: IPAddress
 
-  /// Makes one.
+  /// Makes a binding.
   public init(_ address: IPAddress, _ port: UInt16, _ transport: TransportProtocol) {
     self.address = address
     self.port = port

@@ -14,7 +14,7 @@ public struct TransportAddress: Hashable, Sendable, CustomStringConvertible {
   /// 128-bit value from registers to an unaligned place, and traps when it loads it.
   private var width: UInt64 = 0
 
-  /// Makes one.
+  /// Makes an address.
   public init(_ address: IPAddress, _ port: UInt16, _ transport: TransportProtocol, link: UInt32 = 0) {
     self.address = address
     self.port = port

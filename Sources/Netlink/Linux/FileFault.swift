@@ -8,7 +8,7 @@ package enum FileFault {
   package static func error(
     _ call: String, _ path: FilePath, _ errno: Errno, operation: String
   ) -> NetworkError {
-    // A full disk is no pool of ours.
+    // ENOSPC means a full disk, not an exhausted pool of this library.
     let code: NetworkError.Code = errno == .noSpace ? .kernelRefused : NetworkError.Code(errno)
     return NetworkError(
       code, operation: operation, reason: reason(errno, path),

@@ -15,7 +15,7 @@ public struct ConntrackTuple: Hashable, Sendable, CustomStringConvertible {
   /// The receiver's port.
   public var destinationPort: UInt16
 
-  /// Makes one.
+  /// Makes a tuple.
   public init(
     _ transport: TransportProtocol, from source: IPAddress, _ sourcePort: UInt16, to destination: IPAddress,
     _ destinationPort: UInt16
@@ -81,7 +81,7 @@ public struct ConntrackEntry: Hashable, Sendable {
   /// number, unless it occupies the same memory.
   var id: UInt32?
 
-  /// Makes one, for requests.
+  /// Makes an entry, for requests.
   public init(original: ConntrackTuple, reply: ConntrackTuple, zone: UInt16 = 0) {
     self.original = original
     self.reply = reply

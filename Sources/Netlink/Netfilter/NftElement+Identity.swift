@@ -21,7 +21,7 @@ extension NftElement {
   package struct Found: Hashable, Sendable {
     /// Key and value, as ``NftElement/identity``.
     package var identity: [UInt8]
-    /// How many bytes of those are the key.
+    /// The length of the key in ``identity``, bytes.
     package var keyLength: Int
     /// The comment of the element.
     package var comment: String?

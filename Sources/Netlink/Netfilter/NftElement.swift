@@ -5,11 +5,11 @@ public import NetworkPrimitives
 public struct NftElement: Hashable, Sendable {
   /// The key, or the first of a range.
   public var key: NftValue
-  /// The last of a range, itself in it.
+  /// The end of a range, included.
   public var last: NftValue?
   /// The value of the key.
   public var data: Data
-  /// How long it lives, milliseconds.
+  /// The lifetime, milliseconds.
   public var timeout: UInt64?
   /// The comment that `nft list ruleset` shows; up to 127 bytes.
   public var comment: String?
@@ -32,7 +32,7 @@ public struct NftElement: Hashable, Sendable {
 
   /// The value of a key.
   public enum Data: Hashable, Sendable {
-    /// Nothing, in a set.
+    /// None, as in a set.
     case none
     /// A value, in a map.
     case value(NftValue)

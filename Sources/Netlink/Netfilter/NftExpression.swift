@@ -132,7 +132,7 @@ enum NftExpression: Hashable, Sendable {
 public enum NftComparison: UInt32, Hashable, Sendable {
   /// The same.
   case equal = 0
-  /// Not the same.
+  /// Different.
   case notEqual
   /// Less than the rule's.
   case less
@@ -149,7 +149,7 @@ struct NftRegister: Hashable, Sendable {
   /// `enum nft_registers`.
   let number: UInt32
 
-  /// Where the verdict goes.
+  /// The verdict register.
   static let verdict = NftRegister(number: NFT_REG_VERDICT.rawValue)
 
   private init(number: UInt32) { self.number = number }
@@ -161,7 +161,7 @@ struct NftRegister: Hashable, Sendable {
   }
 }
 
-/// A set or map as a rule names it.
+/// A reference to a set or map in a rule.
 public struct NftSetReference: Hashable, Sendable, ExpressibleByStringLiteral {
   /// Its name.
   public var name: String

@@ -16,7 +16,7 @@ public enum NftFamily: UInt8, Hashable, Sendable, CustomStringConvertible {
   /// IPv6 only; nft(8) says `ip6`.
   case ipv6 = 10
 
-  /// The name that nft(8) gives it.
+  /// The name in nft(8).
   public var description: String {
     switch self {
     case .inet: "inet"

@@ -4,7 +4,7 @@ public import NetworkPrimitives
 /// A rule: its matches and actions, in order, in terms of fields and values. The encoder chooses the kernel's
 /// registers, and adds the checks that a field is present.
 public struct NftRule: Hashable, Sendable {
-  /// The chain that it belongs to.
+  /// Its chain.
   public var chain: NftChain
   /// Matches and actions; the first match that fails ends the rule.
   public var statements: [NftStatement]
@@ -86,7 +86,7 @@ public enum NftCondition: Hashable, Sendable {
   case anyBit(NftValue)
   /// The bits under the mask equal those of the value.
   case masked(NftValue, mask: NftValue)
-  /// A set holds it; `inverted`: does not.
+  /// In the set; `inverted`: not in it.
   case member(NftSetReference, inverted: Bool)
 
   /// The same value.
@@ -113,7 +113,7 @@ public enum NftCondition: Hashable, Sendable {
 
 /// A rewriting of addresses; needs a chain of type ``NftChain/ChainType/nat``.
 public struct NftTranslation: Hashable, Sendable {
-  /// Which end is rewritten.
+  /// The rewritten end.
   public enum Kind: UInt32, Hashable, Sendable {
     /// `snat`.
     case source = 0
@@ -141,11 +141,11 @@ public struct NftTranslation: Hashable, Sendable {
     public static let fullyRandom = Flags(rawValue: 16)
   }
 
-  /// Which end is rewritten.
+  /// The rewritten end.
   public var kind: Kind
   /// The new address.
   public var target: Target
-  /// How the kernel may choose.
+  /// The kernel's freedom of choice.
   public var flags: Flags
 
   /// A rewriting.

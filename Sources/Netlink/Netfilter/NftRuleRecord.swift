@@ -3,18 +3,18 @@ public import NetworkPrimitives
 
 /// A rule in the kernel's form: expressions with their attributes.
 public struct NftRuleRecord: Hashable, Sendable {
-  /// The chain that it belongs to.
+  /// Its chain.
   public var chain: NftChain
   /// The number that identifies it when it is replaced or deleted.
   public var handle: UInt64
-  /// The comment behind it.
+  /// Its comment.
   public var comment: String?
   /// Its expressions, in order.
   public var expressions: [Expression]
 
   /// One expression: `meta`, `cmp`, `lookup` … and its attributes (`linux/netfilter/nf_tables.h`).
   public struct Expression: Hashable, Sendable {
-    /// The kernel's name of it.
+    /// Its name in the kernel.
     public var name: String
     /// Its attributes; unknown ones are kept.
     public var attributes: Attributes

@@ -131,7 +131,7 @@ public struct NftConnectionState: OptionSet, Hashable, Sendable {
   public let rawValue: UInt32
   /// States from their bits.
   public init(rawValue: UInt32) { self.rawValue = rawValue }
-  /// Belongs to no connection that could be.
+  /// Belongs to no possible connection.
   public static let invalid = NftConnectionState(rawValue: 1)
   /// Belongs to a connection that has seen packets both ways.
   public static let established = NftConnectionState(rawValue: 2)

@@ -3,7 +3,7 @@ public import NetworkPrimitives
 
 /// A set, map or verdict map, without its elements.
 public struct NftSet: Hashable, Sendable {
-  /// The table it belongs to.
+  /// Its table.
   public var table: NftTable
   /// Its name, unique in the table; a pattern, `__set%d`, for an anonymous set.
   public var name: String
@@ -29,7 +29,7 @@ public struct NftSet: Hashable, Sendable {
 
   /// The type of a map's values.
   public enum Data: Hashable, Sendable {
-    /// Nothing: a set.
+    /// None: a set.
     case none
     /// A value of these fields: a map.
     case values([NftDataType])

@@ -3,7 +3,7 @@ public import NetworkPrimitives
 
 /// An nftables table: a family and a name.
 public struct NftTable: Hashable, Sendable {
-  /// Which packets its chains see.
+  /// The family of its packets.
   public var family: NftFamily
   /// Its name, unique in the family.
   public var name: String
@@ -50,7 +50,7 @@ public struct NftTable: Hashable, Sendable {
 
 /// A chain of rules: a regular one is a target of jumps, a base chain runs at a hook.
 public struct NftChain: Hashable, Sendable {
-  /// The table it belongs to.
+  /// Its table.
   public var table: NftTable
   /// Its name, unique in the table.
   public var name: String
@@ -98,15 +98,15 @@ public struct NftChain: Hashable, Sendable {
 
   /// A point on a packet's path (`enum nf_inet_hooks`; the bridge family uses the same numbers).
   public enum Hook: UInt32, Hashable, Sendable {
-    /// All that comes in, before routing.
+    /// Incoming packets, before routing.
     case prerouting = 0
-    /// For this host.
+    /// Packets for this host.
     case input = 1
     /// Passing through.
     case forward = 2
     /// Made by this host.
     case output = 3
-    /// All that goes out, after routing.
+    /// Outgoing packets, after routing.
     case postrouting = 4
   }
 

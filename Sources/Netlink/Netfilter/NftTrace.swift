@@ -5,7 +5,7 @@ public import NetworkPrimitives
 /// `linux/netfilter/nf_tables.h`): a rule that decided, the end of a chain, or a base chain's policy. Rules that did
 /// not match are not reported.
 public struct NftTrace: Hashable, Sendable {
-  /// The table that the packet is in.
+  /// The table of the step.
   public var table: NftTable
   /// The chain.
   public var chain: String
@@ -15,16 +15,16 @@ public struct NftTrace: Hashable, Sendable {
   public var decision: Decision
   /// A number that the steps of one packet share in one part of the kernel; it may be reused for a later packet.
   public var packetID: UInt32
-  /// Index of the link that it came in by.
+  /// Index of the incoming link.
   public var incomingLink: Int32?
-  /// Index of the link that it goes out by.
+  /// Index of the outgoing link.
   public var outgoingLink: Int32?
   /// Its mark; nil for 0.
   public var mark: UInt32?
   /// Its headers; only with the first step in each base chain.
   public var packet: TracedPacket?
 
-  /// Where in a chain a packet is.
+  /// The kind of step.
   public enum Kind: Hashable, Sendable {
     /// At the rule of this handle, which ended with a verdict.
     case rule(UInt64)

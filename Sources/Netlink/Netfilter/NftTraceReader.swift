@@ -24,7 +24,7 @@ public final class NftTraceReader: Sendable {
     /// Whether the kernel dropped some of them for lack of room.
     public var isLossy = false
 
-    /// None.
+    /// No steps.
     package init() {}
   }
 

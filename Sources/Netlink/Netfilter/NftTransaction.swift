@@ -29,7 +29,7 @@ public struct NftTransaction: Sendable, Hashable {
       "create \(Self.describe(table))")
   }
 
-  /// Deletes a table with all that is in it.
+  /// Deletes a table with its contents.
   public mutating func delete(_ table: NftTable) {
     append(NFT_MSG_DELTABLE, "NFT_MSG_DELTABLE", [], table.reference(), "delete \(Self.describe(table))")
   }
@@ -70,7 +70,7 @@ public struct NftTransaction: Sendable, Hashable {
       "replace rule \(handle) of \(Self.describe(rule.chain))")
   }
 
-  /// Deletes the rule that has the handle.
+  /// Deletes the rule of the handle.
   public mutating func deleteRule(handle: UInt64, of chain: NftChain) {
     var body = chain.reference(of: NFTA_RULE_TABLE, NFTA_RULE_CHAIN)
     body.attribute(NFTA_RULE_HANDLE, be64: handle)
@@ -86,7 +86,7 @@ public struct NftTransaction: Sendable, Hashable {
     return NftSetReference(name: set.name, id: id)
   }
 
-  /// Deletes a set or map that no rule uses.
+  /// Deletes an unused set or map.
   public mutating func delete(_ set: NftSet) {
     append(
       NFT_MSG_DELSET, "NFT_MSG_DELSET", [], set.reference(NFTA_SET_TABLE, NFTA_SET_NAME), "delete \(Self.describe(set))"
@@ -146,7 +146,7 @@ public struct NftTransaction: Sendable, Hashable {
   private func bodies(
     _ elements: [NftElement], _ set: NftSet, _ reference: NftSetReference?
   ) throws(NetworkError) -> [PayloadWriter] {
-    // For nothing, no request.
+    // Without elements, no request.
     if elements.isEmpty { return [] }
     if elements.count <= 64 {
       // Each element fits: none exceeds a key and its end of 64 bytes each, the name of a chain, a comment, and

@@ -4,7 +4,7 @@ public import NetworkPrimitives
 public struct NftValue: Hashable, Sendable {
   /// The bytes in a register or a set's key: each field of a concatenation is padded to four bytes.
   private(set) var encoded: [UInt8] = []
-  /// How many fields there are.
+  /// The number of fields.
   private(set) var count = 0
   /// The length in bytes of each of the first 16 fields, at most 255: registers hold less.
   private var lengths = SIMD16<UInt8>()
@@ -28,7 +28,7 @@ public struct NftValue: Hashable, Sendable {
 
   private init(reserving bytes: Int) { encoded.reserveCapacity(bytes) }
 
-  /// How many bytes a field has.
+  /// The length of a field, bytes.
   func length(at index: Int) -> Int { index < 16 ? Int(lengths[index]) : 0 }
 
   /// - Parameter total: The final number of fields: a single field is not padded.

@@ -5,7 +5,7 @@ public import NetworkPrimitives
 public struct AssignedAddress: Hashable, Sendable {
   /// The address and its prefix.
   public var address: InterfaceAddress
-  /// Index of the link that has it.
+  /// Index of its link.
   public var link: Int32
   /// The state of the address (`IFA_FLAGS`).
   public var flags: AddressFlags

@@ -33,7 +33,7 @@ public struct Link: Hashable, Sendable {
   public var alias: String?
   /// The raw attributes of its kind: `IFLA_BR_*`, `IFLA_MACVLAN_*` (`IFLA_INFO_DATA`).
   public var kindAttributes: Attributes?
-  /// How it works, if it is a bridge.
+  /// The options of a bridge; nil for other kinds.
   public var bridge: BridgeOptions?
   /// The options of a bridge's port (`IFLA_INFO_SLAVE_DATA`).
   public var bridgePort: BridgePortOptions?

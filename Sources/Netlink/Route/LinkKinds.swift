@@ -3,11 +3,11 @@ public import NetworkPrimitives
 
 /// The reachability among macvlans of one parent (`MACVLAN_MODE_*` in `linux/if_link.h`).
 public enum MacvlanMode: UInt32, Hashable, Sendable, Codable, CaseIterable {
-  /// None of them.
+  /// Isolated: reaches no other.
   case `private` = 1
   /// Others are reached through the parent's switch, if that reflects frames.
   case vepa = 2
-  /// Them directly.
+  /// Others are reached directly.
   case bridge = 4
   /// It is the parent's only macvlan, and takes over its hardware address.
   case passthru = 8

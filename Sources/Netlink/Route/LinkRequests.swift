@@ -36,7 +36,7 @@ public struct LinkChange: Hashable, Sendable {
   public var master: Int32?
   /// A new name; the link must be down on kernels before 6.1.
   public var name: InterfaceName?
-  /// Descriptor of the namespace it moves to.
+  /// Descriptor of the namespace to move to.
   public var namespace: Int32?
   /// Whether the kernel assigns a link-local IPv6 address (`IN6_ADDR_GEN_MODE_*`). Send it before bringing the link up,
   /// in a request of its own: together with up it has no effect.

@@ -6,22 +6,22 @@ public import NetworkPrimitives
 public struct Neighbor: Hashable, Sendable {
   /// The host's address.
   public var address: IPAddress
-  /// Index of the link that it is on.
+  /// Index of its link.
   public var link: Int32
   /// Its hardware address; nil while unknown.
   public var macAddress: MACAddress?
-  /// How well it is known.
+  /// The state of the entry.
   public var state: State
 
-  /// How well a neighbour is known (`NUD_*`).
+  /// The state of a neighbour entry (`NUD_*`).
   public struct State: RawRepresentable, Hashable, Sendable {
     /// The bits; one of them is set.
     public let rawValue: UInt16
     /// A state from its bits.
     public init(rawValue: UInt16) { self.rawValue = rawValue }
-    /// The host is being asked for.
+    /// Resolution is in progress.
     public static let incomplete = State(rawValue: 0x01)
-    /// It answered a short while ago.
+    /// Confirmed a short while ago.
     public static let reachable = State(rawValue: 0x02)
     /// Confirmed once; to be verified at the next use.
     public static let stale = State(rawValue: 0x04)
@@ -29,7 +29,7 @@ public struct Neighbor: Hashable, Sendable {
     public static let delay = State(rawValue: 0x08)
     /// Verification is in progress.
     public static let probe = State(rawValue: 0x10)
-    /// It did not answer.
+    /// Resolution failed.
     public static let failed = State(rawValue: 0x20)
     /// Needs no resolution: multicast, for example.
     public static let noARP = State(rawValue: 0x40)

@@ -4,14 +4,14 @@ public import NetworkPrimitives
 /// A change of a namespace's links, addresses, routes or neighbours, as the kernel notifies of it (`RTNLGRP_*` in
 /// `linux/rtnetlink.h`, rtnetlink(7)).
 public enum NetworkChange: Hashable, Sendable {
-  /// A link is new, or is now so.
+  /// A link was added or changed.
   case linkChanged(Link)
   /// A link was deleted, or moved to another namespace.
   case linkRemoved(Link)
   /// An address was added, or its flags or lifetimes changed. An IPv6 address is reported once the link carries
   /// packets.
   case addressAdded(AssignedAddress)
-  /// A link has an address no more.
+  /// An address was removed.
   case addressRemoved(AssignedAddress)
   /// A route was added or replaced.
   case routeAdded(Route)

@@ -7,7 +7,7 @@ public struct Route: Hashable, Sendable {
   public var destination: Subnet
   /// The next hop; nil for a destination on the link.
   public var gateway: IPAddress?
-  /// Index of the link it leaves by.
+  /// Index of the outgoing link.
   public var link: Int32?
   /// Metric; the lowest wins. Nil for the kernel's default: 0 for IPv4, 1,024 for IPv6.
   public var metric: UInt32?

@@ -10,7 +10,7 @@ public struct NetlinkMessage: Sendable, Hashable {
   public var sequence: UInt32
   /// The socket of the requester; 0 for an event.
   public var portID: UInt32
-  /// Everything behind the header.
+  /// Everything after the header.
   public var payload: ArraySlice<UInt8>
 
   /// Makes a message.
@@ -83,11 +83,11 @@ public struct MessageFlags: OptionSet, Sendable, Hashable {
   /// Flags from their bits.
   public init(rawValue: UInt16) { self.rawValue = rawValue }
 
-  /// It is a request.
+  /// Marks a request.
   public static let request = MessageFlags(rawValue: 0x1)
   /// More parts follow, up to `NLMSG_DONE`.
   public static let multipart = MessageFlags(rawValue: 0x2)
-  /// An acknowledgement is wanted.
+  /// Requests an acknowledgement.
   public static let acknowledge = MessageFlags(rawValue: 0x4)
   /// Requests the change's notification as a reply.
   public static let echo = MessageFlags(rawValue: 0x8)
@@ -95,11 +95,11 @@ public struct MessageFlags: OptionSet, Sendable, Hashable {
   public static let dumpInterrupted = MessageFlags(rawValue: 0x10)
   /// Get: the whole table (`NLM_F_ROOT | NLM_F_MATCH`).
   public static let dump = MessageFlags(rawValue: 0x300)
-  /// New: replace what exists.
+  /// New: replace an existing object.
   public static let replace = MessageFlags(rawValue: 0x100)
-  /// New: fail with `EEXIST` where it exists.
+  /// New: fail with `EEXIST` for an existing object.
   public static let exclusive = MessageFlags(rawValue: 0x200)
-  /// New: make it where it does not exist.
+  /// New: create a missing object.
   public static let create = MessageFlags(rawValue: 0x400)
   /// New: at the end of the list.
   public static let append = MessageFlags(rawValue: 0x800)

@@ -41,7 +41,7 @@ extension Plugin {
     do throws(NetworkError) {
       try await controller.unpublish(ports, of: invocation.containerID, on: configuration.name)
     } catch {
-      // Gone already, or with its namespace.
+      // Released already, or gone with its namespace.
       guard error.code == .notFound || error.code == .closed else { throw CNIError(error) }
     }
     return nil

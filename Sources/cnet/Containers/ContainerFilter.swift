@@ -36,7 +36,7 @@ struct ContainerFilter {
     }
   }
 
-  /// Whether all are meant.
+  /// Whether it matches every container.
   var isEmpty: Bool { values.isEmpty }
 
   /// Whether the filter requests stopped containers, which are not listed otherwise.

@@ -60,7 +60,7 @@ struct ContainerRow {
     }
   }
 
-  /// As Docker says it: `5 minutes`.
+  /// Docker's form: `5 minutes`.
   private static func age(since time: Timestamp) -> String {
     let seconds = max(0, Timestamp.now().nanoseconds - time.nanoseconds) / 1_000_000_000
     switch seconds {

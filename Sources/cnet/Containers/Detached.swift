@@ -67,7 +67,7 @@ final class DetachedStreams {
     }
   }
 
-  /// Makes them the command's.
+  /// Sets them as the command's streams.
   func lend(to command: inout Command) {
     guard let terminal else {
       (command.input, command.output, command.error) = (input, log, log)
@@ -98,7 +98,7 @@ final class DetachedStreams {
   }
 }
 
-/// A terminal that nobody sits at (pty(7)).
+/// A pseudoterminal without a user (pty(7)).
 private struct PseudoTerminal {
   let ours: FileDescriptor
   let commandsEnd: FileDescriptor

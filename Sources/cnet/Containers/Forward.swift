@@ -36,7 +36,7 @@ struct Forward: AsyncParsableCommand {
     print("ready, \(forwarder.portCount) ports")
     fflush(nil)
     try await ServiceGroup(services: [forwarder], gracefulShutdownSignals: [.sigint, .sigterm]).run()
-    // Until here it follows the record.
+    // It follows the record until here.
     withExtendedLifetime(controller) {}
   }
 }

@@ -164,7 +164,7 @@ struct RunFiles {
     _ = unlinked(directory.appending("\(container).json"))
   }
 
-  /// Where a detached command's output goes.
+  /// The file of a detached command's output.
   func log(of container: String) -> FilePath { directory.appending("\(container).log") }
 }
 

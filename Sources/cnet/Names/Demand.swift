@@ -17,13 +17,13 @@ final class Demand {
     self.isThere = isThere
   }
 
-  /// How things are.
+  /// The demand for a server.
   enum State: Equatable {
-    /// Nobody does.
+    /// No container needs it.
     case idle
-    /// Somebody is on the way to.
+    /// A container is being attached.
     case coming
-    /// Somebody does.
+    /// A container needs it.
     case needed
   }
 

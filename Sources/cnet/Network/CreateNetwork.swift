@@ -61,7 +61,7 @@ struct CreateNetwork: AsyncParsableCommand {
   }
 }
 
-/// Where a network is known.
+/// The scope of a network.
 enum NetworkScope: String, ExpressibleByArgument, CaseIterable {
   case local
 }

@@ -56,7 +56,7 @@ struct ContainerArguments: ParsableArguments {
     return more
   }
 
-  /// Sets the sysctls that are asked for.
+  /// Sets the requested sysctls.
   func set(in sandbox: Sandbox) throws(NetworkError) {
     for text in sysctl {
       let halves = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)

@@ -24,7 +24,7 @@ struct OptionTable {
 
   private static let global = "--state-dir= --host-namespace= --name-server= --color= --help"
 
-  /// The same with options that are refused.
+  /// Adds options that are refused.
   func refusing(_ names: String, since reason: String) -> OptionTable {
     var table = self
     table.add(names, refusal: reason)
@@ -80,7 +80,7 @@ struct OptionTable {
     }
   }
 
-  /// Those that are on unless said.
+  /// Options that are on by default.
   private static let switches: Set<String> = ["--ipv4", "--ipv6"]
 
   private func short(

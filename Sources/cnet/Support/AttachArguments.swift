@@ -18,7 +18,7 @@ struct AttachArguments: ParsableArguments {
   @OptionGroup(title: "Name Options")
   var names: NameArguments
 
-  /// The ports that are published.
+  /// The published ports.
   func mappings() throws(NetworkError) -> [PortMapping] { try PortMapping.list(ports) }
 
   /// Attaches the container, and connects it to the other networks. A failure leaves nothing.

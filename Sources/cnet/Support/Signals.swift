@@ -16,7 +16,7 @@ enum Signals {
     unsafe pthread_sigmask(SIG_BLOCK, &set, nil)
   }
 
-  /// One that is waiting; nil for none.
+  /// A pending signal; nil for none.
   static var pending: Int32? {
     var waiting = sigset_t()
     unsafe sigpending(&waiting)

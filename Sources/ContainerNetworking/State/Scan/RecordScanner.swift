@@ -67,7 +67,7 @@ import NetworkPrimitives
 
   // MARK: - Values
 
-  /// The text that comes next.
+  /// The next text.
   mutating func text() -> String? { range().map { String(decoding: bytes[$0], as: UTF8.self) } }
 
   /// As ``text()``, but reuses the text of the record before if it is equal.

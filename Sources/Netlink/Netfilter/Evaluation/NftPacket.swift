@@ -18,9 +18,9 @@ package struct NftPacket: Sendable {
 
   /// A link.
   package enum Interface: Hashable, Sendable {
-    /// That one.
+    /// The link of this name.
     case named(String)
-    /// One that is not known by name.
+    /// A link whose name is unknown.
     case unknown
   }
 

@@ -171,7 +171,7 @@ struct NftRuleEvaluation {
     let isInverted = try data.be32(NFTA_LOOKUP_FLAGS) ?? 0 & NFT_LOOKUP_F_INV.rawValue != 0
     let target = try data.be32(NFTA_LOOKUP_DREG)
     if let target, target != NftRegister.verdict.number { registers.forget(target) }
-    // A verdict that is not known may be any.
+    // An unknown verdict may be any.
     let unknown: (Truth, Outcome?) = (.unknown, target == NftRegister.verdict.number ? .accept : nil)
     guard let name = data[NFTA_LOOKUP_SET]?.string else { return unknown }
     // Loads the longest possible key; the set's definition tells the length in use.

@@ -65,13 +65,13 @@ package struct NftRuleset {
 
   /// The fate of a packet in a chain.
   package enum Fate {
-    /// It goes on.
+    /// It passes the chain.
     case passes
     /// It is dropped, by a rule or by the chain's policy.
     case dropped(Drop)
   }
 
-  /// Where a packet ends.
+  /// The place and reason of a drop.
   package struct Drop {
     /// The base chain.
     package var base: NftChain
