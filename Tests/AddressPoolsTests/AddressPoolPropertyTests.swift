@@ -103,7 +103,7 @@ private struct PlainPool {
     }
   }
 
-  /// A pool that is told of each lease and each release that another makes is what that other is.
+  /// A pool that follows another's leases and releases equals it.
   @Test(arguments: ["10.0.0.0/27", "10.0.0.0/24", "fd00::/122"])
   func followsAnother(subnet: String) throws {
     for seed in 0..<8 {
@@ -121,7 +121,7 @@ private struct PlainPool {
           follower.forget(lease.address, of: lease.owner)
         } else if roll < 55, let lease = owned.randomElement(using: &generator) {
           try leader.transfer(lease.address, to: "other")
-          // Told of in this order when the new one's record was written first.
+          // The order of reports when the new one's record was written first.
           try follower.adopt(try #require(leader.leases.first { $0.address == lease.address }))
           follower.forget(lease.address, of: lease.owner == "other" ? "" : lease.owner)
         } else {
@@ -166,7 +166,7 @@ private struct PlainPool {
       if given != nil { scattered.append(address) }
     }
     #expect(pool.storedWordCount <= inRow + 5_000)
-    // Released: nothing is left but what rests.
+    // Once everything is released, only resting addresses remain.
     for lease in pool.leases where lease.kind == .dynamic { try pool.release(lease.address) }
     for address in scattered { try pool.release(address) }
     #expect(pool.storedWordCount <= empty + AddressPool.restingLimit)

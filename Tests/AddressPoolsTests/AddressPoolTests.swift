@@ -57,7 +57,7 @@ import Testing
     for last in 2...5 { #expect(try pool.allocate(for: "a").description == "10.0.0.\(last)") }
     try pool.release(address("10.0.0.3"))
     #expect(try pool.allocate(for: "a").description == "10.0.0.6")
-    // What an owner asks for does not move the search, but is passed over.
+    // A requested address does not move the search, but is skipped.
     try pool.allocate(address("10.0.0.7"), for: "b")
     try pool.allocate(address("10.0.0.100"), for: "b")
     #expect(try pool.allocate(for: "a").description == "10.0.0.8")
@@ -67,7 +67,7 @@ import Testing
   @Test func whatWasJustReleasedComesBackLast() throws {
     var pool = try pool("10.0.0.0/24")
     let all = try drain(&pool)
-    // Whatever the order of releases, addresses come back in it: the last released last.
+    // In any order of releases, addresses are reused in that order, the last released last.
     var generator = SeededGenerator(state: 8)
     let released = all.shuffled(using: &generator).prefix(60)
     for text in released { try pool.release(address(text)) }

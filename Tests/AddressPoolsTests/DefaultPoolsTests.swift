@@ -41,7 +41,7 @@ import Testing
     #expect(blocks.count == 1_000)
   }
 
-  /// What is in the way, the size asked for, what is chosen.
+  /// The obstacles, the requested size, the chosen block.
   @Test(
     arguments: [
       (["172.17.0.0/16"], nil, "172.18.0.0/16"), (["172.17.3.4/32"], nil, "172.18.0.0/16"),

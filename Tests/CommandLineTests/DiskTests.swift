@@ -3,8 +3,8 @@ import Foundation
 import Playground
 import Testing
 
-/// A disk that takes nothing, under each verb: the sentence says which file, what is wrong and what to do; and once there is room
-/// again, the record and the kernel agree.
+/// A full disk, under each verb: the sentence names the file, the fault and the remedy. Once there is room again, the
+/// record and the kernel agree.
 @Suite struct DiskTests {
   enum Disk: String, CaseIterable, Sendable, CustomTestStringConvertible {
     case full
@@ -12,7 +12,7 @@ import Testing
 
     var testDescription: String { rawValue }
 
-    /// Has the disk take nothing more, and take something again.
+    /// Makes the disk refuse writes, and accept them again.
     var scripts: (spoil: String, mend: String) {
       switch self {
       case .full:
@@ -36,7 +36,7 @@ import Testing
     "events",
   ]
 
-  /// Those that change nothing.
+  /// Verbs that change nothing.
   private static let reads: Set<String> = ["network ls", "ps", "port web", "doctor", "events"]
 
   @Test(arguments: Disk.allCases) func everyVerbSaysWhatIsWrong(_ disk: Disk) throws {
@@ -61,9 +61,9 @@ import Testing
     let parts = outcome.output.components(separatedBy: "$ ").dropFirst()
     #expect(parts.count == Self.verbs.count + 1, "\(outcome)")
     for (verb, part) in zip(Self.verbs, parts) {
-      // What is read needs no room, unless the disk takes no writes at all: then the record cannot be shared.
+      // A read needs no room, unless the disk takes no writes at all: then the record cannot be shared.
       if disk == .full, Self.reads.contains(verb), part.hasSuffix("= 0\n") { continue }
-      // What a verb before could not finish is told of, too.
+      // The unfinished work of an earlier verb is reported, too.
       let isSaid = part.contains("\(tool.directory)") && part.contains(disk.sentence)
       #expect(isSaid || disk == .full && part.contains("was left"), "\(part)")
       #expect(part.hasSuffix("= 1\n") || part.hasSuffix("= 125\n"), "\(part)")

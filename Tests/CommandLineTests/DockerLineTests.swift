@@ -6,7 +6,7 @@ import SystemPackage
 import TestSupport
 import Testing
 
-/// What Docker's users type: the lines of its networking tutorials, its options and its field names.
+/// Docker users' input: the lines of its networking tutorials, its options and its field names.
 @Suite(.timeLimit(.minutes(5))) struct DockerLineTests {
   let tool: Tool
 
@@ -69,13 +69,13 @@ import Testing
     try close()
   }
 
-  /// When the command ends, its container goes, whoever is there to see it.
+  /// When the command ends, its container is removed, even with nobody watching.
   @Test func aDetachedContainerGoesWithItsCommand() throws {
     #expect(try tool.cnet("run", "-d", "--name", "short", "sleep", "1").code == 0)
     #expect(try eventually { try tool.cnet("ps", "-q").output == "" })
     #expect(try tool.cnet("run", "-d", "--name", "none", "no-such-program").code == 127)
     #expect(try tool.cnet("run", "-d", "--net", "nosuch", "true").code == 125)
-    // Of one whose cnet was killed what is left can be removed.
+    // After a kill of its cnet, the remains of a container can be removed.
     #expect(try tool.cnet("run", "-d", "--name", "orphan", "sleep", "60").code == 0)
     let file = try Data(contentsOf: URL(filePath: "\(tool.directory)/run/orphan.json"))
     let object = try #require(try JSONSerialization.jsonObject(with: file) as? [String: Any])
@@ -132,7 +132,7 @@ import Testing
       let outcome = try tool.cnet("inspect", "-f", template, "web")
       #expect(outcome.output == shown + "\n", "\(template): \(outcome)")
     }
-    // A network by the same verb, and what neither is.
+    // A network by the same verb, and a name that is neither.
     #expect(try tool.cnet("inspect", "-f", "{{.Name}}", "one").output == "one\n")
     #expect(try tool.cnet("inspect", "--type", "container", "one").code == 1)
     #expect(try tool.cnet("inspect", "nobody").error.contains("no container and no network has that name or id"))
@@ -155,7 +155,7 @@ import Testing
     try close("web")
   }
 
-  /// The command sees the links of its own namespace, and what else is mounted on /sys.
+  /// The command sees the links of its own namespace, and other mounts on /sys.
   @Test func theCommandSeesItsOwnLinks() throws {
     let links = try tool.cnet("run", "ls", "/sys/class/net")
     #expect(links == Tool.Outcome(code: 0, output: "eth0\nlo\n"))
@@ -177,7 +177,7 @@ import Testing
     #expect(try tool.cnet("exec", "web", "tail", "-n", "1", "/etc/hosts").output == "# mine\n")
     #expect(try tool.cnet("exec", "web", "no-such-program").code == 127)
     #expect(try tool.cnet("exec", "nobody", "true").code == 125)
-    // Of a namespace that somebody else made it has network and files.
+    // In a foreign namespace it has network and files.
     let theirs = try NetworkNamespace.create()
     #expect(try tool.cnet("attach", "--name", "other", "-h", "front", "\(theirs.path)").code == 0)
     let other = try tool.cnet("exec", "other", "sh", "-c", "hostname; readlink /proc/self/ns/net; cat /etc/hostname")
@@ -187,7 +187,7 @@ import Testing
     try close("web")
   }
 
-  /// A container that leaves a network is told what it loses, and has it again when that is kept.
+  /// A container that leaves a network is told of its losses, and gets kept settings back.
   @Test func whatAContainerLosesIsSaidOrKept() throws {
     #expect(try tool.cnet("network", "create", "--subnet", "10.1.0.0/24", "one").code == 0)
     #expect(
@@ -198,7 +198,7 @@ import Testing
     #expect(left == Tool.Outcome(code: 0, output: ""))
     let mode = try tool.cnet("ps", "--format", "{{.Mode}} {{.Networks}} {{.Ports}}")
     #expect(mode.output == "bridge bridge -\n")
-    // Nobody else has what it keeps.
+    // No other container gets its kept settings.
     let other = try tool.cnet("run", "--net", "one", "-p", "8080:81", "true")
     #expect(other.code == 125 && other.error.contains("8080"), "\(other)")
     #expect(

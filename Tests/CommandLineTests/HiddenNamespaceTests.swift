@@ -5,7 +5,8 @@ import Playground
 import SystemPackage
 import Testing
 
-/// Containers whose pins are seen in one mount namespace alone, as under systemd's PrivateTmp: they live for everybody.
+/// Containers whose pins are visible in one mount namespace only, as under systemd's PrivateTmp: they count as alive
+/// everywhere.
 @Suite struct HiddenNamespaceTests {
   let tool: Tool
 
@@ -27,7 +28,7 @@ import Testing
   @Test func whoLivesElsewhereIsLeftAlone() throws {
     let web = try run("web", "-p", "8080:80")
     let alone = try run("alone", "--net", "none")
-    // Its pin is no namespace here.
+    // Its pin is not a namespace here.
     let pin = FilePath("\(tool.directory)/netns/web")
     #expect(throws: NetworkError.self) { try NetworkNamespace.open(at: pin) }
     #expect(try tool.cnet("doctor").output == "The record and the kernel agree.\n")
@@ -35,7 +36,7 @@ import Testing
     #expect(report == Tool.Outcome(code: 0, output: "The record and the kernel agree.\n"))
     #expect(try tool.cnet("ps", "-q").output == "alone\nweb\n")
 
-    // It is found by whoever is in it, and can be put on networks and taken off them.
+    // It is found through a process in it, and can be connected to networks and disconnected.
     #expect(try tool.cnet("network", "create", "--subnet", "10.77.0.0/24", "blue").code == 0)
     #expect(try tool.cnet("network", "connect", "blue", "web") == Tool.Outcome(code: 0, output: ""))
     let path = try tool.cnet("ps", "--format", "{{.Name}} {{.Namespace}}").output.split(separator: "\n")
@@ -52,7 +53,7 @@ import Testing
     #expect(try tool.close() == [])
   }
 
-  /// A link that somebody deleted is made again where the container is; and who is gone is gone.
+  /// A deleted link is recreated in the container's namespace; a container without a namespace is forgotten.
   @Test func whatIsLostIsMadeAgainAndWhoIsGoneIsForgotten() throws {
     let web = try run("web")
     let port = try #require(try tool.world.host.links.list().first { $0.name.hasPrefix("veth") })

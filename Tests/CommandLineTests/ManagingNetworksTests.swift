@@ -3,7 +3,7 @@ import Glibc
 import Playground
 import Testing
 
-/// The page on managing networks shows what its commands print.
+/// The page on managing networks shows the output of its commands.
 @Suite(.timeLimit(.minutes(10))) struct ManagingNetworksTests {
   @Test func pageIsWhatTheCommandsPrint() throws {
     let tool = try Tool()
@@ -16,7 +16,7 @@ import Testing
     }
     #expect(commands.joined().count > 20)
 
-    // One shell for the page, as one person has; in the host's namespace, with nothing said about where.
+    // One shell for the page, as one person has; in the host's namespace, with default options.
     var script = "exec 2>&1; unset CNET_HOST_NAMESPACE CNET_NAME_SERVER\n"
     for command in commands.joined() {
       script += "echo '\(Self.mark)'; \(command)\n"
@@ -43,7 +43,7 @@ import Testing
 
   private static let mark = "-- next command --"
 
-  /// Ids as a reader would meet them, the same in each run.
+  /// Ids in the page's form, the same in each run.
   private static func stable(_ tool: Tool) -> (String) -> String {
     { text in
       tool.normalized(text)

@@ -6,8 +6,7 @@ import SystemPackage
 import TestSupport
 import Testing
 
-/// Names on custom networks, at the prompt: by a server that the first verb starts, by one that somebody runs, and
-/// without one.
+/// Names on custom networks, at the prompt: by a server that the first verb starts, by a running one, and without one.
 @Suite(.timeLimit(.minutes(5))) struct NameTests {
   let tool: Tool
   private let auto = ["CNET_NAME_SERVER=auto"]
@@ -39,7 +38,7 @@ import Testing
     }
   }
 
-  /// What a new user types: nothing is started by hand, and nothing is left.
+  /// A new user's commands: nothing is started by hand, and nothing is left.
   @Test func containersFindEachOtherByNameAtOnce() throws {
     #expect(try tool.cnet("network", "create", "--subnet", "10.1.0.0/24", "one").code == 0)
     let web = try start("web", "--net", "one", "--alias", "front", "--hostname", "web-1")
@@ -73,7 +72,7 @@ import Testing
       "cnet", ["run", "--net", "one", "--", "busybox", "ping", "-c", "1", "-W", "4", "web"], extra: auto)
     #expect(again.code == 0, "\(again)")
 
-    // Or by who looks whether all is well.
+    // Or by a check of the whole host.
     for id in try servers() { kill(id, SIGKILL) }
     #expect(try waitUntil { try servers().isEmpty })
     let sick = try tool.run("cnet", ["doctor"], extra: auto)

@@ -84,7 +84,7 @@ import Testing
       #expect(outcome.code == 0, "cnet \(text): \(outcome)")
       if verb == "network create" { #expect(try tool.cnet("network", "rm", "net\(number)").code == 0) }
       if verb == "network connect" { #expect(try tool.cnet("network", "disconnect", network, "web").code == 0) }
-      // One that was detached goes by itself, and what it had.
+      // A detached container is removed by itself, with everything it had.
       if verb == "run" { #expect(try eventually { try tool.cnet("ps", "-q").output == "web\n" }) }
     }
     try? FileManager.default.removeItem(atPath: files.id)

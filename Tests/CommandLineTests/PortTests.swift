@@ -77,7 +77,7 @@ import Testing
     #expect(try waitUntil { try tool.world.fetch("::1", 8081, from: host) == "hello" })
     let ports = [8080, 8081].map { PortBinding(.any(.ipv4), $0, .tcp) }
     #expect(try host.kernel.heldPorts(among: ports, in: host.handle) == ports)
-    // Again at once: what the forwarder has let go of is waited for.
+    // Again at once: the verb waits until the forwarder has released its ports.
     for _ in 0..<3 {
       #expect(try tool.cnet("unpublish", "web", "8081:80").code == 0)
       #expect(try tool.cnet("publish", "web", "8081:80").code == 0)
@@ -87,15 +87,15 @@ import Testing
     #expect(try waitUntil { try host.kernel.heldPorts(among: ports, in: host.handle).isEmpty })
     try forward.process.signal(SIGTERM)
     #expect(try forward.end() == Tool.Outcome(code: 0, output: "ready, 1 ports\n"))
-    // Nobody forwards now: nothing is published there.
+    // Without a forwarder nothing is published there.
     let again = try attach("again", "-p", "8080:80")
     #expect(try tool.cnet("port", "again").output == "80/tcp -> 0.0.0.0:8080\n")
     withExtendedLifetime(again) {}
     #expect(try tool.close() == [])
   }
 
-  /// `run` holds its ports itself, and gives `forward` what that has to listen at, in both orders; `port` lists what answers,
-  /// and `doctor` tells of the rest.
+  /// `run` reserves its ports itself, and hands `forward` its listening addresses, in both orders. `port` lists working
+  /// ports, and `doctor` reports the rest.
   @Test(arguments: [false, true]) func forwardServesWhatRunPublishes(isForwardFirst: Bool) throws {
     let host = tool.world.host
     var forward = isForwardFirst ? try startForward(ports: 0) : nil

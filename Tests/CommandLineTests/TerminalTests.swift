@@ -6,7 +6,7 @@ import Testing
 
   init() throws { tool = try Tool() }
 
-  /// Waits for a text, types keys, and gives what the terminal showed.
+  /// Waits for a text, types keys, and returns the terminal's output.
   private func onTerminal(
     waitFor text: String, type keys: String, _ command: [String], extra: [String] = []
   ) throws -> Tool.Outcome {

@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 /// The tool that is built beside the tests, with a record and a host namespace of its own. It runs in the namespace of
-/// the world outside, so that whatever it did without being told where would be seen there.
+/// the outside world, so that an effect in the wrong namespace would show there.
 final class Tool {
   let world: Playground
   let directory = "/tmp/cnet-test-\(UUID().uuidString)"
@@ -17,7 +17,7 @@ final class Tool {
   init() throws {
     world = try Playground()
     let beside = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent().path
-    // Whatever the machine asks.
+    // Independent of the machine's own servers.
     try Data("nameserver 192.0.2.53\n".utf8).write(to: URL(filePath: resolvConf))
     environment = [
       "PATH=\(beside):/usr/sbin:/usr/bin:/sbin:/bin", "COLUMNS=80", "LC_ALL=C", "TERM=dumb",
@@ -26,7 +26,7 @@ final class Tool {
     ]
   }
 
-  /// What a command printed, and its exit code.
+  /// The output of a command, and its exit code.
   struct Outcome: Equatable {
     var code: Int32
     var output: String
@@ -97,7 +97,7 @@ final class Tool {
     }
   }
 
-  /// Takes everything away; what is left on the host is returned.
+  /// Removes everything, and returns the remains on the host.
   func close() throws -> [String] {
     let names = try cnet("ps", "-q").output.split(separator: "\n").map(String.init)
     if !names.isEmpty { _ = try run("cnet", ["detach"] + names) }
@@ -112,7 +112,7 @@ final class Tool {
     return pins + links + strays
   }
 
-  /// What differs from run to run, made the same.
+  /// Replaces the parts that differ between runs.
   func normalized(_ text: String) -> String {
     var text = text.replacing(directory, with: "STATE").replacing("\(world.host.path)", with: "HOST")
     text.replace(#/[0-9a-f]{64}/#) { $0.output.hasPrefix("00000000000") ? String($0.output) : "ID" }
@@ -124,7 +124,7 @@ final class Tool {
     return text
   }
 
-  /// Each line run by a shell, as a person would see it: the line, what it prints, and its exit code unless 0.
+  /// Runs each line in a shell: the line, its output, and its exit code unless 0.
   func transcript(_ lines: [String]) throws -> String {
     var text = ""
     for line in lines {
@@ -146,7 +146,7 @@ func expectGolden(_ name: String, _ text: String) throws {
     "\(name) differs; run UPDATE_DOCUMENTS=1 swift test --filter CommandLineTests, and look at the change")
 }
 
-/// A program may have as many files open as the machine allows, whatever the shell's limit was.
+/// A program raises its limit of open files to the machine's, whatever the shell's was.
 func expectAllOpenFiles(of program: Tool.Running) throws {
   let limits = try String(contentsOfFile: "/proc/\(program.process.id)/limits", encoding: .utf8)
   let line = try #require(limits.split(separator: "\n").first { $0.hasPrefix("Max open files") })

@@ -5,7 +5,7 @@ import Playground
 import TestSupport
 import Testing
 
-/// `cnet trace` and `cnet graph`: what they print, how they end, and that they leave nothing.
+/// `cnet trace` and `cnet graph`: their output and exit codes; they leave nothing behind.
 @Suite(.timeLimit(.minutes(5))) struct TraceCommandTests {
   /// A tool with one container, `web`, which listens on port 80, published as 8080.
   private func start() throws -> (Tool, Tool.Running) {

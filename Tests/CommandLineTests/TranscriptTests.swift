@@ -1,6 +1,6 @@
 import Testing
 
-/// What the verbs print, whole, and how they end: files in Golden to read and to compare with.
+/// The complete output and exit codes of the verbs: files in Golden to read and to compare with.
 @Suite(.timeLimit(.minutes(10))) struct TranscriptTests {
   @Test func help() throws {
     let tool = try Tool()

@@ -48,7 +48,7 @@ import Testing
     #expect(!lower.isIdentical(to: upper))
     #expect(upper.description == "WEB-1.eXAMPLE.com")
     #expect(upper.lowercased.isIdentical(to: lower))
-    // What is beside the letters does not fold: @ and `, [ and {, octets over 127.
+    // Characters adjacent to the letters do not fold: @ and `, [ and {, octets over 127.
     #expect(try DomainName(labels: [[0x40]]) != DomainName(labels: [[0x60]]))
     #expect(try DomainName(labels: [[0x5b]]) != DomainName(labels: [[0x7b]]))
     #expect(try DomainName(labels: [[0xc1]]) != DomainName(labels: [[0xe1]]))

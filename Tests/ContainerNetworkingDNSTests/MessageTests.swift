@@ -26,7 +26,7 @@ import Testing
     #expect(response.edns == nil)
   }
 
-  // RFC 2181, section 9: what answers is cut with TC, even within a set; what is additional, without.
+  // RFC 2181, section 9: answers are truncated with TC, even within a set; additional records without.
   @Test func answersAreCutOneByOne() throws {
     let question = Question(name, .a)
     let message = Message(

@@ -25,7 +25,7 @@ final class FaultyKernel: ForwardingKernel {
     var result = PayloadWriter()
     for message in try NetlinkMessage.parse(datagram[...]) {
       var message = message
-      // The end of a batch (NFNL_MSG_BATCH_END) is no request: no kernel refuses it.
+      // The end of a batch (NFNL_MSG_BATCH_END) is not a request: no kernel refuses it.
       if family == .netfilter, message.type == 17 {
         message.encode(into: &result)
         continue
@@ -74,7 +74,7 @@ final class FaultyKernel: ForwardingKernel {
       #expect(try await controller.sandboxes().isEmpty)
       #expect(try await controller.networks().isEmpty)
 
-      // Whatever was left, a table, an element, an address, a port, would stand in the way of the second try.
+      // Any remainder, of a table, an element, an address or a port, would conflict with the second attempt.
       let second = try await controller.attach("web", options: options)
       #expect(second.endpoints.first?.address.description == "172.17.0.2/16")
       #expect(second.endpoints.first?.ports.count == 2)

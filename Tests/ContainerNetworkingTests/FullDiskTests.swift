@@ -3,7 +3,7 @@ import ContainerNetworkingTestKit
 import SystemPackage
 import Testing
 
-/// A record that cannot be written for a while: what was begun then is nobody's for good.
+/// A record that is unwritable for a while: work begun then has no owner afterwards.
 @Suite struct FullDiskTests {
   let kernel = SimulatedKernel()
   let store = HookedStore()
@@ -18,7 +18,7 @@ import Testing
     return controller
   }
 
-  /// Runs a verb whose record cannot be written any more after its first change.
+  /// Runs a verb whose record becomes unwritable after its first change.
   private func fillAfterFirstChange(_ verb: @escaping @Sendable () async throws(NetworkError) -> Void) async throws
     -> NetworkError?
   {

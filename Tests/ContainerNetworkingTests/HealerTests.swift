@@ -15,7 +15,7 @@ import Testing
     host = NetworkNamespace(world.host.handle, of: kernel)
   }
 
-  /// Waits until something is so, and says what is not.
+  /// Waits until a condition holds, and reports a failure.
   private func expectSoon(
     _ what: String, _ sourceLocation: SourceLocation = #_sourceLocation, _ isSo: () async throws -> Bool
   ) async throws {
@@ -24,7 +24,7 @@ import Testing
     }
   }
 
-  /// While our tables cannot be made, what else is taken away is put back.
+  /// While our tables cannot be made, other removed objects are restored.
   @Test func stuckRulesKeepNothingElseFromBeingHealed() async throws {
     let reports = Mutex<[ReconcileReport]>([])
     var settings = ControllerSettings(heals: true)
@@ -47,7 +47,7 @@ import Testing
     try await controller.removeAll()
   }
 
-  /// Containers come and go between the two looks: how many elements are missing at each is another number.
+  /// Containers come and go between the two checks: the number of missing elements differs.
   @Test func moreRulesGoBetweenTheLooks() async throws {
     let controller = try await NetworkController(host: host)
     try await controller.attach("web", options: AttachOptions(ports: [PortMapping("8080-8089:80-89")]))
@@ -59,7 +59,7 @@ import Testing
           "nft", "delete element inet containernetworking published4 { 6 . \(port) }", in: world.host)
       }
       delete(port)
-      // Of the second look: two tables are listed at each.
+      // In the second check: each check lists two tables.
       kernel.before(listing: 3) { [port] in delete(port + 1) }
       let report = try await repair()
       #expect(report.found.map(\.kind) == [.rules] && report.remaining == [] && report.failures == [])

@@ -2,13 +2,13 @@ import ContainerNetworking
 import Playground
 import Testing
 
-/// What the kernel does with links where a good guess is wrong.
+/// Surprising behaviour of the kernel's links.
 @Suite(.timeLimit(.minutes(5))) struct LinkFactTests {
-  /// A forwarding entry of a VXLAN is deleted by its hardware address; a destination that it does not have is no fault,
-  /// and leaves it as it is, so whoever deletes must look afterwards.
+  /// A forwarding entry of a VXLAN is deleted by its hardware address. A destination that it does not have is no error
+  /// and changes nothing, so the caller must check afterwards.
   @Test func deletingAnAbsentDestinationOfAVXLANEntrySucceedsAndRemovesNothing() throws {
     let world = try Playground()
-    // The one for what is sent to all, which may have several.
+    // The entry for flooded frames, which may have several destinations.
     let mac = "00:00:00:00:00:00"
     func bridge(_ arguments: String...) throws -> Bool {
       try world.run(Command("bridge", ["fdb"] + arguments), in: world.host).status == .exited(0)

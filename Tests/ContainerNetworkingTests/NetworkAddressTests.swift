@@ -4,7 +4,7 @@ import Testing
 
 @testable import ContainerNetworking
 
-/// How networks get their addresses: what the controller adds to the pools' own rules.
+/// Networks' addresses: the controller's rules beyond those of the pools.
 @Suite struct NetworkAddressTests {
   @Test func choosesClearOfRoutesResolversAndNetworks() async throws {
     let world = try Playground()
@@ -105,7 +105,7 @@ import Testing
     #expect(try await controller.attach("web").endpoints[0].address.description == "172.17.0.2/16")
     try await controller.detach("web")
     try await controller.removeAll()
-    // Another that opens the record finds it there; what the host has by then is passed over.
+    // Another controller finds it in the record; addresses that the host has by then are skipped.
     let later = try await NetworkController(host: world.host, store: store, settings: settings)
     #expect(try await later.createNetwork("blue").subnet.description == "172.18.0.0/16")
     try world.host.addresses.add(
@@ -162,7 +162,7 @@ import Testing
     try await controller.removeAll()
   }
 
-  /// The kernel says so with EACCES, which is no matter of rights here.
+  /// The kernel's error is EACCES, which means no missing privilege here.
   @Test func whatIsOffOfIPv6IsSaidToBe() async throws {
     let world = try Playground()
     try world.host.setSysctl("net/ipv6/conf/all/disable_ipv6", to: "1")

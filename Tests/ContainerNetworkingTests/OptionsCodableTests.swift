@@ -2,7 +2,7 @@ import ContainerNetworking
 import Foundation
 import Testing
 
-/// Options in a runtime's own configuration: their keys are written down in Documentation/Options.md, and stay.
+/// Options in a runtime's own configuration: Documentation/Options.md lists their keys, which are stable.
 @Suite struct OptionsCodableTests {
   private func json(_ value: some Encodable) throws -> String {
     let encoder = JSONEncoder()
@@ -102,7 +102,7 @@ import Testing
     #expect(throws: DecodingError.self) { try decode(PortMapping.self, #""80:""#) }
   }
 
-  /// The page shows every key, and what it shows is read.
+  /// The page shows every key, and its examples can be decoded.
   @Test func pageIsWhatIsEncoded() throws {
     let page = try String(
       contentsOf: URL(filePath: #filePath).deletingLastPathComponent().appending(

@@ -3,7 +3,7 @@ import ContainerNetworkingTestKit
 import Foundation
 import Testing
 
-/// What people see of values that they print: a line each, and all of it for a debugger.
+/// The printed forms of values: one line each for people, all fields for a debugger.
 @Suite struct PrintingTests {
   private let kernel = SimulatedKernel()
 

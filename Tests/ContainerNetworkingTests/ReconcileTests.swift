@@ -4,7 +4,7 @@ import Synchronization
 import TestSupport
 import Testing
 
-/// What somebody takes away of ours, by hand, and how it comes back; on the real kernel.
+/// Objects of ours removed by hand, and their repair; on the real kernel.
 @Suite(.timeLimit(.minutes(10))) struct ReconcileTests {
   let world: Playground
   let controller: NetworkController
@@ -119,7 +119,7 @@ import Testing
   @Test func onlyOursIsTouched() async throws {
     _ = try await populate()
     let cn0 = try world.host.links.get("cn0").index
-    // Named as ours are and on our bridge, but of no record; and two that are somebody's.
+    // Named like ours and on our bridge, but unrecorded; and two foreign ones.
     for (name, master) in [("vethdeadbeef", cn0), ("vm0", cn0), ("vethfeedface", 0)] {
       try world.host.links.createVeth(
         VethEnd(try InterfaceName(name), master: master == 0 ? nil : master),
@@ -158,7 +158,7 @@ import Testing
     try await expectHealed(2, "deleted table")
     try world.host.links.delete(index: try world.host.links.get("cn0").index)
     try await expectHealed(3, "deleted bridge")
-    // What we do ourselves is no reason to heal.
+    // Our own changes do not trigger a repair.
     let before = reports.withLock { $0.count }
     for name in ["a", "b", "c"] { try await watching.attach(name) }
     for name in ["a", "b", "c"] { try await watching.detach(name) }

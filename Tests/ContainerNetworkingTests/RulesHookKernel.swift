@@ -3,7 +3,7 @@ import ContainerNetworkingTestKit
 import Synchronization
 import SystemPackage
 
-/// The real kernel, which may be made to refuse tables, or to have something happen between two looks at our rules.
+/// The real kernel, which can be made to refuse tables, or to run a hook between two reads of our rules.
 final class RulesHookKernel: ForwardingKernel {
   let base: any Kernel = LinuxKernel()
   private let refusesTables = Mutex(false)

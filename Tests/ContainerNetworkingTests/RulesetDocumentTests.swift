@@ -4,7 +4,7 @@ import Playground
 import SystemPackage
 import Testing
 
-/// The page that shows the kernel's own view of an attach is what the tools print, not what somebody remembers.
+/// The page with the kernel's own view of an attach is the tools' current output.
 @Suite struct RulesetDocumentTests {
   @Test func documentIsWhatTheKernelHas() async throws {
     let world = try Playground()
@@ -43,10 +43,10 @@ import Testing
     #expect(written == page, "the page differs; run UPDATE_DOCUMENTS=1 swift test --filter RulesetDocumentTests")
   }
 
-  /// Without what differs from run to run and from machine to machine: indices, names of ports, counters, qdisc.
+  /// Removes the parts that differ between runs and machines: indices, names of ports, counters, qdisc.
   private static func stable(_ text: String) -> String {
     var text = text
-    // What the record is known by.
+    // The id of the record.
     if let id = text.firstMatch(of: #/comment "record ([0-9a-f]{8})"/#)?.output.1 {
       text.replace(String(id), with: "1a2b3c4d")
     }

@@ -40,7 +40,7 @@ import Testing
     try await others
   }
 
-  /// A task that prefers the worker makes its calls on the thread that it is on, also one that is refused.
+  /// A task with the worker as its executor makes its calls on its own thread, refused ones included.
   @Test func aTaskOnItsThreadsStaysThere() async throws {
     let worker = Worker(label: "test", width: 1)
     let task = Task(executorPreference: worker) {

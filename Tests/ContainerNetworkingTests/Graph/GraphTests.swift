@@ -4,7 +4,7 @@ import Foundation
 import Playground
 import Testing
 
-/// The graph, and what is drawn of it.
+/// The graph, and its pictures.
 @Suite struct GraphTests {
   /// So many containers on two networks, every third on both, with names as long as they like.
   private func graph(_ count: Int, name: (Int) -> String = { "c\($0)" }) throws -> NetworkGraph {
@@ -97,7 +97,7 @@ import Testing
     try await controller.removeAll()
   }
 
-  /// The pictures of the documents: what is drawn is what the host has.
+  /// The pictures of the documents show the host's real state.
   @Test(.timeLimit(.minutes(5))) func pictureOfAHost() async throws {
     let world = try Playground()
     try world.host.routes.add(
@@ -146,7 +146,7 @@ import Testing
     #expect(graph == NetworkGraph(networks: [network]))
   }
 
-  /// Without what differs from run to run.
+  /// Removes the parts that differ between runs.
   static func stable(_ text: String) -> String {
     text.replacing(#/veth[0-9a-f]{8}/#, with: "veth01234567").replacing(#/br-[0-9a-f]{12}/#, with: "br-0123456789ab")
       .replacing(#/([> ])(?!02:42)[0-9a-f]{2}(:[0-9a-f]{2}){5}\b/#) { "\($0.output.1)0a:00:00:00:00:01" }

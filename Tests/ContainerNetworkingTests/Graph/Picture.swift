@@ -2,7 +2,7 @@ import ContainerNetworking
 import Foundation
 import FoundationXML
 
-/// What is in an SVG file, as any reader of XML finds it.
+/// The contents of an SVG file, as any XML parser finds them.
 struct Picture {
   struct Box: Hashable {
     var x, y, width, height: Double
@@ -20,7 +20,7 @@ struct Picture {
   var paths = 0
   var whole: Box { Box(x: 0, y: 0, width: size.width, height: size.height) }
 
-  /// - Throws: When it is no XML.
+  /// - Throws: For malformed XML.
   init(_ svg: String) throws {
     let parser = XMLParser(data: Data(svg.utf8))
     let reader = Reader()

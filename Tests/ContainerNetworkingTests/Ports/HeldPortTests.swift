@@ -21,7 +21,7 @@ import Testing
       .map(\.description)
   }
 
-  /// What a program is bound to, what is asked for, and whether it is refused.
+  /// A program's binding, the requested one, and whether they conflict.
   static let conflicts: [(TransportProtocol, String, String, Bool)] = [
     (.tcp, "0.0.0.0", "8080:80", true), (.tcp, "::", "8080:80", true), (.tcp, "*", "8080:80", true),
     (.tcp, "127.0.0.1", "8080:80", true), (.tcp, "::1", "8080:80", true), (.tcp, "203.0.113.1", "8080:80", true),
@@ -72,7 +72,7 @@ import Testing
     try await controller.removeAll()
   }
 
-  /// In mode `routed` the host's port is no part of the way.
+  /// In mode `routed` the host's port is not used.
   @Test func routedNetworksTakeNoPortOfTheHost() async throws {
     let holder = try PortHelper.hold(.tcp, "*", 8080, in: world.host)
     defer { holder.stop() }
@@ -119,11 +119,11 @@ import Testing
     try await controller.removeAll()
   }
 
-  /// A connection that is over leaves its port in TIME_WAIT, where nobody listens.
+  /// A closed connection leaves its port in TIME_WAIT, without a listener.
   @Test func whatIsOverDoesNotCount() async throws {
     let server = try world.serve("bye", port: 80, in: world.outside)
     defer { server.stop() }
-    // Whoever closes first is left with it: now and then the client.
+    // The side that closes first keeps it: now and then the client.
     var own: Substring?
     for _ in 0..<50 where own == nil {
       #expect(try world.fetch(Playground.outsideAddress, 80, from: world.host) == "bye")

@@ -43,7 +43,7 @@ final class PortHelper: Sendable {
     try PortHelper(["ask", address, "\(port)"], in: namespace)
   }
 
-  /// Who answers the client's next datagram; nil when nobody does.
+  /// The server that answers the client's next datagram; nil for none.
   func ask() throws -> String? {
     try input.writeAll("hello\n".utf8)
     let answer = try line()

@@ -2,8 +2,8 @@ import ContainerNetworking
 import Playground
 import Testing
 
-/// The kernel deletes an element of a map by its key, whatever its value: who publishes a port anew while its last owner's
-/// release is under way would lose it to that. So a port is taken until the kernel has it no more.
+/// The kernel deletes an element of a map by its key, whatever its value: a running release would delete the element of
+/// a new publication of the port. A port therefore stays taken until the kernel no longer has it.
 @Suite(.timeLimit(.minutes(5))) struct PortRaceTests {
   enum Leaving: CaseIterable, Sendable { case unpublish, detach, disconnect, stop }
 

@@ -5,7 +5,7 @@ import Testing
 
 @testable import ContainerNetworking
 
-/// The table of published ports by itself: what is free, and what it costs to find.
+/// The table of published ports by itself: which ports are free, and the cost of finding one.
 @Suite(.timeLimit(.minutes(10))) struct PortTableTests {
   private static let dual = places([.ipv4, .ipv6])
 
@@ -49,7 +49,7 @@ import Testing
     }
   }
 
-  /// A table that is filled and emptied at random says of each port what a plain list says.
+  /// A table that is filled and emptied at random agrees with a plain list.
   @Test func tableIsAsAPlainList() throws {
     let texts = ["", "0.0.0.0:", "[::]:", "127.0.0.1:", "203.0.113.1:", "[2001:db8::1]:", "[::1]:"]
     let sets = [
@@ -129,7 +129,7 @@ import Testing
     #expect(table.holder(8080, .tcp, at: [.any(.ipv4), .any(.ipv6)]) == nil)
   }
 
-  /// Equals are placed in the order that they were written, and a second pick has them in the same places.
+  /// Equal mappings are placed in their written order, and a second pick gives the same places.
   @Test func equalsKeepTheirOrder() throws {
     let texts = (0..<40).map { "\(9000 + ($0 * 17) % 40):80" }
     let mappings = try texts.map { try PortMapping($0) }
@@ -143,7 +143,7 @@ import Testing
     #expect(again == first)
   }
 
-  /// Many mappings are held against as many ports each as there are of its container port.
+  /// Many mappings are compared only with the ports of the same container port.
   @Test func whatIsMeantIsFoundByItsTarget() throws {
     let ports = (UInt16(1)...8_000).map { port in
       PublishedPort(hostAddress: nil, hostPort: port &+ 20_000, containerPort: port, transport: .udp)
@@ -187,7 +187,8 @@ import Testing
     }
   }
 
-  /// However many are taken, one more takes about as long: within ten times, where a search would take ten thousand.
+  /// With any number of ports taken, one more takes about as long: within ten times, where a search would take ten
+  /// thousand.
   @Test func tenThousandPortsCostAsFew() throws {
     func seconds(_ count: Int) throws -> (nanoseconds: Double, next: UInt16) {
       var table = PortTable()

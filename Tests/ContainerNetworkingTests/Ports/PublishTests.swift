@@ -54,7 +54,7 @@ import Testing
     await world.check(rows(false))
     #expect(try await publish("web", "8080:80") == ["0.0.0.0:8080->80/tcp"])
     await world.check(rows(true))
-    // What is there stays when more comes and goes.
+    // Published ports stay when others are published and released.
     #expect(try await publish("web", "127.0.0.1:8081:80", "9000-9001:90-91/udp").count == 3)
     #expect(try await ports("web").count == 4)
     #expect(try await unpublish("web", "8081:80", "90/udp").count == 2)
@@ -102,7 +102,7 @@ import Testing
     #expect(try await publish("web", "5353:53/udp") == ["0.0.0.0:5353->53/udp"])
     #expect(try answer(client) == "web")
     #expect(try await unpublish("web", "5353:53/udp").count == 1)
-    // The same port of the container is published by 5354 still: its flow is the same one.
+    // 5354 still publishes the same container port: its flow stays.
     let after = try world.host.connections.list(.udp, family: family)
     #expect(after.contains(kept))
     #expect(!after.contains { $0.original.destinationPort == 5353 })

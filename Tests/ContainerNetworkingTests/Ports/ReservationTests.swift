@@ -37,7 +37,7 @@ import Testing
     return true
   }
 
-  /// What is published, what a program asks for, and whether it gets it.
+  /// The published port, a program's binding, and whether that succeeds.
   static let asked: [(String, TransportProtocol, String, UInt16, Bool)] = [
     ("8080:80", .tcp, "0.0.0.0", 8080, false), ("8080:80", .tcp, "::", 8080, false),
     ("8080:80", .tcp, "*", 8080, false), ("8080:80", .tcp, "127.0.0.1", 8080, false),
@@ -52,7 +52,7 @@ import Testing
     ("8080:80/udp", .tcp, "*", 8080, true), ("127.0.0.1:8080:80/udp", .udp, "127.0.0.1", 8080, false),
     ("127.0.0.1:8080:80/udp", .udp, "203.0.113.1", 8080, true),
     ("8080:80/udp", .udp, "0.0.0.0%eth0", 8080, false), ("8080:80", .tcp, "::%eth0", 8080, false),
-    // Who binds himself to a link first; see set_link in Sources/CContainerNetworking/ports.c.
+    // The program first binds to a link; see set_link in Sources/CContainerNetworking/ports.c.
     ("8080:80/udp", .udp, "::%eth0", 8080, true),
   ]
 
@@ -64,7 +64,7 @@ import Testing
       try await controller.detach("web")
       #expect(self.isFree(transport, address, port), "after \(ports)")
     }
-    // What a network without IPv6 publishes it does not take of IPv6.
+    // A network without IPv6 takes no IPv6 port.
     try await attach(controller, "web", "8080:80", to: "four")
     #expect(controller.reservedPortCount == 1)
     #expect(!isFree(.tcp, "0.0.0.0", 8080))
@@ -74,7 +74,7 @@ import Testing
     #expect(controller.reservedPortCount == 0)
   }
 
-  /// Each way that a port goes lets go of it, and no other.
+  /// Every way of removing a port releases exactly that port.
   @Test func theyGoWithTheirPorts() async throws {
     let controller = try await controller()
     try await attach(controller, "web", "8080:80", "8081:81", "8082:82/udp")
@@ -148,7 +148,7 @@ import Testing
     try await controller.removeAll()
   }
 
-  /// Whoever lives on takes up what is published; and whoever does not hold ports leaves them to others.
+  /// The surviving process reserves published ports; one that does not reserve leaves them to others.
   @Test func theNextProcessTakesThemUp() async throws {
     let store = MemoryStore()
     var short: NetworkController? = try await controller(reserves: false, store: store)
@@ -158,7 +158,7 @@ import Testing
     let long = try await controller(store: store)
     #expect(long.reservedPortCount == 2)
     #expect(!isFree(.tcp, "0.0.0.0", 8080))
-    // What the short-lived one releases and publishes is followed, and in its way nowhere.
+    // The short-lived process's releases and publications are followed, and never conflict with a reservation.
     for round in 0..<5 {
       try await short?.detach("web")
       try await attach(#require(short), "web", "8080:80", "\(9000 + round):90")
@@ -180,7 +180,7 @@ import Testing
     #expect(isFree(.tcp, "*", 9100))
   }
 
-  /// A socket that is kept costs what one costs that is only tried: the fastest of many turns, a port of both families.
+  /// A kept socket costs the same as a tested one: the fastest of many turns, a port of both families.
   @Test func toHoldCostsWhatToTryDoes() throws {
     let (kernel, host) = (LinuxKernel(), world.host.handle)
     var fastest = (tried: Duration.seconds(1), held: Duration.seconds(1))
@@ -196,7 +196,7 @@ import Testing
     #expect(fastest.held < fastest.tried * 2)
   }
 
-  /// Simulated: a process that may have no more files is told what to do, and nothing is left.
+  /// Simulated: a process without free descriptors gets the remedy, and nothing is left.
   @Test func withoutDescriptorsNothingIsPublished() async throws {
     let kernel = SimulatedKernel()
     let host = try NetworkNamespace.create(on: kernel)

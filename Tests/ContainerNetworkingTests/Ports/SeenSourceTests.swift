@@ -3,8 +3,8 @@ import Playground
 import TestSupport
 import Testing
 
-/// Which address a container sees behind a published port, from everywhere; and that no wire reaches what is the host's
-/// alone.
+/// The source address that a container sees behind a published port, for every client; and that no external packet
+/// reaches the host's loopback.
 @Suite(.timeLimit(.minutes(5))) struct SeenSourceTests {
   let world: Playground
   let controller: NetworkController
@@ -16,7 +16,7 @@ import Testing
     try await controller.createNetwork("far", options: try NetworkOptions(["10.71.0.0/24", "fd00:71::/64"]))
   }
 
-  /// The far end of the connection that a server tells of.
+  /// The remote end of the connection, as the server reports it.
   private func source(_ address: String, from namespace: NetworkNamespace, at own: String) throws -> String? {
     try waitForValue {
       let lines = (try world.fetchAll(address, 8080, from: namespace) ?? "").replacing("::ffff:", with: "")
@@ -54,8 +54,8 @@ import Testing
     try await controller.removeAll()
   }
 
-  /// UDP datagrams made by hand, sent by a wire to the host's own hardware address: only what was sent to the host's real
-  /// address reaches the container.
+  /// Handmade UDP datagrams to the host's own hardware address: only those for the host's real address reach the
+  /// container.
   @Test func noWireReachesLocalhost() async throws {
     let web = try await controller.attach(
       "web", to: .network("dual"),
@@ -68,7 +68,7 @@ import Testing
       peer: VethEnd(InterfaceName("eth0"), namespace: stranger.handle.descriptor))
     try world.host.links.setUp(index: cable.index)
     try stranger.links.setUp(index: stranger.links.get("eth0").index)
-    // Until its frames are taken.
+    // Until its frames are delivered.
     #expect(try await controller.differences() == [])
     for place in ["net/ipv4/conf/all", "net/ipv4/conf/eth0", "net/ipv4/conf/\(bridge)"] {
       try world.host.setSysctl("\(place)/rp_filter", to: "0")
@@ -114,7 +114,7 @@ import Testing
     try await controller.removeAll()
   }
 
-  /// Whatever way the host's port was found.
+  /// Independent of how the host's port was chosen.
   @Test func ephemeralAndRangesAreReachedByLocalhost() async throws {
     let web = try await controller.attach(
       "web", to: .network("dual"), options: AttachOptions(ports: [PortMapping("80"), PortMapping("9000-9001:80-81")]))

@@ -2,7 +2,7 @@ import ContainerNetworking
 import Playground
 import Testing
 
-/// UDP flows that are older than what is published: a client outside that keeps its port.
+/// UDP flows older than the published port: an outside client that keeps its port.
 @Suite struct StaleFlowTests {
   let world: Playground
   let controller: NetworkController
@@ -33,7 +33,7 @@ import Testing
       try world.host.setSysctl("net/netfilter/nf_conntrack_\(name)", to: "600")
     }
     let client = try PortHelper.client(of: address, 5353, in: world.outside)
-    // The same client of another port, which must not lose its flow.
+    // The same client on another port, whose flow must stay.
     let bystander = try PortHelper.client(of: address, 5354, in: world.outside)
     let server = try PortHelper.hold(.udp, "*", 5354, answering: "host", in: world.host)
     defer { for helper in [client, bystander, server] { helper.stop() } }
@@ -61,7 +61,7 @@ import Testing
     try await controller.removeAll()
   }
 
-  /// Published on all addresses is published on the host's: what passes through, to another's address, is left alone.
+  /// A wildcard publication covers the host's addresses: flows to other hosts' addresses stay.
   @Test func whatPassesThroughIsLeftAlone() async throws {
     let remote = try PortHelper.hold(.udp, "*", 53, answering: "outside", in: world.outside)
     let first = try await attach("first")
@@ -85,7 +85,7 @@ import Testing
     try await controller.removeAll()
   }
 
-  /// Usable alone: what conntrack(8) would do.
+  /// Usable on its own: the work of conntrack(8).
   @Test func oneIsForgottenAndTheOthersStay() async throws {
     let servers = try [UInt16(1001), 1002].map {
       try PortHelper.hold(.udp, "*", $0, answering: "\($0)", in: world.host)
@@ -104,7 +104,7 @@ import Testing
     try connections.delete(flows[0])
     #expect(try connections.list(.udp, family: .ipv4) == [flows[1]])
     #expect(await refusal { try connections.delete(flows[0]) }?.code == .notFound)
-    // Of several, what is gone is passed over.
+    // Of several, missing ones are skipped.
     try connections.delete(flows)
     #expect(try connections.list(.udp, family: .ipv4).isEmpty)
     #expect(try connections.list(.tcp).isEmpty)

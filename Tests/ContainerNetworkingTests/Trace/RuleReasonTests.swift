@@ -3,7 +3,7 @@ import Testing
 
 @testable import ContainerNetworking
 
-/// Every rule of ours that drops is explained, and only those that there are.
+/// Every dropping rule of ours has an explanation, and no explanation lacks its rule.
 @Suite struct RuleReasonTests {
   @Test func everyDropOfTheKernelsRulesHasAReason() async throws {
     let world = try Playground()

@@ -4,7 +4,7 @@ import Playground
 import TestSupport
 import Testing
 
-/// The page on traces shows what a trace prints, and its pictures what it draws.
+/// The page on traces shows a real trace's output and pictures.
 @Suite(.timeLimit(.minutes(5))) struct TraceDocumentTests {
   @Test func pageIsWhatIsTraced() async throws {
     let world = try Playground()
@@ -116,7 +116,7 @@ import Testing
       """)
   }
 
-  /// Without what differs from run to run: names of ports, handles, ports that the kernel chose.
+  /// Removes the parts that differ between runs: names of ports, handles, ports that the kernel chose.
   static func stable(_ text: String) -> String {
     var text = GraphTests.stable(text)
     text.replace(#/ rule \d+/#, with: " rule N")

@@ -3,7 +3,7 @@ import Testing
 
 @testable import ContainerNetworking
 
-/// What is kept of a trace is bounded, however much there is to see.
+/// The record of a trace is bounded, however many steps there are.
 @Suite struct TraceRecordTests {
   /// The first step of a packet in a chain at prerouting, from 127.0.0.1 to itself; see NftTraceTests.
   private static func step() throws -> NftTrace {
@@ -32,7 +32,7 @@ import Testing
     }
     #expect(record.flow.there.isEmpty)
     #expect(!record.isFull && !record.isLossy)
-    // And the one that is waited for is known when it comes.
+    // The awaited packet is recognized when it comes.
     mayBegin = true
     record.add(try steps(1))
     #expect(record.flow.there.count == 1)

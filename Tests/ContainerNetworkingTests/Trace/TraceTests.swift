@@ -6,7 +6,7 @@ import Synchronization
 import TestSupport
 import Testing
 
-/// What a trace tells of real packets.
+/// Traces of real packets.
 @Suite(.timeLimit(.minutes(10))) struct TraceTests {
   let world: Playground
   let controller: NetworkController
@@ -33,7 +33,7 @@ import Testing
     #expect(tables.split(separator: "\n").allSatisfy { $0.hasSuffix(" containernetworking") }, "\(tables)")
   }
 
-  /// The places and what was decided there, without what differs from run to run.
+  /// The places and decisions, without the parts that differ between runs.
   private func places(_ hops: [PacketTrace.Hop]) -> [NetworkGraph.Place] {
     var places: [NetworkGraph.Place] = []
     for hop in hops where places.last != hop.place { places.append(hop.place) }
@@ -104,7 +104,7 @@ import Testing
     try await removeAll()
   }
 
-  /// Traces a packet of somebody else's, which is sent once the trace is under way.
+  /// Traces a foreign packet, which is sent once the trace is running.
   private func traced(
     _ from: String, _ to: String, seconds: Int = 30, _ send: @escaping @Sendable () throws -> Void
   ) async throws -> PacketTrace {
@@ -159,7 +159,7 @@ import Testing
     try await removeAll()
   }
 
-  /// One row of a table: from, to, and what the trace is to say.
+  /// One row of a table: sender, receiver, and the expected trace.
   private struct Row {
     var from: String
     var to: String
@@ -194,10 +194,10 @@ import Testing
     }
     let bridge = try #require(try await controller.network("red").bridge)
     let inner = try await controller.sandbox("i")
-    // An internal network has no way out; one that a container makes itself is not one either.
+    // An internal network has no route to outside; one that a container adds itself does not help.
     try inner.namespace.routes.add(
       Route(to: .all(.ipv4), via: try IPAddress("10.62.0.1"), link: try inner.namespace.links.get("eth0").index))
-    // It does not forward; should somebody switch that on, the rules are there.
+    // It does not forward; even with forwarding enabled by hand, the rules would drop the packet.
     let closed = try await trace("i", "r:80", seconds: 2)
     #expect(closed.outcome.text.contains("network inner is internal: its bridge br-"), "\(closed)")
     let innerBridge = try #require(try await controller.network("inner").bridge)
@@ -302,7 +302,7 @@ import Testing
     try await removeAll()
   }
 
-  /// What no rule dropped.
+  /// Losses without a rule.
   @Test func lost() async throws {
     try await controller.attach("web")
     try await controller.attach("bare", to: .none)

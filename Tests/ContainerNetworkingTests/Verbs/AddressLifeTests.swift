@@ -3,7 +3,7 @@ import Playground
 import SystemPackage
 import Testing
 
-/// Who has which address, and how long.
+/// The holders of addresses, and the length of their leases.
 @Suite struct AddressLifeTests {
   let world: Playground
   let controller: NetworkController
@@ -57,7 +57,7 @@ import Testing
     try await removeAll()
   }
 
-  /// What it kept on a network that it does not come back to is given back with the rest.
+  /// Kept settings on a network to which it does not return are released with the rest.
   @Test func whatWasKeptIsGivenBackByDetach() async throws {
     _ = try await attach("web", "10.95.0.4")
     try await controller.connect("web", to: "b", options: EndpointOptions(addresses: [IPAddress("10.96.0.5")]))
@@ -66,7 +66,7 @@ import Testing
     try await controller.detach("web")
     #expect(try await inUse("a") == [3, 2])
     #expect(try await inUse("b") == [3])
-    // Nor is anything kept for one that comes back as another's guest.
+    // Nor are addresses kept for a container that returns in another's namespace.
     _ = try await attach("web", "10.95.0.4")
     try await controller.stop("web")
     try await controller.attach("web", to: .host)
@@ -89,7 +89,7 @@ import Testing
         "web", to: .network("a"), options: AttachOptions(ports: [try PortMapping("80:80")]))
     }
     #expect(error?.code == .inUse)
-    // And one that fails in the kernel: there is a default route.
+    // And a failure in the kernel: a default route exists.
     let given = try NetworkNamespace.create()
     let own = try given.links.createVeth(VethEnd(InterfaceName("own0")), peer: VethEnd(InterfaceName("own1")))
     try given.addresses.add(InterfaceAddress("192.0.2.1/24"), to: own.index)
@@ -114,7 +114,7 @@ import Testing
     try await controller.detach("three")
     #expect(try await v4("four") == "10.96.0.5")
     #expect(try await v4("five") == "10.96.0.6")
-    // All that is left was released; the one that has rested longest comes first, the last one last.
+    // All free addresses were released: the one that has rested longest comes first, the last released last.
     #expect(try await v4("six") == "10.96.0.2")
     #expect(try await v4("seven") == "10.96.0.4")
     let full = await refusal { try await v4("eight") }

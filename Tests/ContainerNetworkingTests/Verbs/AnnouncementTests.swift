@@ -2,7 +2,7 @@ import ContainerNetworking
 import Playground
 import Testing
 
-/// Who hears that a container is new, and that nobody goes on to know its address by another's hardware address.
+/// The receivers of a new container's announcement; no neighbour keeps a stale MAC address.
 @Suite(.timeLimit(.minutes(10))) struct AnnouncementTests {
   let world: Playground
   let controller: NetworkController
@@ -22,7 +22,7 @@ import Testing
 
   private static let wrong = "02:00:00:00:00:99"
 
-  /// Has a namespace know an address by a hardware address that nobody has, as of a container that is gone.
+  /// Gives a namespace a neighbour entry with a MAC address that no container has, as of a removed one.
   private func mislead(_ namespace: NetworkNamespace, _ link: String, _ address: String) throws {
     var neighbor = Neighbor(
       try IPAddress(address), macAddress: try MACAddress(Self.wrong), link: try namespace.links.get(link).index)
@@ -40,7 +40,7 @@ import Testing
     return try world.host.links.get("\(port)").bridgePort?.suppressesNeighbors
   }
 
-  /// Neighbours that cannot be wrong are not told; the host is.
+  /// Neighbours whose entries cannot be stale are not notified; the host is.
   @Test(.timeLimit(.minutes(5))) func theHostAloneHearsOfWhatNeighborsCannotGetWrong() async throws {
     let network = try await controller.createNetwork("net", options: NetworkOptions(["10.60.0.0/24"]))
     let bridge = try #require(network.bridge).description
@@ -52,7 +52,7 @@ import Testing
     #expect(try known("10.60.0.9", one.namespace, "eth0") == Self.wrong)
     #expect(try suppresses(one) == true && suppresses(two) == true)
     #expect(two.endpoints[0].announcesToAll == nil)
-    // What it says later is for all, as ever.
+    // Its later frames are for all, as always.
     try world.send(
       [
         Frame(
@@ -63,8 +63,7 @@ import Testing
     try await controller.removeAll()
   }
 
-  /// Whoever has an address after another had it with another hardware address is reached by the first packet, by those who
-  /// knew the other.
+  /// The next holder of an address with another MAC address receives the first packet of neighbours with the old entry.
   @Test(.timeLimit(.minutes(5))) func anAddressThatMovesIsHeardOfByAll() async throws {
     let network = try await controller.createNetwork("net", options: NetworkOptions(["10.60.0.0/24", "fd00:60::/64"]))
     let bridge = try #require(network.bridge).description
@@ -85,12 +84,12 @@ import Testing
       }
       try await controller.detach("other")
     }
-    // The last had the hardware address of its IPv4 address, and has told so.
+    // The last holder had the derived MAC address, and has announced it.
     #expect(try await controller.network("net").movedAddresses?.map { "\($0)" } == [addresses[1]])
     let four = try await attach("other", to: "net", [addresses[0]])
     #expect(four.endpoints[0].announcesToAll == nil)
     try await controller.detach("other")
-    // A container of another address is nobody's successor.
+    // A container with another address is no successor.
     #expect(try await attach("other", to: "net").endpoints[0].announcesToAll == nil)
     try await controller.removeAll()
   }
@@ -119,7 +118,7 @@ import Testing
     try await controller.removeAll()
   }
 
-  /// Of few IPv6 addresses each comes to somebody else soon, with whatever IPv4 address.
+  /// In a small IPv6 pool each address is soon reused, with any IPv4 address.
   @Test(.timeLimit(.minutes(5))) func ofFewIPv6AddressesAllAreHeardOf() async throws {
     try await controller.createNetwork("net", options: NetworkOptions(["10.60.0.0/24", "fd00:60::/125"]))
     let one = try await attach("one", to: "net", ["10.60.0.100"])
@@ -134,7 +133,7 @@ import Testing
     try await controller.removeAll()
   }
 
-  /// Addresses that were had with other hardware addresses are not remembered for ever, nor without end.
+  /// Addresses used with underived MAC addresses are remembered neither forever nor without limit.
   @Test(.timeLimit(.minutes(5))) func movedAddressesAreForgotten() async throws {
     let store = MemoryStore()
     let controller = try await NetworkController(host: world.host, store: store)
@@ -148,7 +147,7 @@ import Testing
     }
     for _ in 0..<3 { _ = try await come(mac) }
     #expect(try await moved() == 3)
-    // Whoever has one with its own hardware address tells all.
+    // A holder with its own MAC address announces itself to all.
     for (number, left) in [(2, 2), (3, 1), (2, 1), (4, nil)] {
       let endpoint = try await come(EndpointOptions(addresses: [try IPAddress("10.60.0.\(number)")]))
       #expect(endpoint.announcesToAll == (left == 1 && number == 2 ? nil : true))
@@ -171,7 +170,7 @@ import Testing
     }
     #expect(try await controller.network("net").hasUnlistedMovedAddresses == true)
     #expect(try await come(EndpointOptions()).announcesToAll == true)
-    // An IPv6 address that is given comes back to nobody, whatever becomes of the IPv4 address.
+    // An allocated IPv6 address is not reused, whatever happens to the IPv4 address.
     try await controller.createNetwork("both", options: NetworkOptions(["10.61.0.0/24", "fd00:61::/64"]))
     for options in [EndpointOptions(addresses: [try IPAddress("10.61.0.9")]), EndpointOptions()] {
       for _ in 0..<3 {
@@ -182,7 +181,7 @@ import Testing
       try await controller.detach("s")
     }
     #expect(try await controller.network("both").movedAddresses == nil)
-    // After a start of the machine nobody knows anybody.
+    // After a start of the machine neighbours' caches are empty.
     let afterwards = try Playground()
     let next = try await NetworkController(
       host: afterwards.host, store: store, settings: ControllerSettings(resolvers: [], bootID: "another"))
@@ -240,7 +239,7 @@ import Testing
     try await controller.removeAll()
   }
 
-  /// On a bridge of the user's there are other ports, behind which hardware addresses change.
+  /// An adopted bridge has other ports, behind which MAC addresses change.
   @Test(.timeLimit(.minutes(5))) func onAnAdoptedBridgeAllIsHeard() async throws {
     let own = try world.host.links.createBridge(InterfaceName("br-own"))
     let uplink = try world.host.links.createVeth(
@@ -262,7 +261,7 @@ import Testing
     try await controller.removeAll()
   }
 
-  /// A port that somebody has changed is put right, with or without published ports.
+  /// A port with changed settings is repaired, with or without published ports.
   @Test(.timeLimit(.minutes(5))) func aPortThatHearsAgainIsPutRight() async throws {
     try await controller.createNetwork("net", options: NetworkOptions(["10.60.0.0/24"]))
     let one = try await attach("one", to: "net")

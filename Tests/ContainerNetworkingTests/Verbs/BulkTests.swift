@@ -2,7 +2,7 @@ import ContainerNetworking
 import Playground
 import Testing
 
-/// Many attached at once: each as if it were alone, whatever becomes of the others.
+/// Many containers attached at once: each as if it were alone, whatever happens to the others.
 @Suite(.timeLimit(.minutes(5))) struct BulkTests {
   let world: Playground
   let controller: NetworkController
@@ -74,7 +74,7 @@ import Testing
       try await controller.sandboxes().map(\.container).sorted() == [
         "alone", "dual", "ephemeral", "given", "good", "guest", "there",
       ])
-    // What was refused has left its port and its name.
+    // A refused container has released its port and its name.
     try await controller.attach("held", options: AttachOptions(ports: [PortMapping("9090:80")]))
     try await controller.attach("port", options: AttachOptions(ports: [PortMapping("9001:80")]))
   }

@@ -3,7 +3,7 @@ import Foundation
 import Playground
 import Testing
 
-/// Rules of others beside ours: what they drop is found, what they are stays.
+/// Foreign rules beside ours: their drops are found, and the rules stay.
 @Suite(.timeLimit(.minutes(10))) struct CoexistenceTests {
   let world: Playground
   let controller: NetworkController
@@ -42,7 +42,7 @@ import Testing
       .replacing(#/packets \d+ bytes \d+/#, with: "packets 0 bytes 0")
   }
 
-  /// What `iptables-nft-save` and `nft list ruleset` show of a host with Docker 28 and one network of it.
+  /// The output of `iptables-nft-save` and `nft list ruleset` on a host with Docker 28 and one network of it.
   private static let docker = """
     table ip nat {
       chain DOCKER { iifname "docker0" counter return; }
@@ -73,7 +73,7 @@ import Testing
     }
     """
 
-  /// A part of what ufw 0.36 makes with `ufw enable`.
+  /// A part of the rules that ufw 0.36 creates with `ufw enable`.
   private static let ufw = """
     table ip filter {
       chain ufw-before-forward {
@@ -99,7 +99,7 @@ import Testing
     }
     """
 
-  /// A part of what firewalld 1.3 makes, its default zone public with eth0 in it.
+  /// A part of the rules of firewalld 1.3, with its default zone public and eth0 in it.
   private static let firewalld = """
     table inet firewalld {
       chain filter_FORWARD_POLICIES {
@@ -120,7 +120,7 @@ import Testing
     }
     """
 
-  /// A part of what netavark 1.14 makes.
+  /// A part of the rules of netavark 1.14.
   private static let netavark = """
     table inet netavark {
       chain NETAVARK-ISOLATION-1 { iifname "podman0" oifname != "podman0" jump NETAVARK-ISOLATION-2; }
@@ -145,7 +145,7 @@ import Testing
     return (web, "br-test")
   }
 
-  /// One row: whose rules; by which table what is dropped; and what allows it, as nft would have it.
+  /// One row: the rules' owner; the dropping table; and the remedy in nft's form.
   struct Case: Sendable, CustomTestStringConvertible {
     var owner: String
     var rules: String
@@ -218,7 +218,7 @@ import Testing
       #expect(obstacle.remedies == row.remedies)
       #expect(obstacle.isCertain == !row.owner.hasPrefix("an "))
     }
-    // And it is as it says: a packet of TCP does not come through.
+    // And the prediction is right: a TCP packet does not arrive.
     let server = try world.serve("hello", port: 70, in: world.outside)
     let inside = try world.serve("inside", port: 80, in: web.namespace)
     defer { for server in [server, inside] { server.stop() } }
@@ -251,13 +251,13 @@ import Testing
     let input = try await controller.obstacles().first { $0.chain == "INPUT" }
     #expect(input?.traffic == [.toHost])
     #expect(input?.remedies == ["ufw allow in on br-test"])
-    // By port 22 it may pass: what is not known of a packet is taken not to match.
+    // By port 22 it might pass: an unknown property counts as not matching.
     #expect(input?.isCertain == false)
     #expect(input?.description.contains("what containers send to the host") == true)
     try await controller.removeAll()
   }
 
-  /// With br_netfilter, what containers of one network send each other comes to rules of packets too.
+  /// With br_netfilter, traffic between containers of one network also passes packet rules.
   @Test(.timeLimit(.minutes(5)), arguments: [true, false]) func bridgedFramesInRulesOfPackets(callsRules: Bool)
     async throws
   {
@@ -304,7 +304,7 @@ import Testing
 
   // MARK: - The user's own rules
 
-  /// A drop before ours wins; what comes after ours sees only what passed; a mark overrules ours.
+  /// A drop before ours is final; rules after ours see only accepted packets; a mark overrules ours.
   @Test(.timeLimit(.minutes(5))) func hooksBeforeAndAfter() async throws {
     let (web, _) = try await attach()
     let subnet = try Subnet("10.60.0.0/24")
@@ -322,7 +322,7 @@ import Testing
     }
     await world.check([published(true), direct(false)])
 
-    // Those after ours see what ours let pass, and nothing else.
+    // Rules after ours see exactly the packets that ours accept.
     try load(
       """
       table inet mine {
@@ -341,7 +341,7 @@ import Testing
     let packets = counters.matches(of: #/packets (\d+)/#).map { Int($0.1) ?? 0 }
     #expect(packets.count == 2 && packets[0] > 0 && packets[1] == 0, "\(counters)")
 
-    // One before ours drops what ours would let pass; by the port as it was called, before translation.
+    // A rule before ours drops packets that ours would accept; by the original port, before translation.
     try nft("add rule inet mine before meta l4proto tcp ct original proto-dst 8080 ip saddr 203.0.113.2 drop")
     await world.check([published(false), direct(false)])
     try nft("flush chain inet mine before")
@@ -353,7 +353,7 @@ import Testing
     try nft("add rule inet mine before tcp dport 81 meta mark set \(mark)")
     await world.check([published(true), direct(true)])
 
-    // They are in a table of the user's own: what becomes of ours does not touch them.
+    // They are in a table of the user's own: changes of ours do not affect them.
     let theirs = try others()
     for command in ["flush table inet containernetworking", "delete table inet containernetworking"] {
       try nft(command)
@@ -365,7 +365,7 @@ import Testing
     #expect(try others() == theirs)
   }
 
-  /// The same between containers that are kept apart, in the bridge family.
+  /// The same between isolated containers, in the bridge family.
   @Test(.timeLimit(.minutes(5)), arguments: [true, false]) func hooksAmongFrames(callsRules: Bool) async throws {
     try world.setBridgeNetfilter(callsRules)
     let (web, _) = try await attach(NetworkPolicy(allowsContainerTraffic: false))

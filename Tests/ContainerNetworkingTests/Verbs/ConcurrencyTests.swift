@@ -12,7 +12,7 @@ import Testing
     before = try world.host.contents(world)
   }
 
-  /// Calls `body` with every index at once, and gives what became of each.
+  /// Calls `body` with every index concurrently, and returns the results.
   private func all<Value: Sendable>(
     _ count: Int, _ body: @escaping @Sendable (Int) async throws(NetworkError) -> Value
   ) async -> [Result<Value, NetworkError>] {
@@ -101,7 +101,7 @@ import Testing
     #expect(try world.host.contents(world) == self.before)
   }
 
-  /// While the kernel takes its time to delete one container's link, others are served: those of the same network too.
+  /// While the kernel takes its time to delete one container's link, other calls proceed, even on the same network.
   @Test func aSlowDetachHoldsUpNobody() async throws {
     let kernel = GatedKernel()
     let controller = try await NetworkController(host: NetworkNamespace(world.host.handle, of: kernel))

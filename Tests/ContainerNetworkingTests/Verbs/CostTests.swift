@@ -2,7 +2,7 @@ import ContainerNetworking
 import Playground
 import Testing
 
-/// What changes in nftables with a container: elements, never rules; and in how many transactions.
+/// A container's changes of nftables: elements, never rules; and the number of transactions.
 @Suite struct CostTests {
   let world: Playground
   let controller: NetworkController
@@ -12,7 +12,7 @@ import Testing
     controller = try await NetworkController(host: world.host)
   }
 
-  /// Every table, chain, set and rule with its handle, by which one that was replaced is told from one that stayed; without
+  /// Every table, chain, set and rule with its handle, which distinguishes a replaced one from a kept one; without
   /// elements.
   private func skeleton() throws -> [String] {
     let text = try #require(try world.output("nft", "-a", "list", "ruleset", in: world.host))
@@ -61,7 +61,7 @@ import Testing
     try await controller.removeAll()
   }
 
-  /// After a flush one transaction puts back what 1,000 containers with three ports each are.
+  /// After a flush one transaction restores the elements of 1,000 containers with three ports each.
   @Test(.timeLimit(.minutes(10))) func oneTransactionPutsEverythingBack() async throws {
     try await controller.createNetwork("net", options: NetworkOptions(["10.60.0.0/20"]))
     // Held to the end, when the kernel takes all away together.

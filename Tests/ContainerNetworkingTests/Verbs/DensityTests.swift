@@ -4,9 +4,9 @@ import Playground
 import SystemPackage
 import Testing
 
-/// Two thousand containers on one network, with as many ports to a bridge as there are.
+/// Two thousand containers on one network, with Linux's full number of ports to a bridge.
 @Suite(.timeLimit(.minutes(10))) struct DensityTests {
-  /// Who speaks: a container, or the host at the gateway.
+  /// A sender: a container, or the host at the gateway.
   private struct Member {
     var namespace: NetworkNamespace
     var address: IPAddress
@@ -76,7 +76,7 @@ import Testing
       }
     }
     #expect(unreached == [])
-    // Where there is room for one more: on the first bridge, and on the next.
+    // With room for one more: on the first bridge, and on the next.
     var costs: [Duration] = []
     for (place, bridge) in [(0, nil), (448, further[0])] {
       try await controller.detach("c\(place)")
@@ -116,7 +116,7 @@ import Testing
     return try deliver(from: one, to: other) && deliver(from: other, to: one)
   }
 
-  /// Says something until it is heard, up to fifty times in five seconds and more.
+  /// Sends until received, up to fifty times in five seconds or more.
   private static func deliver(from one: Member, to other: Member) throws -> Bool {
     for _ in 0..<50 {
       let number = UInt32.random(in: 0 ... .max)
@@ -147,7 +147,7 @@ private enum Datagram {
     guard sent == size else { throw Errno(rawValue: errno) }
   }
 
-  /// What has come; nil when nothing has.
+  /// The received datagram; nil for none.
   static func receive(from socket: FileDescriptor) -> (number: UInt32, source: IPAddress?)? {
     var number: UInt32 = 0
     var place = [UInt8](repeating: 0, count: 28)

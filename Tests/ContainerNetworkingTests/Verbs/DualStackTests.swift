@@ -28,7 +28,7 @@ import Testing
     let gateways = network.subnets.compactMap(\.gateway)
     #expect(gateways == network.subnets.compactMap { $0.subnet.first.advanced(by: 1) })
     let bridge = "\(try #require(network.bridge))"
-    // Those of the gateways, the one that neighbours are asked from, and no others: none that the kernel made.
+    // The gateways' addresses, the source of neighbour solicitations, and no others: none made by the kernel.
     let expected = zip(gateways, network.subnets).map { "\($0)/\($1.subnet.prefixLength)" }
     #expect(try world.host.addresses(of: bridge).sorted() == expected.sorted())
     #expect(try world.host.addresses(of: bridge, isLinkLocal: true) == ["fe80::1/64"])
@@ -44,7 +44,7 @@ import Testing
     #expect(try web.namespace.addresses(of: "eth0") == endpoint.addresses.map(\.description))
     #expect(
       try web.namespace.addresses(of: "eth0", isLinkLocal: true) == ["\(endpoint.macAddress.linkLocalAddress)/64"])
-    // In use at once: nobody is asked whether somebody else has one (RFC 4862, 5.4).
+    // Usable at once, without duplicate address detection (RFC 4862, 5.4).
     for address in try web.namespace.addresses.list(link: web.namespace.links.get("eth0").index) {
       #expect(!address.flags.contains(.tentative), "\(address.address)")
     }

@@ -3,7 +3,7 @@ import Playground
 import TestSupport
 import Testing
 
-/// A host forwards for our networks, and for nobody else because of us.
+/// A host forwards for our networks, and for no other traffic because of us.
 @Suite(.timeLimit(.minutes(10))) struct ForwardingTests {
   let world: Playground
   /// A second machine outside, on a link of the host's of its own: 198.51.100.2, 2001:db8:51::2.
@@ -21,7 +21,7 @@ import Testing
       try namespace.addresses.add(InterfaceAddress("2001:db8:51::\(number)/64"), to: link)
       try namespace.links.setUp(index: link)
     }
-    // Everybody has routes to everybody by the host.
+    // All have routes to each other through the host.
     for (namespace, gateways) in [
       (world.outside, [Playground.hostAddress, Playground.hostIPv6Address]), (far, ["198.51.100.1", "2001:db8:51::1"]),
     ] {
@@ -64,7 +64,7 @@ import Testing
     #expect(try world.host.contents(world) == before)
   }
 
-  /// Whom the host's owner lets pass later, passes: Docker, libvirt and others switch forwarding on for all links.
+  /// Traffic that the host's owner permits later passes: Docker, libvirt and others enable forwarding on all links.
   @Test(.timeLimit(.minutes(5)), arguments: [true, false]) func theOwnerMayForwardForAllLater(heals: Bool) async throws
   {
     let controller = try await NetworkController(host: world.host, settings: ControllerSettings(heals: heals))
@@ -87,7 +87,7 @@ import Testing
     #expect(try await controller.differences() == [])
     if hasForce { #expect(try world.host.sysctl("net/ipv6/conf/eth0/force_forwarding") == "0") }
     await world.check((hasForce ? between(true) : Array(between(true).filter { !$0.address.contains(":") })) + out(web))
-    // And what is theirs stays on when our networks go.
+    // Their setting stays on when our networks are removed.
     try await controller.removeAll()
     for name in ["net/ipv4/ip_forward", "net/ipv4/conf/eth0/forwarding", "net/ipv4/conf/eth1/forwarding"] {
       #expect(try world.host.sysctl(name) == "1", "\(name)")
@@ -100,7 +100,7 @@ import Testing
   @Test(.timeLimit(.minutes(5))) func theOwnerForwardsForAllAlready() async throws {
     let general = ["net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding"]
     for name in general { try world.host.setSysctl(name, to: "1") }
-    // One that is meant not to forward.
+    // A link that must not forward.
     try addLink("mgmt0")
     try world.host.setSysctl("net/ipv4/conf/mgmt0/forwarding", to: "0")
     let uplinks = switches(of: ["mgmt0", "eth0", "eth1"])
@@ -140,7 +140,7 @@ import Testing
       .compactMap { name in (try? world.host.sysctl("net/\(name)")).map { "\(name) = \($0)" } }
   }
 
-  /// A link is known by its index: one that is renamed stays guarded, and is switched off under the name that it has by then.
+  /// A link is identified by its index: a renamed one stays guarded, and is disabled under its new name.
   @Test(.timeLimit(.minutes(5)), arguments: [true, false]) func renamedLinksStayGuarded(heals: Bool) async throws {
     let controller = try await NetworkController(host: world.host, settings: ControllerSettings(heals: heals))
     try await controller.createNetwork("net", options: NetworkOptions(["10.60.0.0/24", "fd00:60::/64"]))
@@ -158,7 +158,7 @@ import Testing
     try rename("enp7s0", "lan.0")
     await world.check(between(false) + out(web))
     #expect(switches(of: ["lan.0", "eth0"]).allSatisfy { $0.hasSuffix("= 1") })
-    // What somebody switches off is told of by the name that it has.
+    // A disabled sysctl is reported under the current name.
     try world.host.setSysctl("net/ipv4/conf/lan.0/forwarding", to: "0")
     #expect(try await controller.differences().map(\.detail).contains { $0.contains("net/ipv4/conf/lan.0/forwarding") })
     #expect(try await controller.reconcile().remaining == [])
@@ -170,7 +170,7 @@ import Testing
     #expect(try world.host.contents(world) == before)
   }
 
-  /// A bridge of the host's that forwards for our networks, and that a network then adopts, is theirs and no way out any more.
+  /// A forwarding bridge of the host that a network then adopts belongs to the network, and is no longer an uplink.
   @Test(.timeLimit(.minutes(5))) func anUplinkThatIsAdopted() async throws {
     let index = try world.host.links.createBridge(InterfaceName("br0")).index
     try world.host.addresses.add(InterfaceAddress("10.62.0.1/24"), to: index)
@@ -224,7 +224,7 @@ import Testing
     // And by itself, where the controller heals.
     let healing = try await NetworkController(
       host: world.host, store: store, settings: ControllerSettings(heals: true))
-    // One that comes back, under a name that is known, too.
+    // A link that comes back, even under a known name.
     for round in 1...3 {
       if round > 1 { try world.host.links.delete(index: try world.host.links.get("later0").index) }
       try addLink("later0")

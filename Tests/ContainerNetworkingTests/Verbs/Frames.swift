@@ -8,7 +8,7 @@ import TestSupport
 struct Frame {
   var bytes: [UInt8]
 
-  /// To everyone. What is sent ends with the number, by which ``FrameListener`` knows it.
+  /// Broadcast. The payload ends with the number, by which ``FrameListener`` recognizes it.
   init(
     from source: MACAddress, type: UInt16, to destination: [UInt8] = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff],
     _ payload: [UInt8]
@@ -18,10 +18,10 @@ struct Frame {
 
   static func big(_ number: UInt16) -> [UInt8] { [UInt8(number >> 8), UInt8(number & 0xff)] }
 
-  /// What a frame's payload ends with.
+  /// The end of a frame's payload.
   static func mark(_ number: Int) -> [UInt8] { [0xc0, 0xff, 0xee, UInt8(number)] }
 
-  /// A UDP datagram, to everyone unless said; without a checksum.
+  /// A UDP datagram, by default broadcast; without a checksum.
   static func ipv4(
     from source: String, to destination: String = "255.255.255.255", _ number: Int, port: UInt16 = 7777
   ) throws -> [UInt8] {
@@ -43,8 +43,8 @@ struct Frame {
 
   static func udp(_ number: Int) -> [UInt8] { big(7777) + big(7777) + big(12) + [0, 0] + mark(number) }
 
-  /// A neighbour solicitation or advertisement (RFC 4861), 135 or 136, with the number as an option that nobody knows;
-  /// without a checksum.
+  /// A neighbour solicitation or advertisement (RFC 4861), 135 or 136, with the number as an unknown option; without a
+  /// checksum.
   static func neighbor(_ type: UInt8, of target: String, _ number: Int) throws -> [UInt8] {
     try [type, 0, 0, 0, 0x20, 0, 0, 0] + IPAddress(target).bytes + [253, 1, 0, 0] + mark(number)
   }
@@ -55,7 +55,7 @@ struct Frame {
     return [0, 1, 8, 0, 6, 4, 0, 1] + mac.bytes + address + [0, 0, 0, 0, 0, 0] + address + mark(number)
   }
 
-  /// A VLAN tag's number, and what is behind it.
+  /// A VLAN tag's number, and the payload after it.
   static func tagged(_ type: UInt16, vlan: UInt16 = 0, _ payload: [UInt8]) -> [UInt8] {
     big(vlan) + big(type) + payload
   }
@@ -106,7 +106,7 @@ struct FrameListener {
     }
   }
 
-  /// The numbers of what has come until number 255 did; nil when that never came. It hears once.
+  /// The numbers received until number 255; nil if that never came. Listens once.
   func numbers() throws -> [Int]? {
     defer { try? output.close() }
     var text: [UInt8] = []

@@ -12,19 +12,19 @@ final class GatedKernel: ForwardingKernel {
   /// `RTM_DELLINK`.
   static let deleteLink: UInt16 = 17
 
-  /// Has the next deletion of a link of that name wait.
+  /// Holds up the next deletion of a link of that name.
   func closeGate(forDeletionOf name: String) {
     closeGate { type, _, payload in
       type == Self.deleteLink && payload.indices.contains { payload[$0...].starts(with: Array(name.utf8)) }
     }
   }
 
-  /// Has the next new veth pair wait, by the name of its kind.
+  /// Holds up the next new veth pair, by the name of its kind.
   func closeGateForPair() {
     closeGate(forCreationOf: "veth")
   }
 
-  /// Has the next new link of that name wait, or the first of a pair.
+  /// Holds up the next new link of that name, or the first of a pair.
   func closeGate(forCreationOf name: String) {
     closeGate { type, flags, payload in
       // RTM_NEWLINK, NLM_F_CREATE
@@ -33,7 +33,7 @@ final class GatedKernel: ForwardingKernel {
     }
   }
 
-  /// Has the next change of a link to that hardware address wait.
+  /// Holds up the next change of a link to that hardware address.
   func closeGate(forChangeTo macAddress: MACAddress) {
     closeGate { type, flags, payload in
       (type == 16 || type == 19) && flags & 0x400 == 0
@@ -41,7 +41,7 @@ final class GatedKernel: ForwardingKernel {
     }
   }
 
-  /// Has the next transaction of the firewall wait that deletes elements of a set (`NFT_MSG_DELSETELEM`).
+  /// Holds up the next firewall transaction that deletes elements of a set (`NFT_MSG_DELSETELEM`).
   func closeGateForElementDeletion() { closeGate { type, _, _ in type == 10 << 8 | 14 } }
 
   private func closeGate(_ isAwaited: @escaping @Sendable (UInt16, UInt16, [UInt8]) -> Bool) {

@@ -5,8 +5,8 @@ import Synchronization
 import SystemPackage
 import Testing
 
-/// Networks that have grown over further bridges, and what others do to these at the same moment. Two containers are on the
-/// first bridge, and three on each further one.
+/// Networks with further bridges, and concurrent changes of these. Two containers are on the first bridge, and three on
+/// each further one.
 @Suite(.timeLimit(.minutes(5))) struct GrowthRaceTests {
   let world: Playground
   let before: String
@@ -44,7 +44,7 @@ import Testing
     get throws { AttachOptions(ports: [try PortMapping("8080:80/udp")]) }
   }
 
-  /// Has somebody else have the port that an attach is to publish.
+  /// Makes another program hold the port that an attach will publish.
   private func holdPort() throws -> FileDescriptor {
     try world.host.bindSocket(to: TransportAddress(.any(.ipv4), 8_080, .udp))
   }
@@ -57,7 +57,7 @@ import Testing
 
   enum Leaving: CaseIterable, Sendable { case detach, disconnect, failedAttach }
 
-  /// Each looks before the other is off the record.
+  /// Each checks before the other's record is removed.
   @Test(arguments: Leaving.allCases) func theLastTwoOfABridgeLeaveTogether(_ leaving: Leaving) async throws {
     let records = MemoryStore()
     let store = HookedStore(records)
@@ -106,7 +106,7 @@ import Testing
     try await expectNothingLeft(controller)
   }
 
-  /// The last leaves a further bridge while the network is being repaired, which had it at the look before.
+  /// The last endpoint leaves a further bridge during a repair of the network, which still had it at the check.
   @Test func whatIsGoneMeanwhileIsNotRepaired() async throws {
     let kernel = GatedKernel()
     let controller = try await NetworkController(
@@ -119,15 +119,15 @@ import Testing
     await kernel.requestAtGate()
     try await controller.detach("c2")
     kernel.openGate()
-    // Of the container it is told that it is gone.
+    // The container is reported as gone.
     _ = try await report
     #expect(try bridges() == [2])
     #expect(try await controller.network("net").furtherBridges == nil)
     try await expectNothingLeft(controller)
   }
 
-  /// Others' ports fill the first bridge, which the records have room on. What is then put on a further one, and fails, is the
-  /// last that was there.
+  /// Foreign ports fill the first bridge, on which the records have room. The endpoint that then goes to a further
+  /// bridge, and fails, was the last one there.
   @Test(arguments: [true, false]) func oneThatWasPutElsewhereAndFailsLeavesNoBridge(isConnect: Bool) async throws {
     let kernel = GatedKernel()
     let directory = FilePath(
@@ -220,7 +220,7 @@ import Testing
     try await expectNothingLeft(controller)
   }
 
-  /// A trunk that was made anew is another link: what was known of the old one is no more believed.
+  /// A recreated trunk is another link: forwarding entries of the old one are not reused.
   @Test func bridgesAreToldByATrunkThatWasMadeAnew() async throws {
     let controller = try await NetworkController(host: world.host, settings: settings())
     let network = try await fill(controller, 4, ["10.60.0.0/24"])
@@ -244,7 +244,7 @@ import Testing
     let kernel = GatedKernel()
     let controller = try await NetworkController(
       host: NetworkNamespace(world.host.handle, of: kernel), settings: settings())
-    // By IPv4 alone, of which nothing is sent that nobody asked for.
+    // IPv4 only, for which no unsolicited frame is sent.
     _ = try await fill(controller, 8, ["10.60.0.0/24"])
     let namespaces = try await (0..<8).asyncMap { try await controller.sandbox("c\($0)").namespace }
     let reach = { (address: String, from: [Int]) throws in

@@ -3,8 +3,8 @@ import Playground
 import TestSupport
 import Testing
 
-/// Networks whose first bridge has no port left, with few ports to a bridge: two containers are on the first, and three on
-/// each of two more.
+/// Networks whose first bridge is full, with few ports to a bridge: two containers are on the first, and three on each
+/// of two more.
 @Suite(.timeLimit(.minutes(5))) struct GrowthTests {
   let world: Playground
   let controller: NetworkController
@@ -48,7 +48,7 @@ import Testing
     #expect(try world.host.contents(world) == before)
   }
 
-  /// Which bridges the host has, by what they have for ports.
+  /// The host's bridges, by their ports.
   private func bridges() throws -> [String: Int] {
     let links = try world.host.links.list()
     return Dictionary(
@@ -82,14 +82,14 @@ import Testing
       #expect(error?.description.contains(text) == true)
     }
     #expect(try await controller.sandboxes().count == 8)
-    // Room on the first is taken first, and a bridge goes with its last endpoint.
+    // Free ports of the first bridge are used first, and a bridge is removed with its last endpoint.
     for name in ["c0", "c5", "c6"] { try await controller.detach(name) }
     #expect(try await controller.attach("again", to: .network("net")).endpoints[0].bridge == nil)
     try await controller.detach("c7")
     #expect(try bridges() == [first: 3, one: 4])
     #expect(try await controller.network("net").furtherBridges?.map(\.name.description) == [one])
     #expect(try await attach(5..<6)[0].endpoints[0].bridge?.description == two)
-    // One that is kept for a stopped container takes no room.
+    // A stopped container's kept endpoint takes no port.
     let kept = AttachOptions(address: try IPAddress("10.60.0.99"))
     try await controller.attach("kept", to: .network("net"), options: kept)
     for name in ["c5", "kept"] { try await controller.stop(name) }
@@ -248,7 +248,7 @@ import Testing
     #expect(try world.host.contents(world) == before)
   }
 
-  /// Somebody else's ports are on the bridge, as many as the kernel takes.
+  /// Foreign ports are on the bridge, up to the kernel's limit.
   @Test func othersPortsAreCounted() async throws {
     let network = try await create()
     let bridge = try world.host.links.get("\(try #require(network.bridge))").index
@@ -357,7 +357,7 @@ import Testing
     try await watching.removeAll()
   }
 
-  /// Containers that were there before networks grew, more than there is room for by now.
+  /// Containers from before networks could grow, more than the capacity now.
   @Test func aNetworkThatIsFullGrowsWhenItIsOpenedAgain() async throws {
     let store = MemoryStore()
     let old = try await NetworkController(host: world.host, store: store)
@@ -397,7 +397,7 @@ import Testing
       .ping(("ready", ready.namespace), ("c0", "10.60.0.2"), true),
       .ping(("c4", all[4].namespace), ("ready", "\(ready.endpoints[0].address.address)"), true),
     ])
-    // What is kept ready gives way.
+    // Ready sandboxes are released.
     #expect(try await controller.attach("late", to: .network("net")).endpoints[0].bridge != nil)
     try await controller.keepReady(0, on: "net")
     let connected = try await controller.attach("elsewhere")

@@ -77,7 +77,7 @@ import Testing
       let web = try await attach("web-\(name)", to: name)
       try await expectTaken("\(web.macAddress)", by: "\"web-\(name)\"", on: name)
     }
-    // One that was there has an address of its own.
+    // An existing bridge has an address of its own.
     let link = try world.host.links.createBridge(try InterfaceName("br-own"))
     try world.host.addresses.add(InterfaceAddress("10.23.0.1/24"), to: link.index)
     let own = NetworkOptions(bridge: try InterfaceName("br-own"))

@@ -2,7 +2,7 @@ import ContainerNetworking
 import Synchronization
 import SystemPackage
 
-/// A store whose changes can be held up, or fail as on a full disk.
+/// A store whose changes can be delayed, or fail as on a full disk.
 final class HookedStore: Store {
   private typealias Gate = @Sendable (StoreDelta) -> Bool
   private let real: any Store
@@ -12,15 +12,15 @@ final class HookedStore: Store {
 
   init(_ real: any Store = MemoryStore()) { self.real = real }
 
-  /// Has every change fail from now on, or none.
+  /// Makes every change fail from now on, or none.
   func setFull(_ isFull: Bool) { self.isFull.withLock { $0 = isFull } }
 
-  /// Has the next update wait before it begins, of those that come when the records are as said.
+  /// Holds up the next update whose records fulfil the condition, before it begins.
   func closeGate(when isAwaited: @escaping @Sendable (StoreDelta) -> Bool = { _ in true }) {
     gate.withLock { $0 = isAwaited }
   }
 
-  /// Has the next update wait of those that come after another change.
+  /// Holds up the next update after another change.
   func closeGateAfterNextChange() throws {
     let before = try real.read(since: 0).revision
     closeGate { $0.revision > before }

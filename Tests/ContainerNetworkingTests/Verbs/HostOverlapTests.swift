@@ -24,7 +24,7 @@ import Testing
         link: world.host.links.get("eth0").index))
   }
 
-  /// What is asked for, what it lies on, and the block that is named in its place; nil for none.
+  /// The requested subnet, the overlapped object, and the suggested block; nil for none.
   @Test func whatTheHostReachesIsRefused() async throws {
     try route("0.0.0.0/0")
     try route("172.30.0.0/16")
@@ -54,7 +54,7 @@ import Testing
         #expect(text.contains(free.isEmpty ? "use another block" : "use \(free), the free block"), "\(text)")
       }
     }
-    // The block that is named is one that can be had.
+    // The suggested block is free.
     for (subnet, _, free) in cases where !free.isEmpty {
       let network = try await controller.createNetwork("net", options: try NetworkOptions([free]))
       #expect(network.subnets.contains { $0.subnet.description == free }, "for \(subnet)")
@@ -108,7 +108,7 @@ import Testing
     let wrong = await refusal { try await controller.createNetwork("lan", options: try options("10.9.0.0/25")) }
     #expect(wrong?.code == .inUse && wrong?.description.contains("10.9.0.1/24 of br9") == true, "\(wrong as Any)")
     let network = try await controller.createNetwork("lan", options: try options("203.0.113.0/24"))
-    // No gateway is guessed, and nobody has the host's, the router's or the resolver's address.
+    // No gateway is guessed, and no container gets the host's, the router's or the resolver's address.
     #expect(network.subnets[0].gateway == nil)
     var given: [String] = []
     for name in ["a", "b", "c"] {
@@ -242,7 +242,7 @@ import Testing
       try next.host.links.list().map(\.name).filter { name in bridges.contains { "\($0)" == name } } == ["\(green)"])
     let blue = try await second.differences().filter { $0.network == "blue" }
     #expect(Set(blue.map(\.kind)) == [.hostOverlap, .bridgeMissing])
-    // The default network is made anew, where nothing is.
+    // The default network is recreated in a free block.
     #expect(try await second.attach("web").endpoints[0].address.description == "172.18.0.2/16")
     try await second.removeAll()
   }

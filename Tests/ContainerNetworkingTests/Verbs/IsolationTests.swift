@@ -2,7 +2,7 @@ import ContainerNetworking
 import Playground
 import Testing
 
-/// What internal networks and containers of several networks reach, with routes that they make for themselves.
+/// The reach of internal networks and of containers on several networks, with routes of their own.
 @Suite(.timeLimit(.minutes(10))) struct IsolationTests {
   let world: Playground
   let controller: NetworkController
@@ -63,7 +63,7 @@ import Testing
     #expect(try world.host.contents(world) == before)
   }
 
-  /// Not even what it may send reaches the host where the bridge has no address.
+  /// Even permitted frames do not reach the host if the bridge has no address.
   @Test(.timeLimit(.minutes(5))) func isolatedNetworksReachNoAddressOfTheHost() async throws {
     var options = try NetworkOptions(["10.60.0.0/24"], isInternal: true)
     options.policy = NetworkPolicy(gatewayModeIPv4: .isolated)
@@ -100,7 +100,7 @@ import Testing
       ["10.60.0.2", "fd00:60::2", "10.61.0.2", "fd00:61::2"].map { .ping(outside, ("both", $0), true) })
     #expect(try await controller.differences() == [])
 
-    // When it leaves one, neither may send from the other's address any more: that is somebody else's soon.
+    // After leaving one, neither may send from the other's address any more: that will soon have another holder.
     let allowed = {
       try ["4", "6"].map { family in
         try #require(

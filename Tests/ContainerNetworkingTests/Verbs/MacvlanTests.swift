@@ -4,7 +4,7 @@ import Playground
 import SystemPackage
 import Testing
 
-/// Networks of the driver macvlan on the host's `eth0`, whose wire the outside is on.
+/// Macvlan networks on the host's `eth0`, whose link leads to the outside.
 @Suite(.timeLimit(.minutes(10))) struct MacvlanTests {
   let world: Playground
   let controller: NetworkController
@@ -80,7 +80,7 @@ import Testing
     try await removeAll()
   }
 
-  /// Who reaches whom on one parent; the switch at the other end, the outside, sends no frame back where it came from.
+  /// The reachability on one parent; the switch at the other end, the outside, reflects no frame.
   @Test(arguments: [(MacvlanMode.bridge, true), (.private, false), (.vepa, false)])
   func modesDecideWhoReachesWhom(_ mode: MacvlanMode, _ isReached: Bool) async throws {
     try await controller.createNetwork("lan", options: try options(mode))
@@ -145,7 +145,7 @@ import Testing
       #expect(error?.code == code || all.contains(code), "\(text): \(error as Any)")
       #expect(error?.description.contains(text) == true, "\(text): \(error?.description ?? "")")
     }
-    // Whatever the kernel has: nothing that somebody could load or switch on would help.
+    // Independent of the kernel's features: nothing to load or enable would help.
     let ipvlan = await refusal { try await controller.createNetwork("l", options: NetworkOptions(driver: .ipvlan)) }
     for hint in ["modprobe", "load the module", "CONFIG_IPVLAN"] {
       #expect(ipvlan?.description.contains(hint) == false, "\(ipvlan as Any)")
@@ -283,7 +283,7 @@ import Testing
     try await expectRepair(.linkMissing)
     try web.namespace.addresses.remove(web.endpoints[0].address, from: try link())
     try await expectRepair(.containerSettings)
-    // A container may choose another hardware address: the link is ours all the same.
+    // A container may change its MAC address: the link is still recognized as ours.
     var change = LinkChange()
     change.macAddress = try MACAddress("02:42:00:00:00:07")
     try web.namespace.links.change(try link(), change)

@@ -6,7 +6,7 @@ import Testing
 
 @testable import ContainerNetworking
 
-/// Several records on one host: what is one's is never touched by another, and always respected.
+/// Several records on one host: none changes another's objects, and all respect them.
 @Suite(.timeLimit(.minutes(5))) struct OtherRecordTests {
   let world: Playground
   let before: String
@@ -19,7 +19,7 @@ import Testing
   private func open(
     _ store: MemoryStore = MemoryStore(), heals: Bool = false
   ) async throws -> NetworkController {
-    // Nothing is held by sockets: only the kernel's tables tell.
+    // No sockets reserve ports: only the kernel's tables show them.
     try await NetworkController(
       host: world.host, store: store,
       settings: ControllerSettings(resolvers: [], heals: heals, reservesPorts: false))
@@ -75,7 +75,7 @@ import Testing
     for controller in [one, other] { #expect(try await controller.differences() == []) }
     await world.check(rows())
 
-    // A table that is damaged is made anew, with what the other has in it.
+    // A damaged table is recreated with the other record's elements.
     #expect(try world.output("nft", "flush", "chain", "inet", "containernetworking", "forward", in: world.host) == "")
     #expect(try await other.reconcileRules().remaining == [])
     for controller in [one, other] { #expect(try await controller.differences() == []) }
@@ -89,7 +89,8 @@ import Testing
     #expect(try world.host.contents(world) == before)
   }
 
-  /// Whoever leaves last sets the host back, in whichever order they came and go; an owner who is killed is no hindrance.
+  /// The last record to leave restores the host, in any order of joining and leaving; a killed owner does not prevent
+  /// it.
   @Test(arguments: [[0, 1, 2], [2, 1, 0], [1, 2, 0]]) func theLastSwitchesForwardingOff(order: [Int]) async throws {
     var controllers: [NetworkController] = []
     for number in 0..<3 {
@@ -139,7 +140,7 @@ import Testing
     let error = try #require(await refusal { try await other.publish([PortMapping("8080:81")], of: "range") })
     #expect("\(error)".contains("another record"))
 
-    // One that took it while the first one's was lost keeps it; the first detaches without it.
+    // A record that took the port while the first one's element was lost keeps it; the first detaches without it.
     #expect(try world.output("nft", "flush", "ruleset", in: world.host) == "")
     try await other.reconcileRules()
     _ = try await attach("taken", "8080:80", by: other)
@@ -180,7 +181,7 @@ import Testing
     #expect(try world.host.contents(world) == before)
   }
 
-  /// Records that make networks at the same moment get pools of their own.
+  /// Records that create networks concurrently get separate pools.
   @Test func noTwoRecordsHaveOnePool() async throws {
     var controllers: [NetworkController] = []
     for _ in 0..<3 { controllers.append(try await open()) }
@@ -203,7 +204,7 @@ import Testing
     #expect(try world.host.contents(world) == before)
   }
 
-  /// What a record has that is lost for ever is taken away by its id, and nothing of another.
+  /// A lost record's objects are removed by its id, and no other record's.
   @Test(arguments: [true, false]) func aLostRecordIsForgotten(hasNetworks: Bool) async throws {
     var lost: NetworkController? = try await open()
     let kept = try await open()
@@ -256,7 +257,7 @@ import Testing
     #expect(try world.host.contents(world) == before)
   }
 
-  /// Tables of a version that wrote nobody down: each record claims its own, and takes nothing of the other's.
+  /// Tables of a version without owners: each record claims its own elements only.
   @Test func tablesWithoutOwnersAreClaimed() async throws {
     let stores = [MemoryStore(), MemoryStore()]
     // Their containers' namespaces live as long as they.
@@ -269,7 +270,7 @@ import Testing
       try await controller.attach(
         "web", to: .network("net"), options: AttachOptions(ports: [try PortMapping("808\(number):80")]))
     }
-    // As version 1 had them: no comments, no sets of records, and uplinks by their names.
+    // The form of version 1: no comments, no sets of records, and uplinks by name.
     var text = try rules()
     text.replace(#/ comment "[^"]*"/#, with: "")
     text.replace(#/(?m)^\tcomment .*\n/#, with: "")
@@ -296,7 +297,7 @@ import Testing
     let found = try await first.differences()
     #expect(found == [])
     #expect(try await first.otherRecords().map(\.id) == ["00000000"])
-    // What nobody has claimed stays as it was.
+    // Unclaimed elements stay as they were.
     for element in ["10.61.0.2 . 80", "8081"] { #expect(try rules().contains(element)) }
     let second = try await open(stores[1])
     for controller in [first, second] { #expect(try await controller.differences() == []) }

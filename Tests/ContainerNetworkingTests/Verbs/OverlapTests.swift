@@ -74,7 +74,7 @@ import Testing
     try await expectNothingLeft(controller)
   }
 
-  /// Networks that one container is put on at the same time do not take each other's default routes for strange ones.
+  /// Networks that one container joins concurrently do not mistake each other's default routes for foreign ones.
   @Test func aContainerIsConnectedToManyNetworksAtOnce() async throws {
     let controller = try await NetworkController(host: world.host, settings: settings)
     for index in 0..<6 {
@@ -126,7 +126,7 @@ import Testing
     try await expectNothingLeft(controller)
   }
 
-  /// A first attach that fails takes the default network back; one that comes meanwhile makes it anew.
+  /// A first attach that fails removes the default network; a concurrent one recreates it.
   @Test func theFailureOfOneAttachIsNotAnothers() async throws {
     let records = MemoryStore()
     let stores = [HookedStore(records), HookedStore(records)]
@@ -172,7 +172,7 @@ import Testing
   }
 }
 
-/// What a verb failed with, if it did.
+/// The failure of a verb, if any.
 private func failure<Value: Sendable>(
   _ body: () async throws(NetworkError) -> Value
 ) async -> NetworkError? {

@@ -2,7 +2,7 @@ import ContainerNetworking
 import Playground
 import Testing
 
-/// What a network lets pass, each policy as a table of who reaches whom.
+/// The permitted traffic of a network, each policy as a table of who reaches whom.
 @Suite(.timeLimit(.minutes(10))) struct PolicyTests {
   let world: Playground
   let controller: NetworkController
@@ -29,14 +29,14 @@ import Testing
     return network
   }
 
-  /// What differs between the families.
+  /// The differences between the families.
   private let families = [
     (net: "10.60.0.", host: Playground.hostAddress, outside: Playground.outsideAddress),
     (net: "fd00:60::", host: Playground.hostIPv6Address, outside: Playground.outsideIPv6Address),
   ]
 
-  /// With and without br_netfilter, which calls the rules of packets for bridged frames, and bridges what they send back to
-  /// the bridge that it came from (br_nf_pre_routing_finish).
+  /// With and without br_netfilter, which calls packet rules for bridged frames, and bridges packets that return to
+  /// their own bridge (br_nf_pre_routing_finish).
   @Test(arguments: [true, false]) func containersKeptApart(callsRules: Bool) async throws {
     try world.setBridgeNetfilter(callsRules)
     try await create(NetworkPolicy(allowsContainerTraffic: false))
@@ -64,7 +64,7 @@ import Testing
       ]
     }
     await world.check(rows)
-    // Not by way of the gateway either.
+    // Not through the gateway either.
     let gateway = try IPAddress("10.60.0.1")
     try two.namespace.routes.add(
       Route(to: Subnet("10.60.0.2/32"), via: gateway, link: two.namespace.links.get("eth0").index))
@@ -94,8 +94,8 @@ import Testing
     try await removeAll()
   }
 
-  /// From outside, by the container's own address: ping, the published container port 80, and port 81, which is not; by
-  /// the host's: the published port 8080. And whether what leaves is translated.
+  /// From outside, by the container's own address: ping, the published container port 80, and the unpublished port 81;
+  /// by the host's: the published port 8080. And whether outgoing traffic is translated.
   @Test(
     arguments: [
       (NetworkPolicy.GatewayMode.nat, ping: false, published: false, other: false, host: true, isTranslated: true),
@@ -150,7 +150,7 @@ import Testing
     #expect(open?.description.contains("isolated") == true)
     let network = try await create(policy, isInternal: true)
     #expect(try world.host.addresses(of: "\(try #require(network.bridge))") == [])
-    // No gateway has the first address; what is the first container's otherwise is left free.
+    // No gateway has the first address, which is otherwise the first container's.
     func at(_ last: String) throws -> AttachOptions {
       AttachOptions(endpoint: EndpointOptions(addresses: try families.map { try IPAddress($0.net + last) }))
     }
@@ -196,7 +196,7 @@ import Testing
     #expect(try world.host.contents(world) == before)
   }
 
-  /// A bridge that was there is used with the addresses that it has, and stays as it was.
+  /// An existing bridge is used with its addresses, and stays as it was.
   @Test func aBridgeThatWasThereIsAdoptedAndStays() async throws {
     let bridge = try InterfaceName("br-own")
     let link = try world.host.links.createBridge(bridge).index
@@ -220,7 +220,7 @@ import Testing
     try await controller.removeAll()
     #expect(try world.host.contents(world) == before)
 
-    // What the network adds to it is taken away again; the bridge is not.
+    // The network's additions are removed again; the bridge is not.
     try await controller.createNetwork(
       "net", options: NetworkOptions(subnet: try Subnet("10.62.0.0/24"), bridge: bridge))
     #expect(try world.host.addresses(of: "br-own").filter { !$0.hasPrefix("fe80") }.contains("10.62.0.1/24"))

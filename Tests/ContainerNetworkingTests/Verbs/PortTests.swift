@@ -2,7 +2,7 @@ import ContainerNetworking
 import Playground
 import Testing
 
-/// Which ports are had, by whom, and what cannot be.
+/// The holders of ports, and requests that conflict.
 @Suite(.timeLimit(.minutes(10))) struct PortTests {
   let world: Playground
   let controller: NetworkController
@@ -23,8 +23,8 @@ import Testing
       .map(\.description)
   }
 
-  /// A wildcard stands in the way of every address of its family; families, protocols and specific addresses do not
-  /// stand in each other's.
+  /// A wildcard conflicts with every address of its family; families, protocols and specific addresses do not conflict
+  /// with each other.
   @Test(
     arguments: [
       ("8080:80", "8080:81", true), ("8080:80", "203.0.113.1:8080:80", true),
@@ -47,7 +47,7 @@ import Testing
     } else {
       try await attach("two", second)
     }
-    // For one container it is the same said twice, or one port of the host for two of the container's.
+    // For one container it is a duplicate, or a host port for two container ports.
     if isConflict {
       try await controller.detach("one")
       if first.contains("-") || second.hasSuffix(":81") {
@@ -63,7 +63,7 @@ import Testing
     #expect(
       try await attach("one", "8000-8002:80-82")
         == ["0.0.0.0:8000->80/tcp", "0.0.0.0:8001->81/tcp", "0.0.0.0:8002->82/tcp"])
-    // One container port: any of them. What is named comes before what is picked.
+    // One container port: any of them. Explicit ports precede picked ones.
     #expect(
       try await attach("two", "9000-9002:90", "9000:91") == ["0.0.0.0:9000->91/tcp", "0.0.0.0:9001->90/tcp"])
     #expect(try await attach("three", "9000-9002:90") == ["0.0.0.0:9002->90/tcp"])
@@ -75,7 +75,7 @@ import Testing
     try await controller.removeAll()
   }
 
-  /// The range minus the reserved ports, each after the last one given, whatever became of those before.
+  /// The range minus the reserved ports, each after the last one picked, even if earlier ones were released.
   @Test func ephemeralPortsAreGivenInTurn() async throws {
     try world.host.setSysctl("net/ipv4/ip_local_port_range", to: "40000 40006")
     try world.host.setSysctl("net/ipv4/ip_local_reserved_ports", to: "40001,40003-40004")
@@ -91,7 +91,7 @@ import Testing
     #expect(full?.code == .exhausted)
     #expect(full?.description.contains("40000...40006") == true)
     try await controller.detach("three")
-    // Named, a reserved port is had.
+    // A reserved port can be requested explicitly.
     #expect(try await attach("six", "40001:81", "80") == ["0.0.0.0:40001->81/tcp", "0.0.0.0:40005->80/tcp"])
     try await controller.removeAll()
   }

@@ -4,7 +4,7 @@ import Playground
 import TestSupport
 import Testing
 
-/// One row of a table of who reaches whom.
+/// One row of a table of reachability.
 struct Reach: Sendable {
   enum Means: Sendable {
     case ping
@@ -32,7 +32,7 @@ struct Reach: Sendable {
       from: from.0, namespace: from.1, to: to.0, address: to.1, means: .fetch(port, greeting), isExpected: isExpected)
   }
 
-  /// Whether it was reached. What is to answer is tried again: the first packet over a new link may be lost.
+  /// Whether it was reached. Expected answers are retried: the first packet over a new link may be lost.
   func isReached(in world: Playground) -> Bool { isExpected ? waitUntil { answers(in: world) } : answers(in: world) }
 
   private func answers(in world: Playground) -> Bool {
@@ -44,7 +44,7 @@ struct Reach: Sendable {
 }
 
 extension Playground {
-  /// Tries every row at the same time, each on a thread of its own, so that a table takes as long as its slowest row.
+  /// Tries every row concurrently, each on a thread of its own, so that a table takes as long as its slowest row.
   func check(_ rows: [Reach]) async {
     let reached = await withTaskGroup(of: (Int, Bool).self) { group in
       for (index, row) in rows.enumerated() {
@@ -63,7 +63,7 @@ extension Playground {
     }
   }
 
-  /// How a server of ``Playground/serveConnections(port:in:)`` saw whoever called it, by the address it was called at.
+  /// The clients' addresses as a server of ``Playground/serveConnections(port:in:)`` saw them, by the address called.
   func callers(at addresses: [String], _ port: UInt16, from namespace: NetworkNamespace) throws -> [String: String] {
     var callers: [String: String] = [:]
     for address in addresses {
@@ -78,7 +78,7 @@ extension Playground {
     return callers
   }
 
-  /// Has the host's bridges call the rules of packets for frames, or not. A kernel without br_netfilter never does.
+  /// Makes the host's bridges call packet rules for frames, or not. A kernel without br_netfilter never does.
   func setBridgeNetfilter(_ callsRules: Bool) throws {
     for family in ["iptables", "ip6tables"] {
       let name = "net/bridge/bridge-nf-call-\(family)"
@@ -96,7 +96,7 @@ extension Playground {
 }
 
 extension NetworkNamespace {
-  /// What there is in it, as text: links, addresses, routes, rules, and whatever forwards.
+  /// The contents as text: links, addresses, routes, rules, and forwarding.
   func contents(_ world: Playground) throws -> String {
     var lines: [String] = []
     let links = try links.list()

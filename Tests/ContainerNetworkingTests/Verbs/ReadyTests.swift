@@ -3,7 +3,7 @@ import Playground
 import TestSupport
 import Testing
 
-/// Sandboxes that are kept ready: what is handed over is what an attach makes, and nothing is left of the rest.
+/// Ready sandboxes: a handed-over one equals an attached one, and nothing is left of the others.
 @Suite(.timeLimit(.minutes(5))) struct ReadyTests {
   let world: Playground
   let controller: NetworkController
@@ -34,7 +34,7 @@ import Testing
       ports: [try PortMapping("8080:80")], endpoint: EndpointOptions(aliases: ["www"], gatewayPriority: 7))
     let web = try await controller.attach("web", to: .network("dual"), options: options)
     let endpoint = web.endpoints[0]
-    // One that was there.
+    // An existing one.
     #expect(before.contains(try #require(endpoint.hostInterface?.description)))
     #expect(endpoint.container == "web" && endpoint.aliases == ["www"] && endpoint.gatewayPriority == 7)
     #expect(endpoint.ports.map(\.hostPort) == [8080])
@@ -58,7 +58,7 @@ import Testing
     try await controller.detach("side")
     try await controller.removeNetwork("dual")
     #expect(try ports().isEmpty)
-    // No event tells of one that nobody has asked for.
+    // No event reports an unrequested sandbox.
     let events = try await controller.events().map(\.event)
     #expect(events.compactMap(\.container).allSatisfy { !$0.hasPrefix("~") })
     #expect(events.count { $0.action == .connect } == 2 && events.count { $0.action == .disconnect } == 2)
@@ -91,7 +91,7 @@ import Testing
     #expect(await refusal { try await controller.attach("web", options: taken) }?.code == .inUse)
     #expect(try ports() == kept)
     #expect(try await controller.readySandboxes().count == 1)
-    // Of one that a program holds, after.
+    // With a port that a program holds, afterwards.
     let holder = try world.serve("", port: 9090, in: world.host)
     let held = AttachOptions(ports: [try PortMapping("9090:80")])
     #expect(await refusal { try await controller.attach("web", options: held) }?.code == .inUse)
@@ -104,7 +104,7 @@ import Testing
     #expect(try await controller.networks().isEmpty)
   }
 
-  /// What is kept ready is kept from nobody: it gives its addresses to whoever needs the last.
+  /// Ready sandboxes release their addresses for a container that needs the last one.
   @Test func addressesAreGivenUp() async throws {
     try await controller.createNetwork("small", options: try NetworkOptions(["10.72.0.0/29"]))
     // Six addresses, one of them the gateway's.
@@ -139,7 +139,7 @@ import Testing
     #expect(await refusal { try await controller.attach("~web") }?.code == .invalidValue)
   }
 
-  /// Many at once: each gets one of its own, and those that find none are made anew.
+  /// Many at once: each gets one of its own, and the rest are made from scratch.
   @Test func handOversAtOnce() async throws {
     try await controller.keepReady(8, refillsPerSecond: 1_000)
     let addresses = try await withThrowingTaskGroup(of: String.self) { group in

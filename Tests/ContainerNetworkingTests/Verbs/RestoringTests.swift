@@ -3,10 +3,10 @@ import Playground
 import Synchronization
 import Testing
 
-/// Each verb after somebody has taken something of ours off the host: it is done all the same, and who needs what is gone, or
-/// finds it gone, makes it again.
+/// Each verb after the removal of an object of ours from the host: it succeeds, and a verb that needs the missing
+/// object, or notices it, restores it.
 @Suite(.timeLimit(.minutes(5))) struct RestoringTests {
-  /// What is taken away.
+  /// The removed object.
   enum Theft: String, CaseIterable, Sendable, CustomTestStringConvertible {
     case ruleset, packetTable, frameTable, elements, bridge, port, bridgeDown, forwarding, loopback, announcements
 
@@ -21,7 +21,7 @@ import Testing
       switch theft {
       case .ruleset: true
       case .packetTable: true
-      // What has no element in what is gone does not find out.
+      // Verbs without an element in the removed object do not notice.
       case .frameTable: [.attach, .several, .ready, .connect, .create, .detach, .stop, .disconnect].contains(self)
       case .elements: [.detach, .stop, .disconnect, .unpublish, .remove, .prune].contains(self)
       case .bridge, .bridgeDown, .forwarding, .loopback: [.attach, .several, .ready, .connect].contains(self)
@@ -34,7 +34,7 @@ import Testing
   private let controller: NetworkController
   private let reports: Reports
 
-  /// What was healed without being asked for, and could not be.
+  /// The results of automatic repairs, failed ones included.
   private final class Reports: Sendable { let all = Mutex<[ReconcileReport]>([]) }
 
   init() async throws {
@@ -146,7 +146,7 @@ import Testing
     try await controller.removeAll()
   }
 
-  /// What is not ours to make again is named, in a verb's failure as by `differences()`.
+  /// Objects that are not ours to restore are named, in a verb's failure as in `differences()`.
   @Test func whatIsNotOursIsNamed() async throws {
     let lan = try world.host.links.createVeth(
       VethEnd(try InterfaceName("lan0")), peer: VethEnd(try InterfaceName("lan1")))

@@ -6,7 +6,7 @@ import Testing
 
 /// Tables that another version of this library made.
 @Suite(.timeLimit(.minutes(5))) struct RulesVersionTests {
-  /// Who changes a set, a chain or a rule raises ``Firewall/version``, and writes the new number here.
+  /// A change of a set, a chain or a rule must increment ``Firewall/version``, and this number.
   @Test func eachVersionHasItsRules() throws {
     var changes = NftTransaction()
     for table in FirewallSets.tables { try Firewall.add(table, to: &changes) }
@@ -44,7 +44,7 @@ import Testing
     #expect(try ruleCount(world) == whole)
     #expect(try await second.differences() == [])
     try await second.attach("db", to: .network("blue"), options: AttachOptions(ports: [PortMapping("8081:80")]))
-    // What is written down is believed: to open a record costs no look at the kernel.
+    // The recorded version is trusted: opening a record does not read the kernel.
     try age()
     let third = try await NetworkController(host: world.host, store: store)
     #expect(try await third.differences().map(\.kind) == [.rules])

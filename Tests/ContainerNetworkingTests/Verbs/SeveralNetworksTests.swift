@@ -64,7 +64,7 @@ import Testing
     try await create("inner", "10.55.0.0/24", "fd00:55::/64", isInternal: true)
     try await create("abc", "10.56.0.0/24", "fd00:56::/64")
     let web = try await controller.attach("web", to: .network("mmm"))
-    // After each step: who has which route.
+    // The routes after each step.
     let steps: [(connects: Bool, String, priority: Int, [String])] = [
       (true, "inner", 100, ["mmm4"]), (true, "zzz", 0, ["mmm4"]), (true, "aaa", 0, ["aaa4"]),
       (true, "six", 0, ["aaa4", "six6"]), (true, "nnn", 0, ["nnn4", "nnn6"]), (true, "abc", 0, ["abc4", "abc6"]),

@@ -2,7 +2,7 @@ import ContainerNetworking
 import Playground
 import Testing
 
-/// What an attach takes for granted and a detach does not wait for, where it is otherwise.
+/// The assumptions of attach and the deferred work of detach, in cases where they do not hold.
 @Suite(.timeLimit(.minutes(5))) struct ShortcutTests {
   let world: Playground
   let controller: NetworkController
@@ -12,7 +12,7 @@ import Testing
     controller = try await NetworkController(host: world.host)
   }
 
-  /// Of a namespace that is given, no list of links is asked for; the kernel says when a name is taken.
+  /// A given namespace's links are not listed; the kernel reports a name that is taken.
   @Test func aGivenNamespaceMayHaveLinks() async throws {
     let given = try NetworkNamespace.create()
     try given.links.createVeth(VethEnd(try InterfaceName("eth0")), peer: VethEnd(try InterfaceName("eth1")))
@@ -32,13 +32,13 @@ import Testing
     #expect(try world.host.links.list().count { $0.name.hasPrefix("veth") } == 1)
   }
 
-  /// The bridge's index is remembered; another bridge in its place is noticed, whoever has the old index.
+  /// The bridge's index is cached; a recreated bridge is noticed, even if its old index is reused.
   @Test(arguments: [false, true]) func aBridgeMayBeMadeAnew(_ isIndexReused: Bool) async throws {
     try await controller.attach("one")
     let bridge = try world.host.links.get("cn0")
     try world.host.links.delete(index: bridge.index)
     if isIndexReused {
-      // A bridge of somebody else's that has the index by now.
+      // A foreign bridge with the old index.
       var body = PayloadWriter()
       body.appendZeros(4)
       body.append(bridge.index)

@@ -2,7 +2,7 @@ import ContainerNetworking
 import Playground
 import Testing
 
-/// Which address what goes out has, and by which links containers are reached directly.
+/// The source address of outgoing traffic, and the links through which containers are reached directly.
 @Suite(.timeLimit(.minutes(10))) struct SourceAddressTests {
   let world: Playground
   let controller: NetworkController
@@ -48,7 +48,7 @@ import Testing
       #expect(try world.pings("10.\(60 + number).0.1", from: container.namespace, within: 4))
     }
     #expect(try await rulesOfOne() == rules, "an address is an element, not a rule")
-    // What is published is reached all the same, and by itself too.
+    // A published port is reached all the same, from the container itself too.
     let web = try await controller.attach(
       "web", to: .network("net0"), options: AttachOptions(ports: [PortMapping("8080:80")]))
     let server = try world.serve("hello", port: 80, in: web.namespace)
@@ -102,7 +102,7 @@ import Testing
       #expect(text.contains(reason), "\(text)")
       #expect(error?.code == code || error?.causes.contains { $0.code == code } == true, "\(text)")
     }
-    // Where its owner says that addresses come and go, one that is not there is believed.
+    // If the owner permits addresses that come and go, a missing one is accepted.
     try world.host.setSysctl("net/ipv4/ip_nonlocal_bind", to: "1")
     try await controller.createNetwork(
       "net", options: options(60, NetworkPolicy(sourceAddressIPv4: try IPAddress("203.0.113.9"))))

@@ -2,7 +2,7 @@ import ContainerNetworking
 import Playground
 import Testing
 
-/// What a container may send: only what is its own.
+/// A container sends only from its own addresses.
 @Suite(.timeLimit(.minutes(10))) struct SpoofTests {
   let world: Playground
   let controller: NetworkController
@@ -110,9 +110,10 @@ import Testing
     return rows
   }
 
-  /// Sends all rows, and looks at the other container and at the host's bridge which have come.
+  /// Sends all rows, and checks which arrive at the other container and at the host's bridge.
   ///
-  /// - Parameter isExpected: Whether a row is to come to a container, and to the bridge; nil for what the row says.
+  /// - Parameter isExpected: Whether a row must arrive at a container, and at the bridge; nil for the row's own
+  ///   expectation.
   private func check(
     _ rows: [Row], by interface: String, in namespace: NetworkNamespace,
     isExpected: (Row) -> (container: Bool, bridge: Bool) = { ($0.isExpected, $0.isExpected) }
@@ -132,7 +133,7 @@ import Testing
   @Test(arguments: [true, false]) func framesMadeByHand(callsRules: Bool) async throws {
     try world.setBridgeNetfilter(callsRules)
     try check(rows(), by: "eth0", in: one.namespace)
-    // A port that is not ours may send what it likes, on our bridge too.
+    // A foreign port may send anything, even on our bridge.
     let guest = try NetworkNamespace.create()
     try world.host.links.createVeth(
       VethEnd(try InterfaceName("vm0"), master: try world.host.links.get(bridge).index),
@@ -141,7 +142,7 @@ import Testing
       try namespace.links.setUp(index: try namespace.links.get(name).index)
     }
     let untagged = try rows().filter { !$0.what.contains("802.1ad") }
-    // Containers are kept from what it announces (all the ARP above), until it is marked as theirs are.
+    // Containers do not receive its announcements (all the ARP above), until it has the settings of their ports.
     let announcements = ["ARP, ", "advertisement of ", "duplicate address"]
     try check(untagged, by: "eth0", in: guest) { row in
       (!announcements.contains { row.what.hasPrefix($0) } || row.what.contains("hop-by-hop"), true)
@@ -180,7 +181,7 @@ import Testing
     try await removeAll()
   }
 
-  /// What somebody in a container can do by ip(8): a second address, another MAC.
+  /// A container's own changes by ip(8): a second address, another MAC.
   @Test func aContainersOwnChangesGetItNowhere() async throws {
     let inside = try one.namespace.links.get("eth0").index
     for (second, peer) in [("10.60.0.77/24", "10.60.0.3"), ("fd00:60::77/64", "fd00:60::3")] {

@@ -1,14 +1,14 @@
 import Dispatch
 import Testing
 
-/// Where a test holds up another's step. Nobody waits there for more than a minute: a test that awaits what never comes fails, and
-/// does not hang.
+/// A point where a test holds up another's step. No wait takes more than a minute: a test that awaits an event that
+/// never comes fails instead of hanging.
 final class Threshold: Sendable {
   private let arrival = DispatchSemaphore(value: 0)
   private let opening = DispatchSemaphore(value: 0)
   private static let patience = DispatchTimeInterval.seconds(60)
 
-  /// Waits until somebody has come.
+  /// Waits for an arrival.
   func awaitArrival(_ what: String) async {
     let hasCome = await withCheckedContinuation { continuation in
       DispatchQueue(label: "threshold").async {
@@ -18,7 +18,7 @@ final class Threshold: Sendable {
     #expect(hasCome, "no \(what) has come")
   }
 
-  /// Lets one who has come, or will come, go on.
+  /// Lets one arrival, past or future, continue.
   func open() { opening.signal() }
 
   /// Comes, and waits until it may go on.

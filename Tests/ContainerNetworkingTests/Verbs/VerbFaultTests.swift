@@ -70,7 +70,7 @@ import Testing
 
   @Test(arguments: cases)
   func everyRequestOf(_ verb: Verb, _ driver: NetworkDriver) async throws {
-    // One world for all: that each point leaves it as it was is what is tested.
+    // One world for all: the test checks that each fault leaves it unchanged.
     let world = try Playground(isDualStack: true)
     let parents = driver == .macvlan ? ["lan0", "lan1", "lan2"] : []
     for name in parents {
@@ -83,7 +83,7 @@ import Testing
     let controller = try await NetworkController(host: NetworkNamespace(world.host.handle, of: kernel))
     let stage = Stage(
       controller: controller, parents: parents,
-      // What is left of a macvlan is seen in the container alone.
+      // The remains of a macvlan show in the container only.
       namespace: parents.isEmpty ? nil : try .create(on: kernel))
     try await controller.createNetwork("a", options: try stage.options("lan0", "10.1.0.0/24", "fd00:1::/64"))
     try await controller.createNetwork("b", options: try stage.options("lan1", "10.2.0.0/24", "fd00:2::/64"))
@@ -107,7 +107,7 @@ import Testing
       }
       points += 1
       let what: Comment = "request \(points): \(failure?.description ?? "borne")"
-      // Where the table is there already, create is refused it by its first request, whatever the others are.
+      // With an existing table, the first request refuses create, whatever the others do.
       if verb != .create { #expect(failure != nil, what) }
       if failure != nil {
         if !verb.takesAway { #expect(try contents() == before, what) }

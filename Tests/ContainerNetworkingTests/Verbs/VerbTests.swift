@@ -3,7 +3,7 @@ import Foundation
 import Playground
 import Testing
 
-/// What is said and done by each verb, and what stands in its way.
+/// The effects, results and refusals of each verb.
 @Suite struct VerbTests {
   let world: Playground
   let controller: NetworkController
