@@ -46,7 +46,7 @@ import Testing
     }
     for text in ["10.0.0.1/24", "fd00::1/64"] {
       let address = try InterfaceAddress(text)
-      // It makes what is not there, changes what is, and changes it back.
+      // It creates a missing address, changes an existing one, and changes it back.
       for _ in 0..<2 {
         try namespace.addresses.replace(address, of: link, options: short)
         let read = try namespace.addresses.get(address, of: link)
@@ -74,7 +74,7 @@ import Testing
     #expect(try namespace.addresses.get(address, of: link).label == "br0:first")
   }
 
-  /// Of a link without IPv6 the kernel says EACCES, which is no lack of a privilege.
+  /// For a link without IPv6 the kernel returns EACCES, which means no missing privilege.
   @Test(arguments: KernelUnderTest.available) func aLinkWithoutIPv6SaysSo(_ kernel: KernelUnderTest) throws {
     let (namespace, link) = try make(kernel)
     try namespace.setSysctl("net/ipv6/conf/br0/disable_ipv6", to: "1")
@@ -86,7 +86,7 @@ import Testing
     #expect(error?.description.contains("root") == false)
   }
 
-  /// What the kernel refuses by itself, where the check before it is passed by.
+  /// The kernel's own refusals, with the check before them bypassed.
   @Test(arguments: KernelUnderTest.available) func kernelRefusesBadOptions(_ kernel: KernelUnderTest) throws {
     let (namespace, link) = try make(kernel)
     let address = try InterfaceAddress("10.0.0.1/24")

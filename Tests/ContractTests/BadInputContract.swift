@@ -3,7 +3,7 @@ import ContainerNetworkingTestKit
 import SystemPackage
 import Testing
 
-/// What is wrong is refused with the value, the rule and what would be right, and nothing is changed.
+/// Faults are refused with the value, the rule and a right value, and nothing is changed.
 @Suite struct BadInputContract {
   /// All that a namespace holds.
   private struct Content: Equatable {
@@ -124,7 +124,7 @@ import Testing
     #expect(after == before)
   }
 
-  /// Every change that needs a privilege, on a namespace whose `lo` is there.
+  /// Every change that needs a privilege, on a namespace with its `lo`.
   static func changes(of namespace: NetworkNamespace) throws -> [(String, () throws -> Void)] {
     let address = try InterfaceAddress("10.0.0.1/24")
     let neighbor = Neighbor(try IPAddress("10.0.0.2"), macAddress: try MACAddress("02:00:00:00:00:02"), link: 1)

@@ -23,7 +23,7 @@ import Testing
     return changes
   }
 
-  /// Whether the wanted changes come in that order, whatever comes between.
+  /// Whether the wanted changes come in that order, with any others in between.
   private func comes(_ wanted: [(NetworkChange) -> Bool], in changes: [NetworkChange]) -> Bool {
     var rest = changes[...]
     for isWanted in wanted {
@@ -55,13 +55,13 @@ import Testing
     #expect(comes([changed("br0") { !$0.flags.contains(.up) }, changed("br0") { $0.flags.contains(.up) }], in: seen))
     #expect(comes([changed("a") { $0.master != nil }, changed("a") { $0.master == nil }, removed("a")], in: seen))
     #expect(comes([changed("b"), removed("b"), removed("br0")], in: seen))
-    // A port that leaves its bridge is no link that is removed.
+    // A port that leaves its bridge is not a removed link.
     #expect(seen.filter(removed("a")).count == 1)
   }
 
   @Test(arguments: KernelUnderTest.available) func addressesAndRoutes(_ kernel: KernelUnderTest) async throws {
     let namespace = try NetworkNamespace.create(on: kernel.make())
-    // A link that carries packets: before it does, an IPv6 address is not told of.
+    // A link with carrier: without one, an IPv6 address is not reported.
     let pair = try namespace.links.createVeth(VethEnd(InterfaceName("a")), peer: VethEnd(InterfaceName("b")))
     let link = pair.index
     for index in [link, try #require(pair.peer)] { try namespace.links.setUp(index: index) }
@@ -71,7 +71,7 @@ import Testing
     let hole = Route(to: try Subnet("fd09::/48"), metric: 5, kind: .blackhole)
     var events = try namespace.changes(of: [.addresses, .routes]).makeAsyncIterator()
     var seen: [NetworkChange] = []
-    /// Reads on until a change has come; the rest is kept for later looks.
+    /// Reads until a change has come; the rest is kept for later checks.
     func read(until isWanted: (NetworkChange) -> Bool) async throws {
       while let change = try await events.next() {
         seen.append(change)
@@ -80,7 +80,7 @@ import Testing
     }
     for address in addresses {
       try namespace.addresses.add(address, to: link)
-      // A work queue of the kernel tells of an IPv6 address, if it is still there by then.
+      // A work queue of the kernel reports an IPv6 address, if it still exists by then.
       try await read { change in
         if case .addressAdded(let added) = change { added.address == address && added.link == link } else { false }
       }
@@ -290,7 +290,7 @@ import Testing
   private enum Ending: CaseIterable { case finish, cancel, `break`, forget }
 }
 
-/// What came instead of what was expected.
+/// The unexpected event.
 struct Unexpected: Error {
   let change: NetworkChange?
   init(_ change: NetworkChange?) { self.change = change }

@@ -4,7 +4,7 @@ import Foundation
 import SystemPackage
 import Testing
 
-/// resolv.conf, hosts and hostname: what they say, when they change, and when they are left alone.
+/// resolv.conf, hosts and hostname: their contents, their updates, and when they are left alone.
 @Suite struct ContainerFileTests {
   private static let loopback = [
     "127.0.0.1\tlocalhost", "::1\tlocalhost ip6-localhost ip6-loopback", "fe00::\tip6-localnet",
@@ -268,7 +268,7 @@ import Testing
     #expect(try await world.close() == [])
   }
 
-  /// Whoever changes its networks without a name service leaves a container that asks its networks to do so.
+  /// A controller without a name service that changes a container's networks leaves the networks' servers in its files.
   @Test func aControllerWithoutAServiceKeepsDiscovery() async throws {
     let store = MemoryStore()
     // With paths, so that another controller can open them.
@@ -286,7 +286,7 @@ import Testing
     #expect(try servers() == ["nameserver 10.7.0.1", "nameserver 10.8.0.1"])
     try await plain.disconnect("web", from: "blue")
     #expect(try servers() == ["nameserver 10.8.0.1"])
-    // One that was never given any asks whom the host asks.
+    // A container that never had the networks' servers asks the host's.
     let own = try await plain.attach("own", to: .network("blue"))
     try await plain.connect("own", to: "red")
     #expect(try lines(#require(own.files).resolvConf).first == "nameserver 192.0.2.53")

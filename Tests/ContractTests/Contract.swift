@@ -5,14 +5,14 @@ import NetworkPrimitives
 import SystemPackage
 import Testing
 
-/// Which kernel a case runs on: each is held to the same contract.
+/// The kernel of a case: each must fulfil the same contract.
 enum KernelUnderTest: String, CaseIterable, Sendable, CustomTestStringConvertible {
   case simulated
   case linux
 
   var testDescription: String { rawValue }
 
-  /// Both, or the simulated one alone where there is no privilege for the real one and nobody insists on it.
+  /// Both, or only the simulated one without the privilege for the real one, unless that is required.
   static var available: [KernelUnderTest] {
     let isRequired = unsafe getenv("REQUIRE_KERNEL_TESTS").map { unsafe String(cString: $0) } == "1"
     return geteuid() == 0 || isRequired ? allCases : [.simulated]
@@ -63,7 +63,7 @@ struct Contract {
 
   func routes() throws -> [Route] { try route.dump(RouteRequests.list()).compactMap { try Route($0) } }
 
-  /// What the kernel refuses a request with.
+  /// The kernel's refusal of a request.
   func refusal(_ request: NetlinkRequest) -> NetworkError? {
     #expect(throws: NetworkError.self) { try route.execute(request) }
   }

@@ -4,7 +4,7 @@ import NetworkPrimitives
 import SystemPackage
 import Testing
 
-/// What can be made to go wrong on the simulated kernel.
+/// The faults that the simulated kernel can inject.
 @Suite struct FaultTests {
   private let kernel = SimulatedKernel()
 

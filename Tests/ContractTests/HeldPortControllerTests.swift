@@ -36,7 +36,7 @@ import Testing
     #expect(error?.description.contains("port 8080/tcp of the host is held by another process of the host") == true)
     let after = kernel.snapshot()
     #expect(after == before)
-    // What was picked beside it is free again.
+    // The port picked beside it is free again.
     #expect(try await attach("8081:80", "8080:80/udp") == ["0.0.0.0:8080->80/udp", "0.0.0.0:8081->80/tcp"].reversed())
     kernel.releasePort(8080, .tcp, at: try IPAddress("127.0.0.1"), in: host.handle)
     try await controller.detach("web")
@@ -70,7 +70,7 @@ import Testing
     try await controller.detach("web")
     for port in UInt16(9000)..<9100 { kernel.holdPort(port, .udp, in: host.handle) }
     #expect(try await attach("9000-9100:53/udp", "9000-9100:53") == ["0.0.0.0:9100->53/tcp", "0.0.0.0:9100->53/udp"])
-    // The search goes on after what was given.
+    // The search continues after the last pick.
     try await controller.detach("web")
     #expect(try await attach("80") == ["0.0.0.0:33002->80/tcp"])
     try await controller.detach("web")
@@ -93,7 +93,7 @@ import Testing
     try await controller.detach("all")
     kernel.holdPort(32768, .udp, in: host.handle)
     #expect(try await numbers("53", "53/udp") == ["53/tcp 32769", "53/udp 32769"])
-    // Ranges that are not the same have some ports in common.
+    // Different ranges have some ports in common.
     #expect(try await numbers("8081-8082:53", "8080-8082:53/udp") == ["53/tcp 8081", "53/udp 8081"])
     // Where none is free for all, each has its own.
     kernel.holdPort(8081, .udp, in: host.handle)
@@ -137,7 +137,7 @@ import Testing
     #expect(try await controller.sandboxes().map(\.container) == ["first"])
   }
 
-  /// A look for TCP ports is one call, however many there are; UDP ports are a look at the flows of a family more.
+  /// A test of TCP ports is one call, however many there are; UDP ports add a listing of each family's flows.
   @Test func whatIsAskedOfTheKernel() async throws {
     func requests(_ ports: String...) async throws -> Int {
       let start = kernel.requestCount
@@ -150,7 +150,7 @@ import Testing
     #expect(try await requests("80", "53:53/udp", "54:54/udp") == bare + 2)
   }
 
-  /// The look at flows fails as any other step: the attach is undone, the detach can be repeated.
+  /// The listing of flows fails like any other step: the attach is undone, the detach can be repeated.
   @Test func flowsThatCannotBeLookedAt() async throws {
     let before = kernel.snapshot()
     kernel.inject(.ioError, on: RequestType.getConnections)

@@ -2,7 +2,7 @@ import ContainerNetworking
 import ContainerNetworkingTestKit
 import Testing
 
-/// What a container keeps on a network that it leaves for a while, on both kernels.
+/// A container's kept settings on a network that it leaves for a while, on both kernels.
 @Suite(.timeLimit(.minutes(5))) struct KeptEndpointTests {
   private func start(_ which: KernelUnderTest) async throws -> NetworkController {
     var settings = ControllerSettings(reservesPorts: false)
@@ -50,7 +50,7 @@ import Testing
     try await controller.disconnect("web", from: "one", keepsSettings: true)
     try await controller.disconnect("web", from: "one")
     try await controller.removeNetwork("one")
-    // A container that goes gives up what it kept.
+    // A detached container releases its kept settings.
     try await controller.disconnect("web", from: "two", keepsSettings: true)
     try await controller.detach("web")
     try await controller.removeNetwork("two")
@@ -58,7 +58,7 @@ import Testing
     try await controller.removeAll()
   }
 
-  /// Where the port cannot be had any more, nothing is changed, and what was kept stays so.
+  /// If the port is taken meanwhile, nothing is changed, and the kept settings stay.
   @Test(arguments: KernelUnderTest.available) func aPortThatAProgramTookKeepsItFromComingBack(
     kernel: KernelUnderTest
   ) async throws {

@@ -42,7 +42,7 @@ import Testing
     #expect(contract.refusal(LinkRequests.glance(at: 4711))?.kernel?.errno == Errno(rawValue: 19))
   }
 
-  /// Of several changes in one send the last one's answer says how the others went.
+  /// In a batch, the last change's answer confirms the others.
   @Test(arguments: KernelUnderTest.available) func oneAnswerTellsOfAll(_ kernel: KernelUnderTest) throws {
     let contract = try Contract(kernel)
     let bridge = try contract.makeBridge("br0")
@@ -55,7 +55,7 @@ import Testing
     #expect(ending.map { $0.error?.kernel?.errno.rawValue } == [nil, 19])
   }
 
-  /// A deletion that nobody waits for has been made when the call returns.
+  /// A deletion started without waiting is complete when the call returns.
   @Test(arguments: KernelUnderTest.available) func aDeletionThatIsBegunIsMade(_ kernel: KernelUnderTest) throws {
     let contract = try Contract(kernel)
     let bridge = try contract.makeBridge("br0")
@@ -63,7 +63,7 @@ import Testing
     try contract.route.begin(LinkRequests.delete(bridge.index)) { isDone.signal() }
     #expect(contract.refusal(LinkRequests.get(bridge.index))?.kernel?.errno == Errno(rawValue: 19))
     #expect(isDone.wait(timeout: .now() + 60) == .success)
-    // What comes late of one request is not taken for an answer to the next.
+    // A late answer to one request is not taken for an answer to the next.
     try contract.makeBridge("br0")
     #expect(throws: NetworkError.self) { try contract.route.begin(LinkRequests.delete(4711)) }
     #expect(try contract.link("br0").kind == "bridge")

@@ -89,7 +89,7 @@ import Testing
     }
   }
 
-  /// What the kernel refuses by itself, where the check before it is passed by.
+  /// The kernel's own refusals, with the check before them bypassed.
   @Test(arguments: KernelUnderTest.available) func kernelRefusesBadBridgeOptions(_ kernel: KernelUnderTest) throws {
     let namespace = try make(kernel)
     var tree = BridgeOptions()

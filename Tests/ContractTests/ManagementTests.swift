@@ -2,7 +2,7 @@ import ContainerNetworking
 import ContainerNetworkingTestKit
 import Testing
 
-/// The verbs that look and tidy up, on the simulated kernel.
+/// The verbs that inspect and clean up, on the simulated kernel.
 @Suite struct ManagementTests {
   let kernel: SimulatedKernel
   let controller: NetworkController

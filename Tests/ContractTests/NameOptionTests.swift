@@ -4,7 +4,7 @@ import Foundation
 import SystemPackage
 import Testing
 
-/// What a container may be called and ask, and what is refused.
+/// A container's permitted names and servers, and refused ones.
 @Suite struct NameOptionTests {
   @Test func extraHostsAreReadAsDockerDoes() throws {
     #expect(try ExtraHost("db:192.168.50.9") == ExtraHost("db", IPAddress("192.168.50.9")))

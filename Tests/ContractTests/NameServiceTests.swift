@@ -2,7 +2,7 @@ import ContainerNetworking
 import ContainerNetworkingTestKit
 import Testing
 
-/// When the service that answers for names is asked, and what its refusal undoes.
+/// The calls of the name service, and the undo after its refusals.
 @Suite struct NameServiceTests {
   let world: NamedWorld
   var names: NotedNames { world.names }
@@ -94,7 +94,7 @@ import Testing
 
   @Test func rulesLeadFromPort53ToOneThatIsFree() async throws {
     names.listen(at: 61_053...61_056, without: [61_053, 61_054])
-    // One that was made before there was a service with ports of its own, and one after.
+    // A network from before the service had ports of its own, and one from after.
     try await controller.createNetwork("green", options: NetworkOptions(subnet: Subnet("10.10.0.0/24")))
     #expect(try await controller.network("blue").nameServer == nil)
     #expect(try await controller.network("green").nameServer?.port == 61_053)
@@ -108,10 +108,10 @@ import Testing
       #expect(names.take() == ["serve \(network) in next-\(network)"])
     }
     #expect(try await controller.differences() == [])
-    // Rules that somebody takes away come back with them.
+    // Removed rules are restored with them.
     try await controller.connect("on-blue", to: "green")
     #expect(try await controller.differences() == [])
-    // Where none is free the verb is undone, and the network goes on.
+    // Without a free port the verb is undone, and the network keeps working.
     names.listen(at: 61_053...61_056, without: [61_053, 61_054, 61_055, 61_056])
     let error = await #expect(throws: NetworkError.self) {
       try await controller.attach("late", to: .network("blue"))

@@ -5,7 +5,7 @@ import Synchronization
 import SystemPackage
 import Testing
 
-/// A service that notes what it is asked, and refuses when it is told to.
+/// A service that records its calls, and refuses on demand.
 final class NotedNames: NameService {
   private let calls = Mutex<[String]>([])
   private let isDown = Mutex(false)
@@ -17,7 +17,7 @@ final class NotedNames: NameService {
   /// Listens at ports of its own, some of which others hold.
   func listen(at ports: ClosedRange<UInt16>, without taken: Set<UInt16>) { own.withLock { $0 = (ports, taken) } }
 
-  /// What was asked since the last look.
+  /// The calls since the last check.
   func take() -> [String] {
     calls.withLock { calls in
       defer { calls = [] }
@@ -79,12 +79,12 @@ struct NamedWorld {
     controller = try await NetworkController(host: self.host, store: store, settings: settings)
   }
 
-  /// The directories that there are.
+  /// The existing directories.
   func containers() throws -> [String] {
     try FileManager.default.contentsOfDirectory(atPath: directory.appending("files").string).sorted()
   }
 
-  /// Takes everything away; what is left of files is returned.
+  /// Removes everything; returns the remaining files.
   func close() async throws -> [String] {
     try await controller.removeAll()
     let left = try containers()
@@ -96,7 +96,7 @@ struct NamedWorld {
 /// A file's text.
 func text(_ path: FilePath) throws -> String { try String(contentsOfFile: path.string, encoding: .utf8) }
 
-/// A file's lines that are no comments.
+/// A file's lines without comments.
 func lines(_ path: FilePath) throws -> [String] {
   try text(path).split(separator: "\n").map(String.init).filter { !$0.hasPrefix("#") }
 }

@@ -80,7 +80,7 @@ import Testing
   }
 }
 
-/// Runs where `/run` is empty and nobody else's.
+/// Runs with an empty, private `/run`.
 @Suite(.enabled(if: Subprocess.inside == "NamesInside")) struct NamesInside {
   @Test func namesAreThoseOfIP() throws {
     func listed() throws -> Set<String> {
@@ -105,7 +105,7 @@ import Testing
     #expect(try Subprocess.output("ip", "-n", "blue", "link", "add", "br1", "type", "bridge") != nil)
     #expect(try blue.links.list().map(\.name) == ["lo", "br1"])
 
-    // Somebody's file is no namespace, and stays.
+    // A foreign file is not a namespace, and stays.
     try "data".write(toFile: "/run/netns/file", atomically: false, encoding: .utf8)
     #expect(try NetworkNamespace.named().map(\.name) == ["blue", "green"])
     let file = #expect(throws: NetworkError.self) { try NetworkNamespace.open(name: "file") }

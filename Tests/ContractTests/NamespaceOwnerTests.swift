@@ -2,7 +2,7 @@ import ContainerNetworking
 import ContainerNetworkingTestKit
 import Testing
 
-/// A namespace that is somebody's is not given to a container: not the host's, and not another container's.
+/// A namespace with an owner is not given to a container: not the host's, and not another container's.
 @Suite struct NamespaceOwnerTests {
   private struct Stage {
     let host: NetworkNamespace
@@ -46,7 +46,7 @@ import Testing
       if case .failure(let error) = result { error.code } else { nil }
     }
     #expect(codes == [nil, .refused, nil, .inUse])
-    // One that was stopped comes back in a namespace of its own, or not at all.
+    // A stopped container returns in a namespace of its own, or not at all.
     try await controller.attach(
       "web", to: .network("blue"), options: AttachOptions(address: try IPAddress("10.1.0.99")))
     try await controller.stop("web")

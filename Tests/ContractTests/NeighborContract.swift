@@ -54,7 +54,7 @@ import Testing
     #expect(try !namespace.neighbors.list().contains(neighbor))
   }
 
-  /// What a bridge takes to be behind its ports goes where it is sent to, and only by a port.
+  /// A bridge's forwarding entry directs frames to its port, and can only be added for a port.
   @Test(arguments: KernelUnderTest.available) func aBridgeIsToldWhereSomebodyIs(_ kernel: KernelUnderTest) throws {
     let (namespace, links) = try make(kernel)
     let ports = try ["p0", "p1"].map { name in
@@ -82,7 +82,7 @@ import Testing
     #expect(alone?.kernel?.errno == .notSupportedOnSocket || alone?.code == .unsupported)
     let gone = refusal { try place(4_711) }
     #expect(gone?.code == .notFound)
-    // They are no neighbours.
+    // They are not neighbour entries.
     #expect(try !namespace.neighbors.list().contains { $0.macAddress == mac })
   }
 }

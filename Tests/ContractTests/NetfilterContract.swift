@@ -14,7 +14,7 @@ import Testing
     return try NetlinkConnection(.netfilter, in: contract.namespace, of: contract.kernel)
   }
 
-  /// What is read, by message number of nftables: 1 tables, 4 chains, 7 rules, 10 sets.
+  /// The number of read objects, by message number of nftables: 1 tables, 4 chains, 7 rules, 10 sets.
   private func count(_ message: UInt16, _ connection: NetlinkConnection) throws -> Int {
     let request = NetlinkRequest(type: 10 << 8 | message, body: [0, 0, 0, 0], name: "NFT_MSG_GET", purpose: "list")
     return try connection.dump(request).count
@@ -83,7 +83,7 @@ import Testing
     #expect(refusal(removal, connection) == .noSuchFileOrDirectory)
   }
 
-  /// A table and its elements keep what is written behind them; one is found by its key alone.
+  /// A table and its elements keep their comments; an element is found by its key alone.
   @Test(arguments: KernelUnderTest.available) func commentsAreKept(_ kernel: KernelUnderTest) throws {
     let connection = try open(kernel)
     let long = String(repeating: "x", count: 127)
@@ -109,7 +109,7 @@ import Testing
       try tooLong.add([NftElement(.port(83), comment: long + "x")], to: set)
     }
     #expect(tooLong.requests.isEmpty)
-    // One that is there keeps its own.
+    // An existing one keeps its own.
     var again = NftTransaction()
     try again.add([NftElement(.port(80), comment: "another")], to: set)
     try again.commit(over: connection)

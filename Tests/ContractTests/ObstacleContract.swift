@@ -2,7 +2,7 @@ import ContainerNetworking
 import ContainerNetworkingTestKit
 import Testing
 
-/// What rules of others do to our packets is found alike on both kernels.
+/// Foreign rules' effects on our packets are found alike on both kernels.
 @Suite struct ObstacleContract {
   private func table(_ family: NftFamily, _ name: String) -> NftTable { NftTable(family: family, name: name) }
 
@@ -15,13 +15,13 @@ import Testing
     try await controller.createNetwork("blue", options: NetworkOptions(subnet: Subnet("10.7.0.0/24")))
     try await controller.attach(
       "web", to: .network("blue"), options: AttachOptions(ports: [PortMapping("8080:80")]))
-    // What br_netfilter shows to rules of packets is the kernel's own.
+    // The effects of br_netfilter are the real kernel's only.
     func obstacles() async throws -> [Obstacle] {
       try await controller.obstacles().filter { !$0.isByBridgeNetfilter }
     }
     #expect(try await obstacles() == [])
 
-    // A firewall that forwards nothing but what it knows, by a set and by a chain of its own.
+    // A firewall that forwards only known traffic, by a set and by a chain of its own.
     let filter = NftChain(
       table: table(.ipv4, "theirs"), name: "FORWARD",
       base: NftChain.Base(.filter, hook: .forward, priority: 0, policy: .drop))
@@ -46,7 +46,7 @@ import Testing
     #expect(found.first?.traffic.contains(.answers) == false)
     #expect(found.map(\.isCertain) == [true])
 
-    // Once its owner knows the bridge, nothing is in the way but a rule for what comes to published ports.
+    // Once its owner accepts the bridge, only a rule for traffic to published ports is an obstacle.
     let bridge = try #require(try await controller.network("blue").bridge)
     changes = NftTransaction()
     try changes.add([NftElement(.interface(bridge))], to: links)

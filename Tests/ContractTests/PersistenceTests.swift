@@ -6,8 +6,8 @@ import SystemPackage
 import TestSupport
 import Testing
 
-/// What cannot be done now is done later: by the healer that tries again, by the next to open, and without it being a
-/// reason to leave anything else undone.
+/// Failed work is completed later: by the healer's retries, or by the next process that opens the store. It does not
+/// prevent other work.
 @Suite(.timeLimit(.minutes(5))) struct PersistenceTests {
   private let kernel = SimulatedKernel()
   private let reports = Reports()
@@ -37,7 +37,7 @@ import Testing
     let failed = reports.all.filter { !$0.failures.isEmpty }
     #expect(failed.first?.found.contains { $0.kind == .bridgeMissing } == true)
     #expect(failed.first?.remaining.contains { $0.kind == .bridgeMissing } == true)
-    // Told of once it is done.
+    // Reported once it is done.
     let isTold = try await eventually { [reports] in reports.all.last?.remaining == [] }
     #expect(isTold)
     try await controller.removeAll()
@@ -49,7 +49,7 @@ import Testing
     try await controller.attach("web")
     for _ in 0..<3 {
       kernel.endEvents()
-      // Lost to whoever only goes on listening.
+      // Missed by a healer that only listens.
       try host.links.delete(index: try host.links.get("cn0").index)
       let isWhole = try await eventually { try await controller.differences().isEmpty }
       #expect(isWhole)
@@ -62,7 +62,7 @@ import Testing
     let store = MemoryStore()
     let first = try await makeController(of: host, store)
     for name in ["a", "b", "c"] { try await first.attach(name) }
-    // As if its user had died on the way.
+    // As if its user had died during the change.
     _ = try store.update(since: 0, .process) { delta in
       let changes: [StoreChange] = delta.changes.compactMap { change in
         switch change {

@@ -6,7 +6,7 @@ import Testing
 
 /// Which ports are held, and which connections are tracked: the same on every kernel.
 @Suite(.timeLimit(.minutes(10))) struct PortContract {
-  /// A program that listens on a TCP port of all addresses of both families, until it is told to end.
+  /// A program that listens on a TCP port of both families' wildcards, until it is told to end.
   private func hold(_ port: UInt16, in namespace: NetworkNamespace) throws -> () throws -> Void {
     if let kernel = namespace.kernel as? SimulatedKernel {
       kernel.holdPort(port, .tcp, in: namespace.handle)
@@ -41,7 +41,7 @@ import Testing
     #expect(try namespace.kernel.heldPorts(among: bindings, in: namespace.handle) == [])
   }
 
-  /// What is reserved is held, for this process too, until it is let go.
+  /// A reserved port is held, even against this process, until it is released.
   @Test(arguments: KernelUnderTest.available) func aReservationHolds(_ kernel: KernelUnderTest) throws {
     let namespace = try NetworkNamespace.create(on: kernel.make())
     let other = try NetworkNamespace.create(on: namespace.kernel)
@@ -59,7 +59,7 @@ import Testing
     #expect(try kernel.heldPorts(among: wanted + free, in: other.handle) == [])
     reservations.removeFirst(2)
     #expect(try kernel.heldPorts(among: wanted, in: place) == Array(wanted[2...]))
-    // One that cannot be had at all leaves none.
+    // A failure reserves none.
     let absent = PortBinding(try IPAddress("203.0.113.9"), 80, .tcp)
     #expect(throws: NetworkError.self) { try kernel.reservePorts([wanted[0], absent, wanted[1]], in: place) }
     #expect(try kernel.heldPorts(among: wanted, in: place) == Array(wanted[2...]))
@@ -67,7 +67,7 @@ import Testing
     #expect(try kernel.heldPorts(among: wanted, in: place) == [])
   }
 
-  /// Where there is no SCTP nothing can be had of it; where there is, it is as the others.
+  /// Without SCTP none of its ports can be reserved; with it they behave like others.
   @Test(arguments: [true, false]) func sctpIsUnsupportedWithoutIt(_ isReal: Bool) throws {
     guard !isReal || KernelUnderTest.available.contains(.linux) else { return }
     for hasIt in [true, false] {
@@ -113,7 +113,7 @@ import Testing
     #expect(try namespace.kernel.heldPorts(among: [foreign], in: namespace.handle) == [])
   }
 
-  /// What is sent to many hosts at once is no address to be published at, though the kernel binds to it.
+  /// A multicast or broadcast address is refused, although the kernel can bind to it.
   @Test(arguments: KernelUnderTest.available) func anAddressOfManyIsAnError(_ kernel: KernelUnderTest) throws {
     let namespace = try NetworkNamespace.create(on: kernel.make())
     let link = try namespace.links.createBridge(InterfaceName("br0")).index
@@ -151,12 +151,12 @@ import Testing
       #expect(error?.code == .notFound)
       #expect(error?.kernel?.request == "IPCTNL_MSG_CT_DELETE")
       #expect(error?.operation == "delete tracked connection udp src=\(source) dst=\(destination) sport=1 dport=2")
-      // Of several, what is gone is no failure.
+      // Of several, a missing one is no failure.
       try namespace.connections.delete([entry, entry])
     }
   }
 
-  /// What the kernel refuses before it looks: a tuple that says nothing, a family that there is not, no tuple to get.
+  /// The kernel's refusals before its lookup: an empty tuple, an unknown family, a get without a tuple.
   @Test(arguments: KernelUnderTest.available) func badTuplesAreRefused(_ kernel: KernelUnderTest) throws {
     let namespace = try NetworkNamespace.create(on: kernel.make())
     let connection = try namespace.connection(.netfilter)

@@ -2,7 +2,7 @@ import ContainerNetworking
 import ContainerNetworkingTestKit
 import Testing
 
-/// Two mappings of one request, each of the four kinds: what says the same is merged, what contradicts itself is told.
+/// Two mappings of one request, each of the four kinds: duplicates are merged, contradictions are reported.
 @Suite(.timeLimit(.minutes(5))) struct PortRequestTests {
   enum Way: CaseIterable, Sendable { case attach, publish, connect }
 
@@ -106,7 +106,7 @@ import Testing
       }
     }
 
-    /// What is held of the port.
+    /// The reserved bindings of the port.
     func published() throws -> [String] {
       var asked: [PortBinding] = []
       for transport in [TransportProtocol.tcp, .udp] {

@@ -7,7 +7,7 @@ import Testing
 
 /// Programs that run until a signal ends them: the same on every kernel.
 @Suite struct ProcessContract {
-  /// One that does nothing for longer than any test.
+  /// A program that sleeps for longer than any test.
   private func sleeper(_ kernel: any Kernel) throws -> ChildProcess {
     var command = Command("sleep", ["1000"])
     command.endsWithParent = true
@@ -22,7 +22,7 @@ import Testing
     try process.signal(SIGTERM)
     #expect(try process.wait(timeout: .seconds(60)) == .signaled(SIGTERM))
 
-    // It was waited for: there is none any more.
+    // After the wait it no longer exists.
     let again = await refusal { try process.wait() }
     #expect(again?.kernel?.errno == .noChildProcess)
     let limited = await refusal { try process.wait(timeout: .seconds(1)) }
@@ -96,7 +96,7 @@ import Testing
     #expect(try await process.ended(within: .seconds(60)) == .exited(7))
   }
 
-  /// A process of the simulated kernel is nobody's on this machine: its own kernel is asked, and it ends when it is told to.
+  /// A process of the simulated kernel does not exist on this machine: its own kernel is asked, and ends it on demand.
   @Test func simulatedProcessEndsAsItIsTold() async throws {
     let kernel = SimulatedKernel()
     let namespace = try NetworkNamespace.create(on: kernel)

@@ -5,8 +5,8 @@ import Synchronization
 import TestSupport
 import Testing
 
-/// Whoever ends without tidying up is not punished: controllers, namespaces, sockets and their kernel may be released
-/// in any order, on any thread, at once.
+/// Ending without cleanup is safe: controllers, namespaces, sockets and their kernel may be released in any order, on
+/// any thread, concurrently.
 @Suite(.timeLimit(.minutes(5))) struct ReleaseTests {
   private func makeController(_ kernel: SimulatedKernel) async throws -> NetworkController {
     var settings = ControllerSettings()
@@ -24,8 +24,8 @@ import Testing
     return socket
   }
 
-  /// The last reference of a listening socket may go while an event is on its way to it; its namespace goes then, and
-  /// that is an event as well.
+  /// The last reference of a listening socket may be released while an event is being delivered to it. Its namespace is
+  /// then deleted, which is an event as well.
   @Test func listenersGoWhileEventsAreDelivered() async throws {
     let host = try Contract(SimulatedKernel())
     for _ in 0..<40 {
@@ -42,7 +42,7 @@ import Testing
       while try host.links().count > 2 {
         isUp.toggle()
         try host.route.execute(LinkRequests.change(bridge.index, LinkChange(isUp: isUp)))
-        // Where there are few threads, to whoever releases them.
+        // With few threads, lets the releasing tasks run.
         await Task.yield()
       }
       await released.value

@@ -32,7 +32,7 @@ import Testing
     #expect(try way("10.0.0.7") == near)
     let mine = try way("10.0.0.1")
     #expect(mine.kind == .local)
-    // Until there is a rule, the kernel keeps the local table within main.
+    // Until a rule exists, the kernel keeps the local table within main.
     #expect([254, 255].contains(mine.table))
     #expect(mine.link == 1)
     #expect(refusal { try way("10.9.1.1") }?.code == .notFound)

@@ -4,14 +4,14 @@ import Testing
 
 @testable import ContainerNetworking
 
-/// Two controllers on one store: what one changes costs the other that change, however much there is.
+/// Two controllers on one store: a change by one costs the other that change only, however many records there are.
 @Suite struct SharedStoreTests {
-  /// A store that counts what its users are told.
+  /// A store that counts the changes it reports.
   private final class CountingStore: Store {
     private let real = MemoryStore()
     private let told = Mutex<(changes: Int, complete: Int)>((0, 0))
 
-    /// What was told since the last time, and how often that was everything.
+    /// The changes reported since the last call, and the number of complete reports.
     func count() -> (changes: Int, complete: Int) {
       told.withLock { told in
         defer { told = (0, 0) }
@@ -57,7 +57,7 @@ import Testing
     try await NetworkController(host: host, store: store, settings: ControllerSettings(resolvers: []))
   }
 
-  /// Puts so many more containers on record beside one that is attached; they are not in the kernel.
+  /// Records that many more containers like an attached one; they are not in the kernel.
   private func add(_ count: Int, like container: String) throws {
     let records = try store.read(since: 0).changes
     var changes: [StoreChange] = []
@@ -88,11 +88,11 @@ import Testing
     try await first.attach("web", options: AttachOptions(ports: [try PortMapping("8080:80")]))
     try add(count, like: "web")
     let second = try await makeController(host)
-    // An opening is told of what is unsettled: here of everything, and forgets the rest.
+    // Opening reads the unsettled records, here of a complete report.
     try await second.attach("own")
     try await first.attach("own2")
     _ = store.count()
-    // By turns: each is told of what the other did since, and of nothing else.
+    // By turns: each reads exactly the other's changes.
     for turn in 0..<5 {
       try await first.attach("a\(turn)")
       try await second.attach("b\(turn)")
@@ -102,12 +102,12 @@ import Testing
     }
     let told = store.count()
     #expect(told.complete == 0)
-    // Sandbox, endpoint and pool, before and after, four times a turn; a look tells of nothing.
+    // Sandbox, endpoint and pool, before and after, four times a turn; a read without changes reports none.
     #expect(told.changes <= 5 * 4 * 6)
     #expect(told.changes > 5)
   }
 
-  /// The pools that one has built are kept, and are what they would be if they were built anew.
+  /// The pools that one has built are kept current, and equal newly built ones.
   @Test(.timeLimit(.minutes(5))) func poolsAreKeptUpWithOthers() async throws {
     let host = try NetworkNamespace.create(on: kernel)
     let controller = try await makeController(host)

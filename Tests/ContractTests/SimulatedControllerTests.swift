@@ -37,7 +37,7 @@ import Testing
       kernel.failRequest(number: number)
       do {
         try await controller.attach("second")
-        // A request whose failure is borne, such as one that only looks.
+        // A request whose failure is tolerated, such as a read.
         kernel.clearFaults()
         try await controller.detach("second")
       } catch {
@@ -94,7 +94,7 @@ import Testing
     #expect(kernel.snapshot() == before)
   }
 
-  /// A bridge that the kernel says is full is passed over.
+  /// A bridge that the kernel reports as full is skipped.
   @Test func othersPortsLeaveNoRoom() async throws {
     let kernel = SimulatedKernel()
     let host = try NetworkNamespace.create(on: kernel)
@@ -124,7 +124,7 @@ import Testing
     #expect(moved > 0)
   }
 
-  /// A mapping that was changed after it was read is looked at again, and is no trap.
+  /// A mapping that was changed after parsing is checked again, and does not trap.
   @Test func portsThatWereChangedSinceAreChecked() async throws {
     let controller = try await makeController(SimulatedKernel())
     var mapping = try PortMapping("65535:80")

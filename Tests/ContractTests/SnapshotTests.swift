@@ -3,7 +3,7 @@ import Netlink
 import NetworkPrimitives
 import Testing
 
-/// What the TestKit tells of a kernel and of this process.
+/// The TestKit's reports about a kernel and about this process.
 @Suite struct SnapshotTests {
   @Test func undoneChangesLeaveTheSameText() throws {
     let kernel = SimulatedKernel()

@@ -4,7 +4,7 @@ import NetworkPrimitives
 import SystemPackage
 import Testing
 
-/// Sockets of a namespace: the real kernel's work from any thread, and the simulated one says that it has none.
+/// Sockets of a namespace: the real kernel's work from any thread, and the simulated one reports that it has none.
 @Suite struct SocketContract {
   private static let place = TransportAddress(.loopback(.ipv4), 53, .udp)
 
@@ -25,7 +25,7 @@ import Testing
     let contract = try Contract(.linux)
     try contract.route.execute(LinkRequests.change(1, LinkChange(isUp: true)))
     for transport in [TransportProtocol.udp, .tcp] {
-      // Not one that the namespace has, where the kernel may still bind to it.
+      // An address that the namespace does not have; the kernel may still bind to it.
       let later = TransportAddress(try IPAddress(family == .ipv4 ? "10.9.8.7" : "fd00:9::7"), 53, transport)
       try contract.kernel.bindSocket(to: later, in: contract.namespace).close()
 

@@ -6,7 +6,7 @@ import Testing
 
 /// Runs a suite of this test program once more, under another program: with other mounts, or without privilege.
 enum Subprocess {
-  /// Which suite this process is to run; nil in the one that `swift test` started.
+  /// The suite for this process; nil in the one that `swift test` started.
   static var inside: String? { ProcessInfo.processInfo.environment["CN_TEST_INSIDE"] }
 
   /// Runs the tests of a suite in a network namespace of their own.
@@ -33,7 +33,7 @@ enum Subprocess {
     #expect(said.contains("Test run with 1 test") && said.contains("passed"), "\(said)")
   }
 
-  /// What a program prints, run in this process's namespaces; nil when it fails.
+  /// The output of a program, run in this process's namespaces; nil when it fails.
   static func output(_ program: String, _ arguments: String...) throws -> String? {
     let log = FileManager.default.temporaryDirectory.appending(path: "cn-\(UUID().uuidString)")
     defer { try? FileManager.default.removeItem(at: log) }

@@ -6,7 +6,7 @@ import SystemPackage
 import TestSupport
 import Testing
 
-/// What traces are made of: on a kernel with packets it works, on one without it is refused as unsupported.
+/// The parts of traces: on a kernel with packets they work, on one without they are refused as unsupported.
 @Suite(.timeLimit(.minutes(10))) struct TraceContract {
   @Test(arguments: KernelUnderTest.available) func aTableThatBelongsToItsSocket(_ kernel: KernelUnderTest) throws {
     let contract = try Contract(kernel)
@@ -56,7 +56,7 @@ import Testing
     #expect(
       refusal { _ = try contract.kernel.openProbe(strange, in: contract.namespace) }?.kernel?.errno
         == .addressNotAvailable)
-    // No way there.
+    // Without a route.
     let far = try contract.kernel.openProbe(
       ProbePacket(.udp(9), to: try IPAddress("192.0.2.1")), in: contract.namespace)
     #expect(refusal { try far.send() }?.kernel?.errno == .networkUnreachable)
@@ -79,8 +79,8 @@ import Testing
       return
     }
     #expect(try get("10.0.0.2", "10.0.0.1").kind == .local)
-    // A source that only the host itself has is a martian; one by which there is no way back is refused where that is
-    // checked; nothing is passed on where forwarding is off.
+    // A source that only the host itself has is a martian. One without a return route is refused if that is checked.
+    // Nothing is forwarded while forwarding is off.
     #expect(refusal { _ = try get("127.0.0.1", "10.0.0.1") }?.kernel?.errno == .invalidArgument)
     try namespace.setSysctl("net/ipv4/conf/a/rp_filter", to: "1")
     // EXDEV, or of late EINVAL as for a martian.

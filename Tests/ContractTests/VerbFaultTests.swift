@@ -3,17 +3,17 @@ import ContainerNetworkingTestKit
 import SystemPackage
 import Testing
 
-/// Every verb, with every one of its requests refused in turn, in four ways: it reports that and leaves the kernel as it
-/// was, or, where it takes away, is completed by calling it again.
+/// Every verb, with every one of its requests refused in turn, in four ways. It reports the refusal and leaves the
+/// kernel as it was; a removing verb may instead be completed by a second call.
 @Suite struct VerbFaultTests {
-  /// A verb, what it needs to be there, and what it is.
+  /// A verb, its preparation, and its call.
   struct Verb: Sendable, CustomTestStringConvertible {
     var testDescription: String
-    /// Whether it takes away: then what `prepare` made is gone after it.
+    /// Whether it removes: then the objects of `prepare` are gone after it.
     var takesAway: Bool
     var prepare: @Sendable (NetworkController) async throws -> Void
     var act: @Sendable (NetworkController) async throws -> Void
-    /// Takes back what it did.
+    /// Undoes its effect.
     var takeBack: @Sendable (NetworkController) async throws -> Void
     /// How many ports a bridge has, one of a network's first kept for another bridge; nil for as many as the kernel gives.
     var ports: Int?
@@ -182,7 +182,7 @@ import Testing
     try await controller.createNetwork("a", options: try Self.options("10.1.0.0/24", "fd00:1::/64"))
     try await controller.createNetwork("b", options: try Self.options("10.2.0.0/24", "fd00:2::/64"))
     try await controller.attach("web", to: .network("a"))
-    // Once there and back: what stays of a verb, such as a setting's value, is there from the start.
+    // Once there and back: lasting effects, such as a setting's value, are present from the start.
     try await controller.connect("web", to: "b")
     try await controller.disconnect("web", from: "b")
     try await controller.connect("web", to: "lan")
@@ -190,7 +190,7 @@ import Testing
     return controller
   }
 
-  /// What the controller says there is.
+  /// The controller's records.
   private func records(_ controller: NetworkController) async throws -> [String] {
     var lines: [String] = []
     for network in try await controller.networks() {
@@ -202,7 +202,7 @@ import Testing
     return lines
   }
 
-  /// The kernel's contents; the order of routes, which tells nothing but which was made last, left out.
+  /// The kernel's contents, without the order of routes, which only shows the order of creation.
   private func contents(_ kernel: SimulatedKernel) -> [String] {
     let lines = kernel.snapshot().split(separator: "\n").map(String.init)
     var result: [String] = []
@@ -253,7 +253,7 @@ import Testing
         }
         points += 1
         let what: Comment = "\(errno) for request \(number): \(failure?.description ?? "borne")"
-        // A kernel that says of what is to go that it is not there, though it is, is believed.
+        // If the kernel reports an object to be removed as missing, that is believed.
         let isBelieved = verb.takesAway && errno.rawValue == 19
         if let failure, !isBelieved { #expect(holds(failure, errno), what) }
         if verb.takesAway {

@@ -4,7 +4,7 @@ import Foundation
 import Synchronization
 import SystemPackage
 
-/// A kernel that tells whether the socket that was opened last is still alive, and how its reader's thread is called.
+/// A kernel that reports whether its last opened socket is still alive, and the name of its reader's thread.
 final class WatchedKernel: ForwardingKernel {
   let base: any Kernel
   private let watched = Mutex<Watched>(Watched())
@@ -40,7 +40,7 @@ enum ProcessThreads {
   /// The names of this process's threads.
   static func names() throws -> [String] {
     let directory = "/proc/self/task"
-    // A thread may end between the listing and the look.
+    // A thread may end between the listing and the read.
     return try FileManager.default.contentsOfDirectory(atPath: directory).compactMap { id in
       try? String(contentsOfFile: "\(directory)/\(id)/comm", encoding: .utf8).trimmingCharacters(in: .newlines)
     }

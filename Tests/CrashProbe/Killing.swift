@@ -24,7 +24,7 @@ final class Countdown: Sendable {
   }
 }
 
-/// A store before and after each of whose changes the process may end.
+/// A store whose process may end before and after each of its changes.
 final class KillingStore: Store {
   private let real: SQLiteStore
   private let countdown: Countdown
@@ -60,13 +60,13 @@ final class KillingStore: Store {
   }
 }
 
-/// A service that serves nothing, and before and after each of whose calls the process may end.
+/// A service without servers whose process may end before and after each of its calls.
 final class KillingNames: NameService {
   private let countdown: Countdown
 
   init(_ countdown: Countdown) { self.countdown = countdown }
 
-  /// Somebody else holds the first.
+  /// Another program holds the first.
   var gatewayPorts: ClosedRange<UInt16>? { 61_053...61_054 }
 
   func serve(_ network: NetworkRecord, in sandboxes: [SandboxRecord]) throws(NetworkError) {
@@ -77,7 +77,7 @@ final class KillingNames: NameService {
   func withdraw(_ sandbox: SandboxRecord) { countdown.step() }
 }
 
-/// The real kernel, before each of whose requests the process may end.
+/// The real kernel; the process may end before each of its requests.
 final class KillingKernel: ForwardingKernel {
   let base: any Kernel = LinuxKernel()
   private let countdown: Countdown
@@ -118,8 +118,8 @@ final class KillingKernel: ForwardingKernel {
   }
 }
 
-/// A socket between any two messages of whose datagrams the process may end: what came before has been done by then. An
-/// nftables transaction is one step: the kernel makes all of it or nothing.
+/// A socket whose process may end between any two messages of its datagrams: the earlier ones are complete by then. An
+/// nftables transaction is one step, because the kernel makes all of it or nothing.
 final class KillingSocket: ForwardingSocket {
   let base: any NetlinkSocket
   private let family: NetlinkFamily
@@ -133,7 +133,7 @@ final class KillingSocket: ForwardingSocket {
 
   func send(_ datagram: [UInt8]) throws(NetworkError) {
     let messages = try NetlinkMessage.parse(datagram[...])
-    // RTM_GET*: only looks.
+    // RTM_GET*: a read.
     let isLook = family == .route && messages.allSatisfy { $0.type & 3 == 2 }
     guard !isLook else { return try base.send(datagram) }
     guard family == .route else {

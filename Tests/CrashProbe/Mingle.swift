@@ -2,7 +2,7 @@ import ContainerNetworking
 import Glibc
 import Mingling
 
-/// Makes verbs at random on one of several records of a host, and does what it is told to by the lines that it reads.
+/// Executes random verbs on one of several records of a host, and the commands on its standard input.
 func mingle(_ controller: NetworkController, number: Int, seed: UInt64, verbs: Int) async throws {
   var mingler = Mingler(controller, number: number, seed: seed)
   func say(_ line: String) {

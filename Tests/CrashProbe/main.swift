@@ -14,7 +14,7 @@ guard arguments.count >= 4, let step = Int(arguments[2]) else {
   print("usage: crash-probe STATE-DIRECTORY HOST-NAMESPACE STEP VERB ARGUMENT…")
   exit(2)
 }
-/// Attaches and detaches, and says of each container which addresses and ports it has while nobody else may have them.
+/// Attaches and detaches, and prints each container's addresses and ports while it owns them.
 func churn(_ controller: NetworkController, _ name: String, rounds: Int) async throws {
   for round in 0..<rounds {
     let options = AttachOptions(ports: [try PortMapping("80")])
@@ -32,7 +32,7 @@ func churn(_ controller: NetworkController, _ name: String, rounds: Int) async t
 }
 
 let directory = FilePath(arguments[0])
-// Which start of the machine it is; that which there is, unless said.
+// The start of the machine; by default the current one.
 let boot = unsafe getenv("CRASH_PROBE_BOOT").map { unsafe String(cString: $0) }
 let countdown = Countdown(killingAt: step)
 let kernel = KillingKernel(countdown)
@@ -56,7 +56,7 @@ do {
         ? AttachOptions(address: try IPAddress(String(names[2].dropFirst(3))))
         : AttachOptions(ports: names.count > 2 ? [PortMapping(names[2])] : []))
   case "ready-attach":
-    // So slowly that no other is made in the place of the one that is handed over.
+    // So slowly that no replacement is made for the handed-over one.
     try await controller.keepReady(2, refillsPerSecond: 0.000_1)
     try await controller.attach(names[0], options: AttachOptions(ports: [try PortMapping(names[1])]))
   case "detach": try await controller.detach(names[0])

@@ -106,7 +106,7 @@ import Testing
       }
       try await crash.expectClean("step \(step) of \(scenario.testDescription)")
       let found = try await crash.records()
-      // Undone, or finished. What made the default network by the way may have left that, whole.
+      // Undone, or completed. A verb that creates the default network may have left that, complete.
       var withDefault = before
       withDefault.networks = ["bridge"]
       let isExpected = found == before || found == after || before.networks.isEmpty && found == withDefault
@@ -148,7 +148,7 @@ struct Crash {
     self.directory = directory
   }
 
-  /// What is recorded, by name.
+  /// The records, by name.
   struct Records: Equatable {
     var networks: [String]
     var containers: [String]
@@ -156,9 +156,9 @@ struct Crash {
     var kept: [String]
   }
 
-  /// Opens the state as the next process would, which undoes or finishes what was left.
+  /// Opens the state like the next process, which undoes or completes unfinished work.
   ///
-  /// - Parameter boot: Which start of the machine it is; nil for the one that there is.
+  /// - Parameter boot: The start of the machine; nil for the current one.
   func open(boot: String? = nil) async throws -> NetworkController {
     var settings = ControllerSettings(resolvers: [], namespaceDirectory: directory.appending("netns"), bootID: boot)
     settings.filesDirectory = directory.appending("files")
@@ -258,7 +258,7 @@ struct Crash {
       Set(directories) == Set(sandboxes.compactMap { $0.files?.directory.lastComponent?.string }), "\(what)",
       sourceLocation: sourceLocation)
     for sandbox in sandboxes {
-      // Each line of its own for each address that it has, and none for one that it had.
+      // A line for each of its addresses, and none for a former one.
       let hosts = try String(contentsOfFile: #require(sandbox.files).hosts.string, encoding: .utf8)
       let own = hosts.split(separator: "\n").dropFirst(7).compactMap {
         $0.split(separator: "\t").first.map(String.init)

@@ -6,7 +6,7 @@ import Playground
 import SystemPackage
 import Testing
 
-/// Directories that the library is told to use are made, the way there included; what is in the way is named.
+/// Directories in the settings are created with their parents; an obstacle is named.
 @Suite struct DirectoryTests {
   let root = "/tmp/cn-directories-\(UUID().uuidString)"
 

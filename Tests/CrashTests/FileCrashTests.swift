@@ -30,7 +30,7 @@ import Testing
           deaths += 1
           let what = "\(call) \(number) of \(scenario.testDescription)"
           try await crash.expectClean(what)
-          // What is to change them next does.
+          // The next change of them does so.
           let names = try await crash.records().networks
           let web = try await crash.records().containers.contains { $0.hasPrefix("web ") }
           if web, !names.contains("green") {

@@ -6,8 +6,8 @@ import Playground
 import SystemPackage
 import Testing
 
-/// Three records on one host, two of them in processes of their own, which all heal, make verbs at random, and lose all rules of
-/// the host again and again. In the end each has what it should, and nothing is there twice.
+/// Three records on one host, two of them in processes of their own. All heal, execute random verbs, and repeatedly
+/// lose all rules of the host. In the end each has its own objects, and none exists twice.
 @Suite struct MingledRecordsTests {
   /// A process with a record.
   private final class Neighbor {
@@ -75,7 +75,7 @@ import Testing
     try await mingler.begin()
     for neighbor in neighbors { #expect(try await neighbor.lines(upTo: "begun") == []) }
     for neighbor in neighbors { try neighbor.tell("run") }
-    // Somebody takes all rules of the host away meanwhile.
+    // Meanwhile all rules of the host are flushed.
     let flusher = Task {
       var count = 0
       while !Task.isCancelled {
@@ -141,7 +141,7 @@ import Testing
     return text.components(separatedBy: "comment \"record ").count - 1
   }
 
-  /// What of the host is ours to change: its links, what forwards, and the ruleset.
+  /// The parts of the host that we may change: its links, forwarding, and the ruleset.
   private func contents(_ world: Playground) throws -> [String] {
     let links = try world.host.links.list().map(\.name)
     return links + links.map { (try? world.host.sysctl("net/ipv4/conf/\($0)/forwarding")) ?? "-" }

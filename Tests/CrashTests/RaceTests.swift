@@ -86,7 +86,7 @@ import Testing
       try await controller.attach("direct", to: .network("lan"))
       try await controller.attach("cache", options: AttachOptions(ports: [PortMapping("8080:80")]))
     }
-    // The same start, but another host namespace: not this one's records.
+    // The same boot, but another host namespace: the records do not apply to it.
     let new = try Playground()
     let mistake = await #expect(throws: NetworkError.self) {
       try await NetworkController(host: new.host, store: SQLiteStore(at: crash.directory), settings: settings)
@@ -119,7 +119,7 @@ import Testing
     #expect(try new.pings(Playground.outsideAddress, from: direct.namespace, within: 4))
     try await controller.removeAll()
 
-    // What the old start had is gone with its namespaces; here it is taken away for real.
+    // The old boot's objects are gone with its namespaces; here they are really removed.
     for name in ["db", "web", "cache", "direct"] {
       try? LinuxKernel().unpinNamespace(at: path.appending(name))
     }

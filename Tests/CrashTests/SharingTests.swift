@@ -42,13 +42,13 @@ import Testing
       identity = namespace.identity
     }
 
-    /// Whether nobody holds it any more, soon.
+    /// Whether its last holder has released it soon.
     func isLetGo() async throws -> Bool {
       try await eventually { namespace == nil }
     }
   }
 
-  /// What only another process holds open is that one's to see to, while it lives.
+  /// A namespace held open by another live process is that process's concern.
   @Test func whatAnotherHoldsOpenIsNotTakenForGone() async throws {
     let world = try Playground()
     let crash = try Crash(world)
@@ -68,14 +68,14 @@ import Testing
       try await other.reconcile()
       #expect(try await other.differences() == [])
     }
-    // Now its holder is gone, and so is the namespace once the kernel has taken it down.
+    // Now its holder is gone, and so is the namespace once the kernel has deleted it.
     var gone: Set<String> = []
     let isSeen = try await eventually {
       gone = Set(try await one.differences().filter { $0.kind == .namespaceGone }.compactMap(\.container))
       return gone == ["alone", "web"]
     }
     #expect(isSeen, "\(gone)")
-    // Its pair went with it, and is not told of, nor made again.
+    // Its pair went with it, and is neither reported nor restored.
     let report = try await one.reconcile()
     #expect(Set(report.found.map(\.kind)) == [.namespaceGone] && report.remaining == [])
     #expect(try await one.differences() == [])
@@ -83,8 +83,8 @@ import Testing
     try await crash.end()
   }
 
-  /// A namespace that is gone has left its number to another, which is a container's like any other; and the record of the one
-  /// that was there is not taken for that.
+  /// A deleted namespace's number is reused by another container's namespace, and the old container's record is not
+  /// matched to that.
   @Test func aNumberIsNotTakenForANamespace() async throws {
     let world = try Playground()
     let crash = try Crash(world)
@@ -124,7 +124,7 @@ import Testing
     try await crash.end()
   }
 
-  /// A pin that somebody else has put where a container's would be is theirs, whenever the process dies.
+  /// A foreign pin at a container's path stays, whenever the process dies.
   @Test func anothersPinIsLeftAlone() async throws {
     let world = try Playground()
     let crash = try Crash(world)
@@ -146,16 +146,16 @@ import Testing
     try await crash.end()
   }
 
-  /// A bridge that somebody made under the name that a network's was to have, after two processes died at it.
+  /// A foreign bridge under the name planned for a network's, after two processes died while creating that.
   @Test func anothersBridgeIsLeftAloneAfterTwoCrashes() async throws {
     let world = try Playground()
     let crash = try Crash(world)
     _ = try await crash.open()
-    // Died once the network was written down.
+    // Died once the network was recorded.
     #expect(try crash.run(2, ["create", "blue", "10.7.0.0/24", "blue0"]).isKilled)
     try world.host.links.createBridge(InterfaceName("blue0"))
     let index = try world.host.links.get("blue0").index
-    // Died once it had taken that over.
+    // Died once it had taken over the record.
     #expect(try crash.run(2, ["prune"]).isKilled)
     _ = try await crash.open()
     #expect(try world.host.links.list().contains { $0.index == index })

@@ -4,7 +4,7 @@ import Playground
 import SystemPackage
 import Testing
 
-/// What the CNI specification says of each verb, in each of its versions.
+/// The CNI specification's rules for each verb, in each of its versions.
 @Suite(.timeLimit(.minutes(5))) struct CNIContractTests {
   let cni: CNIWorld
 
@@ -58,7 +58,7 @@ import Testing
     #expect(try await cni.close() == [])
   }
 
-  /// A call that is wrong: what is wrong with it, and the code and words of the answer.
+  /// An invalid call: its fault, and the code and words of the answer.
   struct Refusal: CustomTestStringConvertible, Sendable {
     var testDescription: String
     var verb = "ADD"
@@ -152,7 +152,7 @@ import Testing
     #expect(answer.code == 1, "\(answer.output)")
     #expect(answer.error == refusal.code, "\(answer.output)")
     #expect(answer.message.contains(refusal.words), "\(answer.message)")
-    // Nothing is in the container, and what was made for it is on record.
+    // The container is empty, but its record exists.
     #expect(try cni.namespace("c1").links.list().map(\.name) == ["lo"])
     #expect(try await cni.close() == [])
   }

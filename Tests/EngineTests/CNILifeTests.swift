@@ -81,7 +81,7 @@ import Testing
     let green = CNIWorld.configuration("green", subnet: "10.81.0.0/24")
     let ports = ["portMappings": [["hostPort": 8081, "containerPort": 80]]]
     #expect(try cni.call("ADD", blue.merging(["runtimeConfig": ports]) { $1 }).code == 0)
-    // A runtime says a container's ports for each of its networks.
+    // A runtime passes all of a container's ports for each of its networks.
     let second = try cni.call("ADD", green.merging(["runtimeConfig": ports]) { $1 }, ["CNI_IFNAME": "eth1"])
     #expect(second.code == 0, "\(second.output)")
     #expect(try await cni.controller().sandbox("c1").endpoints.map(\.interface.description) == ["eth0", "eth1"])
@@ -142,7 +142,7 @@ import Testing
     for name in ["kept", "lost", "gone"] { #expect(try cni.call("ADD", name, configuration).code == 0) }
     cni.end("gone")
     let controller = try await cni.controller()
-    // Somebody else's container on the same network.
+    // Another program's container on the same network.
     try await controller.attach("own", to: .network("blue"))
     let valid: [String: Any] = ["cni.dev/valid-attachments": [["containerID": "kept", "ifname": "eth0"]]]
     let answer = try cni.call("GC", configuration.merging(valid) { $1 })
@@ -196,7 +196,7 @@ import Testing
     #expect(try await cni.close() == [])
   }
 
-  /// Killed at some moment of ADD: DEL takes away what there is of it, and ADD works again.
+  /// Killed during ADD: DEL removes any remains, and ADD works again.
   @Test func killedInTheMiddleLeavesNothing() async throws {
     let configuration = CNIWorld.configuration()
     #expect(try cni.call("ADD", "other", configuration).code == 0)

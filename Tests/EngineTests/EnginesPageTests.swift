@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-/// The page on engines shows what its commands print, each with the engine itself.
+/// The page on engines shows the output of its commands, each with the engine itself.
 @Suite(.serialized, .timeLimit(.minutes(10))) struct EnginesPageTests {
   /// The page's blocks, and the engine of each.
   @Test(arguments: [

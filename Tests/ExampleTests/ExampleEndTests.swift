@@ -21,7 +21,7 @@ import Testing
     #expect(end.status == .exited(0), "\(end.output)")
     try expectNothing(of: whole, known: known)
 
-    // Struck at parts of the time that a whole run takes, so that a slow machine is struck at the same moments.
+    // Killed at fractions of a whole run's time, so that a slow machine is hit at the same moments.
     let milliseconds = Double((clock.now - start) / .milliseconds(1))
     var watched = 0
     for signal in [SIGINT, SIGKILL] {

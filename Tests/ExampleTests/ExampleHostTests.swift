@@ -53,7 +53,7 @@ import Testing
     #expect(changes == [])
   }
 
-  /// What another record has on the machine is its own, whoever ends.
+  /// Another record's objects on the machine stay, whichever program ends.
   @Test(arguments: ["bridge-mode", "container-mode", "custom-network"])
   func whatAnotherRecordHasStays(example: String) async throws {
     let other = try await NetworkController(

@@ -35,11 +35,11 @@ struct ExampleRun {
     defer { try? file.close() }
     command.output = file
     command.error = file
-    // Not tied to the test: what happens to it is what the test does.
+    // Independent of the test's end: the test decides what happens to it.
     process = try machine.spawn(command)
   }
 
-  /// Waits for the end; gives how it ended, and what it printed.
+  /// Waits for the end; returns the exit and the output.
   func end() throws -> (status: ProcessExit, output: String) {
     defer { _ = try? FileManager.default.removeItem(atPath: output.string) }
     let status: ProcessExit
@@ -132,8 +132,8 @@ extension NetworkNamespace {
 }
 
 extension Playground {
-  /// One whose host changes only if somebody changes it: IPv6 would bring an address into use seconds later, and a new
-  /// link takes a moment to be up.
+  /// A world whose host changes only by a command: IPv6 would bring an address into use seconds later, and a new link
+  /// takes a moment to come up.
   static func still() throws -> Playground {
     let world = try Playground()
     try world.host.setSysctl("net/ipv6/conf/eth0/disable_ipv6", to: "1")
@@ -143,7 +143,7 @@ extension Playground {
     return world
   }
 
-  /// What an operator finds on the host: links, addresses, routes, rules, nftables and sysctls.
+  /// An operator's view of the host: links, addresses, routes, rules, nftables and sysctls.
   func state() throws -> [String] {
     let script = """
       ip -o link show && ip -o address show && ip route show table all && ip -6 route show table all && ip rule &&
@@ -156,8 +156,8 @@ extension Playground {
     return text.split(separator: "\n").map(String.init)
   }
 
-  /// The lines that came and went since `before`, and are still so after a while: what hangs on a namespace that is gone
-  /// the kernel takes away in its own time.
+  /// The lines added and removed since `before` that stay so for a while: the kernel deletes a namespace's dependents
+  /// in its own time.
   func changes(since before: [String]) throws -> [String] {
     var now: [String] = []
     _ = try waitUntil {

@@ -58,7 +58,7 @@ import Testing
       network, to: .network(network), options: AttachOptions(ports: try ports.map { try PortMapping($0) }))
   }
 
-  /// What a server at an address says before it ends.
+  /// The greeting of a server at an address.
   private func fetch(_ address: String, _ port: UInt16, from namespace: NetworkNamespace) throws -> String {
     let file = try Sockets.connect(.tcp, address, port, from: namespace)
     defer { try? file.close() }
@@ -69,7 +69,7 @@ import Testing
     { file in _ = try file.writeAll(name.utf8) }
   }
 
-  /// From the host by `::1` and by its addresses, and from outside by those; whatever families the container has.
+  /// From the host by `::1` and by its addresses, and from outside by those; with any families of the container.
   @Test func everyAddressIsServed() async throws {
     for (network, port, family) in [
       ("four", "8004:80", AddressFamily.ipv4), ("six", "8006:80", .ipv6), ("dual", "8046:80", .ipv6),
@@ -93,7 +93,7 @@ import Testing
     }
     // Of the IPv6 one it is IPv4, and ::1.
     #expect(forwarder.portCount == 4)
-    // What is published says who serves it.
+    // A published port lists its serving addresses.
     let ports = try await controller.sandboxes().map { $0.endpoints[0].ports[0] }
     let loopback = IPAddress.loopback(.ipv6)
     #expect(ports.map(\.forwarded) == [[loopback], [.any(.ipv6)], [.any(.ipv4), loopback]])
@@ -103,7 +103,7 @@ import Testing
     #expect(forwarder.portCount == 0)
   }
 
-  /// What is sent to `::1` alone, or to an address of the family that the container has not, is had by name.
+  /// Ports at `::1` alone, or at an address of a family that the container lacks, can be requested explicitly.
   @Test func addressesAreServedByName() async throws {
     let sandbox = try await attach("four", "[::1]:8080:80", "[2001:db8::1]:8081:80")
     let server = try Service(80, in: sandbox.namespace, family: .ipv4, Self.greet("hello"))
@@ -119,7 +119,7 @@ import Testing
   @Test func directionsEndByThemselves() async throws {
     let sandbox = try await attach("four", "8080:80")
     let total = 8 << 20
-    // Says how much it got when that has ended, then sends as much back, and ends.
+    // After the end of its input it prints the received amount, sends as much back, and ends.
     let server = try Service(80, in: sandbox.namespace, family: .ipv4) { file in
       let got = try file.takeAll()
       _ = try file.writeAll([UInt8](got.reversed()))
@@ -137,7 +137,7 @@ import Testing
     try await controller.removeAll()
   }
 
-  /// Who sends all that it has to say at once, and ends, is heard: the container is not connected to yet by then.
+  /// A client that sends everything at once and ends is served: the container is not connected to yet by then.
   @Test func whoEndsAtOnceIsHeard() async throws {
     let sandbox = try await attach("four", "8080:80")
     let server = try Service(80, in: sandbox.namespace, family: .ipv4) { file in _ = try file.writeAll(file.takeAll()) }
@@ -154,7 +154,7 @@ import Testing
     try await controller.removeAll()
   }
 
-  /// What a container does not read is no reason for its connection to outlive the port.
+  /// A connection with data that the container does not read ends with the port.
   @Test func nothingOutlivesThePort() async throws {
     let sandbox = try await attach("four", "8080:80")
     let mayEnd = DispatchSemaphore(value: 0)
@@ -188,7 +188,7 @@ import Testing
     try await controller.removeAll()
   }
 
-  /// The other way round: the server ends first, and goes on reading.
+  /// In the other direction: the server ends first, and continues to read.
   @Test func theServersEndMayComeFirst() async throws {
     let sandbox = try await attach("four", "8080:80")
     let got = Mutex<[UInt8]>([])
@@ -228,7 +228,7 @@ import Testing
     let block = [UInt8](repeating: 7, count: 65_536)
     var sent = 0
     var isFull = 0
-    // Until nothing has been taken for a second.
+    // Until nothing has been accepted for a second.
     while isFull < 50 {
       do {
         sent += try unsafe block.withUnsafeBytes { bytes in try unsafe file.write(bytes) }
@@ -250,7 +250,7 @@ import Testing
     try await controller.removeAll()
   }
 
-  /// Where nobody listens in the container, the client is told by a reset.
+  /// If the container does not listen, the client gets a reset.
   @Test func whoIsNotThereIsARefusal() async throws {
     _ = try await attach("four", "8080:80")
     let file = try Sockets.connect(.tcp, "::1", 8080, from: world.host)
@@ -261,7 +261,7 @@ import Testing
     try await controller.removeAll()
   }
 
-  /// No more connections at a time than the limit says; the others have their turn.
+  /// Concurrent connections stay within the limit; the others wait for their turn.
   @Test func moreThanTheLimitWait() async throws {
     let sandbox = try await attach("four", "8080:80")
     let most = Atomic(0)
@@ -315,14 +315,14 @@ import Testing
     }
     #expect(forwarder.connectionCount <= 4)
     #expect(try await eventually { forwarder.connectionCount == 0 })
-    // And is known anew.
+    // And is recognized again.
     _ = try clients[0].writeAll("again".utf8)
     #expect(String(decoding: try clients[0].take(), as: UTF8.self) == "re again")
     for client in clients + more { try client.close() }
     try await controller.removeAll()
   }
 
-  /// A container that cannot be reached for a while is reached again by those who asked it meanwhile.
+  /// A container that is unreachable for a while is reached again by the clients of that time.
   @Test func datagramsComeThroughAgain() async throws {
     let sandbox = try await attach("four", "5353:53/udp")
     let server = try Service(datagrams: 53, in: sandbox.namespace, family: .ipv4) { Array("re ".utf8) + $0 }
@@ -331,7 +331,7 @@ import Testing
     defer { try? client.close() }
     _ = try client.writeAll("a".utf8)
     #expect(String(decoding: try client.take(), as: UTF8.self) == "re a")
-    // As when the bridge is made anew: for a moment there is no way, which the socket to the container is told.
+    // As when the bridge is recreated: for a moment there is no route, which the socket to the container reports.
     let bridge = try #require(try await controller.inspect("four").network.bridge)
     let link = try world.host.links.get("\(bridge)").index
     try world.host.links.change(link, LinkChange(isUp: false))
@@ -377,7 +377,7 @@ import Testing
     try await controller.removeAll()
   }
 
-  /// What was published while nobody forwarded is served from when somebody does, unless another has it there.
+  /// Ports published without a forwarder are served once one exists, unless another program holds the address.
   @Test func whatIsPublishedAlreadyIsTakenUp() async throws {
     let store = MemoryStore()
     let world = try Playground(isDualStack: true)
@@ -402,7 +402,7 @@ import Testing
     let widened = try await wide.inspect("four").endpoints[0].ports.map(\.forwarded)
     #expect(widened == [[.any(.ipv6)], nil])
     #expect(try await wide.differences() == [])
-    // And what others publish from now on.
+    // And later publications of others.
     try await plain.publish([PortMapping("8082:80")], of: "web")
     #expect(try await eventually { (try? fetch("::1", 8082, from: world.host)) == "web" })
     try await plain.unpublish([PortMapping("8082:80")], of: "web")
@@ -411,7 +411,7 @@ import Testing
     #expect(try await eventually { forwarder.portCount == 0 })
   }
 
-  /// In a service group it ends with the group, and takes what is open along.
+  /// In a service group it ends with the group, and closes its connections.
   @Test func itRunsInAServiceGroup() async throws {
     let sandbox = try await attach("four", "8080:80")
     let server = try Service(80, in: sandbox.namespace, family: .ipv4, Self.greet("hello"))
@@ -431,7 +431,7 @@ import Testing
     try await controller.removeAll()
   }
 
-  /// Ports are not processes; what each takes is told, beside whatever else this process does meanwhile.
+  /// Ports are not processes; the cost of each is printed, whatever else this process does meanwhile.
   @Test func manyPortsAreForwarded() async throws {
     _ = try await attach("four")
     func resident() throws -> Int {

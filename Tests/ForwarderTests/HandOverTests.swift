@@ -5,8 +5,8 @@ import SystemPackage
 import TestSupport
 import Testing
 
-/// A controller with default settings that holds its ports, and another one of the same record that forwards: what the
-/// first publishes the second carries, whoever began earlier, and the first holds it again when the second ends.
+/// A controller with default settings that reserves its ports, and another of the same record that forwards. The second
+/// forwards what the first publishes, whichever began earlier; the first reserves the ports again when the second ends.
 @Suite(.timeLimit(.minutes(5))) struct HandOverTests {
   private let world: Playground
   private let store = MemoryStore()
@@ -42,7 +42,7 @@ import Testing
     return try Service(80, in: sandbox.namespace, family: family) { file in _ = try file.writeAll(name.utf8) }
   }
 
-  /// Where a container's ports are served, as the controller tells that published them.
+  /// The addresses that serve a container's ports, as the publishing controller reports them.
   private func places(_ container: String, _ controller: NetworkController) async throws -> [[String]] {
     try await controller.sandbox(container).endpoints[0].ports.map { port in port.bindings(in: .tcp).map(\.description)
     }
@@ -90,7 +90,7 @@ import Testing
       found.map(\.kind) == [.portUnserved, .portUnserved, .portUnserved]
         && found.allSatisfy { $0.detail.hasSuffix("no forwarder runs") }, "\(found)")
 
-    // Another takes them up again; what is released is nobody's.
+    // Another one takes them over; a released port is free.
     let second = try await makeWide(forwarder)
     #expect(try [8080, 8081, 8082].map { try fetch($0) } == ["four", "dual", "four"])
     #expect(try await second.differences() == [])
@@ -103,8 +103,8 @@ import Testing
     withExtendedLifetime(second) {}
   }
 
-  /// What a foreign program has where it is to be forwarded from is told of, and taken up once it is free. A second
-  /// forwarder finds carried what the first carries, and goes on with it when that ends.
+  /// A forwarding address held by a foreign program is reported, and taken over once it is free. A second forwarder
+  /// leaves the first one's ports, and continues with them when that ends.
   @Test func whoCannotHaveItSaysSo() async throws {
     let short = try await plain(reserves: false)
     let sandbox = try await short.attach(
@@ -133,7 +133,7 @@ import Testing
 }
 
 extension PublishedPort {
-  /// Where it is taken.
+  /// The addresses at which it is taken.
   fileprivate func bindings(in transport: TransportProtocol) -> [PortBinding] {
     addresses.map { PortBinding($0, hostPort, transport) }
   }

@@ -5,7 +5,7 @@ import Playground
 import Synchronization
 import SystemPackage
 
-/// Sockets of this process in namespaces of the playground, for both ends of what is forwarded.
+/// Sockets of this process in namespaces of the playground, for both ends of forwarded traffic.
 enum Sockets {
   /// A connection from a namespace; blocking, ten seconds at the most for each call.
   static func connect(
@@ -52,12 +52,12 @@ extension FileDescriptor {
 
 /// A server in a container, of this process; each connection on a thread of its own.
 final class Service: Sendable {
-  /// Nil once its thread has closed it, which nobody else does.
+  /// Nil once its thread has closed it; no other thread does.
   private let listener: Mutex<Int32?>
   private let reservation: PortReservation
   private let accepted = Atomic(0)
 
-  /// How many connections it has had; by UDP, how many senders.
+  /// The number of connections so far; with UDP, of senders.
   var count: Int { accepted.load(ordering: .acquiring) }
 
   /// By TCP.
@@ -79,7 +79,7 @@ final class Service: Sendable {
     }
   }
 
-  /// By UDP: answers each datagram with what is made of it.
+  /// With UDP: answers each datagram with a function of it.
   convenience init(
     datagrams port: UInt16, in namespace: NetworkNamespace, family: AddressFamily,
     _ answer: @escaping @Sendable ([UInt8]) -> [UInt8]
@@ -94,7 +94,7 @@ final class Service: Sendable {
         unsafe recvfrom(
           listener, &bytes, bytes.count, 0, place.assumingMemoryBound(to: sockaddr.self).baseAddress, &size)
       }
-      // Nothing from nobody: it was shut down.
+      // An empty datagram without a sender: the socket was shut down.
       guard length > 0 || length == 0 && size > 0 else { return false }
       if sources.withLock({ $0.insert(from).inserted }) { accepted.add(1, ordering: .releasing) }
       let reply = answer(Array(bytes[..<length]))
@@ -116,7 +116,7 @@ final class Service: Sendable {
     if binding.transport == .tcp { listen(descriptor, 1_024) }
   }
 
-  /// Serves on a thread of its own for as long as one says that it goes on.
+  /// Serves on a thread of its own until a call returns false.
   private func run(_ serveOne: @escaping @Sendable (Int32) -> Bool) {
     guard let descriptor = listener.withLock({ $0 }) else { return }
     Thread.detachNewThread { [self] in
@@ -128,6 +128,6 @@ final class Service: Sendable {
     }
   }
 
-  /// Ends it: its thread closes the socket. What has ended already stays so.
+  /// Ends it: its thread closes the socket. Calling it again does nothing.
   func stop() { listener.withLock { if let listener = $0 { _ = shutdown(listener, Int32(SHUT_RDWR)) } } }
 }

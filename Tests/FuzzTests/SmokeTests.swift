@@ -5,7 +5,7 @@ import Glibc
 import TestSupport
 import Testing
 
-/// A few seconds of what `make fuzz` does for longer, the same each time: random bytes, and real ones that were damaged.
+/// A few seconds of `make fuzz`, the same each time: random bytes, and damaged real ones.
 @Suite(.timeLimit(.minutes(5))) struct SmokeTests {
   /// SplitMix64, so that a failure comes again.
   private static func random(_ generator: inout SeededGenerator) -> [UInt8] {

@@ -2,7 +2,7 @@ import ContainerNetworking
 import Foundation
 import SystemPackage
 
-/// The program `lab-agent`, started in a namespace: it answers, notes what arrives, and sends probes.
+/// The program `lab-agent`, started in a namespace: it answers, records arrivals, and sends probes.
 final class Agent: Sendable {
   private let name: String
   private let process: ChildProcess
@@ -35,7 +35,7 @@ final class Agent: Sendable {
 
   func tell(_ command: String) throws { try input.writeAll("\(command)\n".utf8) }
 
-  /// Everything that it says up to and with a line.
+  /// Its output up to and including a line.
   func lines(through last: String) throws -> [String] {
     var bytes: [UInt8] = []
     var buffer = [UInt8](repeating: 0, count: 1 << 16)

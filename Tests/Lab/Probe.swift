@@ -30,17 +30,17 @@ public struct Probe: Sendable, Hashable {
   }
 }
 
-/// What became of a probe.
+/// The outcome of a probe.
 public enum Outcome: Sendable, Hashable {
-  /// An answer came. Who answered, and from which address it saw the probe come; nil of a place without an agent.
+  /// An answer came, from this place, which saw the probe's source address; nil for a place without an agent.
   case answered(by: String?, seeing: IPAddress?)
   /// A reset (RFC 9293, 3.5.2), from a place that has nothing on that port.
   case reset
-  /// An ICMP error with type and code, and who sent it.
+  /// An ICMP error with type and code, and its sender.
   case unreachable(type: Int, code: Int, from: String)
-  /// No answer, though servers and the controls answered; and nobody heard it.
+  /// No answer and no receiver, though servers and the controls answered.
   case dropped
-  /// No answer, but somebody heard it, seeing this address.
+  /// No answer, but this receiver, which saw the source address.
   case unanswered(heardBy: String, seeing: IPAddress?)
   /// The place itself would not send it: errno, `ENETUNREACH` without a route.
   case unsent(Int)

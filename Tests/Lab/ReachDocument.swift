@@ -1,8 +1,8 @@
 import Foundation
 import Synchronization
 
-/// A page of Markdown with tables of who reaches whom, each under a heading of its own: what is written there is what is
-/// expected. With `UPDATE_DOCUMENTS` in the environment, what was seen is written in its place.
+/// A page of Markdown with tables of who reaches whom, each under a heading of its own: its contents are the
+/// expectations. With `UPDATE_DOCUMENTS` in the environment, the observed results replace them.
 public struct ReachDocument: Sendable {
   private let path: URL
   /// Tests run side by side, and each writes its own table.
@@ -24,7 +24,7 @@ public struct ReachDocument: Sendable {
     return found
   }
 
-  /// What the cells of all tables expect, together.
+  /// The combined expectations of all tables' cells.
   public func totals() throws -> SeenTable.Totals {
     var totals = SeenTable.Totals()
     for line in try lines() where line.hasPrefix("| ") {
@@ -43,7 +43,7 @@ public struct ReachDocument: Sendable {
     return totals
   }
 
-  /// Whether a line of the page is this text; with `UPDATE_DOCUMENTS` it becomes it, in the place of one that begins alike.
+  /// Whether a line of the page is this text; with `UPDATE_DOCUMENTS` it replaces the line with the same beginning.
   public func has(_ text: String, beginning: String) throws -> Bool {
     if ProcessInfo.processInfo.environment["UPDATE_DOCUMENTS"] != nil {
       try Self.writing.withLock { _ in
@@ -54,7 +54,7 @@ public struct ReachDocument: Sendable {
     return try lines().contains(text)
   }
 
-  /// What of the table under a heading is otherwise than seen, a line for each cell.
+  /// The differences of the table under a heading from the observed one, a line for each cell.
   public func differences(from seen: SeenTable, under heading: String) throws -> [String] {
     if ProcessInfo.processInfo.environment["UPDATE_DOCUMENTS"] != nil { try write(seen, under: heading) }
     let lines = try lines()

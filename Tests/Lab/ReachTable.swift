@@ -1,12 +1,12 @@
 public import ContainerNetworking
 
-/// Who reaches whom, as a table: a row from one place to another, a column for each protocol of each family.
+/// Reachability as a table: a row from one place to another, a column for each protocol of each family.
 public struct ReachTable: Sendable {
   /// One direction.
   public struct Row: Sendable {
     /// The place that the probes start at.
     public var from: String
-    /// What they are sent to, in words.
+    /// Their destination, in words.
     public var to: String
     /// The place that is to answer.
     public var target: String
@@ -14,7 +14,7 @@ public struct ReachTable: Sendable {
     public var addresses: [IPAddress]
     /// The port that connections and datagrams are sent to.
     public var port: UInt16
-    /// Whether echo requests are sent too: not where a port is what matters.
+    /// Whether echo requests are sent too: not for tests of a port.
     public var pings: Bool
 
     /// Makes a row.
@@ -32,7 +32,7 @@ public struct ReachTable: Sendable {
 
   /// The rows.
   public var rows: [Row]
-  /// What addresses are called in cells.
+  /// The names of addresses in cells.
   public var names: [IPAddress: String]
 
   /// Makes a table.
@@ -41,7 +41,7 @@ public struct ReachTable: Sendable {
     self.names = names
   }
 
-  /// The columns, after those that name the row.
+  /// The columns after the names of the row.
   public static let columns = AddressFamily.allCases.flatMap { family in
     Probe.Means.allCases.map { means in (family: family, means: means) }
   }
@@ -86,7 +86,7 @@ public struct ReachTable: Sendable {
     case .reset: "reset"
     case .unreachable(3, 3, _), .unreachable(1, 4, _): "port unreachable"
     case .unreachable(3, 0, _), .unreachable(1, 0, _): "net unreachable"
-    // The place's own kernel, once it has asked three seconds for whoever has that address.
+    // The place's own kernel, after three seconds of neighbour resolution.
     case .unreachable(3, 1, let from) where isOwn(from, row), .unreachable(1, 3, let from) where isOwn(from, row): "—"
     case .unreachable(let type, let code, let from): "ICMP \(type)/\(code) from \(from)"
     case .dropped: "—"
@@ -97,9 +97,9 @@ public struct ReachTable: Sendable {
   }
 }
 
-/// A table with what was seen.
+/// A table with the observed results.
 public struct SeenTable: Sendable {
-  /// How often what was seen.
+  /// The number of each result.
   public struct Totals: Sendable {
     /// Answered.
     public var answered = 0
@@ -134,7 +134,7 @@ public struct SeenTable: Sendable {
 
   /// The heading, and a line for each row.
   public var cells: [[String]]
-  /// How often what.
+  /// The number of each result.
   public var totals: Totals
 
   /// As Markdown, columns aligned.

@@ -31,7 +31,7 @@ extension World {
 
   private func run(_ probes: [Probe], _ controls: [Probe]) throws -> [Outcome] {
     var round = Round(places: places)
-    // Before any probe is sent: one that was heard is not to be cleared away.
+    // Before any probe is sent, so that no reception is cleared.
     for place in places { try place.agent.tell("clear") }
     try round.sync()
     let numbers = try (probes + controls).map { probe throws in
@@ -68,14 +68,14 @@ extension World {
       }
       Thread.sleep(forTimeInterval: 0.01)
     }
-    // Once more for servers, and once for those who asked them.
+    // Once more for servers, and once for their clients.
     try round.sync()
     try round.sync()
     return numbers.prefix(probes.count).map { round.outcome($0) }
   }
 }
 
-/// What the agents have told of the probes in flight, by their numbers.
+/// The agents' reports on the probes in flight, by number.
 private struct Round {
   let places: [Place]
   var results: [Int: [String]] = [:]

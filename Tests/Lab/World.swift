@@ -60,7 +60,7 @@ public final class World: Sendable {
 
 /// A namespace of a world, where probes start and arrive.
 public final class Place: Sendable {
-  /// What it is called in tables.
+  /// Its name in tables.
   public let name: String
   /// The namespace.
   public let namespace: NetworkNamespace
@@ -72,7 +72,7 @@ public final class Place: Sendable {
     self.agent = agent
   }
 
-  /// Has everyone answered who asks one of the ports, by TCP and UDP, on whatever address.
+  /// Answers every client of the ports, by TCP and UDP, on any address.
   public func serve(_ ports: [UInt16]) throws {
     for port in ports { try agent.tell("serve \(port)") }
     _ = try sync()
@@ -85,7 +85,7 @@ public final class Place: Sendable {
     try namespace.routes.add(Route(to: try Subnet(destination), via: hop, link: link))
   }
 
-  /// Sends even what is for 127.0.0.0/8 to a gateway, as a machine may that means harm.
+  /// Sends even packets for 127.0.0.0/8 to a gateway, as an attacker's machine may.
   public func routeLoopback(via gateway: String) throws {
     let hop = try IPAddress(gateway)
     let link = try namespace.links.get(try namespace.routes.get(to: hop).link ?? 0)
@@ -97,7 +97,7 @@ public final class Place: Sendable {
     try namespace.routes.add(Route(to: loopback, via: hop, link: link.index))
   }
 
-  /// Has the agent take in what has arrived, and gives what it tells.
+  /// Makes the agent process all arrivals, and returns its report.
   func sync() throws -> [String] {
     try agent.tell("sync")
     let lines = try agent.lines(through: "synced")

@@ -2,15 +2,15 @@ import Foundation
 import Glibc
 import Testing
 
-/// `make test` compares the machine before and after with a script: here it sees what is changed in a namespace that
-/// stands for the machine, and nothing where nothing is.
+/// `make test` compares the machine before and after with a script. Here it finds changes in a namespace that stands
+/// for the machine, and none without a change.
 @Suite(.enabled(if: geteuid() == 0), .timeLimit(.minutes(10))) struct MachineStateTests {
   private static let scripts = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../.ci")
     .standardizedFileURL.path()
 
-  /// Whether the script takes the machine for changed when `change` happens between its two looks; and after `undo`.
+  /// Whether the script reports the machine as changed if `change` happens between its two checks; and after `undo`.
   ///
-  /// - Parameter isAlone: Whether all that changes is held to be ours.
+  /// - Parameter isAlone: Whether every change counts as ours.
   private func isSeen(_ change: String, undo: String, isAlone: Bool = false) throws -> [Int32] {
     let process = Process()
     process.executableURL = URL(filePath: "\(Self.scripts)/apart")
@@ -39,7 +39,7 @@ import Testing
     """
   private static let strayEnds = "{ kill -KILL $!; wait $! || true; }"
 
-  /// What carries our names, what the library changes, and processes that descend from the run.
+  /// Objects with our names, changes that the library makes, and processes that descend from the run.
   @Test(arguments: [
     ("ip link add cn0 type bridge", "ip link del cn0"),
     ("ip link add br-0123456789ab type bridge", "ip link del br-0123456789ab"),
@@ -58,7 +58,7 @@ import Testing
     #expect(try isSeen(change, undo: undo) == [0, 1, 0])
   }
 
-  /// What others make and change meanwhile is not ours; where nobody else is, it is.
+  /// Changes by others are not ours, unless we are alone.
   @Test(
     arguments: [
       ("ip link add d0 type bridge", "ip link del d0"),
@@ -72,7 +72,7 @@ import Testing
     #expect(try isSeen(row.change, undo: row.undo, isAlone: isAlone) == [0, isAlone ? 1 : 0, 0])
   }
 
-  /// A process that somebody else started somewhere else.
+  /// A process started by another program elsewhere.
   @Test func othersProcessesAreNotOurs() throws {
     let change = "pushd / >/dev/null && export -n CONTAINER_NETWORKING_RUN && \(Self.stray) && popd >/dev/null"
     let again = "export CONTAINER_NETWORKING_RUN"

@@ -1,14 +1,14 @@
 public import ContainerNetworking
 import TestSupport
 
-/// Makes verbs at random on one record of a host that others have records on, too. Its own names and subnets come with its
-/// number; the host's ports are everybody's.
+/// Executes random verbs on one record of a host that has other records, too. Its own names and subnets depend on its
+/// number; the host's ports are shared.
 public struct Mingler: Sendable {
   let controller: NetworkController
   let number: Int
   private var generator: SeededGenerator
   private var next = 0
-  /// What verbs were refused with.
+  /// The refusals of verbs.
   public private(set) var refusals: [NetworkError] = []
 
   /// A record's.
@@ -48,7 +48,7 @@ public struct Mingler: Sendable {
       try await controller.unpublish([mapping], of: container.container)
     case 8:
       guard networks.count < 4 else { return }
-      // From the pools that all have, or one that is only its own.
+      // From the common pools, or from a private one.
       let subnet = try Bool.random(using: &generator) ? Subnet("10.\(100 + number).\(next % 250).0/24") : nil
       try await controller.createNetwork("r\(number)-net\(next)", options: NetworkOptions(subnet: subnet))
     case 9: if network != "bridge" { try await controller.removeNetwork(network) }
@@ -57,7 +57,7 @@ public struct Mingler: Sendable {
     }
   }
 
-  /// One that others ask for, one of a range, any, or none.
+  /// A contested port, one of a range, any, or none.
   private mutating func port() throws -> String? {
     switch Int.random(in: 0..<4, using: &generator) {
     case 0: "\(Int.random(in: 8000..<8012, using: &generator)):80"
@@ -67,7 +67,7 @@ public struct Mingler: Sendable {
     }
   }
 
-  /// What differs from the record in the end: nothing, once all others have ended too.
+  /// The final differences from the record: none, once all others have ended too.
   public func remainder() async throws -> [Difference] {
     let clock = ContinuousClock()
     let deadline = clock.now + .seconds(60)

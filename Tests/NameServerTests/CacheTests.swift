@@ -61,7 +61,7 @@ import Testing
       #expect(try asker.ask(name)?.responseCode == code)
       #expect(outside.queries.count == before + 2)
     }
-    // Without an SOA nobody says for how long.
+    // Without an SOA the lifetime is unknown.
     let before = outside.queries.count
     for _ in 0..<2 { #expect(try asker.ask("bare.example")?.responseCode == .nameError) }
     #expect(outside.queries.count == before + 2)
@@ -107,7 +107,7 @@ import Testing
     let bySize = AnswerCache(entries: 1 << 20, octets: 100_000, now: { clock.now })
     for number in 0..<1_000 { bySize.keep(try answer(20), for: try key(number)) }
     #expect(bySize.extent.octets <= 100_000 && bySize.extent.entries > 20)
-    // One that is asked for again and again stays.
+    // A frequently requested answer stays.
     let favourite = try key(0)
     byCount.keep(try answer(2), for: favourite)
     for number in 2_000..<3_000 {
@@ -115,14 +115,14 @@ import Testing
       byCount.keep(try answer(1), for: try key(number))
     }
     #expect(byCount.answer(favourite)?.answer == (try answer(2)))
-    // And one that is larger than all the room is not kept at all.
+    // And an answer larger than the whole cache is not kept.
     let huge = try answer(2_000)
     bySize.keep(huge, for: favourite)
     #expect(bySize.answer(favourite) == nil)
   }
 
   @Test func answersWithAnOPTAnywhereAreUnderstood() throws {
-    // OPT before another additional record that points into what is behind it.
+    // OPT before another additional record that points to data after it.
     let query = Message(id: 1, asking: Question(try DomainName(parsing: "www.example"), .a), edns: EDNS())
     var message = query.answer([.a(IPv4Address(192, 0, 2, 1))])
     message.additionals = [
@@ -133,7 +133,7 @@ import Testing
     var bytes = message.encoded()
     message.edns = EDNS()
     let option: [UInt8] = [0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 0]
-    // Behind the answer: 12 + 17 + 16 octets. The second additional's pointer moves with what it points to.
+    // After the answer: 12 + 17 + 16 octets. The second additional's pointer moves with its target.
     bytes.insert(contentsOf: option, at: 45)
     let pointer = try #require(bytes.lastIndex(of: 0xc0))
     bytes[pointer + 1] += UInt8(option.count)

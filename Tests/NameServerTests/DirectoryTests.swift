@@ -24,7 +24,7 @@ import Testing
       gateways: [], gatewayPriority: 0, aliases: aliases, ports: [], phase: .ready, owner: "")
   }
 
-  /// What is seen of an index, by everybody's eyes.
+  /// The view of an index by every client.
   private func view(_ index: DirectoryIndex, _ names: [String]) throws -> [String] {
     var lines: [String] = []
     for network in 0..<3 {
@@ -84,7 +84,7 @@ import Testing
       _ = whole.take(StoreDelta(isComplete: true, changes: all, revision: UInt64(step)))
       #expect(try view(index, names) == view(whole, names), "step \(step)")
     }
-    // Nothing is left of what is gone.
+    // Nothing remains of removed records.
     let gone = index.take(
       StoreDelta(isComplete: false, changes: records.keys.map { .remove($0) }, revision: 1_000))
     #expect(index.networks.isEmpty && index.sandboxes.isEmpty)

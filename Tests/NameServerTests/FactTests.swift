@@ -5,7 +5,7 @@ import Playground
 import SystemPackage
 import Testing
 
-/// What is easily taken for otherwise; `Documentation/Facts.md` tells where it was seen.
+/// Facts that are easily misjudged; `Documentation/Facts.md` tells where they were seen.
 @Suite(.timeLimit(.minutes(5))) struct FactTests {
   @Test func aConnectionTakesQuestionsOneAfterTheOther() async throws {
     let it = try await NameWorld()

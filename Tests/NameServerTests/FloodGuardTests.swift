@@ -7,7 +7,7 @@ import Testing
 
 @testable import ContainerNetworkingDNS
 
-/// Who floods a socket is shut out for a moment, and let in again.
+/// A flooding sender is blocked for a moment, and then unblocked.
 @Suite(.timeLimit(.minutes(5))) struct FloodGuardTests {
   @Test func whoIsShutOutIsLetInAgain() async throws {
     let host = try NetworkNamespace.create()
@@ -21,7 +21,7 @@ import Testing
     #expect(DatagramSocket.queuePercent(of: socket) > 50)
 
     var floodGuard = FloodGuard(socket)
-    // As the server reads: what it shuts out is to be let in after a pause.
+    // Reads as the server does; a block ends after a pause.
     func read(at time: NIODeadline) -> Bool {
       var isNew = false
       for _ in 0..<16 {
@@ -32,7 +32,7 @@ import Testing
     }
     let start = NIODeadline.now()
     #expect(read(at: start))
-    // What it sent before is still being read a while later, which is no reason to shut it out for longer.
+    // Datagrams queued before the block are still being read a while later, and do not extend it.
     #expect(!read(at: start + .milliseconds(125)))
     var buffer = [UInt8](repeating: 0, count: 16)
     func take() -> UInt8? {
@@ -42,7 +42,7 @@ import Testing
     floodGuard.letIn(at: start + FloodGuard.pause - .milliseconds(1))
     _ = try? flooder.writeAll([2])
     #expect(take() == nil)
-    // Nobody waits for another pause.
+    // No further pause is pending.
     floodGuard.letIn(at: start + FloodGuard.pause)
     _ = try flooder.writeAll([3])
     #expect(take() == 3)

@@ -6,11 +6,11 @@ import Playground
 import SystemPackage
 import Testing
 
-/// Names on a host where somebody else holds port 53, of all its addresses even.
+/// Names on a host where another program holds port 53, even on the wildcard.
 @Suite(.timeLimit(.minutes(5))) struct HeldPortTests {
   private static let everywhere = ["0.0.0.0", "::"]
 
-  /// Asks by all ways that there are; the sockets are connected, so that an answer from another port is none.
+  /// Asks over every transport; the sockets are connected, so that an answer from another port does not count.
   private func expectNames(_ asker: Resolver, _ name: String, _ address: String, six: String) throws {
     let bySix = Resolver(namespace: asker.namespace, server: try IPAddress(six))
     for transport in [TransportProtocol.udp, .tcp] {
@@ -32,7 +32,7 @@ import Testing
     try expectNames(asker, "web", "10.81.0.2", six: "fd00:81::1")
     let isUnasked = holders.allSatisfy(\.queries.isEmpty)
     #expect(isUnasked)
-    // Others ask the holder as before: the host, and who comes from outside.
+    // Others still ask the holder: the host, and clients from outside.
     for (namespace, address) in [
       (it.world.host, "127.0.0.1"), (it.world.host, "203.0.113.1"), (it.world.outside, "203.0.113.1"),
     ] {
@@ -84,7 +84,7 @@ import Testing
     let asker = try await it.resolver(it.attach("asker", to: "blue"))
     try expectNames(asker, "web", "10.81.0.2", six: "fd00:81::1")
     #expect(try await it.controller.network("blue").nameServer?.port == 61_054)
-    // Taken while nobody served: nobody is left without names, and it is known and put right.
+    // Taken while no server ran: all containers have names, and it is reported and repaired.
     await it.server.stop()
     let second = try it.world.host.bindSocket(to: TransportAddress(.any(.ipv6), 61_054, .tcp))
     try await it.server.start()
@@ -122,7 +122,7 @@ import Testing
         let other = Resolver(namespace: namespace, server: try IPAddress("203.0.113.1"))
         #expect(try other.addresses("web") == ["192.0.2.9"], "first: \(isFirst)")
       }
-      // At its own gateway, too, the container's port is not in the way.
+      // At its own gateway, too, the container's port does not conflict.
       #expect(try it.resolver(dns).addresses("dns") == ["10.83.0.2"])
       #expect(try await it.controller.differences() == [])
       answering.stop()
@@ -145,7 +145,7 @@ import Testing
       let text = error?.description ?? ""
       #expect(text.contains("the containers of network \"blue\" ask for names"), "\(text)")
     }
-    // Where the server listens nobody else does, and the refusal says whose that is.
+    // No other program gets the server's port, and the refusal names its holder.
     let theirs = await #expect(throws: NetworkError.self) {
       try await it.controller.publish([try PortMapping("61053:53/udp")], of: "web")
     }
@@ -173,7 +173,7 @@ import Testing
     let error = await #expect(throws: NetworkError.self) { try await it.attach("web", to: "blue") }
     #expect(error?.code == .inUse)
     #expect(error?.description.contains("is published for \"dns\"") == true, "\(error?.description ?? "")")
-    // On a network that has names, and whose names nobody answers.
+    // On a network with names but without a server.
     #expect(try await it.controller.differences().map(\.kind) == [.namesUnserved])
     try await plain.unpublish([try PortMapping("10.81.0.1:53:53/udp")], of: "dns")
     let web = try await it.attach("web", to: "blue")

@@ -3,7 +3,7 @@ import ContainerNetworkingDNS
 import Playground
 import Testing
 
-/// What containers call each other, asked as they ask.
+/// Containers' names for each other, asked from inside them.
 @Suite(.timeLimit(.minutes(5))) struct LocalNameTests {
   @Test func everyNameOfAContainerIsKnown() async throws {
     let it = try await NameWorld()
@@ -147,7 +147,7 @@ import Testing
     try await it.create("red", "10.82.0.0/24")
     try await it.attach("web", to: "blue")
     let db = try await it.attach("db", to: "red")
-    // The host takes what is for its own addresses from any side; the server asks from which.
+    // The host accepts packets for its own addresses from any side; the server checks the side.
     let askers = [db.namespace, it.world.outside]
     try it.world.outside.routes.add(Route(to: try Subnet("10.81.0.0/24"), via: try IPAddress("203.0.113.1")))
     for namespace in askers {
@@ -258,7 +258,7 @@ import Testing
     #expect(try inside.addresses("web") == ["10.81.0.2"])
     #expect(try inside.ask("asker.blue", over: .tcp)?.addresses == ["10.81.0.3"])
     #expect(try inside.addresses("www.example.org") == ["192.0.2.1"])
-    // Nobody listens on the host then.
+    // Then no server listens on the host.
     let gateway = Resolver(namespace: asker.namespace, server: try IPAddress("10.81.0.1"))
     #expect(throws: (any Error).self) { try gateway.ask("web") }
     // A container that goes takes its namespace with it: no socket holds it.

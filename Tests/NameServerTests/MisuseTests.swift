@@ -7,7 +7,7 @@ import SystemPackage
 import TestSupport
 import Testing
 
-/// What one container can do to the server that another needs.
+/// One container's possible harm to the server that another needs.
 @Suite(.timeLimit(.minutes(5))) struct MisuseTests {
   private func query(_ name: String, id: UInt16 = 1) throws -> [UInt8] {
     Message(id: id, asking: Question(try DomainName(parsing: name), .a)).encoded()
@@ -24,7 +24,7 @@ import Testing
       let message = try query(number % 2 == 0 ? "web" : "n\(number).example", id: UInt16(number))
       bytes += [UInt8(message.count >> 8), UInt8(message.count & 0xff)] + message
     }
-    // In pieces that are no messages.
+    // In pieces that are not messages.
     for start in stride(from: 0, to: bytes.count, by: 7_001) {
       try link.sendRaw(Array(bytes[start..<min(bytes.count, start + 7_001)]))
     }
@@ -47,7 +47,7 @@ import Testing
     for number in 1...30 { try await it.attach("db\(number)", to: "blue", aliases: ["db"]) }
     let asker = try await it.resolver(it.attach("web", to: "blue"))
     let link = try Wire(asker.namespace, asker.server, .tcp)
-    // More than the way holds, and others' names among them.
+    // More than the path holds, with other clients' names among them.
     for number in 0..<1_000 {
       try link.send(try query(number % 9 == 0 ? "n\(number).example" : "db", id: UInt16(number)))
     }
@@ -66,7 +66,7 @@ import Testing
     let asker = try await it.resolver(it.attach("web", to: "blue"))
     let good = try query("web")
     let header = [UInt8(0), UInt8(good.count)]
-    // No length; one too small; one too large; then a response, which is nobody's question.
+    // No length; one too small; one too large; then a response, which answers no question.
     var response = good
     response[2] |= 0x80
     for bad in [[0, 0], [0, 11] + Array(good[..<11]), [0xff, 0xff] + good, header + response] {
@@ -88,7 +88,7 @@ import Testing
     #expect(isClosed)
     #expect(half.isClosed(within: 20_000))
     for link in [half, slow] { link.close() }
-    // A malformed question in a whole message is answered, and the connection goes on.
+    // A malformed question in a complete message is answered, and the connection stays.
     let link = try Wire(asker.namespace, asker.server, .tcp)
     try link.send([0, 9, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0xff])
     let answer = try Message(parsing: try #require(try link.receive(within: 20_000)))
@@ -119,7 +119,7 @@ import Testing
     #expect(answered == 5)
     #expect(try asker.ask("web", over: .tcp)?.addresses == ["10.81.0.3"])
     for link in links { link.close() }
-    // What is closed makes room.
+    // A closed connection makes room.
     #expect(waitUntil { (try? greedy.ask("web", over: .tcp)) != nil })
     try await it.end()
   }
@@ -133,7 +133,7 @@ import Testing
     let link = try Wire(greedy.namespace, greedy.server, .tcp)
     let message = try query("db")
     let chunk = (0..<500).flatMap { _ in [UInt8(0), UInt8(message.count)] + message }
-    // As much as the server takes: then the way is full, or it has had enough of us.
+    // Up to the server's limit: then the path is full, or it has closed the connection.
     var sent = 0
     let start = ContinuousClock.now
     sending: while ContinuousClock.now - start < .seconds(60) {
@@ -192,7 +192,7 @@ import Testing
     let message = try query("web")
     let namespace = flooder.namespace
     let flood = Thread {
-      // However it ends, nobody waits for it any more.
+      // In any case, no wait remains.
       defer { sent.set() }
       guard let link = try? Wire(namespace, server, .udp) else { return }
       for number in 0..<3_000_000 where !isOver.isSet {
@@ -226,7 +226,7 @@ private final class Flag: Sendable {
 }
 
 extension Wire {
-  /// Says that nothing more is sent.
+  /// Announces the end of sending.
   func endSending() { shutdown(socket.rawValue, Int32(SHUT_WR)) }
 
   /// Whether nothing can be sent in that time.

@@ -54,7 +54,7 @@ import Testing
     let client = try await controller.attach("client", to: .network("apps"))
     #expect(try await reaches("web", from: client, in: root))
     #expect(try await !reaches("nobody", from: client, in: root))
-    // The machine's own is untouched, and so is what the root has: bound over, not written.
+    // The machine's own files are untouched, and so are the root's: bound over, not written.
     #expect(
       try String(contentsOfFile: root.appending("run/systemd/resolve/stub-resolv.conf").string, encoding: .utf8) == "")
     try await controller.removeAll()

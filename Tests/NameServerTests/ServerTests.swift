@@ -11,7 +11,7 @@ import SystemPackage
 import TestSupport
 import Testing
 
-/// How the server starts, ends, and bears with those who misuse it.
+/// The server's start, its end, and its tolerance of misuse.
 @Suite(.timeLimit(.minutes(5))) struct ServerTests {
   @Test func portsThatAreAllTakenAreSaidAndNothingIsLeft() async throws {
     let it = try await NameWorld()
@@ -38,7 +38,7 @@ import Testing
     try await it.end()
   }
 
-  /// The directory by which others find it is made, with the way there, for its owner alone.
+  /// The directory for other processes is created with its parents, for its owner alone.
   @Test func itsDirectoryIsMade() async throws {
     let world = try Playground()
     let root = FilePath(NSTemporaryDirectory()).appending("names-\(UUID().uuidString)")
@@ -102,7 +102,7 @@ import Testing
     let inner = Resolver(namespace: db.namespace, server: try IPAddress("127.0.0.11"))
     await it.server.stop()
     #expect(throws: (any Error).self) { try blue.ask("web") }
-    // Another cannot be attached meanwhile; what is there stays.
+    // No other container can be attached meanwhile; existing ones stay.
     let error = await #expect(throws: NetworkError.self) { try await it.attach("late", to: "blue") }
     #expect(error?.code == .closed)
     try await it.server.start()
@@ -221,7 +221,7 @@ import Testing
     let server = it.server
     let asker = try await testGracefulShutdown { trigger in
       async let running: Void = server.run()
-      // Ready when it takes what a verb asks.
+      // Ready when it accepts a verb's request.
       let web = try await eventualValue { try? await it.attach("web", to: "blue") }
       let asker = try it.resolver(#require(web))
       #expect(try asker.addresses("web") == web?.shownAddresses)
@@ -248,7 +248,7 @@ import Testing
       try await running
     }
     #expect(throws: (any Error).self) { try asker.ask("web") }
-    // In the group alone, who waits until it is ready need not try.
+    // Only within the group can a task simply wait for readiness.
     try await testGracefulShutdown { trigger in
       async let ready: Void = server.ready()
       async let running: Void = server.run()
@@ -312,7 +312,7 @@ import Testing
     let asker = try it.resolver(web)
     #expect(try asker.addresses("web1") == ["10.81.0.3"])
     #expect(try await controllers[1].differences() == [])
-    // Without a verb, and with the ports that it had.
+    // Without a verb, and with its former ports.
     await shared[0].stop()
     for _ in 0..<600 where !shared[1].isServing { try await Task.sleep(for: .milliseconds(100)) }
     #expect(shared[1].isServing)

@@ -7,7 +7,7 @@ import SystemPackage
 import TestSupport
 import Testing
 
-/// What is asked of others, of servers that the tests play in the outside.
+/// Queries to upstream servers, which the tests play in the outside.
 @Suite(.timeLimit(.minutes(5))) struct UpstreamTests {
   private func world(
     resolvers: [String] = [NameWorld.outside], change: (inout NameServerSettings) -> Void = { _ in }
@@ -63,7 +63,7 @@ import Testing
     #expect(answer.responseCode == .nameError && answer.authorities.count == 1)
     #expect([first, second, third, fourth].map(\.queries.count) == [1, 1, 1, 0])
     third.stop()
-    // Where nobody listens the kernel says so, and the next is asked at once.
+    // The kernel reports a closed port, and the next server is asked at once.
     #expect(try asker.addresses("other.example") == ["192.0.2.1"])
     fourth.stop()
     #expect(try asker.ask("third.example")?.responseCode == .serverFailure)
@@ -83,7 +83,7 @@ import Testing
     #expect(try asker.addresses("two.example") == ["192.0.2.1"])
     #expect(silent.queries.count == 1)
     other.stop()
-    // When there is nobody else it is asked again, and once more for a datagram that was lost.
+    // Without an alternative it is asked again, and once more for a lost datagram.
     #expect(try asker.ask("three.example")?.responseCode == .serverFailure)
     #expect(silent.queries.count == 3)
     silent.stop()
@@ -127,7 +127,7 @@ import Testing
     let host = try await it.resolver(it.attach("one", to: "blue"))
     let network = try await it.resolver(it.attach("two", to: "red"))
     let container = try await it.resolver(it.attach("three", to: "red", names: own))
-    // What one was told is not told to another who asks other servers.
+    // One client's answer is not given to another with other upstream servers.
     for _ in 0..<2 {
       #expect(try host.addresses("www.example") == ["192.0.2.0"])
       #expect(try network.addresses("www.example") == ["192.0.2.1"])
@@ -186,7 +186,7 @@ import Testing
   }
 
   @Test func answersFromElsewhereDoNotCount() async throws {
-    // Another address of the same machine answers, with everything right but itself; the server never does.
+    // Another address of the same machine answers, correct except for its source; the server itself never does.
     let (it, asker) = try await world { $0.upstreamTimeout = .seconds(1) }
     try addServers(it, "203.0.113.66")
     let forger = try AddressForger("203.0.113.66", asks: NameWorld.outside, in: it.world.outside)
@@ -209,7 +209,7 @@ import Testing
       try link.send(Message(id: UInt16(number), asking: Question(try DomainName(parsing: name), .a)).encoded())
     }
     #expect(waitUntil { !outside.queries.isEmpty })
-    // The last of them has arrived when one that comes after it is answered.
+    // The last of them has arrived when a later one is answered.
     #expect(try asker.addresses("asker") == ["10.81.0.2"])
     isOpen.withLock { $0 = true }
     for (number, link) in links.enumerated() {
@@ -296,7 +296,7 @@ import Testing
       let text = (it.failures.all.last?.description ?? "").lowercased()
       #expect(text.contains("name server \(server)") && text.contains(reason), "\(text)")
     }
-    // One that answers again and fails again is told again.
+    // A server that answers and then fails again is reported again.
     try it.setResolvers("203.0.113.2")
     let outside = try PlayedServer.answering("192.0.2.1", in: it.world.outside)
     #expect(try asker.addresses("up.example") == ["192.0.2.1"])

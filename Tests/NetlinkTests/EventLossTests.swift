@@ -14,7 +14,7 @@ import Testing
       change.mtu = mtu
       return LinkRequests.change(host.link.index, change)
     }
-    // More than 16 MiB of events, which is what the socket's buffer comes to with the kernel's own overhead.
+    // More than 16 MiB of events, the capacity of the socket's buffer with the kernel's own overhead.
     for _ in 0..<150 {
       for outcome in try host.connection.perform((0..<128).map { change(mtu: 1300 + $0 % 2) }) {
         #expect(outcome.error == nil)

@@ -33,7 +33,7 @@ import Testing
     #expect(try kernel.currentNamespace().identity == before)
   }
 
-  /// What an errno mostly means is not said where the kernel says what it means.
+  /// The usual meaning of an errno is omitted if the kernel gives its own.
   @Test func theKernelsSentenceIsNotOverruled() throws {
     let namespace = try kernel.makeNamespace()
     try kernel.writeSysctl("net/ipv6/conf/lo/disable_ipv6", to: "1", in: namespace)

@@ -2,7 +2,7 @@ import Netlink
 import NetworkPrimitives
 import Testing
 
-/// What becomes of a packet that was never sent, in rules that the kernel holds.
+/// The fate of a hypothetical packet in the kernel's rules.
 @Suite struct NftRulesetTests {
   let connection: NetlinkConnection
   let base = NftChain(

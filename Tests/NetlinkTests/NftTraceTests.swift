@@ -103,7 +103,7 @@ import Testing
     #expect(packet(v4("06"), "0050").sourcePort == nil)
     #expect(packet("45", "").source == nil)
     #expect(packet("", "").transport == nil)
-    // A translation changes addresses and ports, not what tells the packet from others.
+    // A translation changes addresses and ports, but not the packet's signature.
     let before = packet(v4("06"), "e06c006321751a3300000000a002ffd7fe300000")
     let after = packet(v4("06"), "1111222221751a3300000000a002ffd7abcd0000")
     #expect(before.signature == after.signature)
@@ -143,7 +143,7 @@ import Testing
         + "14000200fd0000000000000000000000000000070800030003000000")
   }
 
-  /// On the real kernel: where there were more steps than it had room for, the others come, and the next are whole again.
+  /// On the real kernel: after an overflow of steps, the received ones are returned, and the next are complete again.
   @Test(.timeLimit(.minutes(5))) func moreStepsThanThereIsRoomFor() throws {
     let kernel = LinuxKernel()
     let namespace = try kernel.makeNamespace()
@@ -160,7 +160,7 @@ import Testing
     let reader = try NftTraceReader(kernel.openSocket(.netfilter, in: namespace))
     let socket = try kernel.connectSocket(to: TransportAddress(IPAddress("127.0.0.1"), 9, .udp), in: namespace)
     defer { try? socket.close() }
-    // Every other is refused by what the one before it came to.
+    // Every other one is refused with the error of the one before.
     func send(_ count: Int) { for _ in 0..<count { _ = try? socket.writeAll([1]) } }
     send(200_000)
     let many = try reader.take()

@@ -3,7 +3,7 @@ import NetworkPrimitives
 import TestSupport
 import Testing
 
-/// On the real kernel, in a namespace of each test's own: what was written is read back, by us and by nft(8).
+/// On the real kernel, in a namespace of each test's own: written objects are read back, by us and by nft(8).
 @Suite(.timeLimit(.minutes(10))) struct NftTransactionTests {
   let kernel = LinuxKernel()
   let namespace: NamespaceHandle

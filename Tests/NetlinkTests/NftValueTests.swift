@@ -3,7 +3,7 @@ import NetworkPrimitives
 import TestSupport
 import Testing
 
-/// What cannot be encoded is refused by name, and no bytes make the readers trap.
+/// Unencodable values are refused by name, and no bytes make the readers trap.
 @Suite struct NftValueTests {
   let chain = NftChain(table: NftTable(family: .ipv4, name: "t"), name: "c")
 

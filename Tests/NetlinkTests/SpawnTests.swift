@@ -6,14 +6,14 @@ import SystemPackage
 import TestSupport
 import Testing
 
-/// Programs in a namespace, on the real kernel: what they get of this process, and how they end.
+/// Programs in a namespace, on the real kernel: their inheritance from this process, and their end.
 @Suite(.timeLimit(.minutes(10))) struct SpawnTests {
   let kernel = LinuxKernel()
   let namespace: NamespaceHandle
 
   init() throws { namespace = try LinuxKernel().makeNamespace() }
 
-  /// What a program prints on standard output and error; it must return 0.
+  /// A program's standard output and error; it must return 0.
   private func run(_ command: Command, input: String = "") throws -> (output: String, error: String) {
     let pipes = try (0..<3).map { _ in try FileDescriptor.pipe() }
     defer { for pipe in pipes { try? pipe.readEnd.close() } }
@@ -33,7 +33,7 @@ import Testing
     return (texts[0], texts[1])
   }
 
-  /// A program that does nothing, to look at while it runs.
+  /// A program that sleeps, for inspection while it runs.
   private func withSleeper(_ command: Command = Command("sleep", ["60"]), _ look: (Int32) throws -> Void) throws {
     let sleeper = try kernel.spawn(command, in: namespace)
     defer {
@@ -79,7 +79,7 @@ import Testing
     let careless = unsafe Glibc.open("/dev/null", O_RDONLY)
     defer { close(careless) }
     #expect(fcntl(careless, F_GETFD) == 0)
-    // Seen by the program itself: the kernel lets us go on before it has closed what close-on-exec names.
+    // Seen by the program itself: the kernel resumes this process before close-on-exec takes effect.
     #expect(try run(Command("sh", ["-c", "ls /proc/$$/fd; true"])).output == "0\n1\n2\n")
   }
 
@@ -107,7 +107,7 @@ import Testing
     #expect(error?.kernel?.request == "chdir")
     #expect(error?.operation == "start true in directory /does/not/exist")
     #expect(error?.reason == "there is no directory /does/not/exist; make it, or name another")
-    // What is missing is named, whichever call did not find it.
+    // A missing file is named, whichever call did not find it.
     var bound = Command("true")
     bound.bindings = [FileBinding("/does/not/exist", at: "/etc/hosts")]
     let lost = #expect(throws: NetworkError.self) { try kernel.spawn(bound, in: namespace) }
@@ -116,11 +116,11 @@ import Testing
     #expect(throws: NetworkError.self) { try kernel.spawn(Command("/etc/passwd"), in: namespace) }
     let text = #expect(throws: NetworkError.self) { try kernel.spawn(Command("true", ["a\0b"]), in: namespace) }
     #expect(text?.code == .invalidValue)
-    // A failure leaves no child behind that nobody waits for.
+    // A failure leaves no child to wait for.
     #expect(try run(Command(helper, ["missing"])).output == "no children\n")
   }
 
-  /// A sysfs of the namespace, with what else is mounted on the machine's.
+  /// A sysfs of the namespace, with the other mounts of the machine's.
   @Test func linksOfItsOwnNamespaceAreSeen() throws {
     let path = "/tmp/cn-spawn-\(getpid())-\(UInt32.random(in: 0 ... .max))"
     try "mine".write(toFile: path, atomically: false, encoding: .utf8)
@@ -129,13 +129,13 @@ import Testing
     command.bindings = [FileBinding(FilePath(path), at: "/etc/hostname")]
     command.seesOwnSysfs = true
     #expect(try run(command).output == "minelo\n")
-    // What else is mounted there is still.
+    // Its other mounts stay.
     command.arguments = ["-c", "ls /sys/fs/cgroup"]
     let plain = try run(Command("ls", ["/sys/fs/cgroup"])).output
     #expect(try run(command).output == plain)
   }
 
-  /// What cannot be bound is named, and is not taken for the program.
+  /// A file that cannot be bound is named, and not mistaken for the program.
   @Test func aMissingFileToBindIsNamed() throws {
     var command = Command("true")
     command.bindings = [FileBinding("/does/not/exist", at: "/etc/hostname")]
@@ -199,7 +199,7 @@ import Testing
     #expect(try String(contentsOfFile: "/proc/self/mountinfo", encoding: .utf8) == mounts)
     #expect(try run(Command("sh", show)).output == before)
 
-    // What is rewritten in place is seen while it runs; what it writes arrives.
+    // A file rewritten in place is seen while it runs; its writes arrive.
     command.executable = "sh"
     command.arguments = ["-c", "echo 10.1.1.2 mine >> /etc/hosts; mount | grep -c ' /etc/hosts '"]
     #expect(try run(command).output == "1\n")
@@ -240,7 +240,7 @@ import Testing
     if isTied {
       #expect(waitUntil { !isRunning(id) })
     } else {
-      // Its parent is gone, and with it whatever would have ended it.
+      // Its parent is gone, which would have ended it.
       #expect(isRunning(id))
     }
     if isRunning(id) { kill(id, SIGKILL) }

@@ -66,7 +66,7 @@ import Testing
   }
 
   @Test func linkLocalAddressIsTheModifiedEUI64() throws {
-    // What the kernel makes of them: ip link set eth0 address …; ip -6 address show eth0.
+    // The kernel's results: ip link set eth0 address …; ip -6 address show eth0.
     #expect(try MACAddress("02:42:ac:11:00:02").linkLocalAddress.description == "fe80::42:acff:fe11:2")
     #expect(try MACAddress("c2:8e:95:90:47:af").linkLocalAddress.description == "fe80::c08e:95ff:fe90:47af")
     #expect(try MACAddress("00:00:00:00:00:00").linkLocalAddress.description == "fe80::200:ff:fe00:0")

@@ -2,8 +2,8 @@
 
 public import ContainerNetworking
 
-// Every public type of the library in a public signature of somebody who imports ContainerNetworking alone. It need
-// only compile: where a type hides behind a module that is not re-exported, or is made of a C type, it does not.
+// Every public type of the library in a public signature of a file that imports ContainerNetworking alone. It need only
+// compile: it does not if a type's module is not re-exported, or if a type is made of a C type.
 public func canary(_: Acknowledgement) {}
 public func canary(_: AddressFamily) {}
 public func canary(_: AddressPool) {}

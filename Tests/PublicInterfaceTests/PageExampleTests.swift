@@ -9,8 +9,8 @@ import Foundation
 import SystemPackage
 import Testing
 
-/// The examples of pages that nobody runs here: they would change the machine's own network. They are compiled, and the pages
-/// hold them word for word.
+/// The examples of pages that are not run here, because they would change the machine's own network. They are compiled,
+/// and the pages contain them word for word.
 @Suite(.timeLimit(.minutes(10))) struct PageExampleTests {
   private func readme1() async throws {
     // example README.md

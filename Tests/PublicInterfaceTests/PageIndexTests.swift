@@ -52,7 +52,8 @@ import Testing
     }
   }
 
-  /// What README has a dependent package write is what Examples/client does, but for the path; products are all of them.
+  /// The README's snippet for a dependent package equals Examples/client except for the path; its products are all of
+  /// them.
   @Test func readmeTellsWhatADependentPackageWrites() throws {
     let readme = try Self.text("README.md")
     let manifest = try Self.text("Package.swift")

@@ -13,7 +13,7 @@ import Testing
     }
   }
 
-  /// The same look at what is internal finds C, which is there: it would not miss it in public.
+  /// The same search of internal declarations finds C types, which exist there: it would not miss them in public ones.
   @Test func lookFindsCWhereItIs() throws {
     let netlink = try #require(try SymbolGraph.extract(access: "internal")["Netlink"])
     #expect(netlink.symbols.contains { $0.foreignTypes.contains("nf_tables_msg_types") })

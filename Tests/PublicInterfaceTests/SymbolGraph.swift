@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-/// What the compiler says of the declarations of a module, as far as these tests ask.
+/// The compiler's description of a module's declarations, as far as these tests need it.
 struct SymbolGraph: Decodable {
   var symbols: [Symbol]
 
@@ -12,7 +12,7 @@ struct SymbolGraph: Decodable {
 
     var name: String { pathComponents.joined(separator: ".") }
 
-    /// The types that the declaration mentions and that are no Swift types, or of the C library's module.
+    /// The types in the declaration that are neither Swift's nor the C library's.
     var foreignTypes: [String] {
       declarationFragments.compactMap { fragment in
         // The compiler names C declarations "c:" and those of Swift "s:" and the length and name of their module.
@@ -31,7 +31,7 @@ struct SymbolGraph: Decodable {
     var preciseIdentifier: String?
   }
 
-  /// What `import ContainerNetworking` brings.
+  /// The modules that `import ContainerNetworking` brings.
   static let imported = ["NetworkPrimitives", "AddressPools", "Netlink", "ContainerNetworking"]
   /// The modules of all products but ContainerNetworkingFoundation, which declares nothing of its own.
   static let modules =
@@ -40,9 +40,9 @@ struct SymbolGraph: Decodable {
       "ContainerNetworkingTestKit",
     ]
 
-  /// Has the graphs of the modules written that this test was built with.
+  /// Writes the symbol graphs of the modules with which this test was built.
   ///
-  /// - Parameter access: The least access that a declaration must have to be in them.
+  /// - Parameter access: The minimum access of the included declarations.
   static func extract(access: String = "public") throws -> [String: SymbolGraph] {
     let root = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../..").standardizedFileURL
     let built = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent()

@@ -2,7 +2,7 @@ import ContainerNetworking
 import Lab
 import Testing
 
-/// Addresses with what they are called in cells, added to those of every world.
+/// Further names of addresses in cells, added to those of every world.
 func names(_ more: [String: [IPAddress]]) -> [IPAddress: String] {
   PolicyWorld.names.merging(more.flatMap { name, addresses in addresses.map { ($0, name) } }) { $1 }
 }
@@ -83,7 +83,7 @@ func names(_ more: [String: [IPAddress]]) -> [IPAddress: String] {
     try await world.network("far", 61)
     try await world.container("web", on: "net", ports: ["8080:80", "8080:80/udp", "8090:90", "8090:90/udp"])
     try await world.container("other", on: "far")
-    // In the host's namespace and in web's there is an agent already, which hears for them; they serve ports of their own.
+    // The host's and web's namespaces already have an agent, which listens for them; they serve ports of their own.
     for (name, mode, port) in [
       ("monitor", NetworkMode.host, UInt16(7100)), ("alone", .none, 80), ("sharer", .container("web"), 90),
     ] {

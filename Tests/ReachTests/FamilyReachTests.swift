@@ -35,7 +35,7 @@ import Testing
       links: [("four", [fourGateway]), ("six", [sixGateway])])
   }
 
-  /// The same, and another controller of the same record carries what the kernel does not translate.
+  /// The same, with a forwarder in another controller of the same record.
   @Test(.timeLimit(.minutes(10)), arguments: [false, true]) func aForwarderElsewhere(isFirst: Bool) async throws {
     let store = MemoryStore()
     let world = try await PolicyWorld(store: store)
@@ -72,8 +72,8 @@ import Testing
     withExtendedLifetime(elsewhere) {}
   }
 
-  /// `web` is on an internal network and makes its gateway the way to everything; `one` and `two` are kept apart, and `one`
-  /// makes the gateway its way to `two`.
+  /// `web` is on an internal network and uses its gateway as its default route. `one` and `two` are isolated, and `one`
+  /// routes to `two` through the gateway.
   @Test(.timeLimit(.minutes(10)), arguments: [false, true]) func routesOfTheirOwn(callsRules: Bool) async throws {
     let world = try await PolicyWorld()
     try world.setBridgeNetfilter(callsRules)

@@ -1,8 +1,8 @@
 import Synchronization
 import Testing
 
-/// Lets few test cases run at the same time: a world holds some forty descriptors open, and Foundation's `Process`, which
-/// other tests of this process use, waits by select(2), which knows no descriptor above 1,023.
+/// Limits the number of concurrent test cases. A world holds some forty descriptors open, and Foundation's `Process`,
+/// which other tests of this process use, waits by select(2), which supports no descriptor above 1,023.
 struct FewWorlds: SuiteTrait, TestTrait, TestScoping {
   private struct Turns {
     var free = 4

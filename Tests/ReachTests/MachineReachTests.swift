@@ -2,7 +2,7 @@ import ContainerNetworking
 import Lab
 import Testing
 
-/// Two machines of ours with a router between them, which knows the way to their networks, against Documentation/Reach.md.
+/// Two hosts of ours with a router between them, which has routes to their networks, against Documentation/Reach.md.
 @Suite(.fewWorlds, .timeLimit(.minutes(10))) struct MachineReachTests {
   /// A host with its controller: its address towards the router, a routed network with `web`, one of the default policy
   /// with `db`.

@@ -36,7 +36,7 @@ struct PolicyWorld {
     try world.cable(host, ["203.0.113.1/24", "2001:db8::1/64"], outside, ["203.0.113.2/24", "2001:db8::2/64"])
     try world.cable(
       host, ["198.51.100.1/24", "2001:db8:2::1/64"], office, ["198.51.100.2/24", "2001:db8:2::2/64"])
-    // To them the host is the way to everything, so that it is the host that decides.
+    // Their default route leads to the host, so that the host decides.
     for (machine, gateways) in [(outside, Self.host), (office, Self.hostForOffice)] {
       for (everything, gateway) in zip(["0.0.0.0/0", "::/0"], gateways) {
         try machine.route(everything, via: "\(gateway)")
@@ -46,7 +46,7 @@ struct PolicyWorld {
     controller = try await NetworkController(host: host.namespace, store: store, settings: settings)
   }
 
-  /// Has the host's bridges call the rules of packets for frames, or not. A kernel without br_netfilter never does.
+  /// Makes the host's bridges call packet rules for frames, or not. A kernel without br_netfilter never does.
   func setBridgeNetfilter(_ callsRules: Bool) throws {
     for family in ["iptables", "ip6tables"] {
       let name = "net/bridge/bridge-nf-call-\(family)"

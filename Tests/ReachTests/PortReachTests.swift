@@ -2,7 +2,7 @@ import ContainerNetworking
 import Lab
 import Testing
 
-/// Each way to publish a port, against the tables in Documentation/Reach.md.
+/// Each form of publishing a port, against the tables in Documentation/Reach.md.
 @Suite(.fewWorlds) struct PortReachTests {
   private func makeWorld(_ policy: NetworkPolicy = NetworkPolicy()) async throws -> PolicyWorld {
     let world = try await PolicyWorld()

@@ -3,8 +3,8 @@ import Foundation
 import Lab
 import Testing
 
-/// A host with two uplinks whose own answers leave by where the question came in, against Documentation/Reach.md; and the
-/// rules of Documentation/Policies.md by which the answers of its containers do, too.
+/// A host with two uplinks whose own answers leave by their query's uplink, against Documentation/Reach.md; and the
+/// rules of Documentation/Policies.md that do the same for its containers' answers.
 @Suite(.fewWorlds) struct UplinkReachTests {
   private static let heading = "Two uplinks with routes by source"
 

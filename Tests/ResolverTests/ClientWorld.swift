@@ -94,10 +94,10 @@ final class ClientWorld: Sendable {
     return try world.run(command, in: asker.namespace, includesErrors: true)
   }
 
-  /// What a program prints in the container that asks.
+  /// The output of a program in the querying container.
   func output(_ program: String, _ arguments: String...) throws -> String { try run(program, arguments).output }
 
-  /// What it prints, in lines.
+  /// Its output, in lines.
   func lines(_ program: String, _ arguments: String...) throws -> [String] {
     try run(program, arguments).output.split(separator: "\n").map(String.init)
   }

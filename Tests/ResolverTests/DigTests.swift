@@ -2,9 +2,9 @@ import ContainerNetworking
 import Glibc
 import Testing
 
-/// BIND's dig and NLnet's drill, which read every octet of an answer and complain of what is not right.
+/// BIND's dig and NLnet's drill, which read every octet of an answer and warn about faults.
 @Suite(.timeLimit(.minutes(5)), .enabled(if: geteuid() == 0)) struct DigTests {
-  /// What is right of every answer: dig warns of the rest.
+  /// The properties of every right answer: dig warns about the rest.
   private func expectClean(_ output: String, sourceLocation: SourceLocation = #_sourceLocation) {
     let complaints = [
       "Warning", "WARNING", "malformed", "mismatch", "extra bytes", "Bad packet", "communications error", "timed out",
@@ -101,7 +101,7 @@ import Testing
       let output = try it.run("dig", extra + ["+short", "all"]).output
       #expect(Set(output.split(separator: "\n")).count == 40, "\(extra): \(output)")
     }
-    // Shuffled: it would be the same order again once in 40 factorial times.
+    // Shuffled: the same order would recur once in 40 factorial times.
     let (first, second) = try (it.output("dig", "+tcp", "+short", "all"), it.output("dig", "+tcp", "+short", "all"))
     #expect(first != second)
     try await it.end()

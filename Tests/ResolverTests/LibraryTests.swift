@@ -4,9 +4,9 @@ import Playground
 import SystemPackage
 import Testing
 
-/// The resolvers of C libraries, which ask for both families at once, by UDP first, and take what they understand.
+/// The resolvers of C libraries, which ask for both families at once, by UDP first, and use what they understand.
 @Suite(.timeLimit(.minutes(5)), .enabled(if: geteuid() == 0)) struct LibraryTests {
-  /// Prints what getaddrinfo(3) says, once with each library.
+  /// Prints the result of getaddrinfo(3), once with each library.
   private static let python = """
     import socket, sys
     try:
@@ -44,7 +44,7 @@ import Testing
     for name in ["web", "WWW", "web.apps"] {
       #expect(try it.output("python3", "-c", Self.python, name) == "10.81.0.3 fd00:81::3\n", "\(name)")
     }
-    // By the search list, outside; and without a name of ours in the way.
+    // By the search list, outside; without a conflicting name of ours.
     for name in ["up", "up.example"] {
       #expect(try it.output("python3", "-c", Self.python, name) == "192.0.2.9 2001:db8::9\n", "\(name)")
     }
@@ -63,7 +63,7 @@ import Testing
     for number in 0..<40 { _ = try await it.attach("many\(number)", aliases: ["all"]) }
     let addresses = try it.output("python3", "-c", Self.python, "all").split(separator: " ")
     #expect(addresses.count == 80)
-    // musl 1.2.3 asks by UDP only, and takes what an answer that is cut has.
+    // musl 1.2.3 asks by UDP only, and uses the contents of a truncated answer.
     let musl = try program(in: it)
     let some = Set(try it.lines(musl, "all"))
     #expect(some.count >= 40 && some.allSatisfy { $0.hasPrefix("10.81.0.") || $0.hasPrefix("fd00:81::") }, "\(some)")

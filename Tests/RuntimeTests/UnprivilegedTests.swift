@@ -2,7 +2,7 @@ import ContainerNetworking
 import Glibc
 import Testing
 
-/// The page's tests need no privilege: here they run in a process that gave up all it had.
+/// The page's tests need no privilege: here they run in a process that has dropped all of them.
 @Suite struct UnprivilegedTests {
   @Test func runtimeIsTestedAsNobody() async {
     await #expect(processExitsWith: .success) {

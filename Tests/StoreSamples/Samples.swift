@@ -18,7 +18,7 @@ public enum Samples {
     return try JSONDecoder().decode(Endpoint.self, from: Data(text.utf8))
   }
 
-  /// A change of an endpoint's ports that is under way.
+  /// A running change of an endpoint's ports.
   public static func portChange() throws -> PortChange {
     let text = #"{"ports": [], "phase": "creating", "owner": "0123456789abcdef0123456789abcdef"}"#
     return try JSONDecoder().decode(PortChange.self, from: Data(text.utf8))

@@ -26,7 +26,7 @@ struct Database {
   func number(_ sql: String) throws -> Int { try #require(Int(try run(sql))) }
 }
 
-/// Bytes of a file, to look at and to spoil.
+/// Bytes of a file, for inspection and damage.
 enum Bytes {
   static func exists(_ path: FilePath) -> Bool { FileManager.default.fileExists(atPath: path.string) }
 

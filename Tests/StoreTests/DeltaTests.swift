@@ -4,7 +4,7 @@ import NetworkPrimitives
 import StoreSamples
 import Testing
 
-/// What one user of a directory learns of another's changes.
+/// One user's view of another's changes in a directory.
 @Suite struct DeltaTests {
   let directory: TemporaryDirectory
   let ours: SQLiteStore
@@ -78,7 +78,7 @@ import Testing
     let first = try theirs.update(since: 0, .process) { _ in ((), keys) }.1
     #expect(try ours.read(since: known).changes.count == 6_000)
     let second = try theirs.update(since: 0, .process) { _ in ((), keys) }.1
-    // Of the first 6,000, 2,000 are forgotten: who has not seen all of them is told everything.
+    // Of the first 6,000, 2,000 are forgotten: a user that has not read all of them gets a complete report.
     #expect(try ours.read(since: known).isComplete)
     let delta = try ours.read(since: first)
     #expect(!delta.isComplete)

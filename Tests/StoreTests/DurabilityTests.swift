@@ -34,7 +34,7 @@ import Testing
       "strace -f -y -e trace=fsync,fdatasync,write -o \(trace) \(try Probe.path) save \(directory.store) \(name)"
     let (output, status) = try runIsolated(script)
     #expect(status == 0, "\(output)")
-    // What was synchronised between the news that the store is open and the news that the update is done.
+    // The synchronised files between the messages that the store is open and that the update is complete.
     let calls = String(decoding: try Bytes.read(trace), as: UTF8.self).split(separator: "\n")
     let open = try #require(calls.firstIndex { $0.contains("opened") })
     let saved = try #require(calls.firstIndex { $0.contains("saved") })

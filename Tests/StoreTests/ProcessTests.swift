@@ -5,7 +5,7 @@ import StoreSamples
 import SystemPackage
 import Testing
 
-/// Many processes on one directory, and what is left of one that was killed.
+/// Many processes on one directory, and the remains of a killed one.
 @Suite struct ProcessTests {
   let directory: TemporaryDirectory
 
@@ -52,7 +52,7 @@ import Testing
     let revision = try store.read(since: 0).revision
     let last = try #require(told.last(where: { $0.contains(" ") })).split(separator: " ")
     let count = try #require(Int(last[0])) + 1
-    // The one after the last that was told may have been saved, and the news of it lost.
+    // The update after the last reported one may have been saved, and its report lost.
     #expect(kept.count == count || kept.count == count + 1)
     #expect(revision == UInt64(kept.count) + 1)
     for index in 0..<kept.count {
@@ -99,8 +99,8 @@ import Testing
     #expect(try directory.names("owners") == [store.token])
   }
 
-  /// Another store of the same process that comes and goes takes no lock of the first along (fcntl(2)): a process that
-  /// ends meanwhile is not the last, and leaves the journal to it.
+  /// Another store of the same process that comes and goes does not release the first one's locks (fcntl(2)). A process
+  /// that ends meanwhile is not the last, and leaves the journal to it.
   @Test func ofTwoUsersInAProcessTheSecondLeavesTheFirstItsLocks() throws {
     let store = try SQLiteStore(at: directory.store)
     for number in 0..<3 {

@@ -6,7 +6,7 @@ import Testing
 
 @testable import ContainerNetworkingStore
 
-/// Records as JSON: what Foundation's decoder reads is what was written, and what its encoder writes is the same object.
+/// Records as JSON: Foundation's decoder reads back the written value, and its encoder writes the same object.
 @Suite struct RecordEncoderTests {
   private func expectSame<Value: Codable & Equatable>(_ value: Value) throws {
     let text = try RecordEncoder.text(value)
@@ -33,7 +33,7 @@ import Testing
     try expectSame(guest)
   }
 
-  /// What rests was an array once.
+  /// Resting addresses were an array once.
   @Test func poolsOfBothForms() throws {
     var pool = try Samples.pool()
     #expect(pool.resting == [try IPAddress("fd00::5")])

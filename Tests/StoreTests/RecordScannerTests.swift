@@ -6,7 +6,7 @@ import Testing
 @testable import ContainerNetworking
 @testable import ContainerNetworkingStore
 
-/// What the scanner reads is what Foundation's decoder reads of the same text; and it reads what this library writes.
+/// The scanner's result equals that of Foundation's decoder for the same text; and it reads the texts of this library.
 @Suite struct RecordScannerTests {
   private func scan<Value>(_ text: some Sequence<UInt8>, _ make: (inout RecordScanner) -> Value?) -> Value? {
     var scanner = RecordScanner()
@@ -62,7 +62,7 @@ import Testing
   }
 
   @Test func readsWhatIsWritten() throws {
-    // One scanner for all: what a record has in common with the one before is not read again.
+    // One scanner for all: fields shared with the record before are not read again.
     var scanner = RecordScanner()
     for _ in 0..<2 {
       for endpoint in try Self.endpoints() + Self.endpoints() {
@@ -80,7 +80,7 @@ import Testing
     }
   }
 
-  /// So that a field that is new and not read here is noticed: the text of every field is read, but for what is rare.
+  /// Detects a new field that the scanner lacks: the text of every field is scanned, except rare ones.
   @Test func leavesWhatIsRareToTheOther() throws {
     var endpoint = try Samples.endpoint(1)
     endpoint.aliases = ["a\"b"]
@@ -106,7 +106,7 @@ import Testing
     func agree<Value: Decodable & Equatable>(_ bytes: [UInt8], _ found: Value?) {
       guard let found else { return }
       read += 1
-      // As a text is taken from the database: what is not UTF-8 is replaced.
+      // As a text is read from the database: invalid UTF-8 is replaced.
       let text = String(decoding: bytes, as: UTF8.self)
       let theirs = try? decoder.decode(Value.self, from: Data(text.utf8))
       if theirs != found { Issue.record("\(text) is read otherwise") }

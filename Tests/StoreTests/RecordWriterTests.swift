@@ -5,8 +5,8 @@ import Testing
 @testable import ContainerNetworking
 @testable import ContainerNetworkingStore
 
-/// What is written by hand is, byte for byte, what the encoder makes of the same record: with every field, and with none that
-/// may be missing. A field that is new has no value here, which the tests say.
+/// The hand-written form equals, byte for byte, the encoder's for the same record: with every field, and with no
+/// optional one. A new field has no value here, which the tests report.
 @Suite struct RecordWriterTests {
   /// The fields that have no value.
   private func missing(of record: Any) -> [String] {

@@ -7,7 +7,7 @@ import Testing
 
 @testable import ContainerNetworkingStore
 
-/// Damaged files: what is said of them, and what is saved.
+/// Damaged files: their reports, and the saved records.
 @Suite struct RecoveryTests {
   let directory: TemporaryDirectory
   let network: NetworkRecord
@@ -105,7 +105,7 @@ import Testing
     try spoil { _ in [leaves[3], leaves[8]] }
     expectDamage(open(), "SQLite says")
     let recovery = try SQLiteStore.recover(at: directory.store)
-    // The index still has the names of what was on those pages.
+    // The index still has the names on those pages.
     #expect(recovery.records + recovery.lost.count == Self.count + 1)
     #expect((1...20).contains(recovery.lost.count))
     #expect(recovery.lost.allSatisfy { $0.contains("its page is damaged") })
@@ -164,7 +164,7 @@ import Testing
   @Test func looksThroughTheFileOnceInABoot() throws {
     let spoilt = try pages(of: "events", type: "leaf") + pages(of: "records_by_revision", type: "leaf")
     try spoil { _ in [try #require(spoilt.last)] }
-    // This boot has checked it, and nobody reads that page.
+    // This boot has checked it, and nothing reads that page.
     #expect(open() == nil)
     try Database(directory.database).run("UPDATE meta SET value = 'another' WHERE key = 'checked_in_boot'")
     expectDamage(open(), "")

@@ -54,12 +54,12 @@ import Testing
     #expect(try store.records() == [.endpoint(endpoint)])
     #expect(try Database(directory.database).number("SELECT a FROM future") == 5)
     #expect(try Database(directory.database).number("PRAGMA user_version") == Int(Schema.current.version) + 2)
-    // Who has it open with the older schema stops there.
+    // A user with the older schema open is refused there.
     let error = refusal { () throws(NetworkError) in try older.write(.save(.endpoint(endpoint))) }
     #expect(error?.code == .unsupported)
   }
 
-  /// The first schema had no column for what is unsettled.
+  /// The first schema had no column for unsettled records.
   @Test func findsWhatIsUnsettledInAFileOfTheFirstSchema() throws {
     let (ready, begun, stopped) = try (
       Samples.endpoint(1), Samples.endpoint(2, phase: .creating), Samples.endpoint(3, phase: .stopped)

@@ -14,7 +14,7 @@ enum StoreKind: String, CaseIterable, Sendable, CustomTestStringConvertible {
   var testDescription: String { rawValue }
 }
 
-/// What every store does.
+/// The contract of every store.
 @Suite struct StoreContract {
   let directory: TemporaryDirectory
 
@@ -115,7 +115,7 @@ enum StoreKind: String, CaseIterable, Sendable, CustomTestStringConvertible {
     #expect(try store.read(since: known + 1).changes == [.remove(gone), .save(.endpoint(new))])
   }
 
-  /// However much changes, what is told leads to what there is.
+  /// For any changes, the reported ones lead to the current state.
   @Test(arguments: StoreKind.allCases) func changesLeadToWhatThereIs(kind: StoreKind) throws {
     let store = try make(kind)
     var known: [StoreRecord.Key: StoreRecord] = [:]
@@ -180,7 +180,7 @@ enum StoreKind: String, CaseIterable, Sendable, CustomTestStringConvertible {
     #expect(delta.revision == (try store.read(since: 0).revision))
     let nothing = try store.readUnsettled(since: delta.revision)
     #expect(!nothing.isComplete && nothing.changes.isEmpty && nothing.revision == delta.revision)
-    // One that becomes ready is no more among them, one that begins to go is.
+    // A record that becomes ready is no longer among them, one that begins to be removed is.
     let ready = try Samples.endpoint(1)
     let going = try Samples.endpoint(3, phase: .removing)
     try store.write(.save(.endpoint(ready)), .save(.endpoint(going)), .remove(StoreRecord.sandbox(kept).key))

@@ -68,7 +68,7 @@ final class Probe {
     }
   }
 
-  /// What is left, and how it ended.
+  /// The remaining output, and the exit.
   func finish() -> (lines: [String], status: Int32) {
     var lines: [String] = []
     while let line = line() { lines.append(line) }
@@ -99,7 +99,7 @@ func runIsolated(_ script: String) throws -> (output: String, status: Int32) {
 }
 
 extension Store {
-  /// Writes changes, whatever was there.
+  /// Writes changes, whatever the current state.
   @discardableResult
   func write(_ changes: StoreChange..., durability: StoreDurability = .process) throws(NetworkError) -> UInt64 {
     try update(since: 0, durability) { _ in ((), changes) }.1

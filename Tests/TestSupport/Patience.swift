@@ -28,7 +28,7 @@ public func eventually(_ isSo: () async throws -> Bool) async throws -> Bool {
   try await eventualValue { try await isSo() ? true : nil } ?? false
 }
 
-/// Looks until there is something; nil when there is nothing within ``Patience/limit``.
+/// Polls until there is a value; nil when there is none within ``Patience/limit``.
 public func eventualValue<Value>(_ look: () async throws -> Value?) async throws -> Value? {
   let start = ContinuousClock.now
   while true {

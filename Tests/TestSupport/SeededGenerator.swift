@@ -4,7 +4,7 @@ import Foundation
 public struct SeededGenerator: RandomNumberGenerator, Sendable {
   private var state: UInt64
 
-  /// One that always draws the same numbers.
+  /// A generator that always draws the same numbers.
   public init(state: UInt64) { self.state = state }
 
   /// One with another seed on every run, which is printed, so that what fails can be repeated with it.

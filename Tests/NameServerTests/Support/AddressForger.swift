@@ -5,7 +5,7 @@ import NIOPosix
 import Synchronization
 import SystemPackage
 
-/// Sees the queries to a server and answers them at once from another address, which is what an attacker can do at best.
+/// Sees the queries to a server and answers them at once from another address: the best possible attack.
 final class AddressForger: Sendable {
   private let channels: [any Channel]
   private let sent = Counter()

@@ -47,7 +47,7 @@ final class NameWorld: Sendable {
     controller = try await NetworkController(host: world.host, store: store, settings: own)
   }
 
-  /// Has the host ask other servers.
+  /// Sets the host's upstream servers.
   func setResolvers(_ resolvers: String...) throws {
     let text = resolvers.map { "nameserver \($0)\n" }.joined()
     try text.write(toFile: resolverFile.string, atomically: true, encoding: .utf8)
@@ -101,7 +101,7 @@ extension Sandbox {
 
 struct Missing: Error { var what: String }
 
-/// What a server complained of.
+/// The failures that a server reported.
 final class Failures: Sendable {
   private let errors = Mutex<[NetworkError]>([])
   func add(_ error: NetworkError) { errors.withLock { $0.append(error) } }

@@ -7,7 +7,7 @@ import SystemPackage
 
 /// A name server that a test plays, in a namespace, by UDP and TCP.
 final class PlayedServer: Sendable {
-  /// What it does with a query: the messages that it returns, in order; none for silence.
+  /// Its reaction to a query: the messages that it returns, in order; none for silence.
   typealias Script = @Sendable (_ query: Message, _ isDatagram: Bool) -> [[UInt8]]
 
   private let channels: [any Channel]
@@ -41,7 +41,7 @@ final class PlayedServer: Sendable {
 
   func stop() { for channel in channels { try? channel.close().wait() } }
 
-  /// One that knows an address for every name.
+  /// A server that knows an address for every name.
   static func answering(
     _ address: String, timeToLive: UInt32 = 60, at own: String = NameWorld.outside, in namespace: NetworkNamespace
   ) throws -> PlayedServer {
@@ -49,7 +49,7 @@ final class PlayedServer: Sendable {
     return try PlayedServer(own, in: namespace) { query, _ in [query.answer([data], timeToLive: timeToLive).encoded()] }
   }
 
-  /// One that has nothing but a code.
+  /// A server that answers with a code only.
   static func answering(
     _ code: ResponseCode, at own: String = NameWorld.outside, in namespace: NetworkNamespace
   ) throws -> PlayedServer {
@@ -57,7 +57,7 @@ final class PlayedServer: Sendable {
   }
 }
 
-/// What came to a played server.
+/// The queries to a played server.
 private final class Note: Sendable {
   private let seen = Mutex<[Message]>([])
   var queries: [Message] { seen.withLock { $0 } }
@@ -76,7 +76,7 @@ extension Message {
     return reply
   }
 
-  /// With an SOA that says for how long there is nothing.
+  /// With an SOA that limits the lifetime of the negative answer.
   func without(_ code: ResponseCode, for seconds: UInt32) -> Message {
     var reply = answer([], code: code)
     let soa = StartOfAuthority(

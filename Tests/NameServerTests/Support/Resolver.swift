@@ -9,7 +9,7 @@ struct Resolver {
   let namespace: NetworkNamespace
   let server: IPAddress
 
-  /// Waits so long for an answer, unless said, milliseconds; only what must not be answered takes that long.
+  /// The default wait for an answer, milliseconds; only forbidden answers take that long.
   static var patience: Int { Int(Patience.milliseconds) }
 
   /// The answer to a question; nil when none comes.

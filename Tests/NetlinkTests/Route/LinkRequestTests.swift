@@ -101,7 +101,7 @@ import Testing
       let replies = try host.connection.execute(LinkRequests.get(index))
       return try Link(#require(replies.first))
     }
-    // IFF_MULTICAST and IFF_BROADCAST survive, which an `ifi_change` of all ones would take away.
+    // IFF_MULTICAST and IFF_BROADCAST survive; an `ifi_change` of all ones would clear them.
     #expect(try read().flags.isSuperset(of: [.up, .broadcast, .multicast]))
 
     var change = LinkChange(isUp: false)

@@ -86,7 +86,7 @@ import Testing
     try host.connection.execute(NeighborRequests.replace(second))
     #expect(try list() == [second])
     try host.connection.execute(NeighborRequests.delete(first))
-    // Deleted, it may stay for a moment as one that failed.
+    // After its deletion it may stay for a moment as failed.
     #expect(try list().allSatisfy { $0.state != .permanent })
   }
 }

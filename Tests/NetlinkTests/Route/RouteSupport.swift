@@ -8,8 +8,8 @@ func hex(_ text: String) -> [UInt8] {
   text.split(whereSeparator: \.isWhitespace).compactMap { UInt8($0, radix: 16) }
 }
 
-/// A message's body with its attributes apart: what two senders agree on who write attributes in different orders.
-/// Keys are paths such as `18/2/1`; the header is ``header``.
+/// A message's body with its attributes separated: the common part of two senders that write attributes in different
+/// orders. Keys are paths such as `18/2/1`; the header is ``header``.
 ///
 /// - Parameters:
 ///   - size: Size of the fixed header.
@@ -50,7 +50,7 @@ func damaged(_ body: [UInt8], for test: String = #function) -> [[UInt8]] {
 
 /// Reads every damaged form of `body`: each is read or refused as malformed, and none traps.
 ///
-/// - Parameter header: Bytes of the fixed header; what is cut within it must be refused.
+/// - Parameter header: Bytes of the fixed header; a truncation within it must be refused.
 func expectNoTrap<Value>(
   _ body: [UInt8], header: Int, test: String = #function, read: (NetlinkMessage) throws(NetworkError) -> Value
 ) {

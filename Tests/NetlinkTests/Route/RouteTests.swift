@@ -87,7 +87,7 @@ import Testing
     #expect(try read(Self.ipv6) == Route(to: try Subnet("fd00::/64"), link: 3, metric: 256))
   }
 
-  /// A request has the layout of an event, so what is asked for must be what is read.
+  /// A request has the layout of an event, so it can be read back.
   @Test func requestsReadBack() throws {
     let routes = [
       Route(to: try Subnet("10.9.0.0/16"), via: try IPAddress("10.0.0.2"), link: 3, metric: 7, table: 1000),

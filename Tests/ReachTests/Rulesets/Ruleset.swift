@@ -1,4 +1,4 @@
-/// What `nft -s list ruleset` prints, taken apart.
+/// The parsed output of `nft -s list ruleset`.
 struct Ruleset: Equatable {
   struct Table: Equatable {
     /// Family and name.
@@ -68,7 +68,7 @@ struct Ruleset: Equatable {
     }
   }
 
-  /// Without elements: what is the same whatever networks there are.
+  /// Without elements: the part that does not depend on the networks.
   var rules: Ruleset {
     var copy = self
     for table in copy.tables.indices {

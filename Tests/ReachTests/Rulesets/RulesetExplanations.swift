@@ -1,4 +1,4 @@
-/// What each table, chain, rule and set of ours is for. The page fails without one, and with one too many.
+/// The purpose of each table, chain, rule and set of ours. The page's test fails for a missing or superfluous one.
 enum Explanations {
   static let tables = [
     "inet containernetworking":
@@ -124,7 +124,7 @@ enum Explanations {
       + "have marked it.",
   ]
 
-  /// By the name without the family's number. What an element of it says.
+  /// By the name without the family's number. The meaning of its elements.
   static let sets = [
     "bridges": "A bridge of ours.",
     "internal_bridges": "Its network is internal: nothing passes in or out.",
@@ -158,7 +158,7 @@ enum Explanations {
     name.hasSuffix("4") || name.hasSuffix("6") ? String(name.dropLast()) : name
   }
 
-  /// What is explained and is not there.
+  /// Explanations without an object.
   static func unused(by ruleset: Ruleset) -> [String] {
     var used = Set(ruleset.tables.map(\.name))
     for table in ruleset.tables {

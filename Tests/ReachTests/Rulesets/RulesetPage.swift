@@ -63,7 +63,7 @@ enum RulesetPage {
     return text
   }
 
-  /// What a case has, or has otherwise than its base.
+  /// A case's elements, or its differences from its base.
   static func text(of item: RulesetCase, _ own: Ruleset, from base: Ruleset?) -> String {
     let key = { (element: (set: String, element: String)) in "\(element.set) \(element.element)" }
     let (before, after) = (Set((base?.elements ?? []).map(key)), Set(own.elements.map(key)))

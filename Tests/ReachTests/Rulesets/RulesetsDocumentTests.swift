@@ -3,16 +3,16 @@ import Foundation
 import Playground
 import Testing
 
-/// Documentation/Rulesets.md: every rule explained, and what each kind of network, endpoint and port is in the sets; made
-/// of what the kernel has.
+/// Documentation/Rulesets.md: every rule explained, and the elements of each kind of network, endpoint and port;
+/// generated from the kernel's state.
 @Suite(.fewWorlds) struct RulesetsDocumentTests {
-  /// What the host has, ports by the names of their networks in the place of those that differ from run to run.
+  /// The host's ruleset, with ports named after their networks instead of their random names.
   private func ruleset(_ controller: NetworkController, _ world: Playground) async throws -> Ruleset {
     var text = try #require(try world.output("nft", "-s", "list", "ruleset", in: world.host))
     for endpoint in try await controller.sandboxes().flatMap(\.endpoints) {
       if let port = endpoint.hostInterface { text.replace("\(port)", with: "veth-\(endpoint.networkName)") }
     }
-    // Whose an element is stands behind each, and says nothing of it.
+    // The record's id in each element's comment is irrelevant here.
     text.replace("0x\(controller.recordID)", with: "0x1a2b3c4d")
     text.replace(#/ comment "[^"]*"/#, with: "")
     return Ruleset(text)
