@@ -25,8 +25,8 @@ extension AttachRequest: CustomStringConvertible, CustomDebugStringConvertible {
 }
 
 extension NetworkInspection: CustomStringConvertible, CustomDebugStringConvertible {
-  /// The network with its numbers of endpoints and addresses: `…; 2 endpoints; 192.168.50.0/24: 4 in use, 252
-  /// available`.
+  /// The network with its numbers of endpoints and addresses:
+  /// `…; 2 endpoints; 192.168.50.0/24: 4 in use, 252 available`.
   public var description: String {
     ([network.description, count(endpoints.count, "endpoint")] + usage.map(\.description)).joined(separator: "; ")
   }

@@ -15,7 +15,7 @@ public struct PortMapping: Hashable, Sendable, Codable {
   /// Makes a mapping.
   ///
   /// - Throws: `.invalidValue` when the ranges have different lengths and there is more than one container port, and
-  ///   for a multicast or broadcast host address.
+  ///   for a multicast host address or 255.255.255.255.
   public init(
     hostAddress: IPAddress? = nil, hostPorts: PortRange? = nil, containerPorts: PortRange,
     transport: TransportProtocol = .tcp

@@ -171,8 +171,8 @@ public struct Endpoint: Hashable, Sendable, Codable {
   /// Whether its announcement must reach every container of its network, on all bridges, and not only the host, because
   /// a neighbour may know its addresses by a stale MAC address; nil for no.
   public var announcesToAll: Bool?
-  /// The forwarders of its ports: entries of ``HostRecord/forwarders`` with the listening address, as in `TOKEN ID
-  /// [::]:8080/tcp`. Nil for none.
+  /// The forwarders of its ports: entries of ``HostRecord/forwarders`` with the listening address, as in
+  /// `TOKEN ID [::]:8080/tcp`. Nil for none.
   public var forwarding: [String]?
   /// Ports published on the host.
   public var ports: [PublishedPort]

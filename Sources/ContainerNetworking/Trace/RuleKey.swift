@@ -1,8 +1,8 @@
 import Netlink
 import NetworkPrimitives
 
-/// Identifies a rule of ours by its content: the chain, its interfaces and sets, and its action. `forward: iif
-/// internal_bridges drop`.
+/// Identifies a rule of ours by its content: the chain, its interfaces and sets, and its action.
+/// `forward: iif internal_bridges drop`.
 struct RuleKey: Hashable, CustomStringConvertible {
   var chain: String
   var words: [String]

@@ -1,7 +1,7 @@
 import ContainerNetworking
 
-/// The options of a verb in Docker's form, with the facts needed before parsing: which of the joined letters of `-dp
-/// 8080:80` takes a value, the meaning of `--rm=false`, and which options are refused, with the reason.
+/// The options of a verb in Docker's form, with the facts needed before parsing: which of the joined letters of
+/// `-dp 8080:80` takes a value, the meaning of `--rm=false`, and which options are refused, with the reason.
 struct OptionTable {
   private struct Option {
     var name: String
