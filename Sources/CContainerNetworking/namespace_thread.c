@@ -22,7 +22,7 @@ static struct namespace_job *current;
 static int thread_alive;
 static pid_t thread_process; // a fork has the flag but not the thread
 
-// setns(2) asks for CAP_SYS_ADMIN even where it changes nothing; to read one's own namespace none is needed.
+// setns(2) requires CAP_SYS_ADMIN even where it changes nothing; reading one's own namespace requires none.
 static int is_same_file(int first, int second) {
   struct stat a, b;
   return second >= 0 && fstat(first, &a) == 0 && fstat(second, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
@@ -73,7 +73,7 @@ int start_thread(void *(*body)(void *), void *context, pthread_t *thread) {
   return -error;
 }
 
-// Two looks, 2 us, where a visit is two switches of threads, 10 to 50 us.
+// Two checks, 2 us; a visit takes two switches of threads, 10 to 50 us.
 static int is_here(int namespace_fd) {
   struct stat here, there;
   return namespace_fd >= 0 && stat("/proc/thread-self/ns/net", &here) == 0 && fstat(namespace_fd, &there) == 0 &&

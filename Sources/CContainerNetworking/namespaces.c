@@ -1,4 +1,4 @@
-// What is done inside a namespace: making one, opening files of it; and pinning it to a path.
+// Work inside a namespace: creating one, opening its files; and pinning it to a path.
 #define _GNU_SOURCE
 #include "CContainerNetworking.h"
 #include "namespace_thread.h"
@@ -45,7 +45,7 @@ int cn_namespace_open_file(int namespace_fd, const char *path, int flags) {
   return namespace_thread_run(&job);
 }
 
-// A bind mount on itself, shared, so that a pin made here is seen in every mount namespace (ip-netns(8) does the same).
+// A bind mount on itself, shared, so that a pin made here is visible in every mount namespace (as ip-netns(8) does).
 static int share_directory(const char *directory) {
   if (mount("", directory, "none", MS_SHARED | MS_REC, NULL) == 0)
     return 0;

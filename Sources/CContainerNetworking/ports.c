@@ -1,4 +1,4 @@
-// Whether ports are free: asked of the kernel by taking them, for the moment of a bind or for good.
+// Tests whether ports are free by binding them, for a moment or until released.
 #define _GNU_SOURCE
 #include "CContainerNetworking.h"
 #include "namespace_thread.h"
@@ -10,19 +10,19 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-// Measured against dumps of sock_diag(7), on Linux 6.18: a bind is 7 us for TCP and 5 us for UDP, whatever else the
-// machine has. A dump of listeners is 12 us with none and 300 us with 1,000; and it does not do for TCP, where a port is
-// held by sockets that do not listen too, and a dump of all walks the whole machine's hash table, for 210 us and up. So
-// one port costs less by binding, a hundred 0.7 ms by binding and 0.04 to 0.8 ms by dumps; and what conflicts with what
-// (wildcards, IPV6_V6ONLY, SO_REUSEADDR, SO_REUSEPORT) is for the kernel to say.
+// Measured against dumps of sock_diag(7), on Linux 6.18: a bind takes 7 us for TCP and 5 us for UDP, whatever other
+// sockets exist. A dump of listeners takes 12 us with none and 300 us with 1,000. For TCP it is not sufficient: sockets
+// that do not listen hold ports, too, and a dump of all walks the whole machine's hash table, for 210 us and up. One
+// port therefore costs less by binding; a hundred take 0.7 ms by binding and 0.04 to 0.8 ms by dumps. Besides, only the
+// kernel knows all conflicts (wildcards, IPV6_V6ONLY, SO_REUSEADDR, SO_REUSEPORT).
 static int set_flag(int fd, int level, int option, int value) {
   return setsockopt(fd, level, option, &value, sizeof value);
 }
 
-// The same bind with SO_REUSEADDR, with which connections that are over (TIME_WAIT) do not count, and whoever listens still
-// does. The flag does not stay: to another that sets it too, a socket with it would be no obstacle. The kernel keeps a
-// flag beside the port as well (tb->fastreuse, net/ipv4/inet_connection_sock.c), which lets such others in without a look,
-// until a socket without the flag is bound to that port; that is what the second one is for, at an address of nobody's.
+// Repeats the bind with SO_REUSEADDR, which ignores closed connections (TIME_WAIT) but not listeners. The flag is
+// cleared again: a socket with it does not block another one that sets it, too. The kernel also keeps a flag beside the
+// port (tb->fastreuse, net/ipv4/inet_connection_sock.c), which admits such sockets without a check, until a socket
+// without the flag is bound to the port. The second socket, at an unused loopback address, is for that.
 static int bind_beside_old_connections(int fd, const union socket_address *place, socklen_t size, in_port_t number) {
   struct sockaddr_in nowhere = {.sin_family = AF_INET, .sin_port = number, .sin_addr = {htonl(0x7ffffffe)}};
   int second = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP);
@@ -43,16 +43,16 @@ static int drop_all(int fd) {
   return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter);
 }
 
-// A datagram socket of a link that there is none of is found for no datagram, so that senders are refused as where nobody has
-// the port (compute_score in net/ipv4/udp.c and net/ipv6/udp.c); who would have the port finds it taken all the same
-// (udp_lib_lport_inuse), unless he has bound himself to a link before. 0 for every link. Kernels before 5.0 cannot: there
-// datagrams are dropped without a word.
+// A datagram socket bound to a missing link matches no datagram, so senders are refused as for an unused port
+// (compute_score in net/ipv4/udp.c and net/ipv6/udp.c). Other programs still find the port taken (udp_lib_lport_inuse),
+// unless they have first bound themselves to a link. 0 for every link. Kernels before 5.0 cannot do this: there
+// datagrams are dropped silently.
 static int set_link(int fd, int index) { return set_flag(fd, SOL_SOCKET, SO_BINDTOIFINDEX, index); }
 
 enum { NO_LINK = 0x7fffffff };
 
-// The kernel binds to a broadcast address of a link as to one of its own, but what is sent there is not for one host alone:
-// nothing is translated, and nobody connects. It tells by refusing to connect a socket to it that has no SO_BROADCAST.
+// The kernel binds to a broadcast address of a link as to its own, but traffic to it is not for one host alone: it is
+// not translated, and cannot be connected to. The test is connect(2), which the kernel refuses without SO_BROADCAST.
 static int is_broadcast(const union socket_address *place, socklen_t size) {
   in_addr_t address = ntohl(place->v4.sin_addr.s_addr);
   if (place->any.sa_family != AF_INET || address == INADDR_ANY || address >> 24 == IN_LOOPBACKNET)
@@ -75,7 +75,7 @@ static int is_multicast(const union socket_address *place) {
                                          : IN6_IS_ADDR_MULTICAST(&place->v6.sin6_addr);
 }
 
-// With a cookie: -EXDEV unless the calling thread is in the namespace that has it.
+// With a cookie: -EXDEV unless the calling thread is in the namespace of that cookie.
 static int bind_port(const cn_port *port, uint64_t cookie) {
   int is_udp = port->protocol == IPPROTO_UDP;
   int fd = socket(port->is_ipv6 ? AF_INET6 : AF_INET, (is_udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC | SOCK_NONBLOCK,
@@ -91,7 +91,7 @@ static int bind_port(const cn_port *port, uint64_t cookie) {
   union socket_address place;
   socklen_t size = fill_address(&place, port->is_ipv6, port->address, port->port, 0);
   int result = 0;
-  // Whatever comes to a datagram socket meanwhile is dropped, so that nothing is kept for a reader that there is not.
+  // Drops every datagram that arrives meanwhile, so that none is kept without a reader.
   if ((port->is_ipv6 && set_flag(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1) != 0) || (is_udp && drop_all(fd) != 0))
     result = -errno;
   else if (is_multicast(&place))
@@ -102,7 +102,7 @@ static int bind_port(const cn_port *port, uint64_t cookie) {
                  : -errno;
   if (result == 0 && is_broadcast(&place, size))
     result = -EDESTADDRREQ;
-  // Of IPv4 all that comes to a published port is translated, and finds no socket.
+  // With IPv4 all traffic to a published port is translated, and reaches no socket.
   if (result == 0 && is_udp && port->is_ipv6)
     set_link(fd, NO_LINK);
   if (result == 0)
@@ -135,7 +135,7 @@ static int bind_ports(struct namespace_job *job) {
 
 int cn_namespace_bind_ports(int namespace_fd, uint64_t cookie, cn_port *ports, size_t count, int keeps) {
   struct port_list list = {ports, count, keeps, cookie};
-  // Mostly the host is the process's own namespace: then no visit to another thread, which takes longer than the bind.
+  // Usually the host is the process's own namespace: then no visit by another thread, which takes longer than the bind.
   struct namespace_job own = {.argument = &list};
   if (cookie != 0 && bind_ports(&own) != -EXDEV)
     return 0;

@@ -1,4 +1,4 @@
-// Single packets as programs in a namespace send them, and what comes back.
+// Single packets in the form in which programs in a namespace send them, and their answers.
 #define _GNU_SOURCE
 #include "CContainerNetworking.h"
 #include "namespace_thread.h"
@@ -30,7 +30,7 @@ static int open_probe(struct namespace_job *job) {
   int flags = SOCK_CLOEXEC | SOCK_NONBLOCK;
   int type = source->protocol == IPPROTO_TCP ? SOCK_STREAM : SOCK_DGRAM;
   int fd = socket(family, type | flags, source->protocol);
-  // A new namespace's ping_group_range is empty: nobody may send echoes by datagram, root neither.
+  // A new namespace's ping_group_range is empty: no user, root included, may send echoes by datagram sockets.
   if (fd < 0 && errno == EACCES && is_echo(source))
     fd = socket(family, SOCK_RAW | flags, source->protocol);
   if (fd < 0)
@@ -75,8 +75,8 @@ int cn_probe_send(int fd, const cn_port *source, const cn_port *destination) {
   uint16_t port = is_echo(destination) ? 0 : destination->port;
   socklen_t size = fill_address(&address, destination->is_ipv6, destination->address, port, 0);
   if (is_echo(source)) {
-    // Type, code, checksum, identifier, sequence number 1, eight bytes of nothing. Of datagram sockets the kernel fills
-    // in checksum and identifier, of raw ones of IPv6 the checksum.
+    // Type, code, checksum, identifier, sequence number 1, eight zero bytes. The kernel fills in checksum and
+    // identifier for datagram sockets, and the checksum for raw IPv6 ones.
     uint8_t echo[16] = {source->is_ipv6 ? ECHO_V6 : ECHO_V4, 0, 0, 0, source->port >> 8, (uint8_t)source->port, 0, 1};
     if (!source->is_ipv6) {
       uint16_t sum = checksum(echo, sizeof echo);
@@ -92,7 +92,7 @@ int cn_probe_send(int fd, const cn_port *source, const cn_port *destination) {
   return send(fd, NULL, 0, 0) < 0 ? -errno : 0;
 }
 
-// An ICMP error that waits, with who sent it; 0 for none.
+// A pending ICMP error, with its sender; 0 for none.
 static int take_error(int fd, cn_answer *answer) {
   uint8_t bytes[64], control[512];
   struct iovec part = {bytes, sizeof bytes};
@@ -121,7 +121,7 @@ static int take_error(int fd, cn_answer *answer) {
   return 0;
 }
 
-// Whether a datagram that came is what was waited for: a raw socket is given everybody's.
+// Whether a received datagram is the answer: a raw socket receives every program's.
 static int is_answer(int fd, const cn_port *source, const uint8_t *bytes, ssize_t count) {
   if (!is_echo(source))
     return 1;
@@ -168,7 +168,7 @@ int cn_probe_wait(int fd, const cn_port *source, int timeout_ms, cn_answer *answ
     }
     if (count >= 0 && is_answer(fd, source, bytes, count))
       return 1;
-    // Others' packets may come to a raw socket for ever.
+    // Other programs' packets may arrive at a raw socket without end.
     if (left <= 0)
       return 0;
   }

@@ -21,11 +21,11 @@ int cn_pipe(int *ends) { return pipe2(ends, O_CLOEXEC) == 0 ? 0 : -errno; }
 
 int cn_pidfd(pid_t pid) {
   int fd = (int)syscall(SYS_pidfd_open, pid, 0);
-  // As waitpid(2) has it: none that could be waited for.
+  // As waitpid(2): no such child to wait for.
   return fd >= 0 ? fd : errno == ESRCH ? -ECHILD : -errno;
 }
 
-// A pidfd becomes readable when the process ends; unlike SIGALRM or a polling loop it disturbs nobody.
+// A pidfd becomes readable when the process ends; unlike SIGALRM or a polling loop it has no side effects.
 static int wait_until_ended(pid_t pid, int timeout_ms) {
   int fd = cn_pidfd(pid);
   if (fd < 0)

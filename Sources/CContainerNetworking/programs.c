@@ -1,8 +1,8 @@
 // Starting a program inside a namespace.
 //
-// posix_spawn(3) cannot tie a child to its parent, so this does what posix_spawn does inside, and that too: a child that
-// shares our memory, on a stack of its own, until it executes (clone(2), CLONE_VM | CLONE_VFORK). Nothing is copied, and
-// the child says why it failed by writing to our memory. It may call only what neither allocates nor locks.
+// posix_spawn(3) cannot tie a child to its parent, so this does the same work, and that too: a child that shares our
+// memory, on a stack of its own, until it executes (clone(2), CLONE_VM | CLONE_VFORK). Nothing is copied, and the child
+// reports its failure by writing to our memory. It may only call functions that neither allocate nor lock.
 #define _GNU_SOURCE
 #include "CContainerNetworking.h"
 #include "namespace_thread.h"
@@ -30,9 +30,9 @@ struct start {
 };
 
 static int reset_signals(void) {
-  // Every signal is blocked, as on the namespace thread, until no handler of ours is left that could run in the child.
-  // glibc's sigaction(2) refuses the two signals that glibc keeps for itself, and they are inherited when ignored; the
-  // kernel's own structure, whatever its layout, means SIG_DFL when it is all zeros.
+  // Every signal stays blocked, as on the namespace thread, until no handler of ours can run in the child. glibc's
+  // sigaction(2) refuses the two signals that glibc reserves, and ignored ones are inherited. The kernel's own
+  // structure, whatever its layout, means SIG_DFL when it is all zeros.
   const long default_action[16] = {0};
   for (int signal = 1; signal < NSIG; signal++)
     syscall(SYS_rt_sigaction, signal, default_action, NULL, NSIG / 8); // refused for SIGKILL and SIGSTOP
@@ -41,7 +41,7 @@ static int reset_signals(void) {
   return sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-// Puts the three streams in place, whatever their order, and leaves the program no other descriptor.
+// Moves the three streams into place, in any order, and leaves the program no other descriptor.
 static int set_streams(const int *streams) {
   int sources[3];
   for (int i = 0; i < 3; i++) {
@@ -55,13 +55,14 @@ static int set_streams(const int *streams) {
   for (int i = 0; i < 3; i++)
     if ((sources[i] == i ? fcntl(i, F_SETFD, 0) : dup2(sources[i], i)) < 0)
       return -1;
-  // Linux 5.11. Before it, what was opened without O_CLOEXEC by others in this process is inherited; ours never is.
+  // Linux 5.11. Before it, descriptors that other code of this process opened without O_CLOEXEC are inherited; ours
+  // never are.
   syscall(SYS_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC);
   return 0;
 }
 
-// PR_SET_PDEATHSIG watches the *thread* that started the child. Here it is the namespace thread, which lives as long as
-// the process, unless it cannot go home from a namespace (namespace_thread.c): then the program ends early, not late.
+// PR_SET_PDEATHSIG watches the *thread* that started the child. Here that is the namespace thread, which lives as long
+// as the process, unless it cannot return from a namespace (namespace_thread.c): then the program ends early, not late.
 static int end_with_parent(pid_t parent) {
   if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
     return -1;
@@ -71,8 +72,8 @@ static int end_with_parent(pid_t parent) {
   return -1;
 }
 
-// In the mount namespace that clone(2) made. Nothing that is mounted in it is seen outside; what the machine mounts and
-// unmounts later is seen in it too, so that it keeps nothing busy (ip-netns(8) does the same).
+// Runs in the mount namespace made by clone(2). Its mounts are invisible outside. The machine's later mounts and
+// unmounts propagate to it, so that it keeps no file system busy (as ip-netns(8) does).
 static int bind_files(struct start *start) {
   const cn_program *program = start->program;
   if (program->binding_count == 0)
@@ -92,9 +93,9 @@ static int bind_files(struct start *start) {
   return 0;
 }
 
-// A sysfs is of the network namespace that it was mounted in (net/core/net-sysfs.c). What others have mounted on the one
-// before, control groups and the like, is put on the new one again: by way of a descriptor of the old directory, which leads
-// beneath the new mount. A machine that lets nobody mount one, or has none, goes on with what it shows.
+// A sysfs shows the network namespace in which it was mounted (net/core/net-sysfs.c). Mounts on the former one, such as
+// control groups, are moved to the new one through a descriptor of the old directory, which leads beneath the new
+// mount. Where mounting a sysfs is forbidden or unsupported, the former one stays.
 static void mount_sysfs(const cn_program *program) {
   if (program->binding_count == 0 || program->sysfs_mounts == NULL)
     return;
@@ -124,7 +125,8 @@ static int join(int namespace_fd, int type) {
 
 static const char *prepare(struct start *start) {
   const cn_program *program = start->program;
-  // The calling thread shares no file system information with this one (clone(2), CLONE_FS), as a mount namespace demands.
+  // A mount namespace requires that the calling thread shares no file system information with this one (clone(2),
+  // CLONE_FS).
   if (join(program->uts_namespace, CLONE_NEWUTS) != 0 || join(program->mount_namespace, CLONE_NEWNS) != 0)
     return "setns";
   if (bind_files(start) != 0)
@@ -165,7 +167,8 @@ static int run_child(void *argument) {
 
 static int start_program(struct namespace_job *job) {
   struct start *start = job->argument;
-  // execvpe builds a path, and the arguments of sh for a script without #!, on the stack; the paths of mounts are there, too.
+  // execvpe builds a path, and the arguments of sh for a script without #!, on the stack, which also has the mounts'
+  // paths.
   size_t count = 0;
   while (start->program->argv[count] != NULL)
     count++;
@@ -177,7 +180,7 @@ static int start_program(struct namespace_job *job) {
     return -errno;
   }
   start->parent = getpid();
-  // CLONE_VFORK: we wait until it has executed or ended, so the stack and `start` are ours again.
+  // CLONE_VFORK: this waits until the child has executed or ended, so the stack and `start` are ours again.
   int flags = CLONE_VM | CLONE_VFORK | SIGCHLD;
   if (start->program->binding_count > 0)
     flags |= CLONE_NEWNS;

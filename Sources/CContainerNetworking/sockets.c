@@ -1,4 +1,4 @@
-// Netlink sockets: opened on the namespace thread, bound to their namespace for good, usable from any thread.
+// Netlink sockets: opened on the namespace thread, they stay in their namespace, and are usable from any thread.
 #define _GNU_SOURCE
 #include "CContainerNetworking.h"
 #include "namespace_thread.h"
@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 
-// An opaque name for libmnl's socket, so that no libmnl type is visible above.
+// An opaque type for libmnl's socket, so that no libmnl type is visible above.
 static struct mnl_socket *unwrap(const cn_socket *socket) { return (struct mnl_socket *)socket; }
 
 struct open_request {

@@ -1,4 +1,4 @@
-// Sockets of programs: made and bound, or connected, inside a namespace, and used from anywhere.
+// Transport sockets: created and bound, or connected, inside a namespace, and used from any thread.
 #define _GNU_SOURCE
 #include "CContainerNetworking.h"
 #include "namespace_thread.h"
@@ -44,12 +44,12 @@ static int bind_one(struct namespace_job *job) {
   if (fd < 0)
     return fd;
   *request->failed = "setsockopt";
-  // An address that is still to come, or gone for a moment while its link is made anew, is no reason to fail.
+  // An address that is still missing, or gone for a moment while its link is recreated, is no failure.
   if (setsockopt(fd, peer->is_ipv6 ? SOL_IPV6 : SOL_IP, peer->is_ipv6 ? IPV6_FREEBIND : IP_FREEBIND, &on, sizeof on) != 0)
     return fail(fd);
   if (peer->is_ipv6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) != 0)
     return fail(fd);
-  // Connections that are over (TIME_WAIT) do not count. To UDP it would let two have the same port.
+  // Ignores closed connections (TIME_WAIT). With UDP it would allow two sockets on one port.
   if (peer->protocol == IPPROTO_TCP && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0)
     return fail(fd);
   *request->failed = "bind";
@@ -68,7 +68,7 @@ static int connect_one(struct namespace_job *job) {
   int fd = make(request);
   if (fd < 0)
     return fd;
-  // An end that does not answer at all is given up after 15 seconds, instead of two minutes.
+  // Gives up on a silent peer after 15 seconds, instead of two minutes.
   int tries = 3;
   if (request->peer->protocol == IPPROTO_TCP)
     setsockopt(fd, IPPROTO_TCP, TCP_SYNCNT, &tries, sizeof tries);
@@ -106,7 +106,7 @@ int cn_queue_percent(int fd) {
   return (int)((uint64_t)memory[SK_MEMINFO_RMEM_ALLOC] * 100 / (memory[SK_MEMINFO_RCVBUF] + 1));
 }
 
-// The part of an address that tells senders of one network apart is its end: of IPv6, the last eight bytes.
+// The part of an address that distinguishes senders of one network is its end: for IPv6, the last eight bytes.
 int cn_shut_out(int fd, const cn_peer *senders, size_t count) {
   struct sock_filter program[5 * CN_SHUT_OUT_LIMIT + 1];
   size_t length = 0;
@@ -122,7 +122,7 @@ int cn_shut_out(int fd, const cn_peer *senders, size_t count) {
       uint32_t offset = senders[i].is_ipv6 ? 16 + 4 * word : 12, value;
       memcpy(&value, bytes + (senders[i].is_ipv6 ? 8 + 4 * word : 0), sizeof value);
       program[length++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, SKF_NET_OFF + offset);
-      // Not equal: past what is left of this sender. Equal in its last word: to the end, which drops.
+      // Not equal: jump past the rest of this sender. Equal in its last word: jump to the end, which drops.
       uint8_t rest = (uint8_t)(2 * (words - 1 - word) + 1);
       program[length++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ntohl(value), 0, rest);
     }
@@ -133,7 +133,7 @@ int cn_shut_out(int fd, const cn_peer *senders, size_t count) {
   return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter) == 0 ? 0 : -errno;
 }
 
-// What cannot be sent is left out: to its receiver that is a lost datagram, and to the others nothing.
+// Skips parts that cannot be sent: for their receivers they are lost datagrams.
 int cn_send_datagrams(int fd, const uint8_t *bytes, const cn_datagram *datagrams, size_t count) {
   enum { at_once = 32 };
   union socket_address addresses[at_once];

@@ -1,5 +1,5 @@
-// Sockets of the file system (unix(7)), by a directory and a name in it: a path may be longer than an address of such a
-// socket has room for.
+// File-system sockets (unix(7)), by a directory and a name in it: a path may be longer than the limit of such a
+// socket's address.
 #define _GNU_SOURCE
 #include "CContainerNetworking.h"
 
@@ -12,7 +12,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-// The address is good while the descriptor that is returned is open.
+// The address is valid while the returned descriptor is open.
 static int locate(const char *directory, const char *name, struct sockaddr_un *address) {
   int fd = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0)

@@ -1,5 +1,6 @@
-// What Swift cannot reach by itself: calls that glibc declares only under _GNU_SOURCE, libmnl, and the kernel's own
-// headers for their constants. Swift above this line makes no system call that changes a thread's namespace.
+// Functions that Swift cannot reach by itself: calls that glibc declares only under _GNU_SOURCE, libmnl, and the
+// kernel's own headers for their constants. Swift above this line makes no system call that changes a thread's
+// namespace.
 #ifndef CCONTAINERNETWORKING_H
 #define CCONTAINERNETWORKING_H
 
@@ -30,15 +31,15 @@
 
 // ---- Namespaces. Each runs on the namespace thread (namespace_thread.c), never on the caller's.
 
-// A new network namespace; returns a descriptor of it (CLOEXEC).
+// Creates a network namespace and returns a descriptor of it (CLOEXEC).
 int cn_namespace_create(void);
 
-// Opens `path` (open(2) flags, CLOEXEC added) while inside the namespace: /proc/sys/net is bound to it for good.
+// Opens `path` (open(2) flags, CLOEXEC added) while inside the namespace: /proc/sys/net stays in that namespace.
 int cn_namespace_open_file(int namespace_fd, const char *path, int flags);
 
 typedef enum { CN_INHERITED, CN_OWN_GROUP, CN_OWN_SESSION, CN_OWN_TERMINAL } cn_grouping;
 
-// A file to be seen in the place of another.
+// A file to bind over another.
 typedef struct {
   const char *source;
   const char *target; // a target that is not there stays so
@@ -54,20 +55,20 @@ typedef struct {
   int streams[3];
   cn_grouping grouping;
   int ends_with_parent; // SIGKILL when this process ends, however it ends
-  // Some, or a name: the program has a mount namespace, or a UTS namespace, of its own.
+  // If set, the program has a mount namespace, or a UTS namespace, of its own.
   const cn_binding *_Nullable bindings;
   size_t binding_count;
   const char *_Nullable hostname;
   const char *_Nullable domainname;
-  // Mount and UTS namespaces that it joins, as descriptors; -1 for none.
+  // Descriptors of the mount and UTS namespaces to join; -1 for none.
   int mount_namespace;
   int uts_namespace;
-  // With bindings: /sys is mounted anew, so that it shows the namespace's links. What is mounted on it stays, by these paths
-  // below it, NULL at the end.
+  // With bindings: /sys is mounted again, so that it shows the namespace's links. Its mounts at these paths below it
+  // are kept; NULL-terminated.
   const char *const _Nullable *_Nullable sysfs_mounts;
 } cn_program;
 
-// Why a program could not be started: the call, and the file that it was about, if it was about one.
+// The failure to start a program: the call, and the file concerned, if any.
 typedef struct {
   const char *_Nullable call;
   const char *_Nullable file;
@@ -79,7 +80,7 @@ int cn_namespace_spawn(int namespace_fd, const cn_program *program, cn_start_fai
 // Runs `body` on a thread of its own inside the namespace and joins it.
 int cn_namespace_run(int namespace_fd, void (*body)(void *_Nullable), void *_Nullable context);
 
-// A port to try, and what became of it.
+// A port to test, and its result.
 typedef struct {
   uint8_t address[16]; // network order; IPv4 in the first four bytes
   uint16_t port;
@@ -88,15 +89,15 @@ typedef struct {
   int result;       // -errno when the port could not be bound; else the socket that has it, or 0 when it was let go
 } cn_port;
 
-// Binds each port inside the namespace, and lets it go at once unless it is to be kept (ports.c). One visit for all; none where
-// the calling thread is in the namespace with that cookie already, 0 for an unknown one. What is kept refuses
-// everybody: a stream socket that does not listen, a datagram socket that no datagram finds.
+// Binds each port inside the namespace, and releases it at once unless it is to be kept (ports.c). One visit for all;
+// none if the calling thread is already in the namespace of that cookie, 0 for an unknown one. A kept socket refuses
+// all traffic: a stream socket does not listen, a datagram socket matches no datagram.
 int cn_namespace_bind_ports(int namespace_fd, uint64_t cookie, cn_port *ports, size_t count, int keeps);
-// Has a socket that was kept receive, which of a datagram socket needs CAP_NET_RAW, or refuse everybody again.
+// Makes a kept socket receive, which for a datagram socket needs CAP_NET_RAW, or refuse all traffic again.
 int cn_port_silence(int fd, int is_silent);
 
-// Sends a datagram to `to`, a struct sockaddr, from one of the socket's addresses: 4 or 16 bytes, or none to leave that to
-// the kernel; for IPv6 by a link, or 0. It does not block: -EAGAIN.
+// Sends a datagram to `to`, a struct sockaddr, from one of the socket's addresses: 4 or 16 bytes, or none for the
+// kernel's choice; for IPv6 by a link, or 0. Does not block: -EAGAIN.
 ssize_t cn_datagram_send(int fd, const void *bytes, size_t count, const void *to, size_t to_size,
                          const void *_Nullable source, size_t source_size, uint32_t link);
 
@@ -109,11 +110,11 @@ typedef struct {
   uint32_t link;    // index of a link-local address's link, else 0
 } cn_peer;
 
-// A socket of the namespace (transport.c), CLOEXEC and not blocking: one that is bound and, by TCP, listens; one that is
-// connected or, by TCP, is being connected. On failure `failed` names the call.
+// A socket of the namespace (transport.c), CLOEXEC and non-blocking: one that is bound and, with TCP, listens; one that
+// is connected or, with TCP, connecting. On failure `failed` names the call.
 int cn_namespace_bind(int namespace_fd, const cn_peer *local, const char *_Nullable *_Nonnull failed);
 int cn_namespace_connect(int namespace_fd, const cn_peer *remote, const char *_Nullable *_Nonnull failed);
-// Room for datagrams that wait: SO_RCVBUFFORCE, else the unprivileged limit.
+// Sets the receive buffer: SO_RCVBUFFORCE, else up to the unprivileged limit.
 void cn_set_receive_buffer(int fd, int bytes);
 // A datagram to send: a part of some bytes.
 typedef struct {
@@ -122,21 +123,21 @@ typedef struct {
   uint32_t length;
 } cn_datagram;
 
-// Sends what can be sent now; returns how many that were.
+// Sends without waiting; returns the number of parts sent.
 int cn_send_datagrams(int fd, const uint8_t *bytes, const cn_datagram *datagrams, size_t count);
-// How much of the room for datagrams that wait is taken (SO_MEMINFO), percent.
+// The used part of the receive buffer (SO_MEMINFO), percent.
 int cn_queue_percent(int fd);
-// Has the kernel drop what these send to the socket, and nobody else; none: nobody. One family, the socket's.
+// Makes the kernel drop datagrams of exactly these senders to the socket; none to drop none. One family, the socket's.
 #define CN_SHUT_OUT_LIMIT 16
 int cn_shut_out(int fd, const cn_peer *_Nullable senders, size_t count);
 
-// Opens a socket inside the namespace, not blocking, bound to `source` unless its address is all zeros (probes.c).
+// Opens a non-blocking socket inside the namespace, bound to `source` unless its address is all zeros (probes.c).
 // `source->port` is then its port, or the identifier of its echoes.
 int cn_namespace_open_probe(int namespace_fd, cn_port *source);
 // Sends one packet: starts to connect, or sends an empty datagram or an echo request.
 int cn_probe_send(int fd, const cn_port *source, const cn_port *destination);
 
-// What came back to a probe.
+// The answer to a probe.
 typedef struct {
   int error;           // 0 for an answer, else errno
   uint8_t has_address; // whether `address` is who sent an ICMP error
@@ -144,7 +145,7 @@ typedef struct {
   uint8_t address[16];
 } cn_answer;
 
-// Waits for what comes back: 1 when `answer` is it, 0 for nothing in that time.
+// Waits for the answer: 1 with `answer` set, 0 if none came in that time.
 int cn_probe_wait(int fd, const cn_port *source, int timeout_ms, cn_answer *answer);
 
 // Bind-mounts the namespace at `path`, so that it outlives every descriptor. `directory` is made a shared mount first,
@@ -153,7 +154,7 @@ int cn_namespace_pin(int namespace_fd, const char *path, const char *directory, 
                      const char *_Nullable *_Nonnull failed);
 int cn_namespace_unpin(const char *path);
 
-// 1 when the descriptor is a network namespace, 0 when it is something else.
+// 1 when the descriptor is a network namespace, 0 otherwise.
 int cn_is_network_namespace(int fd);
 
 // ---- Netlink sockets, by libmnl.
@@ -165,25 +166,25 @@ typedef struct cn_socket cn_socket;
 int cn_socket_open(int namespace_fd, int protocol, int timeout_ms, cn_socket *_Nullable *_Nonnull result);
 void cn_socket_close(cn_socket *socket);
 uint32_t cn_socket_port_id(const cn_socket *socket);
-// What the kernel knows the socket's namespace by as long as the machine runs (SO_NETNS_COOKIE, Linux 5.14); else 0.
+// The kernel's cookie of the socket's namespace, unique while the machine runs (SO_NETNS_COOKIE, Linux 5.14); else 0.
 uint64_t cn_socket_namespace_cookie(const cn_socket *socket);
 ssize_t cn_socket_send(const cn_socket *socket, const void *bytes, size_t count);
 ssize_t cn_socket_receive(const cn_socket *socket, void *bytes, size_t capacity);
 int cn_socket_join(const cn_socket *socket, int group);
-// Room for large batches and event bursts: SO_SNDBUFFORCE/SO_RCVBUFFORCE, else the unprivileged limit.
+// Sets buffers for large batches and event bursts: SO_SNDBUFFORCE/SO_RCVBUFFORCE, else up to the unprivileged limit.
 void cn_socket_set_buffers(const cn_socket *socket, int bytes);
 // The same for what has arrived: -EAGAIN at once where nothing has.
 ssize_t cn_socket_take(const cn_socket *socket, void *bytes, size_t capacity);
 // Waits until a datagram is there (1) or `wake_fd` is readable (0).
 int cn_socket_wait(const cn_socket *socket, int wake_fd);
-// Throws away what has arrived. An empty queue is what lets a socket that overflowed receive again.
+// Discards pending datagrams. After an overflow, a socket receives again only once its queue is empty.
 int cn_socket_drain(const cn_socket *socket);
 
-// ---- Sockets of the file system (unix_sockets.c), by a directory and a name in it.
+// ---- File-system sockets (unix_sockets.c), by a directory and a name in it.
 
-// One that listens, CLOEXEC and not blocking, for the user alone; what had the name is removed.
+// A listening socket, CLOEXEC and non-blocking, for the user alone; an existing file of the name is removed.
 int cn_unix_listen(const char *directory, const char *name);
-// One that is connected, CLOEXEC; to connect, to read and to write may take timeout_ms each.
+// A connected socket, CLOEXEC; connect, read and write may take timeout_ms each.
 int cn_unix_connect(const char *directory, const char *name, int timeout_ms);
 
 // ---- Descriptors and processes.
@@ -191,17 +192,17 @@ int cn_unix_connect(const char *directory, const char *name, int timeout_ms);
 int cn_eventfd(void);
 void cn_eventfd_signal(int fd);
 int cn_pipe(int *_Nonnull ends);
-// Runs `body` on a new thread that nobody joins, named `name` (15 bytes at most), every signal blocked.
+// Runs `body` on a new detached thread named `name` (15 bytes at most), with every signal blocked.
 int cn_thread_start(const char *name, void (*body)(void *_Nullable), void *_Nullable context);
-// A descriptor, CLOEXEC, that is readable once a child of ours has ended; -ECHILD for none that is to be waited for.
+// A descriptor, CLOEXEC, that is readable once a child of ours has ended; -ECHILD for no such child to wait for.
 int cn_pidfd(pid_t pid);
 // Waits for a child that we started: 0 with its wait status, -ETIMEDOUT after timeout_ms (negative: no limit).
 int cn_wait(pid_t pid, int timeout_ms, int *status);
-// Device and inode of the file behind the descriptor: what identifies a namespace.
+// Device and inode of the file behind the descriptor, which identify a namespace.
 int cn_identity(int fd, uint64_t *device, uint64_t *inode);
 // The file system's magic number (statfs(2)).
 int64_t cn_filesystem_type(const char *path);
-// Gives memory that was freed back to the kernel (malloc_trim(3)).
+// Returns freed memory to the kernel (malloc_trim(3)).
 void cn_memory_trim(void);
 
 #pragma clang assume_nonnull end
