@@ -6,20 +6,20 @@ import FoundationEssentials
 import StoreSamples
 import SystemPackage
 
-/// A name server that can be measured.
+/// A measurable name server.
 protocol Contender {
   var name: String { get }
   var version: String { get }
   var isInstalled: Bool { get }
-  /// What the server's process is called.
+  /// The name of the server's process.
   var process: String { get }
-  /// Writes down what the server is to know: `count` containers, each of one name, with one address.
+  /// Writes the server's data: `count` containers, each with one name and one address.
   func prepare(_ directory: FilePath, names count: Int) throws
-  /// What starts it in the host's namespace.
+  /// The command that starts it in the host's namespace.
   func command(_ directory: FilePath) -> Command
 }
 
-/// This library's, with the records of containers as a controller would have written them.
+/// This library's server, with containers' records as a controller would write them.
 struct Library: Contender {
   let name = "ContainerNetworking"
   let version = ""
@@ -69,7 +69,7 @@ struct Library: Contender {
   }
 }
 
-/// What Podman starts. It forwards what it does not know, and keeps no answers.
+/// Podman's server. It forwards unknown names, and caches no answers.
 struct Aardvark: Contender {
   let name = "aardvark-dns"
   let process = "aardvark-dns"
@@ -77,7 +77,7 @@ struct Aardvark: Contender {
   var isInstalled: Bool { FileManager.default.fileExists(atPath: Self.program) }
   static let program = "/usr/lib/podman/aardvark-dns"
 
-  /// As Netavark writes it: the gateway, then a line for each container.
+  /// The form of Netavark: the gateway, then a line for each container.
   func prepare(_ directory: FilePath, names count: Int) throws {
     let configuration = directory.appending("aardvark")
     try FileManager.default.createDirectory(atPath: configuration.string, withIntermediateDirectories: true)
@@ -96,7 +96,7 @@ struct Aardvark: Contender {
   }
 }
 
-/// With the names in a file as hosts(5) has them. It keeps answers.
+/// With the names in a hosts(5) file. It caches answers.
 struct Dnsmasq: Contender {
   let name = "dnsmasq"
   let process = "dnsmasq"

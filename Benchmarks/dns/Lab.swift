@@ -4,13 +4,13 @@ import FoundationEssentials
 import Playground
 import SystemPackage
 
-/// A host with one contender's server, a container that asks it, and a server outside that it asks.
+/// A host with one contender's server, a querying container, and an upstream server outside.
 final class Lab {
   let contender: any Contender
   /// Files of queries, as dnsperf reads them.
   let localNames: FilePath
   let outerNames: FilePath
-  /// From the start of the program to its first answer, milliseconds; not a number where none came.
+  /// The time from the start of the program to its first answer, milliseconds; not a number without one.
   private(set) var startTime: Double?
 
   private let world: Playground
@@ -24,7 +24,7 @@ final class Lab {
   /// Queries per second for latencies.
   static let steadyRate = 5_000
 
-  /// - Parameter directory: Where its files are to be, not there yet.
+  /// - Parameter directory: The directory for its files, not created yet.
   init(_ contender: any Contender, names count: Int, in directory: FilePath) throws {
     self.contender = contender
     world = try Playground()
@@ -97,7 +97,7 @@ final class Lab {
     return nil
   }
 
-  /// What a load came to.
+  /// The result of a load.
   struct Outcome {
     /// Answers per second.
     var rate: Double
@@ -132,13 +132,13 @@ final class Lab {
     return text[place.upperBound...].split(whereSeparator: \.isWhitespace).first.flatMap { Double($0) }
   }
 
-  /// Has every name outside asked for, so that who keeps answers has them.
+  /// Asks for every name outside once, so that caching servers have all answers.
   func warmUp() throws {
     _ = try world.run(
       Command("/usr/bin/dnsperf", ["-s", Self.gateway, "-d", outerNames.string, "-n", "2", "-q", "10"]), in: container)
   }
 
-  /// MiB of the server, and of it what no file backs.
+  /// The server's memory in MiB, and the part of it without a backing file.
   func memory() -> (resident: Double, own: Double)? {
     guard let process = server() else { return nil }
     let status = (try? String(contentsOfFile: "/proc/\(process)/status", encoding: .utf8)) ?? ""
@@ -147,7 +147,7 @@ final class Lab {
     return (resident / 1024, own / 1024)
   }
 
-  /// The process that is called as the contender's program, in the host's namespace.
+  /// The process with the contender's name in the host's namespace.
   private func server() -> Int32? {
     let manager = FileManager.default
     guard let own = try? manager.destinationOfSymbolicLink(atPath: "/proc/\(launcher.id)/ns/net") else { return nil }

@@ -3,7 +3,7 @@ import ContainerNetworkingDNS
 import Glibc
 import SystemPackage
 
-/// One query at a time, to see when a server is there.
+/// Sends one query at a time, to find the moment when a server answers.
 enum Probe {
   static func query(_ name: String) -> [UInt8] {
     Message(id: 7, asking: Question(DomainName(name) ?? .root, .a)).encoded()
@@ -20,7 +20,7 @@ enum Probe {
     guard let count = try? unsafe bytes.withUnsafeMutableBytes({ try unsafe socket.read(into: $0) }),
       let message = try? Message(parsing: bytes[..<count])
     else {
-      // Nobody is there: not again at once.
+      // Without a server: waits before the next query.
       usleep(500)
       return false
     }

@@ -5,19 +5,19 @@ public struct Arguments: Sendable {
   /// - Parameter list: Without the program's name.
   public init(_ list: [String] = Array(CommandLine.arguments.dropFirst())) { self.list = list }
 
-  /// What follows the option.
+  /// The value after the option.
   public subscript(_ name: String) -> String? {
     list.firstIndex(of: name).flatMap { $0 + 1 < list.count ? list[$0 + 1] : nil }
   }
 
-  /// The number that follows the option.
+  /// The number after the option.
   public func number(_ name: String, default value: Int) -> Int { self[name].flatMap { Int($0) } ?? value }
 
-  /// The numbers that follow the option, with commas between them.
+  /// The numbers after the option, separated by commas.
   public func numbers(_ name: String, default values: [Int]) -> [Int] {
     self[name].map { $0.split(separator: ",").compactMap { Int($0) } } ?? values
   }
 
-  /// Whether the flag is there.
+  /// Whether the flag is present.
   public func has(_ name: String) -> Bool { list.contains(name) }
 }

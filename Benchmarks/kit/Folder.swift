@@ -8,7 +8,7 @@ public enum Folder {
   private static let prefix = "cn-benchmark-"
   private static let place = "/tmp"
 
-  /// Makes this process's. Those that others left, who were killed, are removed on the occasion.
+  /// Creates this process's directory. Directories of killed runs are removed on the occasion.
   public static func make() throws -> FilePath {
     let manager = FileManager.default
     for name in try manager.contentsOfDirectory(atPath: place) where name.hasPrefix(prefix) {
@@ -42,8 +42,8 @@ public enum Folder {
     }
   }
 
-  /// Removes it, and the control groups of its name. Processes that were killed write on until they are gone, so it is tried
-  /// for some seconds.
+  /// Removes it, and the control groups of its name. Killed processes write until they have ended, so it retries for
+  /// some seconds.
   public static func remove(_ path: FilePath) {
     for _ in 0..<50 {
       try? FileManager.default.removeItem(atPath: path.string)
@@ -61,7 +61,7 @@ public enum Folder {
 
   private static let groups = "/sys/fs/cgroup"
 
-  /// Control groups of that name in every hierarchy (cgroups(7)): rmdir takes away those that have no process.
+  /// Control groups of that name in every hierarchy (cgroups(7)): rmdir removes those without processes.
   private static func removeGroups(_ name: String) -> Bool {
     let manager = FileManager.default
     let hierarchies = [""] + ((try? manager.contentsOfDirectory(atPath: groups)) ?? [])

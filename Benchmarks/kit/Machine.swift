@@ -5,13 +5,13 @@ import SystemPackage
   import Glibc
 #endif
 
-/// Where and when a run was made.
+/// The machine and time of a run.
 public struct Machine: Codable, Sendable, Hashable {
   /// Release of the kernel.
   public var kernel: String
   /// Model of the processor.
   public var processor: String
-  /// How many of them may be used.
+  /// The number of usable processors.
   public var cores: Int
   /// Main memory, GiB.
   public var memory: Int
@@ -19,9 +19,9 @@ public struct Machine: Codable, Sendable, Hashable {
   public var system: String
   /// When the run began, ISO 8601.
   public var date: String
-  /// The commit that was measured, with a plus when files were changed since; empty outside of a checkout.
+  /// The measured commit, with a plus for files changed since; empty outside of a checkout.
   public var commit: String
-  /// Versions of the Debian packages that were measured, by name.
+  /// Versions of the measured Debian packages, by name.
   public var packages: [String: String]
 
   /// This one.

@@ -1,18 +1,18 @@
-/// What was measured of one contender, with so many containers, ports or endpoints there.
+/// A measurement of one contender, beside so many containers, ports or endpoints.
 public struct Measurement: Codable, Hashable, Sendable {
-  /// What it is a figure of.
+  /// The measured quantity.
   public var what: Quantity
-  /// Whom it was measured of.
+  /// The contender.
   public var who: Contestant
-  /// How many containers, ports or endpoints were there.
+  /// The number of containers, ports or endpoints present.
   public var size: Int
-  /// Where the records are, for what was measured with both.
+  /// The place of the records, for quantities measured with both.
   public var records: Records?
-  /// How many values it is made of.
+  /// The number of values.
   public var count: Int
   /// Their median, in the quantity's unit.
   public var median: Double
-  /// Their 99th percentile; of fewer than 100 the greatest.
+  /// Their 99th percentile; the greatest of fewer than 100.
   public var p99: Double
 
   /// Of values in any order.
@@ -30,10 +30,10 @@ public struct Measurement: Codable, Hashable, Sendable {
   private static func rounded(_ value: Double) -> Double { (value * 10).rounded() / 10 }
 }
 
-/// Who is measured.
+/// A contender.
 public enum Contestant: String, Codable, Sendable, CaseIterable {
   case library = "ContainerNetworking"
-  /// The same, by handing over what it kept ready.
+  /// The same, by handing over ready sandboxes.
   case handOver = "ContainerNetworking, hand-over"
   case floor = "C floor"
   case netavark = "netavark"
@@ -46,23 +46,23 @@ public enum Contestant: String, Codable, Sendable, CaseIterable {
   case plain = "no translation, no rules"
 }
 
-/// Where the library's and the floor's records are.
+/// The place of the library's and the floor's records.
 public enum Records: String, Codable, Sendable, CaseIterable {
   case memory, sqlite = "SQLite"
 }
 
-/// What is measured, and in which unit.
+/// The measured quantities, with their units.
 public enum Quantity: String, Codable, Sendable, CaseIterable {
-  // Everybody: microseconds.
+  // All contenders: microseconds.
   case attach, detach, attachProcessor, createNetwork, removeNetwork, eightOneByOne, eightAtOnce
   // The library and the floor in turns: microseconds, of the clock and of the processor.
   case ready, cold, handOver, removal
   case readyProcessor, coldProcessor, handOverProcessor, removalProcessor
-  /// The library's alone, called by a task that is on the controller's threads.
+  /// The library alone, called by a task on the controller's threads.
   case readyOnThreads, readyOnThreadsProcessor
   /// 50 cold attaches, for each.
   case manyOneByOne, manyAtOnce
-  // What is held for a container, and by all processes at their most; bytes.
+  // The resources held for a container, and the peak of all processes; bytes.
   case bytesHeld, descriptorsHeld, peakMemory
   /// connect(2), microseconds.
   case connect
@@ -72,16 +72,18 @@ public enum Quantity: String, Codable, Sendable, CaseIterable {
   case throughput
   /// An element of a map added and removed, microseconds.
   case element
-  /// Rules back after a flush, the library looking at rules alone, and at everything; and a look at everything; microseconds.
+  /// Restoration of the rules after a flush, the library checking rules alone, and everything; and a complete check;
+  /// microseconds.
   case restore, restoreAll, look
-  /// A state on disk opened: by a controller, by one that is asked for a container, with every record read; microseconds.
+  /// Opening a state on disk: by a controller, by one that is asked for a container, with every record read;
+  /// microseconds.
   case open, openAndFind, readAll
   /// The tool from its start to its end: its help, all networks, all containers; microseconds.
   case toolHelp, toolNetworks, toolContainers
-  /// A look whether anything changed, and one endpoint changed so that it survives the process, and a power cut; microseconds.
+  /// A read without changes, and a change of one endpoint that survives the process, and a power cut; microseconds.
   case readNothing, update, updateDurably
 
-  /// What of the floor's it is to be compared with.
+  /// The floor's quantity for comparison.
   public var ofFloor: Quantity {
     switch self {
     case .readyOnThreads: .ready

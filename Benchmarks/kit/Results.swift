@@ -1,12 +1,12 @@
 public import FoundationEssentials
 
-/// One run of the benchmark: what the documents are made of.
+/// One run of the benchmark: the source of the documents.
 public struct Results: Codable, Sendable {
   /// Where and when it ran.
   public var machine: Machine
-  /// What came of it.
+  /// The measurements.
   public var measurements: [Measurement] = []
-  /// What could not be measured, and why.
+  /// The missing measurements, with reasons.
   public var remarks: [String] = []
 
   /// Nothing measured yet.

@@ -9,8 +9,8 @@ import SystemPackage
 /// The networks of a run.
 private let networks = ["one", "two", "three"]
 
-/// One long-lived process: it attaches and detaches with published ports, aliases, names and ready sandboxes, and puts
-/// back what somebody flushes.
+/// One long-lived process: it attaches and detaches with published ports, aliases, names and ready sandboxes, and
+/// restores flushed rules.
 struct LongLived {
   let world: Playground
   let directory: FilePath
@@ -54,7 +54,7 @@ struct LongLived {
           for number in range where number % Self.width == worker {
             let ports = number % 3 == 0 ? [] : [try PortMapping("\(20_000 + number % 8_000):80")]
             let endpoint = EndpointOptions(aliases: ["a\(number % 50)"])
-            // One in ten asks for something that none of those that are ready has.
+            // One in ten asks for an option that no ready sandbox has.
             let mac =
               number % 10 == 0 ? try MACAddress("02:00:00:00:\(Self.octet(number >> 8)):\(Self.octet(number))") : nil
             let options = AttachOptions(ports: ports, macAddress: mac, endpoint: endpoint)
@@ -119,7 +119,7 @@ struct ShortLived {
   let directory: FilePath
   private let tool: String
   private let environment: [String]
-  /// Those of the containers, which are used again.
+  /// The containers' namespaces, which are reused.
   private let namespaces: [NetworkNamespace]
   private static let beside = 8
 

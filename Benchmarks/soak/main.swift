@@ -18,7 +18,7 @@ defer {
   withExtendedLifetime(signals) {}
 }
 
-/// Runs a tenth, up to a half, and the rest, and gives what was held after each.
+/// Runs a tenth, up to a half, and the rest, and returns the resources held after each.
 func looks(_ total: Int, _ part: (Range<Int>) async throws -> Inventory) async throws -> [Inventory] {
   var looks: [Inventory] = []
   var start = 0

@@ -3,8 +3,8 @@ import Glibc
 public import SystemPackage
 
 extension Playground {
-  /// Makes a directory for containers' files, which an example's end takes away. Those that others left, who were killed,
-  /// are removed by the way.
+  /// Creates a directory for containers' files, which the example's end removes. Directories of killed examples are
+  /// removed on the occasion.
   public func makeFilesDirectory() throws -> FilePath {
     let path = "/tmp/cn-playground-\(getpid())"
     let script = """
@@ -16,12 +16,12 @@ extension Playground {
     return FilePath(path)
   }
 
-  /// Removes a directory that is empty, as one of containers' files is once they are detached.
+  /// Removes an empty directory; one of containers' files is empty once they are detached.
   static func remove(_ path: FilePath) { _ = unsafe rmdir(path.string) }
 
   /// Prints whether a ping from a container, which sees its own files, is answered.
   ///
-  /// - Throws: `.replyLost` when it is not.
+  /// - Throws: `.replyLost` without an answer.
   public func showPing(_ title: String, _ name: String, from sandbox: Sandbox) throws {
     var command = Command("busybox", ["ping", "-c", "1", "-W", "4", name])
     command.bindings = sandbox.files?.bindings ?? []

@@ -39,7 +39,8 @@ extension Playground {
     }
   }
 
-  /// On the main queue, as the example is: it runs while the example waits, and the example makes nothing new meanwhile.
+  /// Runs on the main queue, like the example: it runs while the example waits, and the example creates nothing
+  /// meanwhile.
   private static func trap(
     _ number: Int32, cleaning controller: NetworkController, _ settings: ControllerSettings
   ) -> any DispatchSourceSignal {

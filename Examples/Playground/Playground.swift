@@ -1,24 +1,24 @@
 public import ContainerNetworking
 import SystemPackage
 
-/// A whole world to try things in: a host of its own and a machine outside, joined by a cable, both of them network
-/// namespaces that vanish with the process, however it ends. Nothing reaches the machine that it runs on.
+/// A whole world for experiments: a host and a machine outside, joined by a veth pair. Both are network namespaces that
+/// vanish with the process, however it ends. Nothing reaches the machine that it runs on.
 public struct Playground: Sendable {
   /// The namespace that plays the host; 203.0.113.1 on its `eth0`.
   public let host: NetworkNamespace
   /// The namespace that plays a machine outside; 203.0.113.2.
   public let outside: NetworkNamespace
 
-  /// Where the host is for the outside (TEST-NET-3, RFC 5737).
+  /// The host's address for the outside (TEST-NET-3, RFC 5737).
   public static let hostAddress = "203.0.113.1"
-  /// Where the outside is for the host.
+  /// The outside's address for the host.
   public static let outsideAddress = "203.0.113.2"
-  /// Where the host is for the outside by IPv6, in a dual-stack playground (RFC 3849).
+  /// The host's IPv6 address for the outside, in a dual-stack playground (RFC 3849).
   public static let hostIPv6Address = "2001:db8::1"
-  /// Where the outside is for the host by IPv6.
+  /// The outside's IPv6 address for the host.
   public static let outsideIPv6Address = "2001:db8::2"
 
-  /// Whether the host is the machine itself, and nothing is outside.
+  /// Whether the host is the machine itself, without an outside.
   public let isMachine: Bool
 
   /// The playground of an example: of its own, or with `--host` among the arguments the machine itself.
@@ -54,12 +54,12 @@ public struct Playground: Sendable {
     try outside.links.setUp(index: end.index)
   }
 
-  /// Runs a command of busybox inside a namespace and gives what it printed; nil when it failed.
+  /// Runs a command of busybox inside a namespace and returns its output; nil when it failed.
   public func busybox(_ arguments: String..., in namespace: NetworkNamespace) throws -> String? {
     try output(of: Command("busybox", arguments), in: namespace)
   }
 
-  /// Runs a program inside a namespace and gives what it printed; nil when it failed.
+  /// Runs a program inside a namespace and returns its output; nil when it failed.
   public func output(_ program: String, _ arguments: String..., in namespace: NetworkNamespace) throws -> String? {
     try output(of: Command(program, arguments), in: namespace)
   }
@@ -69,9 +69,9 @@ public struct Playground: Sendable {
     return status == .exited(0) ? output : nil
   }
 
-  /// Runs a program inside a namespace, which ends with this one, and gives what it printed and how it ended.
+  /// Runs a program inside a namespace, which ends with this one, and returns its output and exit.
   ///
-  /// - Parameter includesErrors: Whether standard error is part of what it printed, and not lost.
+  /// - Parameter includesErrors: Whether the output includes standard error.
   public func run(
     _ command: Command, in namespace: NetworkNamespace, includesErrors: Bool = false
   ) throws -> (output: String, status: ProcessExit) {
@@ -100,7 +100,7 @@ public struct Playground: Sendable {
     return (String(decoding: output, as: UTF8.self), try child.wait(timeout: .seconds(20)))
   }
 
-  /// Prints what a process inside sees: its interfaces with addresses, MAC, MTU and counters.
+  /// Prints a process's view inside: its interfaces with addresses, MAC, MTU and counters.
   public func show(_ title: String, _ namespace: NetworkNamespace) throws {
     print("── \(title): ifconfig")
     print(try busybox("ifconfig", "-a", in: namespace) ?? "")
@@ -108,7 +108,7 @@ public struct Playground: Sendable {
 
   /// Prints whether a ping from the namespace is answered.
   ///
-  /// - Throws: `.replyLost`, or `.refused` where no answer is right, when it is not as it should be.
+  /// - Throws: `.replyLost` for a missing answer, or `.refused` for an unexpected one.
   public func showPing(
     _ title: String, _ address: String, from namespace: NetworkNamespace, isAnswered: Bool = true
   ) throws {
@@ -121,9 +121,9 @@ public struct Playground: Sendable {
     }
   }
 
-  /// Prints what a TCP server at that address says.
+  /// Prints the greeting of the TCP server at that address.
   ///
-  /// - Throws: `.replyLost` when none answers.
+  /// - Throws: `.replyLost` without an answer.
   public func showFetch(_ title: String, _ address: String, _ port: UInt16, from namespace: NetworkNamespace) throws {
     guard let answer = try fetch(address, port, from: namespace) else {
       throw NetworkError(.replyLost, operation: "GET \(address):\(port) \(title)", reason: "no server answered")
@@ -131,20 +131,20 @@ public struct Playground: Sendable {
     print("GET \(address):\(port) \(title): \(answer)")
   }
 
-  /// Whether a ping from the namespace is answered within so many seconds. A link that has just come up may drop what
-  /// it is given for up to a second, so where an answer is to be expected, wait longer.
+  /// Whether a ping from the namespace is answered within so many seconds. A link that has just come up may drop
+  /// packets for up to a second, so use a longer time for an expected answer.
   public func pings(_ address: String, from namespace: NetworkNamespace, within seconds: Int = 1) throws -> Bool {
     try busybox("ping", "-c", "1", "-W", "\(seconds)", address, in: namespace) != nil
   }
 
-  /// The first line of what a TCP server at that address says; nil when none answers within so many seconds.
+  /// The first line from the TCP server at that address; nil without an answer within so many seconds.
   public func fetch(
     _ address: String, _ port: UInt16, from namespace: NetworkNamespace, within seconds: Int = 4
   ) throws -> String? {
     try fetchAll(address, port, from: namespace, within: seconds).map { String($0.prefix { $0 != "\n" }) }
   }
 
-  /// All of what a TCP server at that address says; nil when none answers within so many seconds.
+  /// Everything from the TCP server at that address; nil without an answer within so many seconds.
   public func fetchAll(
     _ address: String, _ port: UInt16, from namespace: NetworkNamespace, within seconds: Int = 4
   ) throws -> String? {
@@ -152,7 +152,7 @@ public struct Playground: Sendable {
     return answer.flatMap { $0.isEmpty ? nil : $0 }
   }
 
-  /// Starts a TCP server inside a namespace that greets everyone, and waits until it listens.
+  /// Starts a TCP server inside a namespace that greets every client, and waits until it listens.
   public func serve(
     _ greeting: String, port: UInt16, in namespace: NetworkNamespace
   ) throws -> Server {
@@ -178,8 +178,8 @@ public struct Playground: Sendable {
     throw NetworkError(.replyLost, operation: "start server", reason: "nothing listens on port \(port)")
   }
 
-  /// Starts a TCP server inside a namespace that tells everyone the connections that it has, in which callers find their
-  /// own addresses as the server sees them, and waits until it listens.
+  /// Starts a TCP server inside a namespace that lists its connections to every client, and waits until it listens.
+  /// Clients find their own addresses there, as the server sees them.
   public func serveConnections(port: UInt16, in namespace: NetworkNamespace) throws -> Server {
     try serve(by: ["busybox", "netstat", "-tn"], port, namespace)
   }

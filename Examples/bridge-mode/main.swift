@@ -2,7 +2,7 @@ import ContainerNetworking
 import Playground
 
 // Bridge mode: the container has an eth0 of its own. Its other end is a port of the bridge cn0 on the host, which is
-// also the gateway. What goes out takes the host's address (NAT); what is to come in is published.
+// also the gateway. Outgoing traffic gets the host's address (NAT); incoming traffic needs a published port.
 
 await Playground.run { world, controller in
   let web = try await controller.attach(
@@ -16,7 +16,7 @@ await Playground.run { world, controller in
   if !world.isMachine {
     try world.showPing("the host", Playground.hostAddress, from: web.namespace)
     try world.showPing("the outside", Playground.outsideAddress, from: web.namespace)
-    // The answer finds its way back because the host remembers the connection; nobody can begin one from there...
+    // The answer returns because the host tracks the connection; the outside cannot start one...
     try world.showPing(
       "the container, from outside,", "\(endpoint.address.address)", from: world.outside, isAnswered: false)
   }

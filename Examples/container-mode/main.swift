@@ -1,8 +1,8 @@
 import ContainerNetworking
 import Playground
 
-// Container mode: a container joins the namespace of another. They have one eth0, one address, one localhost. The
-// namespace lives until the last of them is gone, whoever came first.
+// Container mode: a container joins the namespace of another. They share one eth0, one address, one localhost. The
+// namespace lives until the last of them is detached, in any order.
 
 await Playground.run { world, controller in
   let donor = try await controller.attach("app")

@@ -2,12 +2,11 @@ import ContainerNetworking
 import ContainerNetworkingDNS
 import Playground
 
-// A custom network: a bridge of its own, with the subnet that one wants. Dynamic addresses come from the ip-range; a
-// container may choose any other address of the subnet. Its containers find each other by name. Networks do not reach each
-// other.
+// A custom network: a bridge of its own, with a chosen subnet. Dynamic addresses come from the ip-range; a container
+// may choose any other address of the subnet. Its containers find each other by name. Networks do not reach each other.
 
 await Playground.run(configure: { world, store, settings in
-  // A server in this process answers for names, and containers have files that tell them of it.
+  // A server in this process answers for names, and containers' files refer to it.
   let server = NameServer(host: world.host, store: store)
   try await server.start()
   settings.names = server
@@ -38,7 +37,7 @@ await Playground.run(configure: { world, store, settings in
   let stranger = try await controller.attach("stranger", to: .bridge)
   try world.showPing("so2 from another network", "192.168.50.101", from: stranger.namespace, isAnswered: false)
 
-  // Every refusal names the value, the rule and what would be right.
+  // Every refusal contains the value, the rule and a right value.
   do {
     try await controller.attach("so3", to: .network("br0"), options: AttachOptions(address: IPAddress("10.0.0.9")))
   } catch { print("refused: \(error)") }

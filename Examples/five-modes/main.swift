@@ -1,7 +1,7 @@
 import ContainerNetworking
 import Playground
 
-// Five containers in five modes, and who reaches whom: what the documentation says against what is seen.
+// Five containers in five modes, and their reachability: the documentation's claims against the observed results.
 
 /// One line of the table.
 struct Check {

@@ -12,7 +12,7 @@ await Playground.run { world, controller in
   print("the container's interfaces:", try monitor.namespace.links.list().map(\.name).joined(separator: " "))
   print("the same namespace:", monitor.namespace.identity == world.host.identity)
 
-  // There is nothing to publish from, so the request comes back as a warning.
+  // A host-mode container has no ports of its own to publish, so the request returns a warning.
   for warning in monitor.warnings { print("warning: \(warning)") }
 
   if !world.isMachine {

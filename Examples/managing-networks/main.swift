@@ -3,15 +3,15 @@ import Glibc
 import Playground
 import SystemPackage
 
-// Networks as they are managed at a prompt: cnet has the verbs that people know from docker, `cnet network` for
-// `docker network`. Each line below is a process of its own; what they have in common is a record on disk. The container is
-// a program that somebody else started in a namespace: cnet attaches that.
+// Managing networks at a prompt: cnet has docker's verbs, `cnet network` for `docker network`. Each line below is a
+// process of its own; they share a record on disk. The container is a program that was started in a namespace by other
+// means: cnet attaches that.
 
 let world = try Playground()
 let own = FilePath(CommandLine.arguments[0]).removingLastComponent()
 let state = FilePath("/tmp/managing-networks-\(getpid())")
 
-/// Runs a command of cnet on the playground's host, and prints it and what it says.
+/// Runs a command of cnet on the playground's host, and prints it and its output.
 func cnet(_ arguments: String...) throws {
   let common = ["--state-dir", state.string, "--host-namespace", world.host.path.string]
   print("$ cnet " + arguments.joined(separator: " "))

@@ -1,15 +1,16 @@
 import ContainerNetworking
 import Playground
 
-// None mode: a namespace with nothing but lo. Whoever wants more makes it by hand, with the same typed calls that the
-// other modes are made of: a veth pair, an address on each end, up.
+// None mode: a namespace with nothing but lo. Everything else is made by hand, with the typed calls that the other
+// modes are made of: a veth pair, an address on each end, up.
 
 await Playground.run { world, controller in
   let alone = try await controller.attach("alone", to: .none)
   try world.show("alone, mode none", alone.namespace)
   try world.showPing("itself", "127.0.0.1", from: alone.namespace)
 
-  // The peer is made directly inside the container's namespace: a veth that is moved there later costs twenty times more.
+  // The peer is created directly inside the container's namespace: creating a veth and moving it there takes twenty
+  // times longer.
   let end = try world.host.links.createVeth(
     VethEnd(InterfaceName("byhand0")),
     peer: VethEnd(InterfaceName("eth0"), namespace: alone.namespace.handle.descriptor))

@@ -1,7 +1,7 @@
 import ContainerNetworking
 
-/// What is given bytes of anybody's choice. Whatever they are, an entry neither traps nor loops, it refuses with the
-/// right error, and what it accepts means the same when it is written and read again.
+/// The entries for arbitrary bytes. An entry neither traps nor loops, whatever the bytes. It refuses with the right
+/// error, and an accepted value survives writing and reading.
 public enum FuzzEntry: String, CaseIterable, Sendable {
   /// `NetlinkMessage.parse`.
   case messages
@@ -84,9 +84,9 @@ struct Violation: Error {
     if !holds { throw Violation(rule()) }
   }
 
-  /// Runs what may refuse, but with `.malformedMessage` only.
+  /// Runs a body that may refuse only with `.malformedMessage`.
   ///
-  /// - Returns: Its value; nil where it refused.
+  /// - Returns: Its value; nil after a refusal.
   static func unlessMalformed<Value>(_ body: () throws(NetworkError) -> Value) throws(Violation) -> Value? {
     do throws(NetworkError) { return try body() } catch {
       try unless(error.code == .malformedMessage, "refused as \(error.code), not as malformed: \(error)")

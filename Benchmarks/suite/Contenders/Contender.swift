@@ -1,10 +1,10 @@
 import BenchmarkKit
 import ContainerNetworking
 
-/// Somebody who puts containers on a network of one bridge, each with one published port, and takes them off again.
-/// Containers are numbered; the namespace of each is there before its turn, and its making is not measured.
+/// A program that attaches containers to a network of one bridge, each with one published port, and detaches them.
+/// Containers are numbered; the namespace of each is created before its turn, without being measured.
 @MainActor protocol Contender: AnyObject {
-  /// What it is called in the tables.
+  /// Its name in the tables.
   var who: Contestant { get }
   /// The counts of containers that are there while it is measured, in ascending order.
   var counts: [Int] { get }

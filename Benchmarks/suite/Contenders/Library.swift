@@ -21,14 +21,14 @@ import SystemPackage
     controller = try await NetworkController(
       host: .current(), store: SQLiteStore(at: settings.directory.appending("library")),
       settings: ControllerSettings(resolvers: []))
-    // The network of all of them is not part of the first one's attach, nor of the floor's.
+    // The network is created before the first measured attach, as the floor's is.
     try await controller.attach("first")
     try await controller.detach("first")
   }
 
   func makeContainer(_ number: Int) async throws {
     guard who == .handOver else { return namespaces[number] = try NetworkNamespace.create() }
-    // So slowly that none is made during a turn in the place of the one that was handed over.
+    // So slowly that no replacement is made during a turn.
     try await controller.keepReady(1, refillsPerSecond: 0.000_1)
   }
 

@@ -6,8 +6,8 @@ import Glibc
   let contenders: [any Contender]
   let notebook: Notebook
   private let clock = ContinuousClock()
-  /// Before each turn, microseconds: the kernel frees what was deleted in its own time, and that is not to be charged to
-  /// whoever comes next.
+  /// The pause before each turn, microseconds: the kernel frees deleted objects in its own time, which must not count
+  /// for the next contender.
   private static let pause: UInt32 = 30_000
 
   init(_ contenders: [any Contender], _ notebook: Notebook) {
@@ -15,7 +15,7 @@ import Glibc
     self.notebook = notebook
   }
 
-  /// What one contender's turns took at one count, microseconds.
+  /// One contender's times at one count, microseconds.
   private struct Times {
     var attach: [Double] = []
     var detach: [Double] = []
@@ -46,7 +46,7 @@ import Glibc
     var times = [Times](repeating: Times(), count: contenders.count)
     // One more to warm up.
     for round in 0...(contenders.map(\.rounds).max() ?? 0) {
-      // Whoever was first is last.
+      // The first of one round is the last of the next.
       let order = round.isMultiple(of: 2) ? Array(contenders.indices) : contenders.indices.reversed()
       for index in order where round <= contenders[index].rounds {
         let contender = contenders[index]

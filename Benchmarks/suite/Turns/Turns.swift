@@ -2,7 +2,7 @@ import BenchmarkKit
 import ContainerNetworking
 import Glibc
 
-/// Attaches and detaches one container of the floor and one of the library, whoever comes first by turns.
+/// Attaches and detaches one container of the floor and one of the library, in alternating order.
 @MainActor final class Turns {
   private let controller: NetworkController
   private let host: FloorHost
@@ -85,7 +85,7 @@ import Glibc
     let name = "c\(number)"
     let options = AttachOptions(ports: [try PortMapping("\(10_000 + number):80")])
     let ready = way == .ready ? try NetworkNamespace.create() : nil
-    // So slowly that none is made during a turn in the place of the one that was handed over.
+    // So slowly that no replacement is made during a turn.
     if way == .handOver { try await controller.keepReady(1, refillsPerSecond: 0.000_1) }
     try await samples.measure(.library, way.quantity) {
       kept.append(try await controller.attach(name, options: options, namespace: ready).namespace)

@@ -1,7 +1,7 @@
 import ContainerNetworking
 import ContainerNetworkingTestKit
 
-/// The commands, on a kernel in memory: as any user, and nothing of the machine is touched.
+/// The commands, on a kernel in memory: runs as any user, and changes nothing on the machine.
 @main struct Client {
   static func main() async throws {
     let kernel = SimulatedKernel()
@@ -19,7 +19,7 @@ import ContainerNetworkingTestKit
     print(try await controller.networks().count)
   }
 
-  /// One failure of each kind that can be brought about.
+  /// One failure of each kind that can be provoked.
   static func failures(_ commands: Commands, _ kernel: SimulatedKernel) async -> [String] {
     let controller = commands.controller
     var lines: [String] = []

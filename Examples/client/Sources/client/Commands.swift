@@ -1,7 +1,7 @@
 import ContainerNetworking
 
-/// A tool's commands over a controller: what each failure means to them is written out. One `catch` without a pattern asks
-/// the error; patterns on several clauses can keep Swift 6.3's compiler busy without end.
+/// A tool's commands over a controller, with a reaction to each kind of failure. One `catch` without a pattern asks the
+/// error; patterns on several clauses can send Swift 6.3's compiler into an endless loop.
 struct Commands {
   let controller: NetworkController
 
@@ -21,7 +21,7 @@ struct Commands {
             sandboxes.append(try await controller.sandbox(name))
             break
           }
-          // The host's tables keep changing, or an answer was lost: what was begun is undone.
+          // The host's tables keep changing, or an answer was lost: the call has undone its work.
           guard error.is(.interrupted, .replyLost), tries < 3 else { throw error }
           tries += 1
         }
@@ -37,7 +37,7 @@ struct Commands {
     }
   }
 
-  /// Makes a network, unless there is one of that name.
+  /// Creates a network, unless one of that name exists.
   func make(_ network: String, _ subnet: String) async throws(NetworkError) -> NetworkRecord {
     do throws(NetworkError) {
       return try await controller.createNetwork(network, options: NetworkOptions(subnet: Subnet(subnet)))
@@ -47,7 +47,7 @@ struct Commands {
     }
   }
 
-  /// Removes networks. Detaches the containers of one that is in use first.
+  /// Removes networks; detaches the containers of a used one first.
   func remove(_ networks: [String]) async throws {
     for network in networks {
       while true {
@@ -63,7 +63,7 @@ struct Commands {
     }
   }
 
-  /// Does something and says what became of it, in the words of this tool.
+  /// Executes an action and prints the result, in this tool's words.
   func attempt(_ what: String, _ body: () async throws(NetworkError) -> Void) async -> String {
     do throws(NetworkError) {
       try await body()
@@ -88,7 +88,7 @@ struct Commands {
     case .malformedMessage, .damagedRecord: "report this"
     case .replyLost, .interrupted: "try again"
     case .closed: "it is over"
-    // Of a larger operation, the request that was refused is among the causes.
+    // In a larger operation, the refused request is among the causes.
     case .kernelRefused:
       "the kernel says \((error.kernel ?? error.causes.first?.kernel)?.errno.description ?? "no")"
     // Later versions may have more.
