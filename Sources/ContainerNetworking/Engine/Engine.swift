@@ -298,7 +298,7 @@ final class Engine: Sendable {
 
   func removeAll() throws(NetworkError) {
     var failures = keepNoneReady()
-    // Containers in another's namespace come first: a namespace is removed with its last container.
+    // In any order: a namespace is removed with its last container.
     for sandbox in try look({ state in state.sandboxes.values.sorted { $0.container < $1.container } }) {
       failures += attempt { () throws(NetworkError) in try detach(sandbox.container) }
     }
