@@ -107,15 +107,16 @@ soak: setup
 release:
 	swift build -c release --static-swift-stdlib --product cnet
 	swift build -c release --static-swift-stdlib --product cnet-cni
+	swift build -c release --static-swift-stdlib --product cnet-netavark
 
 # PREFIX: below which (/usr/local); DESTDIR: what is put before every path, to pack it; BUILD: the directory with programs
-# that are built, or they are built now. For single directories: BINDIR, CNIDIR, MANDIR, UNITDIR and others (Install/install).
+# that are built, or they are built now. For single directories: BINDIR, CNIDIR, MANDIR, UNITDIR and others (Sources/Installation/install).
 install:
 	@$(if $(BUILD),:,$(MAKE) release)
-	@BUILD="$(abspath $(or $(BUILD),.build/release))" Install/install
+	@BUILD="$(abspath $(or $(BUILD),.build/release))" Sources/Installation/install
 
 uninstall:
-	@Install/install --uninstall
+	@Sources/Installation/install --uninstall
 
 format:
 	swift format --in-place --recursive --parallel $(Folders) Package.swift Fuzz/Package.swift

@@ -259,7 +259,7 @@ let package = Package(
       name: "CommandLineTests",
       dependencies: [
         "ContainerNetworking", "ContainerNetworkingDNS", "ContainerNetworkingStore", "Playground", "cnet", "cnet-cni",
-        "TestSupport", system,
+        "cnet-netavark", "TestSupport", system,
       ],
       exclude: ["Golden"], swiftSettings: settings),
     // The doors for engines, called as the engines call them, and by the engines.
