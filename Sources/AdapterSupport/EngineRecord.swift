@@ -150,8 +150,8 @@ package struct EngineRecord: Sendable {
     do throws(NetworkError) {
       let endpoints: [Endpoint]
       do throws(NetworkError) { endpoints = try await controller.sandbox(container).endpoints } catch {
-        // Its namespace is gone, and every interface with it.
-        guard error.code == .closed else { throw error }
+        // Its namespace is gone, and every interface with it; or it was there before the machine was started.
+        try error.rethrow(unless: .closed, .notFound)
         return try await controller.detach(container)
       }
       let leaving = endpoints.filter { endpoint in

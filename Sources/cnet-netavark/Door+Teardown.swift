@@ -26,15 +26,26 @@ extension Door {
         guard let network = try await record.network(name), network.labels[NetworkConfiguration.label] != nil else {
           continue
         }
-        try await controller.removeNetwork(network.id)
-      } catch {
-        // Others are on it, or at work on it.
-        if !error.is(.inUse, .notFound) { failures.append(error) }
-      }
+        try await removeIfUnused(network)
+      } catch { if error.code != .notFound { failures.append(error) } }
     }
     if !failures.isEmpty {
       throw NetworkError(faults: failures, operation: "take \"\(request.containerID)\" off its networks")
     }
+  }
+
+  private func removeIfUnused(_ network: NetworkRecord) async throws(NetworkError) {
+    do throws(NetworkError) { return try await controller.removeNetwork(network.id) } catch {
+      // Others are on it, or at work on it.
+      try error.rethrow(unless: .inUse)
+    }
+    // Or have only kept their addresses since the machine was started: podman says them anew.
+    let endpoints = try await controller.inspect(network.id).endpoints
+    guard !endpoints.isEmpty, endpoints.allSatisfy({ $0.phase == .stopped }) else { return }
+    do throws(NetworkError) {
+      for endpoint in endpoints { try await controller.detach(endpoint.container) }
+      try await controller.removeNetwork(network.id)
+    } catch { try error.rethrow(unless: .inUse) }
   }
 
   /// Ports that were published by a network that the container has left are published by another of its own.

@@ -1,6 +1,8 @@
 import ContainerNetworking
+import ContainerNetworkingStore
 import Foundation
 import Playground
+import SystemPackage
 import Testing
 
 /// Containers of podman that come and go, on the real kernel.
@@ -200,6 +202,49 @@ import Testing
     #expect(try podman.call("teardown", first).code == 0)
     #expect(try podman.call("teardown", second).code == 0)
     #expect(try podman.links() == [])
+    #expect(try await podman.close() == [])
+  }
+
+  /// The machine was started anew: podman tells nothing of the containers that it had, and gives out their addresses again.
+  @Test func whatWasThereBeforeTheMachineStartedIsFree() async throws {
+    let request = { (container: String, last: Int) in
+      NetavarkWorld.request(container, own: [["static_ips": ["10.90.0.\(last)"]]], with: last == 9 ? Self.ports : [:])
+    }
+    for (container, last) in [("c1", 9), ("c3", 10), ("c4", 11)] {
+      #expect(try podman.call("setup", request(container, last)).code == 0)
+    }
+    var settings = ControllerSettings(resolvers: [], bootID: "another start", reservesPorts: false)
+    settings.engineHoldsPorts = true
+    let store = try SQLiteStore(at: FilePath(podman.directory))
+    let controller = try await NetworkController(host: podman.world.host, store: store, settings: settings)
+    #expect(try await controller.inspect("blue").endpoints.map(\.phase) == [.stopped, .stopped, .stopped])
+    for name in ["c1", "c3", "c4"] { podman.end(name) }
+    let answer = try podman.call("setup", request("c2", 9))
+    #expect(answer.code == 0 && answer.addresses() == ["10.90.0.9/24"], "\(answer.output)")
+    #expect(try podman.call("teardown", request("c4", 11)).code == 0)
+    #expect(try podman.call("teardown", request("c2", 9)).code == 0)
+    #expect(try podman.links() == [])
+    #expect(try await podman.controller().networks().filter { !$0.isPredefined }.isEmpty)
+    #expect(try await podman.controller().sandboxes().isEmpty)
+    #expect(try await podman.close() == [])
+  }
+
+  /// The same where a network is kept by those alone.
+  @Test func networkGoesThoughThoseFromBeforeAStartKeepAddresses() async throws {
+    for (container, last) in [("c1", 9), ("c2", 10)] {
+      let own: [[String: Any]] = [["static_ips": ["10.90.0.\(last)"]]]
+      #expect(try podman.call("setup", NetavarkWorld.request(container, own: own)).code == 0)
+    }
+    let settings = ControllerSettings(resolvers: [], bootID: "another start", reservesPorts: false)
+    let store = try SQLiteStore(at: FilePath(podman.directory))
+    _ = try await NetworkController(host: podman.world.host, store: store, settings: settings)
+    for name in ["c1", "c2"] { podman.end(name) }
+    // The first is started again, and taken down.
+    let first = NetavarkWorld.request("c1", own: [["static_ips": ["10.90.0.9"]]])
+    #expect(try podman.call("setup", first).addresses() == ["10.90.0.9/24"])
+    #expect(try podman.call("teardown", first).code == 0)
+    #expect(try podman.links() == [])
+    #expect(try await podman.controller().networks().filter { !$0.isPredefined }.isEmpty)
     #expect(try await podman.close() == [])
   }
 

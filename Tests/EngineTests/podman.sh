@@ -22,3 +22,6 @@ graphroot = "/run/work/graph"
 runroot = "/run/work/runroot"
 CONF
 export CONTAINERS_CONF=/run/work/containers.conf CONTAINERS_STORAGE_CONF=/run/work/storage.conf
+# The processes that end podman's containers do not have podman's environment: the record is at its usual place.
+mount -t tmpfs none /var/lib
+unset CNET_STATE_DIR
