@@ -9,6 +9,7 @@ package import SystemPackage
 package struct StartedNameService: NameService {
   private let remote: RemoteNameService
   private let server: Command
+  private let program: FilePath
   private let log: FilePath
 
   /// How a server says that it serves.
@@ -26,6 +27,7 @@ package struct StartedNameService: NameService {
   ) {
     remote = RemoteNameService(directory: directory)
     log = directory.appending("dns.log")
+    self.program = program
     let own = ProcessInfo.processInfo.environment.merging(environment) { $1 }
     var server = Command(program.string, arguments, environment: own.map { "\($0)=\($1)" }.sorted())
     server.name = "cnet"
@@ -74,7 +76,13 @@ package struct StartedNameService: NameService {
       var buffer = [UInt8](repeating: 0, count: 64)
       let count = try unsafe buffer.withUnsafeMutableBytes { try unsafe pipe.readEnd.read(into: $0) }
       answer = Array(buffer[..<count])
-    } catch let error as NetworkError { throw error } catch {
+    } catch let error as NetworkError {
+      guard error.code == .notFound else { throw error }
+      throw NetworkError(
+        .notFound, operation: operation,
+        reason: "there is no program \(program): cnet, which answers names, is to be beside this one or in $PATH; "
+          + "or do without names: CNET_NAME_SERVER=none", causes: [error])
+    } catch {
       throw NetworkError(
         .kernelRefused, operation: operation,
         kernel: KernelReport(errno: error as? Errno ?? .ioError, request: "open"))

@@ -32,7 +32,8 @@ class EngineWorld {
   ) throws -> (process: Process, output: Pipe) {
     let process = Process()
     process.executableURL = URL(filePath: "/usr/bin/nsenter")
-    process.arguments = ["--net=\(world.host.path)", Self.products.appending(path: program).path] + arguments
+    process.arguments =
+      ["--net=\(world.host.path)", URL(filePath: program, relativeTo: Self.products).path] + arguments
     let usual: [String: String?] = ["CNET_STATE_DIR": directory]
     process.environment = usual.merging(environment) { $1 }.compactMapValues(\.self)
     let (standardInput, output) = (Pipe(), Pipe())

@@ -304,6 +304,28 @@ import Testing
     }
   }
 
+  /// Where nobody can answer names, a network that wants them is refused, and the answer says what is missing.
+  @Test func withoutANameServerBesideItThereAreNoNames() async throws {
+    let place = URL(filePath: "/tmp/netavark-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: place, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(at: place) }
+    let alone = place.appending(path: "netavark")
+    try FileManager.default.copyItem(at: EngineWorld.products.appending(path: "cnet-netavark"), to: alone)
+    let request = NetavarkWorld.request(on: [NetavarkWorld.network(with: ["dns_enabled": true])])
+    let input = try JSONSerialization.data(withJSONObject: request)
+    let arguments = ["setup", try podman.namespace("c1").path.string]
+    let refused = try podman.finish(podman.start(alone.path, arguments, ["PATH": "/nowhere"], input))
+    #expect(
+      refused.code == 1 && refused.output.contains("there is no program cnet")
+        && refused.output.contains("CNET_NAME_SERVER=none"), "\(refused.output)")
+    #expect(try podman.namespace("c1").links.list().map(\.name) == ["lo"])
+    #expect(try podman.links() == [])
+    let without = try podman.finish(podman.start(alone.path, arguments, ["CNET_NAME_SERVER": "none"], input))
+    #expect(without.code == 0 && without.output.contains(#""dns_server_ips":[]"#), "\(without.output)")
+    #expect(try podman.call("teardown", request).code == 0)
+    #expect(try await podman.close() == [])
+  }
+
   /// Inputs that were damaged at one place each: every one is answered in words.
   @Test func damagedInputsAreAnswered() async throws {
     let whole = NetavarkWorld.request(
