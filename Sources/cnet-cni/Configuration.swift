@@ -102,7 +102,10 @@ struct RuntimeConfiguration: Sendable {
         addresses.append(address)
       }
     }
-    if let address = arguments.address, !addresses.contains(address) { addresses.append(address) }
+    if let address = arguments.address { addresses.append(address) }
+    // A runtime says one twice: of its own, and of what it knows that the container had.
+    var seen: Set<IPAddress> = []
+    addresses = addresses.filter { seen.insert($0).inserted }
     macAddress =
       reader.value("mac", of: runtime, at: path) { (text) throws(NetworkError) in try MACAddress(text) }
       ?? reader.value("mac", of: json) { (text) throws(NetworkError) in try MACAddress(text) } ?? arguments.macAddress

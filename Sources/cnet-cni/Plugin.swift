@@ -1,6 +1,8 @@
 import AdapterSupport
 import ContainerNetworking
 import ContainerNetworkingStore
+import FoundationEssentials
+import Glibc
 import SystemPackage
 
 /// One call of the plugin: the request, and the record.
@@ -25,12 +27,18 @@ struct Plugin {
       // It ends before its containers do: it holds no ports.
       try await EngineRecord(
         NetworkController(
-          host: .current(), store: SQLiteStore(at: directory), settings: ControllerSettings(reservesPorts: false)),
+          host: .current(), store: SQLiteStore(at: directory),
+          settings: ControllerSettings(reservesPorts: false, engineHoldsPorts: Self.isCalledByPodman)),
         label: NetworkFields.label)
     }
   }
 
   var controller: NetworkController { record.controller }
+
+  /// podman holds the ports of its containers by sockets of its own, also while they are published again; others do not.
+  private static var isCalledByPodman: Bool {
+    (try? String(contentsOf: URL(filePath: "/proc/\(getppid())/comm"), encoding: .utf8)) == "podman\n"
+  }
 
   /// Does what was asked.
   ///

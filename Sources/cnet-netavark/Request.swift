@@ -106,7 +106,8 @@ struct Request {
     if reader.text("interface_name", of: options, at: place)?.isEmpty ?? true {
       reader.fault("\(place)interface_name", "it is missing; it is the interface's name in the container, as in eth0")
     }
-    let addresses = addresses("static_ips", of: options, at: place, &reader)
+    var seen: Set<IPAddress> = []
+    let addresses = addresses("static_ips", of: options, at: place, &reader).filter { seen.insert($0).inserted }
     let mac = reader.value("static_mac", of: options, at: place) { (text) throws(NetworkError) in try MACAddress(text) }
     let aliases = reader.list("aliases", of: options, at: place).compactMap(\.text)
     for (name, value) in reader.object("options", of: options, at: place)?.fields ?? [:] {

@@ -94,7 +94,7 @@ import Testing
 
   @Test func addressesAsTheRuntimeAsks() async throws {
     let configuration = CNIWorld.configuration(
-      with: ["runtimeConfig": ["ips": ["10.80.0.77/24"], "mac": "02:00:00:00:00:77"]])
+      with: ["runtimeConfig": ["ips": ["10.80.0.77/24", "10.80.0.77"], "mac": "02:00:00:00:00:77"]])
     #expect(try cni.call("ADD", "c1", configuration).addresses == ["10.80.0.77/24"])
     let mac = try cni.namespace("c1").links.get("eth0").macAddress
     #expect(mac?.description == "02:00:00:00:00:77")

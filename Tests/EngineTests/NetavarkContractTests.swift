@@ -28,7 +28,7 @@ import Testing
 
   static let cases: [Case] = [
     Case(
-      "a static address", own: #"{"static_ips": ["10.90.0.9"]}"#,
+      "a static address, said twice", own: #"{"static_ips": ["10.90.0.9", "10.90.0.9"]}"#,
       """
       {"dns_search_domains": [], "dns_server_ips": [], "interfaces": {"eth0": {"mac_address": "02:42:0a:5a:00:09", \
       "subnets": [{"ipnet": "10.90.0.9/24", "gateway": "10.90.0.1"}]}}}
