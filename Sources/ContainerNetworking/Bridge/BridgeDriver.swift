@@ -284,7 +284,7 @@ struct BridgeDriver: Driver {
     let works = try Link.works(
       in: look, forwardingIPv4: hasIPv4 && !network.isInternal, routingLoopback: hasIPv4)
     if !works { firewall.losses.note() }
-    if !network.isInternal { uplinks.want() }
+    uplinks.want(for: network)
   }
 
   /// The index of the container's end of a pair: the peer of the echoed link. Kernels before 6.0 send no echo.

@@ -289,7 +289,7 @@ extension Engine {
     do throws(NetworkError) {
       if var endpoint = planned.endpoint, let network = planned.network {
         if planned.isWired {
-          if network.passesHost, !network.isInternal { bridges.uplinks.want() }
+          bridges.uplinks.want(for: network)
           var bare = endpoint
           bare.ports = []
           if !endpoint.ports.isEmpty { try driver(of: network).publish(endpoint.ports, of: bare, on: network) }

@@ -13,7 +13,7 @@ extension Engine {
   }
 
   /// Has links of the host forward for our networks that came since the last look, and those that were switched off; at the end of
-  /// a verb that made a container's link.
+  /// a verb that made a container's link, or published a port.
   func followUplinks() {
     guard bridges.uplinks.takeWanted(), bridges.uplinks.isDue(in: host) else { return }
     do throws(NetworkError) {

@@ -38,6 +38,7 @@ extension Engine {
         transaction.save(.endpoint(endpoint))
       }
       try driver(of: network).publish(ports, of: planned, on: network)
+      bridges.uplinks.want(for: network)
       isMade = true
       try keeper?.begin(ports, of: planned)
       let made = ports

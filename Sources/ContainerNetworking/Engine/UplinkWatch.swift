@@ -15,8 +15,10 @@ final class UplinkWatch: Sendable {
   private let state = Mutex(State())
   private let isWanted = Atomic(false)
 
-  /// Has the end of a verb ask: a container has come that the host forwards for.
-  func want() { isWanted.store(true, ordering: .relaxed) }
+  /// Has the end of a verb ask, where the host forwards for a network: a container or a port of its has come.
+  func want(for network: NetworkRecord) {
+    if network.passesHost, !network.isInternal { isWanted.store(true, ordering: .relaxed) }
+  }
 
   /// - Returns: Whether somebody has wanted it since the last call.
   func takeWanted() -> Bool { isWanted.load(ordering: .relaxed) && isWanted.exchange(false, ordering: .relaxed) }
