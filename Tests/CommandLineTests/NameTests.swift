@@ -89,10 +89,11 @@ import Testing
     #expect(try tool.cnet("network", "create", "--subnet", "10.1.0.0/24", "one").code == 0)
     let names = (0..<6).map { "web\($0)" }
     let containers = try names.map { name in
-      try tool.start("cnet", ["run", "--name", name, "--net", "one", "--", "sleep", "60"], extra: auto)
+      try tool.start("cnet", ["run", "--name", name, "--net", "one", "--", "sleep", "600"], extra: auto)
     }
-    for name in names {
-      #expect(try waitUntil { try tool.cnet("events").output.contains("container=\(name)") })
+    for (name, container) in zip(names, containers) {
+      let isUp = try waitUntil { try tool.cnet("events").output.contains("container=\(name)") }
+      #expect(isUp, "\(name): \(container.text("error"))")
     }
     #expect(try servers().count == 1)
     let lookUps = names.map { "getent hosts \($0) >/dev/null || exit 1" }.joined(separator: "; ")

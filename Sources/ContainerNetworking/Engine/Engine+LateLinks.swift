@@ -23,7 +23,7 @@ extension Engine {
     } catch {
       // The container is there; what keeps packets from it is told, and tried again with the next.
       bridges.uplinks.markDue()
-      settings.onHeal(ReconcileReport(failures: [error]))
+      tell(ReconcileReport(failures: [error]))
     }
   }
 

@@ -14,7 +14,7 @@ extension Engine {
       return found.subtracting(told).sorted { ($0.network, $0.detail) < ($1.network, $1.detail) }
     }
     guard !new.isEmpty else { return }
-    settings.onHeal(ReconcileReport(found: new, remaining: new))
+    tell(ReconcileReport(found: new, remaining: new))
     let networks = survey.networks.filter { network in new.contains { $0.network == network.name } }
     try transaction { transaction in
       for network in networks {

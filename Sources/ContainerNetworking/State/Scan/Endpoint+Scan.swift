@@ -29,7 +29,7 @@ extension Endpoint {
       bridge = name
     }
     guard scanner.field("macAddress"), let macAddress = scanner.hardwareAddress(),
-      scanner.field("addresses"), let addresses = scanner.list({ $0.interfaceAddress() }), !addresses.isEmpty,
+      scanner.field("addresses"), let addresses = scanner.list({ $0.interfaceAddress() }),
       scanner.field("staticAddresses"), let staticAddresses = scanner.list({ $0.address() })
     else { return nil }
     self.macAddress = macAddress
