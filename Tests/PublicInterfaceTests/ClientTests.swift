@@ -88,8 +88,8 @@ import Testing
     defer { try? FileManager.default.removeItem(at: directory) }
     let program = directory.appending(path: "client").path()
     let modules = [
-      "AddressPools", "CContainerNetworking", "CSystem", "ContainerNetworking", "ContainerNetworkingTestKit", "Netlink",
-      "NetworkPrimitives", "SystemPackage",
+      "AddressPools", "CContainerNetworking", "CSystem", "ContainerNetworking", "ContainerNetworkingTestKit",
+      "CoreMetrics", "Logging", "Netlink", "NetworkPrimitives", "SystemPackage",
     ]
     let (status, text) = try run(
       "swiftc",
