@@ -61,7 +61,8 @@ import Testing
     let others = [
       "Published ports", "A host binding address", "Containers of several networks", "Host, none and container mode",
       "Networks of one family", "Networks of one family, with a forwarder", "Containers with routes of their own",
-      "Two uplinks with routes by source", "Two uplinks with routes by source, and marks", "Two machines and a router",
+      "Two uplinks with routes by source", "Two uplinks with routes by source, and marks",
+      "A link that comes later", "A link that comes later, after the next attach", "Two machines and a router",
     ]
     let document = ReachDocument("Reach.md")
     #expect(Set(try document.headings()) == Set(Self.cases.map(\.heading) + others))

@@ -4,7 +4,7 @@ import SystemPackage
 /// Starts containers: each is put on the network first, then its program is launched there.
 struct Runtime {
   let controller: NetworkController
-  /// Launches a container's program in the network namespace of a path, and returns its process id.
+  /// Launches a container's program in the network namespace of a path, and tells its process id.
   let launch: @Sendable (_ container: String, _ namespace: String) async throws -> Int32
 
   struct Container {
@@ -26,10 +26,10 @@ struct Runtime {
     }
   }
 
-  /// Detaches a container whose program has ended.
+  /// Takes a container, whose program has ended, off the network.
   func stop(_ name: String) async throws { try await controller.detach(name) }
 
-  /// A host whose tables keep changing may be calmer at the second attempt. Any other failure would recur.
+  /// A host whose tables keep changing may be calmer at the second try. Any other failure would only come again.
   private func attach(_ name: String, _ mode: NetworkMode, _ options: AttachOptions) async throws -> Sandbox {
     do { return try await controller.attach(name, to: mode, options: options) } catch {
       guard error.is(.interrupted) else { throw error }

@@ -8,7 +8,7 @@ import Testing
   private let kernel = SimulatedKernel()
   private let launched = Launched()
 
-  /// Records the runtime's launches instead of executing them.
+  /// What the runtime launched, in place of launching it.
   private final class Launched: Sendable {
     let names = Mutex<[String]>([])
   }
@@ -33,7 +33,7 @@ extension RuntimeTests {
     #expect(web.address?.description == "10.9.0.2/24")
     #expect(launched.names.withLock { $0 } == ["web"])
 
-    // The same namespace, seen from inside.
+    // The same namespace, as a program would find it inside.
     let sandbox = try await runtime.controller.sandbox("web")
     let inside = try NetworkNamespace.open(at: sandbox.namespace.path, on: kernel)
     #expect(try inside.links.list().map(\.name) == ["lo", "eth0"])
@@ -93,7 +93,7 @@ extension RuntimeTests {
 
     for number in 1...needed {
       kernel.failRequest(number: number)
-      // A read may fail without harm.
+      // A request that only looks may fail without harm.
       let started = try? await runtime.start("web", on: .network("apps"), ports: ["8080:80"])
       kernel.clearFaults()
       if started != nil { try await runtime.stop("web") }
