@@ -131,8 +131,7 @@ extension Engine {
   func hostOverlaps(of network: NetworkRecord, _ surroundings: Surroundings) -> [(subnet: Subnet, what: String)] {
     guard network.allowsHostOverlap != true else { return [] }
     return network.subnets.map(\.subnet).compactMap { subnet in
-      // As at its creation: an adopted bridge has its own addresses and resolvers in the subnet.
-      let found = surroundings.overlaps(of: subnet, on: network.adoptsBridge ? network.bridge : network.parent)
+      let found = surroundings.overlaps(of: subnet, on: network.parent)
       return found.isEmpty ? nil : (subnet, Self.list(found))
     }
   }

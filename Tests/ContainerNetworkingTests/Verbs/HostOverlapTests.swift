@@ -246,19 +246,4 @@ import Testing
     #expect(try await second.attach("web").endpoints[0].address.description == "172.18.0.2/16")
     try await second.removeAll()
   }
-
-  /// What a network may overlap when it is made is no difference afterwards: an adopted bridge's own subnet, whose gateway is
-  /// the host's resolver, as a bridge with a DHCP and DNS server has it.
-  @Test func anAdoptedBridgeDoesNotOverlapItself() async throws {
-    let index = try world.host.links.createBridge(InterfaceName("lan0")).index
-    try world.host.addresses.add(try InterfaceAddress("10.5.0.1/24"), to: index)
-    try world.host.links.setUp(index: index)
-    let controller = try await NetworkController(host: world.host, settings: settings("10.5.0.1", "10.5.0.53"))
-    let options = NetworkOptions(
-      subnet: try Subnet("10.5.0.0/24"), gateway: try IPAddress("10.5.0.1"), bridge: try InterfaceName("lan0"))
-    try await controller.createNetwork("lan", options: options)
-    let found = try await controller.differences()
-    #expect(found.isEmpty, "\(found)")
-    try await controller.removeAll()
-  }
 }
