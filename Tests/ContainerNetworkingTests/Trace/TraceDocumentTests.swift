@@ -102,6 +102,8 @@ import Testing
       - routes: the kernel is asked as it asks itself (`RTM_GETROUTE` with the incoming link and mark), which also tells
         `rp_filter`, martians and missing routes apart;
       - what came back: the socket that sent the packet is told of ICMP errors, and of who sent them;
+      - the host as it is now, at the end: routes in a network's subnet, links that do not forward, an answer by another
+        link than expected, and how to let pass what is [kept to our networks](Policies.md#forwarding);
       - neighbours: a packet that was sent and that nobody took is told from one that was not answered.
 
       What cannot be seen is not told: what becomes of a packet beyond the uplink or inside a container's namespace; ICMP errors
