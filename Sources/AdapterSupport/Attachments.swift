@@ -2,8 +2,8 @@ package import ContainerNetworking
 import FoundationEssentials
 package import SystemPackage
 
-/// What a door for engines has put on networks, as empty files in a directory beside the record: it must not take away what
-/// somebody else put there.
+/// The attachments of one engine adapter, as empty files in a directory beside the record. An adapter removes its own
+/// attachments alone.
 ///
 /// A file is there before its endpoint is, and goes after it: one without an endpoint says nothing.
 package struct Attachments: Sendable {
@@ -35,7 +35,7 @@ package struct Attachments: Sendable {
 
   /// Takes it away, and the directories above it that are empty then.
   package func remove(_ parts: String...) {
-    // What is left of it is found by whoever looks next, and says nothing.
+    // Best effort: a file without an endpoint means nothing, and the next removal deletes it.
     try? FileManager.default.removeItem(atPath: place(parts).string)
     for count in (1..<parts.count).reversed() {
       let above = place(Array(parts.prefix(count))).string

@@ -2,7 +2,7 @@ package import ContainerNetworking
 
 /// A network as an engine's configuration has it.
 package struct NetworkWish: Sendable {
-  /// What it is to be like.
+  /// The network's options.
   package var options = NetworkOptions()
   /// Routes of containers besides the default one.
   package var routes: [(destination: Subnet, gateway: IPAddress?)] = []

@@ -5,7 +5,7 @@ package enum Product {
   /// Where the record is kept unless said.
   package static let stateDirectory = "/var/lib/containernetworking"
 
-  /// What the programs are built for, as LLVM calls it.
+  /// The target triple of the programs, as LLVM writes it.
   #if arch(x86_64)
     package static let target = "x86_64-unknown-linux-gnu"
   #elseif arch(arm64)

@@ -1,7 +1,7 @@
 package import ContainerNetworking
 package import SystemPackage
 
-/// What an engine gives to a program that it starts.
+/// The input that an engine gives to a program.
 package enum ProgramInput {
   /// A configuration is some hundred bytes, and a list of ten thousand containers a megabyte.
   private static let limit = 64 << 20

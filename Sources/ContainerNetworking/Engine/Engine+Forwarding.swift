@@ -110,7 +110,7 @@ extension Engine {
   /// again.
   func closePorts() {
     guard settings.forwarder != nil else { return }
-    // First the ports: whoever reads that this one is gone takes them at once.
+    // Ports first: another process takes them as soon as the record says that this forwarder is gone.
     keeper?.endAll()
     _ = attempt { () throws(NetworkError) in
       try transaction { transaction in

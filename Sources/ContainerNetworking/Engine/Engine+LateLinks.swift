@@ -1,9 +1,9 @@
 import Netlink
 import NetworkPrimitives
 
-/// What the host has come to be since our networks were made: links that came later, and forwarding that was switched off.
+/// Follows later changes of the host: links that came after our networks, and forwarding that was switched off.
 extension Engine {
-  /// What has to be put right for our networks' packets.
+  /// The repairs that our networks' packets need.
   struct ForwardingNeeds: OptionSet {
     let rawValue: UInt8
     /// A link of the host's is not switched on, or is kept to our networks though its owner has it forward for all.
@@ -76,7 +76,7 @@ extension Engine {
     return try !late.isSubset(of: firewall.othersBridges().keys)
   }
 
-  /// What the kernel tells of forwarding from now on; nil where some of it was lost.
+  /// The kernel's events of forwarding from now on; nil where events were lost.
   func forwardingChanges() throws(NetworkError) -> EventStream<ForwardingChange?> {
     try EventStream(
       of: try host.kernel.openSocket(.route, in: host.handle), groups: ForwardingChange.groups, lost: nil

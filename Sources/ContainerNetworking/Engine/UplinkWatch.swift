@@ -15,7 +15,7 @@ final class UplinkWatch: Sendable {
   private let state = Mutex(State())
   private let isWanted = Atomic(false)
 
-  /// Has the end of a verb ask, where the host forwards for a network: a container or a port of its has come.
+  /// Requests a check at the end of the verb, if the host forwards for the network of the new container or port.
   func want(for network: NetworkRecord) {
     if network.passesHost, !network.isInternal { isWanted.store(true, ordering: .relaxed) }
   }
@@ -26,7 +26,7 @@ final class UplinkWatch: Sendable {
   /// Notes a port that was made here: that it has come is no news.
   func note(port: Int32) { state.withLock { state in if state.socket != nil { state.ports.insert(port) } } }
 
-  /// Has the next call of ``isDue(in:)`` say so.
+  /// Makes the next call of ``isDue(in:)`` return true.
   func markDue() { state.withLock { $0.isDue = true } }
 
   /// Whether to look, which is so for the first time; then when the kernel has told of anything since the last call, or when it
@@ -43,7 +43,7 @@ final class UplinkWatch: Sendable {
           }
         }
         if state.isDue { try socket.drain() }
-        // What the kernel told of them, it told before they were noted.
+        // The kernel's events of these ports came before they were noted, and are read by now.
         state.ports.removeAll(keepingCapacity: true)
       } catch {
         state.socket = nil

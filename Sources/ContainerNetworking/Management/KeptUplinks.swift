@@ -20,7 +20,7 @@ public struct KeptUplinks: Hashable, Sendable, CustomStringConvertible {
   /// Commands of which each line is needed to let it pass.
   public var remedies: [String]
 
-  /// What is kept from whom, and by what, in words.
+  /// A sentence that names the links, the rule and the packets it has dropped.
   public var description: String {
     let one = uplinks.count == 1
     let kept = "\(Self.list(uplinks)) forward\(one ? "s" : "") \(family) for our networks alone"
@@ -81,7 +81,7 @@ extension Engine {
     family == .ipv4 ? "sysctl net.ipv4.ip_forward=1" : "sysctl net.ipv6.conf.all.forwarding=1"
   }
 
-  /// What a rule before ours says of a packet that ours are to let pass.
+  /// The statement of an owner's rule by which our rules let a packet pass.
   static var marking: String { "meta mark set 0x" + String(NetworkController.acceptMark, radix: 16) }
 }
 

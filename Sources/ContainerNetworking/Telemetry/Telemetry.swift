@@ -5,7 +5,7 @@ import Synchronization
 
 /// Tells of each verb and each repair: a line of the logger, and a figure of the metrics.
 final class Telemetry: Sendable {
-  /// What a verb is about.
+  /// The container and network of a verb.
   struct Subject: Sendable {
     var container: String?
     var network: String?

@@ -1,8 +1,8 @@
 import Netlink
 import NetworkPrimitives
 
-/// What the host has come to be since our networks were made, as far as it takes a packet off its way: routes into a network's
-/// subnet, links that do not forward, links that forward for our networks alone.
+/// Later changes of the host that take a packet off its way: routes into a network's subnet, links that do not forward, and
+/// links that forward for our networks alone.
 extension TraceContext {
   /// Of a packet for a network's subnet that the host sends elsewhere: by which route.
   func detour(of visit: TraceVisit?, _ flow: PacketTrace.Flow?) -> String? {
