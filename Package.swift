@@ -201,8 +201,8 @@ let package = Package(
     .testTarget(
       name: "CrashTests",
       dependencies: [
-        "ContainerNetworking", "ContainerNetworkingStore", "Mingling", "Playground", "TestSupport", "crash-probe",
-        system,
+        "ContainerNetworking", "ContainerNetworkingStore", "Mingling", "Netlink", "Playground", "TestSupport",
+        "crash-probe", system,
       ],
       swiftSettings: settings),
 

@@ -4,14 +4,14 @@ import ContainerNetworkingTestKit
 import Glibc
 import SystemPackage
 
-// A process that makes one verb on a shared state, and ends like `kill -9` at the step that it is told; with a step of 0 it
-// makes the verb and prints how many steps there are.
+// A process that makes verbs on a shared state, each by a controller of its own, and ends like `kill -9` at a step of the
+// last of them; with a step of 0 it makes that, too, and prints how many steps it has.
 //
-//     crash-probe STATE-DIRECTORY HOST-NAMESPACE STEP VERB ARGUMENT…
+//     crash-probe STATE-DIRECTORY HOST-NAMESPACE STEP VERB ARGUMENT… [+ VERB ARGUMENT…]…
 
 let arguments = Array(CommandLine.arguments.dropFirst())
 guard arguments.count >= 4, let step = Int(arguments[2]) else {
-  print("usage: crash-probe STATE-DIRECTORY HOST-NAMESPACE STEP VERB ARGUMENT…")
+  print("usage: crash-probe STATE-DIRECTORY HOST-NAMESPACE STEP VERB ARGUMENT… [+ VERB ARGUMENT…]…")
   exit(2)
 }
 /// Attaches and detaches, and prints each container's addresses and ports while it owns them.
@@ -34,9 +34,10 @@ func churn(_ controller: NetworkController, _ name: String, rounds: Int) async t
 let directory = FilePath(arguments[0])
 // The start of the machine; by default the current one.
 let boot = unsafe getenv("CRASH_PROBE_BOOT").map { unsafe String(cString: $0) }
-let countdown = Countdown(killingAt: step)
-let kernel = KillingKernel(countdown)
-do {
+
+/// Makes one verb on the state, counting its steps.
+func make(_ verb: String, _ names: [String], _ countdown: Countdown) async throws {
+  let kernel = KillingKernel(countdown)
   let host = NetworkNamespace(try kernel.openNamespace(at: FilePath(arguments[1])), of: kernel)
   var settings = ControllerSettings(resolvers: [], namespaceDirectory: directory.appending("netns"), bootID: boot)
   settings.filesDirectory = directory.appending("files")
@@ -44,11 +45,10 @@ do {
   // So that a network's second container is on a further bridge.
   if unsafe getenv("CRASH_PROBE_GROWS") != nil { (settings.bridgePorts, settings.bridgeTrunks) = (4, 3) }
   // One of several records of a host, whose rules are flushed.
-  if arguments[3] == "mingle" { settings.heals = true }
+  if verb == "mingle" { settings.heals = true }
   let controller = try await NetworkController(
     host: host, store: KillingStore(try SQLiteStore(at: directory), countdown), settings: settings)
-  let names = Array(arguments[4...])
-  switch arguments[3] {
+  switch verb {
   case "attach":
     try await controller.attach(
       names[0], to: NetworkMode(names[1]),
@@ -82,10 +82,19 @@ do {
     try await mingle(
       controller, number: Int(names[0]) ?? 0, seed: UInt64(names[1]) ?? 0, verbs: Int(names[2]) ?? 0)
   default:
-    print("unknown verb \(arguments[3])")
+    print("unknown verb \(verb)")
     exit(2)
   }
-  print("steps \(countdown.count)")
+}
+
+do {
+  let verbs = arguments[3...].split(separator: "+").map(Array.init)
+  for (number, words) in verbs.enumerated() {
+    let isLast = number == verbs.count - 1
+    let countdown = Countdown(killingAt: isLast ? step : 0)
+    try await make(words[0], Array(words.dropFirst()), countdown)
+    if isLast { print("steps \(countdown.count)") }
+  }
 } catch {
   print("failed: \(error)")
   exit(1)

@@ -1,6 +1,7 @@
 import ContainerNetworking
 import ContainerNetworkingStore
 import Foundation
+import Netlink
 import Playground
 import SystemPackage
 import Testing
@@ -86,15 +87,17 @@ import Testing
   @Test(arguments: scenarios) func everyStep(_ scenario: Scenario) async throws {
     let world = try Playground()
     let whole = try Crash(world, grows: scenario.grows)
-    for verb in scenario.setup + [scenario.verb] { #expect(try whole.run(0, verb).output.hasPrefix("steps ")) }
+    #expect(try whole.run(0, scenario.verb, after: scenario.setup).output.hasPrefix("steps "))
     let after = try await whole.records()
     try await whole.end()
+    let none = try Crash(world, grows: scenario.grows)
+    #expect(try none.run(0, ["open"], after: scenario.setup).output.hasPrefix("steps "))
+    let before = try await none.records()
+    try await none.end()
     var step = 1
     while true {
       let crash = try Crash(world, grows: scenario.grows)
-      for verb in scenario.setup { #expect(try crash.run(0, verb).output.hasPrefix("steps ")) }
-      let before = try await crash.records()
-      let end = try crash.run(step, scenario.verb)
+      let end = try crash.run(step, scenario.verb, after: scenario.setup)
       guard end.isKilled else {
         // Every step has been: this time there was none to end at.
         #expect(end.output == "steps \(step - 1)\n", "step \(step): \(end.output)")
@@ -203,9 +206,11 @@ struct Crash {
     return process
   }
 
-  /// Runs a verb in a process that dies at a step.
-  func run(_ step: Int, _ verb: [String], boot: String? = nil) throws -> (output: String, isKilled: Bool) {
-    let process = try probe(step, verb, boot: boot)
+  /// Runs a verb in a process that dies at a step of it, and makes other verbs before.
+  func run(_ step: Int, _ verb: [String], after setup: [[String]] = [], boot: String? = nil) throws -> (
+    output: String, isKilled: Bool
+  ) {
+    let process = try probe(step, Array((setup + [verb]).joined(separator: ["+"])), boot: boot)
     let output = Pipe()
     process.standardOutput = output
     try process.run()
@@ -239,9 +244,12 @@ struct Crash {
         sourceLocation: sourceLocation)
     }
     let needsHost = networks.contains { $0.driver == .bridge }
-    let tables = try world.output("nft", "list", "tables", in: world.host)
+    let tables = try world.host.connection(.netfilter).dump(NftRequests.tables()).map { message in
+      let table = try NftTable(message)
+      return "\(table.family) \(table.name)"
+    }
     #expect(
-      tables == (needsHost ? "table inet containernetworking\ntable bridge containernetworking\n" : ""), "\(what)",
+      tables == (needsHost ? ["inet containernetworking", "bridge containernetworking"] : []), "\(what)",
       sourceLocation: sourceLocation)
     #expect(
       try world.host.sysctl("net/ipv4/conf/eth0/forwarding") == (needsHost ? "1" : "0"), "\(what)",
