@@ -9,15 +9,32 @@ final class LockFile: Sendable {
   let path: FilePath
   private let descriptor: FileDescriptor
 
-  /// Opens the file; with `creates`, creates it on demand.
+  /// Opens the file; creates it on demand.
   ///
-  /// - Throws: `.notFound`, `.permissionDenied` and the other errors of open(2).
-  init(_ path: FilePath, creates: Bool = true) throws(NetworkError) {
+  /// - Throws: `.permissionDenied` and the other errors of open(2).
+  convenience init(_ path: FilePath) throws(NetworkError) {
+    self.init(
+      path,
+      try attempt("open", path) {
+        try FileDescriptor.open(path, .readWrite, options: [.create, .closeOnExec], permissions: .ownerReadWrite)
+      })
+  }
+
+  private init(_ path: FilePath, _ descriptor: FileDescriptor) {
     self.path = path
-    descriptor = try attempt("open", path) {
-      try FileDescriptor.open(
-        path, creates ? .readWrite : .readOnly, options: creates ? [.create, .closeOnExec] : .closeOnExec,
-        permissions: .ownerReadWrite)
+    self.descriptor = descriptor
+  }
+
+  /// Opens an existing file; nil if there is none, which is no error and costs no description of one.
+  ///
+  /// - Throws: The other errors of open(2).
+  static func existing(_ path: FilePath) throws(NetworkError) -> LockFile? {
+    do {
+      return LockFile(path, try FileDescriptor.open(path, .readOnly, options: .closeOnExec))
+    } catch {
+      let errno = error as? Errno ?? .ioError
+      if errno == .noSuchFileOrDirectory { return nil }
+      throw fileError("open", path, errno)
     }
   }
 

@@ -34,11 +34,12 @@ final class Owners: Sendable {
     guard isToken(token) else { return false }
     let path = directory.appending(token)
     do {
-      // A shared lock, so that two concurrent checks do not take each other for the owner.
-      guard try LockFile(path, creates: false).tryLock(isShared: true) else { return true }
-    } catch {
       // Only a missing file proves that the user is dead; one that cannot be opened proves nothing.
-      return error.code != .notFound
+      guard let file = try LockFile.existing(path) else { return false }
+      // A shared lock, so that two concurrent checks do not take each other for the owner.
+      guard try file.tryLock(isShared: true) else { return true }
+    } catch {
+      return true
     }
     try? Files.remove(path)
     return false

@@ -17,15 +17,14 @@ package enum FileFault {
 
   /// The meaning of a system call's error for a path; empty where the kernel's own words suffice.
   package static func reason(_ errno: Errno, _ path: FilePath) -> String {
-    let directory = place(of: path)
+    // Looked for only where a sentence names it.
+    var directory: FilePath { place(of: path) }
     return switch errno.rawValue {
     case ENOSPC: "the file system of \(directory) is full; make room there"
     case EDQUOT: "the quota on the file system of \(directory) is used up; raise it, or make room there"
     case EROFS: "\(directory) is on a file system that is read-only; mount it for writing, or name another directory"
     case EPERM, EACCES: "this process may not use \(path); run as root, or name a directory of its own"
-    case ENOENT:
-      directory == path.removingLastComponent()
-        ? "there is no \(path)" : "there is nothing but \(directory) of the path \(path); make the rest"
+    case ENOENT: missing(path, directory)
     case ENOTDIR: "\(obstacle(on: path)) is no directory; name another path"
     case ENAMETOOLONG: "a name in \(path) has more than 255 bytes, or all of it more than 4095; shorten it"
     case ELOOP: "the symbolic links of \(path) lead in a circle, or are more than 40; name the file itself"
@@ -34,6 +33,11 @@ package enum FileFault {
     case EIO: "the disk of \(directory) failed; look into the kernel's log (dmesg)"
     default: ""
     }
+  }
+
+  private static func missing(_ path: FilePath, _ directory: FilePath) -> String {
+    directory == path.removingLastComponent()
+      ? "there is no \(path)" : "there is nothing but \(directory) of the path \(path); make the rest"
   }
 
   /// The deepest existing directory of a path.
