@@ -8,7 +8,7 @@ package enum NameServerChoice: String, CaseIterable, Sendable {
   case auto
   /// The state directory's server, which somebody runs.
   case running
-  /// Nobody: containers ask whom the host asks.
+  /// No server: containers ask the host's name servers.
   case none
 
   /// Reads what an environment variable says.
@@ -16,7 +16,7 @@ package enum NameServerChoice: String, CaseIterable, Sendable {
     guard let choice = NameServerChoice(rawValue: text) else {
       throw NetworkError(
         .invalidValue, operation: "read $\(name)",
-        reason: "\"\(text)\" is none of auto, running and none; set one of them")
+        reason: "\"\(text)\" is not auto, running or none; set one of these")
     }
     self = choice
   }

@@ -80,8 +80,8 @@ package struct StartedNameService: NameService {
       guard error.code == .notFound else { throw error }
       throw NetworkError(
         .notFound, operation: operation,
-        reason: "there is no program \(program): cnet, which answers names, is to be beside this one or in $PATH; "
-          + "or do without names: CNET_NAME_SERVER=none", causes: [error])
+        reason: "there is no program \(program); put cnet, which answers names, beside this program or in $PATH; "
+          + "or switch names off: CNET_NAME_SERVER=none", causes: [error])
     } catch {
       throw NetworkError(
         .kernelRefused, operation: operation,
@@ -91,7 +91,7 @@ package struct StartedNameService: NameService {
     guard try child.wait(timeout: .seconds(10)) == .exited(Self.busyCode) else {
       throw NetworkError(
         .closed, operation: operation,
-        reason: "it ended at once, for the reason that \(log) tells; or do without names: CNET_NAME_SERVER=none")
+        reason: "it ended at once; read the reason in \(log), or switch names off: CNET_NAME_SERVER=none")
     }
     // Another process was faster; its server is asked once it is ready.
     for _ in 0..<1_000 {

@@ -59,7 +59,7 @@ package struct Attachments: Sendable {
 
   private static func failed(_ what: String, _ place: FilePath, _ error: any Error) -> NetworkError {
     NetworkError(
-      .damagedRecord, operation: "note what is attached",
+      .damagedRecord, operation: "record the attachments",
       reason: "\(place) cannot be \(what); it is part of the record (\(error))")
   }
 }

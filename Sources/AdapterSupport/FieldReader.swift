@@ -1,6 +1,6 @@
 package import ContainerNetworking
 
-/// Reads fields of a configuration, and keeps what is wrong with them, so that all of it is told at once.
+/// Reads fields of a configuration, and collects their faults, so that one error lists all.
 package struct FieldReader {
   package private(set) var faults: [String] = []
   /// Fields that are right and cannot be done.
@@ -63,10 +63,10 @@ package struct FieldReader {
   package init() {}
 
   private mutating func refuse(_ path: String, _ value: JSON, _ right: String) {
-    faults.append("\(path): it is \(value.kind), and has to be \(right)")
+    faults.append("\(path): it is \(value.kind), but must be \(right)")
   }
 
-  /// - Throws: Everything that is wrong, `.invalidValue`; what is only unsupported, if nothing is wrong.
+  /// - Throws: Every fault, `.invalidValue`; without any, everything unsupported.
   package func check(_ operation: String) throws(NetworkError) {
     if !faults.isEmpty {
       throw NetworkError(.invalidValue, operation: operation, reason: faults.joined(separator: "; "))

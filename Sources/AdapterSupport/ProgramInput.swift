@@ -26,6 +26,6 @@ package enum ProgramInput {
       input += buffer[..<count]
     }
     throw NetworkError(
-      .invalidValue, operation: "read \(name)", reason: "it has more than the \(limit) bytes that are read")
+      .invalidValue, operation: "read \(name)", reason: "it is longer than the limit of \(limit) bytes")
   }
 }

@@ -46,7 +46,7 @@ public struct AddressPool: Hashable, Sendable {
     let subnet = configuration.subnet
     guard !configuration.isRequest else {
       throw .invalid(
-        "make address pool", "\(subnet) leaves the block to be chosen; choose one of the default pools first")
+        "make address pool", "\(subnet) asks for any free block; choose one of the default pools first")
     }
     self.configuration = configuration
     gateway = configuration.gatewayAddress
@@ -67,7 +67,7 @@ public struct AddressPool: Hashable, Sendable {
     for lease in leases where leasesByAddress[lease.address] != lease {
       try checkFree(lease.address, operation)
       guard lease.kind == .dynamic || lease.kind == .static else {
-        throw .invalid(operation, "\(lease.address) was \(lease.holder), which the configuration does not have")
+        throw .invalid(operation, "\(lease.address) was \(lease.holder), which is not in the configuration")
       }
       record(lease)
     }
@@ -242,7 +242,7 @@ extension AddressPool {
     let owned = leases.count { $0.kind == .dynamic || $0.kind == .static }
     let auxiliary = leases.filter { $0.kind == .auxiliary }.map { quoted($0.owner) }.sorted()
     var parts: [String] = []
-    if owned > 0 { parts.append("\(owned) given out") }
+    if owned > 0 { parts.append("\(owned) leased") }
     if leases.contains(where: { $0.kind == .gateway }) { parts.append("1 the gateway's") }
     if !auxiliary.isEmpty {
       let names = auxiliary.prefix(3).joined(separator: ", ") + (auxiliary.count > 3 ? ", …" : "")

@@ -14,7 +14,7 @@ public struct DefaultPools: Hashable, Sendable, Codable {
     for (index, pool) in pools.enumerated() {
       faults.list += SubnetConfiguration(subnet: pool.block, gateway: .omitted).faults()
       if pool.block.network.isUnspecified {
-        faults.list.append(.invalid("check default pool", "\(pool.block) is no block of private addresses"))
+        faults.list.append(.invalid("check default pool", "\(pool.block) is not a block of private addresses"))
       }
       if !(pool.block.prefixLength...pool.block.family.bitWidth).contains(pool.size) {
         let reason =

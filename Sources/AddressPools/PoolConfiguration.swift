@@ -28,7 +28,9 @@ public struct PoolConfiguration: Hashable, Sendable, Codable {
         guard several.count > 1 else { continue }
         let list = several.map(\.description).joined(separator: ", ")
         faults.append(
-          .invalid("check subnets", "\(list): such a network has one \(family) subnet; keep one, or make two networks"))
+          .invalid(
+            "check subnets",
+            "\(list): a network of this driver has one \(family) subnet; keep one, or make two networks"))
       }
     }
     let fixed = subnets.filter { !$0.isRequest }.map(\.subnet)

@@ -39,7 +39,7 @@ extension SubnetConfiguration {
     return given.map {
       NetworkError(
         .conflictingOptions, operation: "check subnet \(subnet)",
-        reason: "\(subnet) leaves the block to be chosen, so \($0) cannot lie in it; write the block itself")
+        reason: "\(subnet) asks for any free block, so \($0) cannot lie in it; write the block itself")
     }
   }
 

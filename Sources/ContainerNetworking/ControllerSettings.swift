@@ -59,8 +59,8 @@ public struct ControllerSettings: Sendable {
   package var bridgeTrunks = 64
   /// Linux's limit of ports of a bridge: `BR_MAX_PORTS` of net/bridge/br_private.h without the number 0.
   package var bridgePortLimit = 1_023
-  /// Told of each verb in a line: `info` with container, network and duration where it is done, `error` with the code too where
-  /// it fails. Of what is repaired without a verb, `notice`, or `warning` where it cannot be. Nil for no log.
+  /// Gets a line for each verb: `info` with container, network and duration, or `error` with the code, too. A repair without
+  /// a verb is a `notice`, a failed one a `warning`. Nil for no log.
   public var logger: Logger?
   /// Counts verbs and repairs, by the names that Documentation/Observing.md has; nil for the process's own
   /// (`MetricsSystem.factory`), as it is when the controller is made.

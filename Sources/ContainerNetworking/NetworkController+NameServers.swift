@@ -1,7 +1,7 @@
 public import NetworkPrimitives
 
 extension NetworkController {
-  /// Changes the name servers that are asked for what is no name of a network, as ``NetworkOptions/dnsServers`` says them
+  /// Changes the name servers that are asked for names outside a network, as ``NetworkOptions/dnsServers`` says them
   /// when it is made. Containers that are on it ask the new ones from then on.
   ///
   /// - Parameters:

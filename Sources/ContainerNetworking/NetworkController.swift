@@ -305,8 +305,8 @@ public final class NetworkController: Sendable {
     try await worker.run { [engine] () throws(NetworkError) in try engine.keptUplinks() }
   }
 
-  /// Repairs every difference between what is recorded and what is in the kernel, and undoes or finishes what others left
-  /// unfinished. Only what the records name is touched.
+  /// Repairs every difference between record and kernel, and undoes or finishes interrupted changes. Only recorded
+  /// objects are touched.
   ///
   /// - Throws: When the kernel or the store could not be read; failed repairs are in the report.
   @discardableResult

@@ -103,7 +103,7 @@ enum Name {
         .invalidValue, operation: operation,
         reason: name.isEmpty
           ? "the \(what)'s name is missing; give one, as in \"web\""
-          : "\"\(name)\" is no \(what) name; a letter or digit comes first, then letters, digits, '_', '.', '-'")
+          : "\"\(name)\" is not a \(what) name; it has a letter or digit first, then letters, digits, '_', '.', '-'")
     }
   }
 }

@@ -169,7 +169,7 @@ public struct EndpointOptions: Hashable, Sendable {
   /// The network with the highest priority has the container's default route. Among equals, one that is not internal
   /// wins; then one with more families; then the first by name.
   public var gatewayPriority: Int
-  /// Whether the container may have its default route by this network; what is on the network it reaches in any case. A
+  /// Whether the container may have its default route by this network; it reaches the network itself in any case. A
   /// container that is connected again, or started again, says it again.
   public var takesDefaultRoute: Bool
 
@@ -237,18 +237,18 @@ public enum AttachWarning: Hashable, Sendable, Codable, CustomStringConvertible 
       "port \(port.containerPorts)/\(port.transport) is not published: the network \"\(network)\" is internal, or a macvlan, "
         + "whose containers are reached by their own addresses"
     case .noNameServer:
-      "the container has no name server: the host asks only servers that the container cannot reach, and no others are "
-        + "asked in their place; name one (dns)"
+      "the container has no name server: it cannot reach those of the host, and no fallback is set; "
+        + "name one (dns)"
     case .noOtherNames:
-      "the names of its networks are all that the container resolves: the host's resolv.conf is missing or names no server; "
+      "the container resolves only the names of its networks: the host's resolv.conf is missing or names no server; "
         + "name one (dns)"
     case .nameServersIgnored(let servers):
-      "resolvers ask three name servers; not asked: \(servers.map(\.description).joined(separator: ", "))"
+      "resolvers use the first three name servers; ignored: \(servers.map(\.description).joined(separator: ", "))"
     case .searchTooLong(let domains, let characters):
-      "\(domains) search domains of \(characters) characters are more than some resolvers take: six (glibc before 2.26), "
-        + "256 characters (musl)"
+      "\(domains) search domains of \(characters) characters exceed the limits of some resolvers: six domains "
+        + "(glibc before 2.26), 256 characters (musl)"
     case .resolverOptionCapped(let option, let limit):
-      "the resolver option \"\(option)\" is taken for \(limit), the highest that there is"
+      "the resolver option \"\(option)\" counts as \(limit), its maximum"
     }
   }
 }

@@ -57,7 +57,7 @@ public final class PortForwarder: PortForwarding {
   ) throws(NetworkError) {
     let operation = "forward \(port)"
     guard port.listening.transport != .sctp else {
-      throw NetworkError(.unsupported, operation: operation, reason: "SCTP cannot be carried on; publish TCP or UDP")
+      throw NetworkError(.unsupported, operation: operation, reason: "SCTP cannot be forwarded; publish TCP or UDP")
     }
     let target = TransportAddress(port.target.address, port.target.port, port.target.transport)
     let connect = Connector(target: target, host: host, queue: connector)
@@ -89,7 +89,7 @@ public final class PortForwarder: PortForwarding {
       socket.fallSilent()
       let errno = (error as? IOError)?.errnoCode
       throw NetworkError(
-        errno == nil ? .closed : .kernelRefused, operation: operation, reason: "it cannot be listened there: \(error)")
+        errno == nil ? .closed : .kernelRefused, operation: operation, reason: "cannot listen there: \(error)")
     }
   }
 
@@ -134,7 +134,7 @@ public struct ForwarderLimits: Hashable, Sendable {
   /// The buffered bytes in one direction of a connection, in addition to the kernel's sockets; 65,536 by default.
   public var bufferBytes: Int
 
-  /// Makes limits. A connection, a client, a second and 1,024 bytes are the least: what is below counts as that.
+  /// Makes limits. A connection, a client, a second and 1,024 bytes are the least: lower values count as these.
   public init(
     connectionsPerPort: Int = 512, clientsPerPort: Int = 1_024, clientIdleTime: Duration = .seconds(60),
     bufferBytes: Int = 65_536

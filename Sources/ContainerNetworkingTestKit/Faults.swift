@@ -90,7 +90,7 @@ extension SimulatedKernel {
   /// Makes the change of one datagram but loses its answer: of the `number`th from now, 1 being the next.
   public func loseAnswer(number: Int) { state.withLock { $0.faults.answersBeforeLoss = number - 1 } }
 
-  /// Drops the events of the next `times` changes: whoever listens gets `ENOBUFS`.
+  /// Drops the events of the next `times` changes: each listener gets `ENOBUFS`.
   public func loseEvents(times: Int = 1) { state.withLock { $0.faults.lostEvents = times } }
 
   /// Ends the current listeners' events: their next read fails with `errno`.

@@ -82,7 +82,7 @@ extension SimulatedKernel {
   private static func visit(
     _ namespace: NamespaceHandle, for bindings: [PortBinding], _ hasSCTP: Bool, _ state: inout SimulatedState
   ) throws(NetworkError) -> SimulatedNamespace {
-    let operation = "look for held ports"
+    let operation = "list held ports"
     if let errno = state.faults.next(name: "bind") { throw systemError(errno, "bind", operation) }
     guard let content = state.namespaces[namespace.identity.inode] else {
       throw systemError(.badFileDescriptor, "setns", operation)

@@ -34,7 +34,7 @@ public struct PortRange: Hashable, Sendable {
       guard let port = decimal(end.utf8, atMost: 65535), port > 0 else {
         throw .invalid(
           "parse port range",
-          "\(quoted(text))\(ends.count > 1 ? " has the port \(quoted(end))" : " is no port");"
+          "\(quoted(text))\(ends.count > 1 ? " has the port \(quoted(end))" : " is not a port");"
             + " ports are 1 to 65535, written as in 80 or 8000-8010")
       }
       ports.append(UInt16(port))

@@ -12,7 +12,7 @@ public enum TransportProtocol: String, Sendable, Hashable, CaseIterable {
   /// - Throws: ``NetworkError/Code/invalidValue`` naming the known protocols.
   public init(_ text: String) throws(NetworkError) {
     guard let match = Self(rawValue: text.lowercased()) else {
-      throw .invalid("parse protocol", "\(quoted(text)) is no protocol with ports here; write tcp, udp or sctp")
+      throw .invalid("parse protocol", "\(quoted(text)) is not a protocol with ports; write tcp, udp or sctp")
     }
     self = match
   }

@@ -71,7 +71,7 @@ func calling<Value>(
 }
 
 extension FieldReader {
-  /// - Throws: Everything that is wrong; what is only unsupported, if nothing is wrong.
+  /// - Throws: Every fault; without any, everything unsupported.
   func check() throws(CNIError) {
     if !faults.isEmpty { throw CNIError(.invalidConfiguration, faults.joined(separator: "; ")) }
     if !unsupported.isEmpty { throw CNIError(.unsupportedField, unsupported.joined(separator: "; ")) }

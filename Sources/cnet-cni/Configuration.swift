@@ -34,10 +34,10 @@ struct Configuration: Sendable {
   /// - Throws: `undecodable`, `incompatibleVersion`, `invalidConfiguration`.
   init(_ input: [UInt8], verb: Invocation.Verb) throws(CNIError) {
     do { json = try JSONDecoder().decode(JSON.self, from: Data(input)) } catch {
-      throw CNIError(.undecodable, "standard input is no JSON object", details: "\(error)")
+      throw CNIError(.undecodable, "standard input is not a JSON object", details: "\(error)")
     }
     guard json.fields != nil else {
-      throw CNIError(.undecodable, "standard input is \(json.kind); it has to be a JSON object")
+      throw CNIError(.undecodable, "standard input is \(json.kind), but must be a JSON object")
     }
     var reader = FieldReader()
     let version = reader.text("cniVersion", of: json)
@@ -48,7 +48,7 @@ struct Configuration: Sendable {
     self.version = try version.map { (text) throws(CNIError) in try SpecVersion(text) } ?? .unsaid
     guard let kind = Kind(rawValue: type) else {
       let known = Kind.allCases.map(\.rawValue).joined(separator: ", ")
-      throw CNIError(.invalidConfiguration, "type \"\(type)\" is none that this plugin answers for: \(known)")
+      throw CNIError(.invalidConfiguration, "type \"\(type)\" is not one of this plugin: \(known)")
     }
     self.kind = kind
     guard self.version >= verb.since else {
@@ -88,7 +88,7 @@ struct RuntimeConfiguration: Sendable {
     for (index, text) in reader.list("ips", of: runtime, at: path).enumerated() {
       let place = "\(path)ips[\(index)]"
       guard let text = text.text else {
-        reader.fault(place, "it is \(text.kind), and has to be a text, as in \"10.88.0.9/16\"")
+        reader.fault(place, "it is \(text.kind), but must be a text, as in \"10.88.0.9/16\"")
         continue
       }
       if let address = reader.attempt(place, { () throws(NetworkError) in try Self.address(text) }) {
@@ -118,7 +118,7 @@ struct RuntimeConfiguration: Sendable {
     }
     if runtime["ipRanges"] != nil {
       reader.lack(
-        "runtimeConfig.ipRanges", "a network's ranges are those that it was made with; write them in ipam.ranges")
+        "runtimeConfig.ipRanges", "a network keeps the ranges that it was made with; write them in ipam.ranges")
     }
     if let said = reader.object("dns", of: json) { dns = said }
     if let said = reader.object("dns", of: runtime, at: path), said.fields?.isEmpty == false {

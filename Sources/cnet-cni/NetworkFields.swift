@@ -51,7 +51,7 @@ struct NetworkFields {
       if let mtu = UInt32(exactly: mtu) {
         options.mtu = mtu
       } else {
-        reader.fault("mtu", "\(mtu) is no number of bytes")
+        reader.fault("mtu", "\(mtu) is not a number of bytes")
       }
       wish.said.insert(.mtu)
     }
@@ -99,7 +99,7 @@ struct NetworkFields {
     for (index, set) in reader.list("ranges", of: ipam, at: path).enumerated() {
       let place = "ipam.ranges[\(index)]"
       guard let set = set.list else {
-        reader.fault(place, "it is \(set.kind), and has to be a list of ranges")
+        reader.fault(place, "it is \(set.kind), but must be a list of ranges")
         continue
       }
       if set.count > 1 {
@@ -118,7 +118,7 @@ struct NetworkFields {
         wish.routes.append((destination, gateway))
       } else if options.isInternal {
         reader.lack(
-          place + "dst", "nothing leaves a network whose bridge is no gateway; set isGateway, or leave it out")
+          place + "dst", "nothing leaves a network whose bridge is not a gateway; set isGateway, or leave it out")
       }
     }
   }
@@ -157,7 +157,8 @@ struct NetworkFields {
     guard let spare = bounds.spare else {
       return reader.lack(
         path + "rangeStart",
-        "\(bounds.start) to \(bounds.end) is far from a block; write one, as in \(bounds.block.first) to \(bounds.block.last)"
+        "\(bounds.start) to \(bounds.end) is not a block; write one, as in \(bounds.block.first) to "
+          + "\(bounds.block.last)"
       )
     }
     if bounds.block != subnet { options.ipRanges.append(bounds.block) }

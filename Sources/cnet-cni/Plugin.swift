@@ -20,7 +20,7 @@ struct Plugin {
     let directory = FilePath(
       configuration.stateDirectory ?? environment["CNET_STATE_DIR"] ?? Product.stateDirectory)
     guard directory.isAbsolute else {
-      throw CNIError(.invalidConfiguration, "stateDir: \"\(directory)\" is no absolute path")
+      throw CNIError(.invalidConfiguration, "stateDir: \"\(directory)\" is not an absolute path")
     }
     attachments = Attachments(in: directory, of: "cni")
     record = try await calling { () throws(NetworkError) in
@@ -40,7 +40,7 @@ struct Plugin {
     (try? String(contentsOf: URL(filePath: "/proc/\(getppid())/comm"), encoding: .utf8)) == "podman\n"
   }
 
-  /// Does what was asked.
+  /// Carries out the request.
   ///
   /// - Returns: The output; nil for none.
   func run() async throws(CNIError) -> JSON? {

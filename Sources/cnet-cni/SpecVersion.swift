@@ -20,7 +20,7 @@ enum SpecVersion: String, CaseIterable, Comparable, Sendable {
   init(_ text: String) throws(CNIError) {
     guard let version = SpecVersion(rawValue: text) else {
       throw CNIError(
-        .incompatibleVersion, "cniVersion \"\(text)\" is not spoken here",
+        .incompatibleVersion, "cniVersion \"\(text)\" is not supported",
         details: "there are: \(Self.allCases.map(\.rawValue).joined(separator: ", "))")
     }
     self = version

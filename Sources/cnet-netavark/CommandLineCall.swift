@@ -57,8 +57,8 @@ struct CommandLineCall: Equatable {
       }
     }
     if wantsVersion, words.isEmpty { words = [Verb.version.rawValue, "--version"] }
-    guard let first = words.first else { throw Self.invalid("no verb is there; \(Self.verbs)") }
-    guard let verb = Verb(rawValue: first) else { throw Self.invalid("\"\(first)\" is no verb; \(Self.verbs)") }
+    guard let first = words.first else { throw Self.invalid("the verb is missing; \(Self.verbs)") }
+    guard let verb = Verb(rawValue: first) else { throw Self.invalid("\"\(first)\" is not a verb; \(Self.verbs)") }
     self.verb = verb
     let rest = words.dropFirst()
     switch verb {
@@ -66,7 +66,7 @@ struct CommandLineCall: Equatable {
     case .update: network = try Self.only(rest, of: verb, "the name of a network")
     case .version: self.namespace = rest.first ?? ""
     case .reload, .firewalldReload, .nftablesReload, .help:
-      guard rest.isEmpty else { throw Self.invalid("\(verb.rawValue) takes nothing, and was given \"\(rest[1])\"") }
+      guard rest.isEmpty else { throw Self.invalid("\(verb.rawValue) takes nothing, but was given \"\(rest[1])\"") }
     }
   }
 
@@ -78,7 +78,7 @@ struct CommandLineCall: Equatable {
 
   private static func only(_ words: ArraySlice<String>, of verb: Verb, _ what: String) throws(NetworkError) -> String {
     guard words.count == 1, let word = words.first, !word.isEmpty else {
-      throw invalid("\(verb.rawValue) takes \(what), and was given \(words.isEmpty ? "nothing" : "\(Array(words))")")
+      throw invalid("\(verb.rawValue) takes \(what), but was given \(words.isEmpty ? "nothing" : "\(Array(words))")")
     }
     return word
   }
@@ -98,9 +98,10 @@ struct CommandLineCall: Equatable {
     case "none":
       throw NetworkError(
         .unsupported, operation: operation,
-        reason: "\(name) is \"none\", and networks of the record are made of rules; write nftables, or leave it out")
+        reason: "\(name) is \"none\", but networks of the record need rules; write nftables, or leave it out")
     default:
-      throw invalid("\(name) is \"\(driver)\"; it is nftables, iptables or firewalld, which are all done by nftables")
+      throw invalid(
+        "\(name) is \"\(driver)\"; it is nftables, iptables or firewalld, and nftables does the work of each")
     }
   }
 

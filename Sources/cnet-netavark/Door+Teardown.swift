@@ -2,7 +2,7 @@ import AdapterSupport
 import ContainerNetworking
 
 extension Door {
-  /// Takes a container off networks. What is gone already is what was wanted; every step is tried.
+  /// Takes a container off networks. A missing endpoint is no failure; every step is tried.
   func tearDown(_ request: Request) async throws(NetworkError) {
     let names = request.attachments.map(\.network.name)
     try await takeOff(request, from: names, Set(names))

@@ -19,7 +19,8 @@ struct Door {
     let directory = environment["CNET_STATE_DIR"].map { FilePath($0) } ?? rootless ?? FilePath(Product.stateDirectory)
     guard directory.isAbsolute else {
       throw NetworkError(
-        .invalidValue, operation: "open the record", reason: "CNET_STATE_DIR is \"\(directory)\", no absolute path")
+        .invalidValue, operation: "open the record",
+        reason: "CNET_STATE_DIR is \"\(directory)\", which is not an absolute path")
     }
     let names = try Self.names(directory, environment)
     servesNames = names != nil

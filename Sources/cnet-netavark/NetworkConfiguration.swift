@@ -66,7 +66,7 @@ struct NetworkConfiguration {
     if let driver = ipam?["driver"]?.text, !driver.isEmpty, driver != "host-local" {
       reader.lack(
         "\(place)ipam_options.driver",
-        "\"\(driver)\" leaves addresses to others; networks of the record take host-local")
+        "\"\(driver)\" leaves addresses to other programs; networks of the record take host-local")
     }
     let subnets = reader.list("subnets", of: json, at: place)
     for (index, subnet) in subnets.enumerated() { readSubnet(subnet, at: "\(place)subnets[\(index)].", &reader) }
@@ -91,7 +91,7 @@ struct NetworkConfiguration {
       options.gateways.append(gateway)
       wish.said.insert(.gateway)
     } else if options.isInternal, options.driver == .bridge {
-      // Nobody has an address there that a container may be given.
+      // No container can have an address there.
       if subnet.family == .ipv4 {
         options.policy.gatewayModeIPv4 = .isolated
       } else {
@@ -146,7 +146,9 @@ struct NetworkConfiguration {
   private mutating func readOption(_ name: String, _ value: String, at path: String, _ reader: inout FieldReader) {
     switch name {
     case "mtu":
-      guard let mtu = UInt32(value) else { return reader.fault(path, "\"\(value)\" is no number of bytes, as in 1500") }
+      guard let mtu = UInt32(value) else {
+        return reader.fault(path, "\"\(value)\" is not a number of bytes, as in 1500")
+      }
       guard mtu != 0 else { return }
       options.mtu = mtu
       wish.said.insert(.mtu)
@@ -157,7 +159,7 @@ struct NetworkConfiguration {
       }
     case "metric":
       guard let metric = UInt32(value) else {
-        return reader.fault(path, "\"\(value)\" is no metric; it is 0 to \(UInt32.max), the lower the sooner")
+        return reader.fault(path, "\"\(value)\" is not a metric; it is 0 to \(UInt32.max), the lower the sooner")
       }
       self.metric = Int(metric)
     case "no_default_route":
@@ -186,7 +188,8 @@ struct NetworkConfiguration {
       switch value {
       case "managed": return
       case "unmanaged":
-        return reader.lack(path, "a bridge that is there is taken for the network, with its rules; leave the mode out")
+        return reader.lack(
+          path, "an existing bridge is adopted for the network, and gets its rules; leave the mode out")
       default: return reader.fault(path, "it is \"\(value)\"; a bridge's mode is managed or unmanaged")
       }
     }

@@ -30,16 +30,16 @@ struct Request {
     let json: JSON
     do { json = try JSONDecoder().decode(JSON.self, from: Data(input)) } catch {
       throw NetworkError(
-        .invalidValue, operation: Self.operation, reason: "it is no JSON; it has to be an object (\(error))")
+        .invalidValue, operation: Self.operation, reason: "it is not JSON; it must be an object (\(error))")
     }
     guard json.fields != nil else {
       throw NetworkError(
-        .invalidValue, operation: Self.operation, reason: "it is \(json.kind), and has to be a JSON object")
+        .invalidValue, operation: Self.operation, reason: "it is \(json.kind), but must be a JSON object")
     }
     var reader = FieldReader()
     containerID = reader.text("container_id", of: json) ?? ""
     containerName = reader.text("container_name", of: json) ?? ""
-    if containerID.isEmpty { reader.fault("container_id", "it is missing; it is what the container is known by") }
+    if containerID.isEmpty { reader.fault("container_id", "it is missing; it is the id of the container") }
     ports = Self.ports(json, &reader)
     dnsServers = Self.addresses("dns_servers", of: json, at: "", &reader)
     let known = reader.object("network_info", of: json)?.fields ?? [:]
@@ -51,7 +51,7 @@ struct Request {
         continue
       }
       guard info.fields != nil else {
-        reader.fault("network_info.\(name)", "it is \(info.kind), and has to be an object")
+        reader.fault("network_info.\(name)", "it is \(info.kind), but must be an object")
         continue
       }
       let network = NetworkConfiguration(name, info, &reader)
@@ -72,19 +72,19 @@ struct Request {
       return list.enumerated().compactMap { index, options in
         let place = "networks[\(index)]."
         guard options.fields != nil else {
-          reader.fault("networks[\(index)]", "it is \(options.kind), and has to be an object")
+          reader.fault("networks[\(index)]", "it is \(options.kind), but must be an object")
           return nil
         }
         let name = reader.text("network_name", of: options, at: place) ?? reader.text("name", of: options, at: place)
         guard let name, !name.isEmpty else {
-          reader.fault("\(place)network_name", "it is missing; it says which of network_info is meant")
+          reader.fault("\(place)network_name", "it is missing; it names an entry of network_info")
           return nil
         }
         return (name, options, place)
       }
     }
     guard let fields = value.fields else {
-      reader.fault("networks", "it is \(value.kind), and has to be an object by networks' names, or a list")
+      reader.fault("networks", "it is \(value.kind), but must be an object by networks' names, or a list")
       return []
     }
     return fields.map { ($0.key, $0.value, "networks.\($0.key).") }.sorted { left, right in
@@ -97,7 +97,7 @@ struct Request {
     _ network: NetworkConfiguration, _ options: JSON, at place: String, _ reader: inout FieldReader
   ) -> Attachment? {
     guard options.fields != nil else {
-      reader.fault(place, "it is \(options.kind), and has to be an object")
+      reader.fault(place, "it is \(options.kind), but must be an object")
       return nil
     }
     let interface = reader.value("interface_name", of: options, at: place) { (text) throws(NetworkError) in
@@ -112,7 +112,7 @@ struct Request {
     let aliases = reader.list("aliases", of: options, at: place).compactMap(\.text)
     for (name, value) in reader.object("options", of: options, at: place)?.fields ?? [:] {
       if name == "host_interface_name" {
-        reader.lack("\(place)options.\(name)", "the host's end of an endpoint is named by the record; leave it out")
+        reader.lack("\(place)options.\(name)", "the record names the host's end of an endpoint; leave it out")
       } else {
         reader.fault("\(place)options.\(name)", "there is no such option, and its value is \(value.plain)")
       }
@@ -128,7 +128,7 @@ struct Request {
     reader.list(name, of: json, at: place).enumerated().compactMap { index, value in
       let path = "\(place)\(name)[\(index)]"
       guard let text = value.text else {
-        reader.fault(path, "it is \(value.kind), and has to be a text, as in \"10.88.0.9\"")
+        reader.fault(path, "it is \(value.kind), but must be a text, as in \"10.88.0.9\"")
         return nil
       }
       return reader.attempt(path) { () throws(NetworkError) in try IPAddress(text) }
@@ -158,7 +158,7 @@ struct Request {
       reader.fault("\(place)host_port", "it is \(host); a port is 1 to 65535, and 0 for one of the host's choice")
     }
     if range > 65_535 || container + range > 65_536 || host + range > 65_536 {
-      reader.fault("\(place)range", "\(range) ports from \(max(container, host)) on end after 65535, the last port")
+      reader.fault("\(place)range", "\(range) ports from \(max(container, host)) on exceed 65535, the last port")
     }
     guard reader.faults.count == count else { return [] }
     let transports = text.isEmpty ? ["tcp"] : text.split(separator: ",").map { $0.lowercased() }

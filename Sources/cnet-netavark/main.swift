@@ -4,7 +4,7 @@ import FoundationEssentials
 import Glibc
 import SystemPackage
 
-/// One call: what is printed on standard output, and the exit code.
+/// One call: its text for standard output, and the exit code.
 func answer(_ arguments: [String], _ environment: [String: String]) async -> (output: String, code: Int32) {
   do throws(NetworkError) {
     let call = try CommandLineCall(arguments)
@@ -39,7 +39,7 @@ func input(of call: CommandLineCall) throws(NetworkError) -> [UInt8] {
   do { descriptor = try FileDescriptor.open(FilePath(file), .readOnly, options: .closeOnExec) } catch {
     throw NetworkError(
       .notFound, operation: "read \(file)",
-      reason: "it cannot be opened; --file takes a file with what is otherwise on standard input",
+      reason: "it cannot be opened; --file takes a file in place of standard input",
       kernel: KernelReport(errno: error as? Errno ?? .ioError, request: "open"))
   }
   defer { try? descriptor.close() }
@@ -61,18 +61,18 @@ func help() -> String {
   netavark [OPTIONS] VERB: the command line of netavark on the record of cnet; podman calls it.
 
     setup NSPATH        put a container on its networks; JSON on standard input, JSON on standard output
-    teardown NSPATH     take it off them; the same input
+    teardown NSPATH     take it off its networks; the same input
     update NETWORK --network-dns-servers IP[,IP]
-                        whom the network's name server asks
-    reload              put back rules that somebody took away; also firewalld-reload, nftables-reload
-    version             what this is, as JSON
+                        set the servers that the network's name server asks
+    reload              put back rules that another program removed; also firewalld-reload, nftables-reload
+    version             print the version, as JSON
 
     -f, --file FILE     read FILE in place of standard input
     -c, --config DIR    podman's directory; with --rootless=true the record is in it
     -r, --rootless BOOL, -a, --aardvark-binary PATH, --plugin-directory DIR, --firewall-driver DRIVER
 
-  The record is in $CNET_STATE_DIR, or \(Product.stateDirectory). Names are answered by cnet dns, which is started
-  where none runs; $CNET_NAME_SERVER (auto, running, none) says otherwise.
+  The record is in $CNET_STATE_DIR, or \(Product.stateDirectory). cnet dns answers names, and is started where none
+  runs; $CNET_NAME_SERVER (auto, running, none) says otherwise.
 
   """
 }

@@ -7,12 +7,12 @@ import Glibc
 struct Cnet: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "cnet",
-    abstract: "Networks of containers: make them, join processes and namespaces to them, see what there is.",
+    abstract: "Make container networks, put processes and namespaces on them, and inspect them.",
     discussion: """
       Every verb takes the global options, before it or after it:
-        --state-dir DIR             where the record is kept: $CNET_STATE_DIR,
+        --state-dir DIR             the directory of the record: $CNET_STATE_DIR,
                                     or /var/lib/containernetworking
-        --host-namespace PATH|NAME  where bridges and rules are made:
+        --host-namespace PATH|NAME  the namespace of bridges and rules:
                                     $CNET_HOST_NAMESPACE, or this namespace
         --name-server auto|running|none
                                     who answers for names on custom networks:
@@ -20,9 +20,9 @@ struct Cnet: AsyncParsableCommand {
                                     is started where none runs
         --color auto|always|never   colours: on a terminal, unless $NO_COLOR
 
-      Exit codes: 0 done; 1 failed, or not all was done; 64 wrong usage.
-      Of run and exec: the command's own; 128 and the number of the signal that
-      ended it; 127 no such command; 126 it cannot be started; 125 cnet itself failed.
+      Exit codes: 0 done; 1 failed, in whole or in part; 64 wrong usage.
+      Exit codes of run and exec: the command's own; 128 and the number of the signal
+      that ended it; 127 no such command; 126 not startable; 125 cnet itself failed.
       """,
     version: Product.version,
     subcommands: [
@@ -66,7 +66,7 @@ enum Program {
 struct ContainerCommands: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "container",
-    abstract: "Run, list, look at, stop and remove containers: the verbs below by longer names.",
+    abstract: "Run, list, inspect, stop and remove containers: longer names of the verbs below.",
     subcommands: [
       Run.self, Exec.self, ListContainers.self, Inspect.self, ListPorts.self, Stop.self, RemoveContainers.self,
     ])
@@ -75,7 +75,7 @@ struct ContainerCommands: ParsableCommand {
 /// `cnet network`.
 struct NetworkCommands: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "network", abstract: "Make, list, look at, join, leave and remove networks.",
+    commandName: "network", abstract: "Make, list, inspect, join, leave and remove networks.",
     subcommands: [
       CreateNetwork.self, ListNetworks.self, InspectNetworks.self, ConnectContainer.self, DisconnectContainer.self,
       RemoveNetworks.self, PruneNetworks.self,

@@ -7,24 +7,25 @@ import SystemPackage
 struct Doctor: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "doctor",
-    abstract: "Compare the record with the kernel, repair the differences, and find what rules of others block.",
+    abstract:
+      "Compare the record with the kernel, repair the differences, and find rules of other programs that drop packets.",
     discussion: """
-      The exit code is 1 when there is a difference that is not repaired, or rules of others drop our packets: those are \
-      their owners' to change.
+      The exit code is 1 if a difference remains, or if rules of other programs drop our packets; only their owners \
+      can change those.
       """)
 
   @Flag(help: "Repair.")
   var fix = false
-  @Flag(help: "With --fix: look at our firewall tables alone.")
+  @Flag(help: "With --fix: check our firewall tables only.")
   var rules = false
   @Option(
     help: .init(
-      "Take away what another record, which is lost for ever, has on this host: its rules, cables and bridges.",
+      "Remove the rules, cables and bridges of another record on this host, if that record is lost for ever.",
       valueName: "record"))
   var forgetRecord: String?
   @Flag(name: .shortAndLong, help: "With --forget-record: do not ask.")
   var force = false
-  @Flag(help: "Print an object a line.")
+  @Flag(help: "Print one JSON object per line.")
   var json = false
   @OptionGroup
   var global: GlobalOptions
@@ -80,10 +81,12 @@ struct Doctor: AsyncParsableCommand {
       guard Terminal.isTerminal(.standardInput) else {
         throw NetworkError(
           .refused, operation: "forget record \(record)",
-          reason: "there is no terminal to ask on whether to take away what it has; say so by --force")
+          reason: "there is no terminal for the question whether to remove its objects; confirm by --force")
       }
       if let other = try await controller.otherRecords().first(where: { $0.id == record }) { print("That is", other) }
-      print("Its containers are cut off. A program that uses it puts it back. Go on? [y/N] ", terminator: "")
+      print(
+        "Its containers lose their network. A program that still uses that record restores it. Go on? [y/N] ",
+        terminator: "")
       fflush(nil)
       guard ["y", "yes"].contains(readLine()?.lowercased() ?? "") else { throw ExitCode.failure }
     }

@@ -5,14 +5,14 @@ import Glibc
 
 struct Events: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "events", abstract: "Print what happened to networks, oldest first, each with its number.",
+    commandName: "events", abstract: "Print the events of networks, oldest first, each with its number.",
     discussion: "The last 1,000 are kept.")
 
-  @Option(help: .init("Only those after this number.", valueName: "number"))
+  @Option(help: .init("Print only events after this number.", valueName: "number"))
   var since: UInt64 = 0
-  @Flag(name: .shortAndLong, help: "Print what happens from now on, too, until interrupted.")
+  @Flag(name: .shortAndLong, help: "Print new events, too, until interrupted.")
   var follow = false
-  @Flag(help: "Print an object a line.")
+  @Flag(help: "Print one JSON object per line.")
   var json = false
   @OptionGroup
   var global: GlobalOptions

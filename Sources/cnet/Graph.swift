@@ -7,13 +7,13 @@ struct Graph: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "graph", abstract: "Draw the host's networks, the containers on them and the links that lead outside.",
     discussion: """
-      Formats: text, for a terminal; svg, a picture that every browser shows; mermaid, a chart for Markdown; json.
+      Formats: text, for a terminal; svg, a picture for a browser; mermaid, a chart for Markdown; json.
       """)
 
   @Option(help: .init("How.", valueName: "format"))
   var format = GraphFormat.text
   @Option(
-    name: .shortAndLong, help: .init("Write to this file, and not to standard output.", valueName: "file"),
+    name: .shortAndLong, help: .init("Write to this file instead of standard output.", valueName: "file"),
     completion: .file())
   var output: String?
   @OptionGroup
@@ -55,7 +55,7 @@ extension String {
     } catch {
       let errno = error as? Errno ?? .ioError
       throw NetworkError(
-        NetworkError.Code(errno), operation: "write \(path)", reason: "name a file that can be written",
+        NetworkError.Code(errno), operation: "write \(path)", reason: "name a writable file",
         kernel: KernelReport(errno: errno, request: "open"))
     }
   }

@@ -6,26 +6,26 @@ struct Trace: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "trace", abstract: "Follow a packet through bridges, rules, routing and translation, and back.",
     discussion: """
-      FROM is a container or host, which is had to send the packet, or an address outside or a link of the host, whose \
-      packet is waited for. TO is a container, host or an address, with port and protocol: web:80/tcp, \
-      [fd00::2]:53/udp, 192.0.2.1/icmp; with a port alone it is TCP, with none an echo.
+      FROM is a container or host, which cnet makes send the packet, or an outside address or link of the host, whose \
+      packet cnet waits for. TO is a container, host or an address, with port and protocol: web:80/tcp, \
+      [fd00::2]:53/udp, 192.0.2.1/icmp. A port alone means TCP, no port an echo.
 
-      While it is under way, two tables of nftables choose that packet alone; they go with this process. The exit code is \
-      1 when the packet was dropped or lost, or none was seen.
+      During the trace, two nftables tables select that packet alone; they end with this process. The exit code is 1 \
+      if the packet was dropped or lost, or none was seen.
       """)
 
   @Option(
-    help: .init("How long to wait; 3 for an answer, 30 for somebody else's packet, unless said.", valueName: "seconds"))
+    help: .init("Time to wait; by default 3 for an answer, 30 for a packet of another sender.", valueName: "seconds"))
   var timeout: Double?
-  @Option(help: .init("Write the host's graph with the way there, as SVG, to this file.", valueName: "file"))
+  @Option(help: .init("Write the host's graph with the packet's path, as SVG, to this file.", valueName: "file"))
   var svg: String?
-  @Flag(help: "Print an object.")
+  @Flag(help: "Print one JSON object.")
   var json = false
   @OptionGroup
   var global: GlobalOptions
-  @Argument(help: "Who sends it.")
+  @Argument(help: "The sender.")
   var from: String
-  @Argument(help: "Who is to have it: to[:port][/tcp|udp|icmp].")
+  @Argument(help: "The receiver: to[:port][/tcp|udp|icmp].")
   var to: String
 
   func run() async throws {

@@ -95,7 +95,7 @@ import Testing
     expectError(
       .exhausted,
       [
-        "no address of the ip-range 10.0.5.0/30 in 10.0.0.0/16 is free, of 4: 3 given out, 1 the gateway's;", "\"web\"",
+        "no address of the ip-range 10.0.5.0/30 in 10.0.0.0/16 is free, of 4: 3 leased, 1 the gateway's;", "\"web\"",
         "outside it",
       ]
     ) {
@@ -194,7 +194,7 @@ import Testing
       ([try lease("10.0.0.1", "a")], nil, .inUse, "by the gateway"),
       ([try lease("10.0.1.1", "a")], nil, .invalidValue, "not in the subnet"),
       ([try lease("10.0.0.255", "a")], nil, .invalidValue, "broadcast"),
-      ([try lease("10.0.0.9", "r", .auxiliary)], nil, .invalidValue, "does not have"),
+      ([try lease("10.0.0.9", "r", .auxiliary)], nil, .invalidValue, "not in the configuration"),
       ([], "10.0.1.1", .invalidValue, "cursor 10.0.1.1"),
     ]
     for (leases, cursor, code, part) in cases {
@@ -204,7 +204,7 @@ import Testing
       }
     }
     let request = SubnetConfiguration(subnet: try Subnet("0.0.0.0/24"))
-    expectError(.invalidValue, ["leaves the block to be chosen"]) {
+    expectError(.invalidValue, ["asks for any free block"]) {
       try AddressPool(request)
     }
     let json = Data(

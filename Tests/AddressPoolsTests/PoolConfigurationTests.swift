@@ -84,7 +84,7 @@ import Testing
       .exhausted,
       [
         "\"c\"",
-        "no address of 10.0.0.0/30 is free, of 4: 1 given out, 1 the gateway's, 2 reserved (network, broadcast)",
+        "no address of 10.0.0.0/30 is free, of 4: 1 leased, 1 the gateway's, 2 reserved (network, broadcast)",
         "no address of 10.0.1.0/30",
       ]
     ) {

@@ -23,7 +23,7 @@ import Testing
   @Test func theTutorialsLinesDoWhatTheyDo() throws {
     let host = try tool.cnet("container", "run", "-it", "--net=host", "busybox", input: "readlink /proc/self/ns/net\n")
     #expect(host.code == 0 && host.output == "\(tool.world.host.identity)\n", "\(host)")
-    #expect(host.error == "cnet: warning: the command has no terminal: standard input is none\n")
+    #expect(host.error == "cnet: warning: the command has no terminal: standard input is not a terminal\n")
     #expect(try tool.cnet("network", "create", "--subnet", "10.8.0.0/24", "so").code == 0)
     for name in ["so1", "so2"] {
       let run = try tool.cnet("container", "run", "-itd", "--net=so", "--name", name, "busybox")

@@ -117,7 +117,7 @@ import Testing
     #expect(try tool.cnet("port", "web").output == "80/tcp -> 0.0.0.0:8086\n")
     let doctor = try tool.cnet("doctor")
     #expect(
-      doctor.code != 0 && (doctor.output + doctor.error).contains("nobody forwards [::]:8086/tcp to \"web\""),
+      doctor.code != 0 && (doctor.output + doctor.error).contains("[::]:8086/tcp is not forwarded to \"web\""),
       "\(doctor)")
     let binding = PortBinding(.any(.ipv6), 8086, .tcp)
     #expect(try waitUntil { try host.kernel.heldPorts(among: [binding], in: host.handle) == [binding] })

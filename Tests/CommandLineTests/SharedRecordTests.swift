@@ -84,7 +84,7 @@ import Testing
     #expect(line.contains(#""Kind":"record""#) && line.contains(#""Id":"\#(other.recordID)""#), "\(line)")
 
     let unasked = try tool.cnet("doctor", "--forget-record", other.recordID)
-    #expect(unasked.code == 1 && unasked.error.contains("say so by --force"), "\(unasked)")
+    #expect(unasked.code == 1 && unasked.error.contains("confirm by --force"), "\(unasked)")
     #expect(try await other.differences() == [])
     let unknown = try tool.cnet("doctor", "--forget-record", own, "--force")
     #expect(unknown.code == 1, "\(unknown)")

@@ -145,8 +145,8 @@ import Testing
 
   @Test func strayOPTIsRefused() {
     let option = "00 0029 0200 00000000 0000"
-    expectMalformed(message([0, 1, 0, 0], option), "no additional one")
-    expectMalformed(message([0, 0, 1, 0], option), "no additional one")
+    expectMalformed(message([0, 1, 0, 0], option), "outside the additional section")
+    expectMalformed(message([0, 0, 1, 0], option), "outside the additional section")
     expectMalformed(message([0, 0, 0, 2], option + option), "octet 23", "a second OPT")
     expectMalformed(message([0, 0, 0, 1], "0161 " + option), "must be the root")
     expectMalformed(
@@ -186,7 +186,7 @@ import Testing
     expectRefused(message([2, 0, 0, 0], "00 0001 0001 00 0001 0001"), "has 2")
     expectRefused([0, 1, 0x80, 0] + octets("0001 0000 0000 0000 00 0001 0001"), "it is a response")
     expectRefused(message([1, 0, 0, 0], "00 0001 0001 00"), "1 octets follow")
-    expectRefused(message([1, 1, 0, 0], "00 0001 0001 00 0029 0200 00000000 0000"), "no additional one")
+    expectRefused(message([1, 1, 0, 0], "00 0001 0001 00 0029 0200 00000000 0000"), "outside the additional section")
     let option = "00 0029 0200 00000000 0000"
     expectRefused(message([1, 0, 0, 2], "00 0001 0001" + option + option), "a second OPT")
     expectRefused(message([1, 0, 0, 1], "00 0001 0001 0161" + option), "must be the root")

@@ -101,7 +101,7 @@ import Testing
     let asked = await #expect(throws: NetworkError.self) {
       try await controller.createNetwork("red", options: NetworkOptions(subnet: try Subnet("172.17.9.0/24")))
     }
-    #expect(asked?.code == .inUse && asked?.description.contains("\"bridge\", for which it is kept") == true)
+    #expect(asked?.code == .inUse && asked?.description.contains("\"bridge\", which keeps it") == true)
     #expect(try await controller.attach("web").endpoints[0].address.description == "172.17.0.2/16")
     try await controller.detach("web")
     try await controller.removeAll()
@@ -136,7 +136,7 @@ import Testing
     try await controller.createNetwork("net", options: options)
     try await controller.attach("web", to: .network("net"))
     let full = await #expect(throws: NetworkError.self) { try await controller.attach("two", to: .network("net")) }
-    #expect(full?.description.contains("of \(smallest) is free, of 2: 1 given out, 1 the gateway's; ") == true)
+    #expect(full?.description.contains("of \(smallest) is free, of 2: 1 leased, 1 the gateway's; ") == true)
     try await controller.removeAll()
   }
 

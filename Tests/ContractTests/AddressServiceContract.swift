@@ -30,7 +30,7 @@ import Testing
       try namespace.addresses.remove(address, from: link)
       let gone = #expect(throws: NetworkError.self) { try namespace.addresses.remove(address, from: link) }
       #expect(gone?.code == .notFound)
-      #expect(gone?.reason == "link \(link) has no \(address); the prefix length belongs to it")
+      #expect(gone?.reason == "link \(link) has no address \(address); the prefix length must match, too")
     }
     let absent = #expect(throws: NetworkError.self) { try namespace.addresses.list(link: 4711) }
     #expect(absent?.code == .notFound)

@@ -65,7 +65,7 @@ import Testing
       ),
       ("the MTU is 1; it is 68 to 65535 bytes", { try namespace.links.setMTU(1, of: link) }),
       (
-        "01:00:5e:00:00:01 is a group's; an interface has an address of its own",
+        "01:00:5e:00:00:01 is a multicast address; an interface has an address of its own",
         { try namespace.links.setMACAddress(group, of: link) }
       ),
       (
@@ -75,7 +75,7 @@ import Testing
         "the alias has 256 bytes; it has at most 255",
         { try namespace.links.setAlias(String(repeating: "a", count: 256), of: link) }
       ),
-      ("0 is the group of every link that is in none", { try namespace.links.delete(group: 0) }),
+      ("group 0 holds every link without a group of its own", { try namespace.links.delete(group: 0) }),
       ("the hello time is 11.0 seconds; it is 1 to 10 seconds", { try namespace.links.changeBridge(link, hello) }),
       ("the cost is 0; it is 1 to 65535", { try namespace.links.changeBridgePort(link, cost) }),
       ("10.0.0.1/33", { try namespace.addresses.add(InterfaceAddress("10.0.0.1/33"), to: link) }),
@@ -98,19 +98,19 @@ import Testing
         "a route of kind blackhole leads nowhere; leave its gateway out",
         { try namespace.routes.replace(Route(to: net, via: four, kind: .blackhole)) }
       ),
-      ("table 0 is none; 254 is main", { try namespace.routes.add(Route(to: net, link: link, table: 0)) }),
+      ("there is no table 0; 254 is main", { try namespace.routes.add(Route(to: net, link: link, table: 0)) }),
       ("it has no hardware address; give it one", { try namespace.neighbors.add(neighbor(four, nil)) }),
       (
-        "224.0.0.1 is a group's; a neighbour has an address of its own",
+        "224.0.0.1 is a multicast address; a neighbour has an address of its own",
         { try namespace.neighbors.replace(neighbor(IPAddress("224.0.0.1"), group)) }
       ),
       (
-        "\"a/b\" is no file name; give one of 1 to 255 bytes without a slash",
+        "\"a/b\" is not a file name; give one of 1 to 255 bytes without a slash",
         { _ = try NetworkNamespace.open(name: "a/b", on: kernel) }
       ),
-      ("\"\" is no file name", { try namespace.pin(name: "") }),
-      ("\"blue\" is no absolute path of a file", { try namespace.pin(at: "blue") }),
-      ("0 is no process id; those are 1 and up", { _ = try NetworkNamespace.open(process: 0, on: kernel) }),
+      ("\"\" is not a file name", { try namespace.pin(name: "") }),
+      ("\"blue\" is not an absolute path of a file", { try namespace.pin(at: "blue") }),
+      ("0 is not a process id; ids are 1 and up", { _ = try NetworkNamespace.open(process: 0, on: kernel) }),
       ("70000", { _ = try PortMapping("70000:80") }),
       ("\"x\"", { _ = try PortMapping("x:80") }),
     ]

@@ -31,7 +31,7 @@ import Testing
     let reasons = error?.causes.map(\.reason) ?? []
     #expect(reasons.count == 10)
     for part in [
-      "\"-web\"", "\"exa mple\"", "0.0.0.0", "224.0.0.1", "\".\" stands for none", "\"a..b\"", "\"ndots:x\"",
+      "\"-web\"", "\"exa mple\"", "0.0.0.0", "224.0.0.1", "\".\" stands for no search", "\"a..b\"", "\"ndots:x\"",
       "\"rot ate\"", "\"a b\"", "ff02::1",
     ] { #expect(reasons.contains { $0.contains(part) }, "\(part)") }
     #expect(try await world.controller.networks().isEmpty)
@@ -101,9 +101,11 @@ import Testing
   }
 
   @Test(arguments: [
-    ("fe80::1%eth0", "known by the link \"eth0\""), ("8.8.8.8:53", "write 8.8.8.8"), ("8.8.8.8:5353", "write 8.8.8.8"),
-    ("[2001:db8::53]:53", "write 2001:db8::53"), ("fe80::1", "known by a link alone"), ("0.0.0.0", "no machine's own"),
-    ("ff02::fb", "no machine's own"), ("dns.example", "dns.example"),
+    ("fe80::1%eth0", "its zone is the link \"eth0\""), ("8.8.8.8:53", "write 8.8.8.8"),
+    ("8.8.8.8:5353", "write 8.8.8.8"),
+    ("[2001:db8::53]:53", "write 2001:db8::53"), ("fe80::1", "is a link-local address"),
+    ("0.0.0.0", "not an address of a single machine"),
+    ("ff02::fb", "not an address of a single machine"), ("dns.example", "dns.example"),
   ]) func aServerThatCannotBeAskedIsRefusedWithTheReason(text: String, reason: String) async throws {
     let error = #expect(throws: NetworkError.self) { try NameOptions.server(text) }
     #expect(error?.code == .invalidValue && error?.description.contains(reason) == true, "\(error?.description ?? "")")

@@ -112,7 +112,7 @@ import Testing
     #expect(found.map(\.container) == ["web"])
     #expect(
       found.map(\.detail) == [
-        "\"web\" is recorded as being in the host's own namespace, to which it brought eth0 with 10.1.0.2/24"
+        "\"web\" is recorded as being in the host's own namespace, where it has eth0 with 10.1.0.2/24"
       ])
     #expect(found.first?.remedy.contains("detach the container") == true)
     let report = try await controller.reconcile()

@@ -98,7 +98,7 @@ import Testing
       #expect(error?.code == .notFound)
       #expect(
         error?.description.hasPrefix(
-          "look whether \(place):80/udp is free: no link of the host has the address \(address); give it to one first")
+          "check whether \(place):80/udp is free: no link of the host has the address \(address); give it to one first")
           == true, "\(error as Any)")
       #expect(error?.kernel?.errno == .addressNotAvailable)
       let link = try namespace.links.createBridge(InterfaceName(address.family == .ipv4 ? "br4" : "br6")).index

@@ -227,8 +227,8 @@ import Testing
   }
 
   static let lines: [Line] = [
-    Line("", "no verb is there"),
-    Line("start /run/netns/x", "\"start\" is no verb; there are: setup, teardown"),
+    Line("", "the verb is missing"),
+    Line("start /run/netns/x", "\"start\" is not a verb; there are: setup, teardown"),
     Line("setup", "setup takes the path"),
     Line("setup /a /b", "setup takes the path"),
     Line("setup /run/netns/nobody-has-this", "nobody-has-this"),
@@ -237,7 +237,7 @@ import Testing
     Line("--config", "--config is the last word"),
     Line("--rootless=perhaps setup /a", "it is true or false"),
     Line("-f /nowhere/input setup /a", "/nowhere/input"),
-    Line("--firewall-driver none setup /a", "networks of the record are made of rules"),
+    Line("--firewall-driver none setup /a", "networks of the record need rules"),
     Line("--firewall-driver=ebtables setup /a", "\"ebtables\""),
     Line("setup /proc/self/ns/net", in: ["NETAVARK_FW": "none"], "NETAVARK_FW"),
     Line("update", "update takes the name of a network"),
@@ -300,7 +300,7 @@ import Testing
   @Test(arguments: ["", "null", "[]", "{", "7", "\u{0}"]) func inputThatIsNoRequestIsRefused(_ input: String) throws {
     for verb in ["setup", "teardown"] {
       let answer = try podman.call([verb, podman.namespace("c1").path.string], Data(input.utf8))
-      #expect(answer.code == 1 && answer.error.contains("JSON object") || answer.error.contains("no JSON"))
+      #expect(answer.code == 1 && answer.error.contains("JSON object") || answer.error.contains("not JSON"))
     }
   }
 

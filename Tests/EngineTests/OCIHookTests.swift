@@ -107,9 +107,9 @@ import Testing
   }
 
   @Test(arguments: [
-    ("", "no JSON object"), ("[]", "no JSON object"), ("{}", "id: it is missing"),
-    (#"{"id": "../x", "annotations": {}}"#, "no name of a container"), (#"{"id": 7}"#, "id: it is a number"),
-    (#"{"id": "c1", "status": "creating", "pid": -4}"#, "-4 is no process"),
+    ("", "not a JSON object"), ("[]", "not a JSON object"), ("{}", "id: it is missing"),
+    (#"{"id": "../x", "annotations": {}}"#, "not a name of a container"), (#"{"id": 7}"#, "id: it is a number"),
+    (#"{"id": "c1", "status": "creating", "pid": -4}"#, "-4 is not a process"),
   ]) func stateThatIsNoneIsRefused(_ input: String, _ words: String) async throws {
     let answer = try call(input)
     #expect(answer.code == 1 && answer.output.contains(words), "\(answer.output)")
@@ -118,7 +118,7 @@ import Testing
 
   @Test(arguments: [
     ("--network red", "no network"), ("--colour red", "--colour"), ("--network blue --ip 10.95.0.9", "10.95.0.9"),
-    ("--network blue --publish 80:70000", "70000"), ("blue", "not as cnet attach takes it"),
+    ("--network blue --publish 80:70000", "70000"), ("blue", "not valid for cnet attach"),
   ]) func annotationThatIsWrongEndsTheContainer(_ words: String, _ reason: String) async throws {
     let controller = try await makeNetwork()
     let first = try process(of: "c1")

@@ -115,7 +115,7 @@ import Testing
     var first: NetworkController? = try await makeWide(PortForwarder())
     let told = try await short.differences()
     #expect(
-      told.map(\.kind) == [.portUnserved] && told[0].detail.hasSuffix("the forwarder that runs cannot have it"),
+      told.map(\.kind) == [.portUnserved] && told[0].detail.hasSuffix("the running forwarder could not bind it"),
       "\(told)")
     #expect(try await short.sandbox("dual").endpoints[0].ports[0].forwarded == nil)
     try foreign.close()

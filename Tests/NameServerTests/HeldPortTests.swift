@@ -143,7 +143,7 @@ import Testing
     for error in [publish, attach] {
       #expect(error?.code == .inUse)
       let text = error?.description ?? ""
-      #expect(text.contains("the containers of network \"blue\" ask for names"), "\(text)")
+      #expect(text.contains("the containers of network \"blue\" query port 53"), "\(text)")
     }
     // No other program gets the server's port, and the refusal names its holder.
     let theirs = await #expect(throws: NetworkError.self) {
@@ -151,7 +151,7 @@ import Testing
     }
     #expect(theirs?.code == .inUse)
     #expect(
-      theirs?.description.contains("our name server answers for network \"blue\"") == true, "\(theirs as Any)")
+      theirs?.description.contains("our name server for network \"blue\" answers at port") == true, "\(theirs as Any)")
     try await it.controller.publish([try PortMapping("203.0.113.1:61053:53/udp")], of: "web")
     // Another port of the gateway, and that port of another address, are anybody's.
     try await it.controller.publish([try PortMapping("10.81.0.1:54:53/udp")], of: "web")

@@ -312,7 +312,7 @@ import Testing
     for _ in 0..<2 { #expect(try asker.ask("www.example")?.responseCode == .serverFailure) }
     #expect(try asker.addresses("asker") == ["10.81.0.2"])
     #expect(it.failures.all.map(\.code) == [.notFound])
-    #expect(it.failures.all.first?.reason.contains("nothing but containers' names resolves") == true)
+    #expect(it.failures.all.first?.reason.contains("only containers' names resolve") == true)
     try await it.end()
   }
 }

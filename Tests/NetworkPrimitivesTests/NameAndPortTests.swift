@@ -64,7 +64,8 @@ import Testing
   }
 
   @Test(arguments: [
-    ("", "\"\" is no port"), ("0", "\"0\" is no port"), ("65536", "\"65536\" is no port"), ("-1", "the port \"\""),
+    ("", "\"\" is not a port"), ("0", "\"0\" is not a port"), ("65536", "\"65536\" is not a port"),
+    ("-1", "the port \"\""),
     ("80-", "the port \"\""),
     ("http", "\"http\""), ("0-80", "the port \"0\""), ("80-90-100", "the port \"90-100\""), ("080", "\"080\""),
     ("80 ", "\"80 \""),

@@ -106,14 +106,14 @@ import Testing
       ran.text == """
         true
         true 10.9.0.2/29
-        a port that is none: correct what you wrote
-        an address on host mode: correct what you wrote
-        a container twice: it is there already
-        an unknown network: there is none
-        a port of another's: take another, or stop who has it
+        an invalid port: correct the value
+        an address in host mode: correct the value
+        a container twice: it exists already
+        an unknown network: it does not exist
+        a port of another container: choose another, or stop its holder
         a full network: make room
-        a predefined name: that is not yours to change
-        a driver that is none: this machine cannot do that
+        a predefined name: it cannot be changed
+        an unsupported driver: this machine does not support it
         a kernel without memory: the kernel says Cannot allocate memory
         10.9.0.3/29
         10.9.0.2/29

@@ -61,7 +61,7 @@ public struct Addresses: Sendable {
   private func absent(_ address: InterfaceAddress, _ link: Int32, _ report: KernelReport? = nil) -> NetworkError {
     NetworkError(
       .notFound, operation: "find address \(address) of link \(link)",
-      reason: "link \(link) has no \(address); the prefix length belongs to it", kernel: report)
+      reason: "link \(link) has no address \(address); the prefix length must match, too", kernel: report)
   }
 }
 

@@ -225,7 +225,7 @@ struct BridgeDriver: Driver {
     }
     throw NetworkError(
       .inUse, operation: "make the veth pair of \"\(endpoint.container)\" on \"\(network.name)\"",
-      reason: "the bridge \(bridge) is deleted and made again and again; see by whom, and try again")
+      reason: "the bridge \(bridge) keeps being deleted and made again; find the program that does it, and try again")
   }
 
   /// - Parameter index: The presumed index of the bridge.

@@ -48,8 +48,8 @@ extension BridgeDriver {
       throw NetworkError(
         .alreadyExists, operation: "join bridge \"\(further.name)\" of network \"\(network.name)\" to its first",
         reason:
-          "of the pair \"\(trunk)\" and \"\(uplink)\" there is \(others.joined(separator: " and ")) already, and it is "
-          + "not ours; delete or rename it", causes: [error])
+          "of the veth pair \"\(trunk)\" and \"\(uplink)\", \(others.joined(separator: " and ")) exists and is not "
+          + "ours; delete or rename it", causes: [error])
     }
   }
 
@@ -83,7 +83,7 @@ extension BridgeDriver {
     guard isOurs(kind: link.kind, link.macAddress, further, network) else {
       throw NetworkError(
         .alreadyExists, operation: "make bridge \"\(further.name)\" of network \"\(network.name)\"",
-        reason: "there is a link of that name already, and it is not ours; delete or rename it")
+        reason: "a link of that name exists and is not ours; delete or rename it")
     }
     var settings = LinkChange()
     settings.makesLinkLocalAddress = false
@@ -129,7 +129,7 @@ extension BridgeDriver {
     let first = survey.links["\(try network.requireBridge())"]?.index
     var list: [Difference] = []
     for further in network.furtherBridges ?? [] where further.phase == .ready {
-      let what = "the bridge \(further.name), which network \"\(network.name)\" has grown over,"
+      let what = "the further bridge \(further.name) of network \"\(network.name)\""
       guard let bridge = survey.links["\(further.name)"], isOurs(kind: bridge.kind, bridge.macAddress, further, network)
       else {
         list.append(Difference(.bridgeMissing, network: network.name, "\(what) is gone"))
@@ -142,12 +142,12 @@ extension BridgeDriver {
       if passesBridgeNetfilter, trunk?.isHairpin == false {
         list.append(
           Difference(
-            .bridgeSettings, network: network.name, "\(what) is not sent back what br_netfilter redirects to it"))
+            .bridgeSettings, network: network.name, "hairpin mode is off on the trunk port of \(what)"))
       }
       if [trunk, uplink].contains(where: { $0?.suppressesNeighbors == false }) {
         list.append(
           Difference(
-            .bridgeSettings, network: network.name, "\(what) is not told on by those who announce themselves to all"))
+            .bridgeSettings, network: network.name, "neighbour suppression is off on the trunk ports of \(what)"))
       }
       if !isJoined || !isUp(trunk) || !isUp(uplink) {
         list.append(

@@ -29,10 +29,10 @@ extension BridgeDriver {
       differ("does not have the address \(address)")
     }
     if network.families.contains(.ipv4), (try? host.sysctl("net/ipv4/conf/\(name)/route_localnet")) == "0" {
-      differ("does not route 127.0.0.0/8, by which the host reaches published ports")
+      differ("does not route 127.0.0.0/8, which the host's access to published ports needs")
     }
     if let taken = try? host.sysctl("net/ipv6/conf/\(name)/accept_ra"), taken != "0" {
-      differ("takes addresses and routes that containers announce (accept_ra)")
+      differ("accepts router advertisements of containers (accept_ra)")
     }
     if !network.isInternal {
       if network.families.contains(.ipv4), (try? host.sysctl("net/ipv4/conf/\(name)/forwarding")) == "0" {
@@ -60,13 +60,13 @@ extension BridgeDriver {
       list.append(
         Difference(
           .portSettings, network: network.name, container: endpoint.container,
-          "the veth \(what) is no port of \(bridgeName)"))
+          "the veth \(what) is not a port of \(bridgeName)"))
     }
     if hearsNoAnnouncements(network), link.suppressesNeighbors == false {
       list.append(
         Difference(
           .portSettings, network: network.name, container: endpoint.container,
-          "the veth \(what) is sent every neighbour's announcement"))
+          "neighbour suppression is off on the veth \(what)"))
     }
     if !link.flags.contains(.up) {
       list.append(

@@ -12,8 +12,8 @@ extension BridgeDriver {
         NetworkError(
           .notFound, operation: operation,
           reason:
-            "the source address \(source) is not the host's; add it to a link first, or, if its answers are routed "
-            + "here all the same, set net.\(family == .ipv4 ? "ipv4" : "ipv6").ip_nonlocal_bind to 1"))
+            "the source address \(source) is not an address of this host; add it to a link first, or, if answers to it "
+            + "are routed here anyway, set net.\(family == .ipv4 ? "ipv4" : "ipv6").ip_nonlocal_bind to 1"))
     }
     return faults
   }
@@ -26,7 +26,9 @@ extension BridgeDriver {
       list.append(
         Difference(
           .sourceAddress, network: network.name,
-          "packets of network \"\(network.name)\" leave with the address \(source), which the host has not"))
+          "packets of network \"\(network.name)\" leave with the address \(source), which is not an address of this "
+            + "host"
+        ))
     }
     return list
   }

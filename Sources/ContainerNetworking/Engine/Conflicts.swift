@@ -56,6 +56,6 @@ extension [NetworkError] {
   func leftovers(_ operation: String) -> NetworkError {
     NetworkError(
       first?.code ?? .kernelRefused, operation: operation,
-      reason: "\(counted(count, "thing")) could not be taken away; try again, or reconcile", causes: self)
+      reason: "\(counted(count, "object")) could not be removed; try again, or reconcile", causes: self)
   }
 }

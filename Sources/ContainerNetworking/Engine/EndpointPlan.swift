@@ -116,7 +116,7 @@ extension Engine {
     if wanted.count > 1, Set(wanted.map(\.family)).count < wanted.count {
       faults.append(
         NetworkError(
-          .conflictingOptions, operation: operation, reason: "two addresses of one family are asked for; keep one"))
+          .conflictingOptions, operation: operation, reason: "the request has two addresses of one family; keep one"))
     }
     faults += checkPorts(request, network, places, operation)
     try faults.throwAny(operation)

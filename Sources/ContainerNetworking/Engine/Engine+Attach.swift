@@ -53,7 +53,8 @@ extension Engine {
       }
     }
     throw NetworkError(
-      .inUse, operation: operation, reason: "the default network is made and removed again and again; try again")
+      .inUse, operation: operation,
+      reason: "the default network keeps being made and removed by other processes; try again")
   }
 
   private func attachPrepared(
@@ -251,7 +252,8 @@ extension Engine {
     else { return }
     throw NetworkError(
       .conflictingOptions, operation: operation,
-      reason: "the host \"\(host)\" cannot be had on network \"\(network.name)\", where the host has no address; "
+      reason:
+        "the host \"\(host)\" cannot be host-gateway on network \"\(network.name)\", where the host has no address; "
         + "write the address in its place")
   }
 

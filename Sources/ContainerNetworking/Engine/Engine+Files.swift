@@ -89,12 +89,12 @@ extension Engine {
     return [
       Difference(
         .filesMissing, container: record.container,
-        "of \"\(record.container)\" \(missing.joined(separator: ", ")) in \(directory) is gone")
+        "\(missing.joined(separator: ", ")) of \"\(record.container)\" in \(directory) is gone")
     ]
   }
 
   func strayDirectories() throws(NetworkError) -> [Difference] {
-    try strayFiles().map { Difference(.strayFiles, "\($0) has the files of a container that is not there") }
+    try strayFiles().map { Difference(.strayFiles, "\($0) has the files of a container that does not exist") }
   }
 
   /// Directories of unrecorded containers. They are listed before the records are read, and a record is written before

@@ -131,8 +131,8 @@ extension Engine {
       return missing.map { listener in
         Difference(
           .portUnserved, network: endpoint.networkName, container: endpoint.container,
-          "nobody forwards \(listener) to \"\(endpoint.container)\": "
-            + (alive.isEmpty ? "no forwarder runs" : "the forwarder that runs cannot have it"))
+          "\(listener) is not forwarded to \"\(endpoint.container)\": "
+            + (alive.isEmpty ? "no forwarder runs" : "the running forwarder could not bind it"))
       }
     }
   }

@@ -63,8 +63,9 @@ extension Engine {
     guard error.isBridgeFull else { return error }
     return NetworkError(
       .exhausted, operation: "grow network \"\(network.name)\" over bridge \(further.name)",
-      reason: "its bridge \(network.bridge.map { "\($0)" } ?? "") has no port left to reach another by: Linux gives it "
-        + "1023, of which others have taken some; take those off, or detach a container", causes: [error])
+      reason:
+        "its bridge \(network.bridge.map { "\($0)" } ?? "") has no port left for a trunk to another: Linux gives it "
+        + "1023, and links of others hold some; remove those, or detach a container", causes: [error])
   }
 
   /// Moves an endpoint that is not created yet to another bridge.
@@ -129,7 +130,7 @@ extension Engine {
     let networks = try look { state in
       state.networks.values.filter { $0.phase == .ready && !state.emptyBridges(ofNetwork: $0.id).isEmpty }.map(\.id)
     }
-    try networks.flatMap { dropEmptyBridges(of: $0) }.throwLeftovers("take away bridges that nothing is on")
+    try networks.flatMap { dropEmptyBridges(of: $0) }.throwLeftovers("remove empty further bridges")
   }
 }
 

@@ -26,7 +26,7 @@ extension Engine {
     }
     throw NetworkError(
       .inUse, operation: "renew our firewall tables",
-      reason: "an older version of this library makes them anew again and again; stop that, or bring it up to date")
+      reason: "an older version of this library keeps replacing them; stop that process, or update it")
   }
 
   /// The elements of this record's presence and its forwarding needs: those wanted now, and those in transition.

@@ -72,8 +72,8 @@ extension Engine {
         guard let gateway = port.translatedAddresses.first(where: gateways.contains) else { continue }
         throw NetworkError(
           .inUse, operation: "serve names of network \"\(network.name)\"",
-          reason: "its containers ask at port 53 of \(gateway), which is published for \"\(endpoint.container)\"; "
-            + "publish another address's, or have the names served inside the containers")
+          reason: "its containers query port 53 of \(gateway), which is published for \"\(endpoint.container)\"; "
+            + "publish port 53 of another address, or serve the names inside the containers")
       }
     }
   }
@@ -92,8 +92,8 @@ extension Engine {
       else { return nil }
       return NetworkError(
         .inUse, operation: operation,
-        reason: "at port 53 of \(address) the containers of network \"\(other.name)\" ask for names; "
-          + "publish 53/\(mapping.transport) on another address of the host, or on all, which leaves that one out")
+        reason: "the containers of network \"\(other.name)\" query port 53 of \(address) for names; "
+          + "publish 53/\(mapping.transport) on another address of the host, or on all, which excludes that one")
     }
   }
 }

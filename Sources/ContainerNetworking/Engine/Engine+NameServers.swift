@@ -1,6 +1,6 @@
 import NetworkPrimitives
 
-/// Changing whom the containers of a network ask for what is no name of it.
+/// Changes the servers that the containers of a network ask for other names.
 extension Engine {
   func setDNSServers(_ servers: [IPAddress], of name: String) throws(NetworkError) -> NetworkRecord {
     let operation = "set name servers of network \"\(name)\""
@@ -11,7 +11,8 @@ extension Engine {
       guard !network.isPredefined else {
         throw NetworkError(
           .refused, operation: operation,
-          reason: "\"\(network.name)\" is predefined, and its containers ask whom the host asks; make another network")
+          reason:
+            "\"\(network.name)\" is predefined, and its containers use the host's name servers; make another network")
       }
       network.dnsServers = servers.isEmpty ? nil : servers
       transaction.save(.network(network))

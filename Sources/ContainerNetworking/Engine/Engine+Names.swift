@@ -42,7 +42,7 @@ extension Engine {
     let unserved: [NetworkRecord]
     do throws(NetworkError) { unserved = try names.unserved(networks) } catch { unserved = networks }
     return unserved.map {
-      Difference(.namesUnserved, network: $0.name, "nobody answers for the names of network \"\($0.name)\"")
+      Difference(.namesUnserved, network: $0.name, "no name server answers for network \"\($0.name)\"")
     }
   }
 

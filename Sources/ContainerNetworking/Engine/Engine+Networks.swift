@@ -140,7 +140,7 @@ extension Engine {
   func undone(_ operation: String, _ error: NetworkError, leftovers: [NetworkError]) -> NetworkError {
     NetworkError(
       error.code, operation: operation,
-      reason: leftovers.isEmpty ? "nothing was changed" : "\(counted(leftovers.count, "step")) could not be taken back",
+      reason: leftovers.isEmpty ? "nothing was changed" : "\(counted(leftovers.count, "step")) could not be undone",
       causes: [error.withoutLeftovers] + leftovers)
   }
 
@@ -149,7 +149,8 @@ extension Engine {
     guard isAtWork(phase, owner) else { return }
     throw NetworkError(
       .inUse, operation: operation,
-      reason: "\(what) is being \(phase == .creating ? "made" : "removed") at this moment; try again when that is done")
+      reason: "\(what) is being \(phase == .creating ? "made" : "removed") by another call; try again when that is done"
+    )
   }
 
   // MARK: - Planning
@@ -218,7 +219,7 @@ extension Engine {
     if let bridge = options.bridge, let other = state.networks.values.first(where: { $0.isBridge("\(bridge)") }) {
       throw NetworkError(
         .inUse, operation: operation,
-        reason: "the bridge \"\(bridge)\" is that of network \"\(other.name)\"; name another one")
+        reason: "the bridge \"\(bridge)\" belongs to network \"\(other.name)\"; name another one")
     }
     if let parent = options.parent, let other = state.networks.values.first(where: { $0.parent == parent }) {
       throw NetworkError(
@@ -235,7 +236,7 @@ extension Engine {
       if name == "bridge" {
         if options.subnets.isEmpty { configuration.subnets = [SubnetConfiguration(subnet: kept)] }
       } else {
-        claims.append(ClaimedSubnet(kept, holder: "the default network \"bridge\", for which it is kept"))
+        claims.append(ClaimedSubnet(kept, holder: "the default network \"bridge\", which keeps it"))
       }
     }
     var hidden: [NetworkError] = []

@@ -5,7 +5,7 @@ import NetworkPrimitives
 /// Other records of the host: prevents overlapping blocks, and removes dead records.
 extension Engine {
   /// Marks the error of a concurrent choice of the same block by another record.
-  private static let contest = "look for the blocks of other records"
+  private static let contest = "list the blocks of other records"
 
   /// Adds a network; chooses again if another record has concurrently chosen the same block.
   func addNetwork(_ name: String, _ options: NetworkOptions) throws(NetworkError) -> NetworkRecord {
@@ -115,6 +115,6 @@ extension Engine {
     }
     throw NetworkError(
       .inUse, operation: "forget record \(id)",
-      reason: "others change rules again and again meanwhile, perhaps that record itself; end its processes first")
+      reason: "other programs keep changing rules, perhaps that record itself; end its processes first")
   }
 }

@@ -101,8 +101,8 @@ extension Engine {
       return NetworkError(
         .inUse, operation: operation,
         reason:
-          "at port \(binding) our name server answers for network \"\(network.name)\", at its gateways; choose another "
-          + "port, or publish on an address of the host that is no gateway")
+          "our name server for network \"\(network.name)\" answers at port \(binding), at its gateways; choose another "
+          + "port, or publish on an address of the host that is not a gateway")
     }
     return nil
   }

@@ -47,7 +47,7 @@ extension Engine {
           endpoint.portChange?.ports == made
         else {
           throw NetworkError(
-            .notFound, operation: operation, reason: "\"\(container)\" was taken off the network meanwhile")
+            .notFound, operation: operation, reason: "\"\(container)\" was disconnected from the network meanwhile")
         }
         endpoint.ports += made
         endpoint.portChange = nil
@@ -162,7 +162,7 @@ extension Engine {
       guard let network = networks[endpoint.networkID], let change = endpoint.portChange else { continue }
       failures += release(change.ports, of: endpoint, on: network)
     }
-    try failures.throwLeftovers("take away ports that were left unfinished")
+    try failures.throwLeftovers("finish interrupted port changes")
   }
 
   // MARK: - Checks
@@ -229,7 +229,7 @@ extension Engine {
         .conflictingOptions, operation: operation,
         reason: network.isInternal
           ? "network \"\(network.name)\" is internal, nothing is published on it; name another"
-          : "the containers of network \"\(network.name)\" are reached by their own addresses, nothing is published on it; "
+          : "network \"\(network.name)\" publishes no ports: its containers are reached at their own addresses; "
             + "name another")
     }
     try checkIdle(endpoint, "the endpoint of \"\(container)\" on \"\(network.name)\"", operation)

@@ -37,7 +37,10 @@ extension Engine {
     let operation = "keep sandboxes ready on \"\(name)\""
     guard count >= 0, refillsPerSecond > 0, refillsPerSecond <= 10_000 else {
       throw .invalid(
-        operation, "\(count) sandboxes, \(refillsPerSecond) refills a second; it takes 0 or more, and above 0 to 10000")
+        operation,
+        "\(count) sandboxes at \(refillsPerSecond) refills a second are out of range; right are 0 or more, and above 0 "
+          + "to 10000"
+      )
     }
     if count > 0, name == "bridge" { _ = try ensureDefaultNetwork() }
     let network = try network(name)
@@ -48,8 +51,8 @@ extension Engine {
     guard others <= settings.readyLimit, count <= settings.readyLimit - others else {
       throw NetworkError(
         .exhausted, operation: operation,
-        reason: "other networks keep \(others), and with \(count) there would be more than the \(settings.readyLimit) "
-          + "that the setting readyLimit allows on all of them")
+        reason: "other networks keep \(others), and \(count) more exceed the \(settings.readyLimit) "
+          + "that the setting readyLimit allows in all; keep fewer, or raise it")
     }
     let surplus = stocks.withLock { stocks in
       var stock = stocks[network.id] ?? Stock(wanted: 0, refillsPerSecond: 1)
@@ -202,7 +205,7 @@ extension Engine {
     }
     var failures: [NetworkError] = []
     for name in names { failures += attempt { () throws(NetworkError) in try detach(name) } }
-    try failures.throwLeftovers("take away what was kept ready")
+    try failures.throwLeftovers("remove ready sandboxes")
   }
 }
 
@@ -221,7 +224,7 @@ extension Engine.Transaction {
     else {
       throw NetworkError(
         .inUse, operation: operation,
-        reason: "the sandbox that was kept ready for it is taken away at this moment; try again")
+        reason: "its ready sandbox is being removed; try again")
     }
     endpoint.ports = try state.ports.pick(
       request.ports, for: request.container, bindingAddress: network.policy.hostBindingAddress, at: places,

@@ -195,7 +195,7 @@ extension Engine {
     }
     throw NetworkError(
       .inUse, operation: "put our firewall tables back",
-      reason: "others change rules again and again meanwhile; try again when the host is calmer")
+      reason: "other programs keep changing rules; try again when the host is calmer")
   }
 }
 

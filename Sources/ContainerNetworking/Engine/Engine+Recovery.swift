@@ -76,7 +76,7 @@ extension Engine {
     }
     throw NetworkError(
       .inUse, operation: "open controller",
-      reason: "another process has been making the networks again for half a minute; see whether that one hangs")
+      reason: "another process has been restoring the networks for half a minute; see whether that process hangs")
   }
 
   /// - Returns: The networks to restore here; nil if another process was faster.
@@ -234,7 +234,7 @@ extension Engine {
       }
       failures += letGo(
         containers: left.containers.sorted(), endpoints: left.endpoints + kept.map(\.id), networks: left.networks)
-      throw failures.leftovers("take away what was left unfinished")
+      throw failures.leftovers("finish interrupted calls")
     }
   }
 
@@ -323,7 +323,7 @@ extension Engine {
     }
     throw NetworkError(
       .inUse, operation: "make the default network",
-      reason: "it is being made or removed by another process for half a minute; see whether that one hangs")
+      reason: "another process has been making or removing it for half a minute; see whether that process hangs")
   }
 }
 

@@ -91,7 +91,7 @@ extension NetworkError {
     guard !left.isEmpty else { return self }
     var error = self
     let missing = left.map(\.detail).joined(separator: "; ")
-    error.reason = [reason, "\(missing): see to that, and reconcile (cnet doctor --fix)"].filter { !$0.isEmpty }
+    error.reason = [reason, "\(missing): correct that, and reconcile (cnet doctor --fix)"].filter { !$0.isEmpty }
       .joined(separator: "; ")
     return error
   }

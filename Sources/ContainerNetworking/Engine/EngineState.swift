@@ -293,9 +293,9 @@ struct EngineState {
     let names = networks.values.map(\.name).sorted().joined(separator: ", ")
     let known =
       switch name {
-      case "host", "none": "it is a mode that a container is attached in, and has no endpoints"
+      case "host", "none": "it is a mode, not a network, and has no endpoints"
       case "bridge": "it is made when a container is first attached to it"
-      default: names.isEmpty ? "no network is made yet" : "there are: \(names)"
+      default: names.isEmpty ? "there are no networks yet" : "there are: \(names)"
       }
     throw matches.isEmpty
       ? NetworkError(

@@ -5,9 +5,9 @@ extension MACAddress {
   /// The reason why no interface can have the address; nil if one can (`is_valid_ether_addr` in linux/etherdevice.h).
   var stationFault: String? {
     if isMulticast {
-      return "the MAC address \(self) is a group's; the first byte must be even, as in 02:42:ac:11:00:02"
+      return "the MAC address \(self) is a multicast address; the first byte must be even, as in 02:42:ac:11:00:02"
     }
-    return rawValue == 0 ? "the MAC address \(self) is nobody's; write one as in 02:42:ac:11:00:02" : nil
+    return rawValue == 0 ? "the MAC address \(self) is all zeros; write one as in 02:42:ac:11:00:02" : nil
   }
 }
 
@@ -33,7 +33,7 @@ extension Engine {
     if let wanted = request.options.macAddress {
       if let holder = try holder(of: wanted, on: network, beside: request.container, state) {
         throw NetworkError(
-          .inUse, operation: operation, reason: "the MAC address \(wanted) is that of \(holder); choose another")
+          .inUse, operation: operation, reason: "the MAC address \(wanted) belongs to \(holder); choose another")
       }
       return wanted
     }
@@ -60,7 +60,7 @@ extension Engine {
         $0.networkID == network.id && $0.macAddress == address && $0.phase != .stopped
       })
     {
-      return "\"\(other)\", with whose address \(v4) it comes"
+      return "\"\(other)\", which derives it from its address \(v4)"
     }
     for further in network.furtherBridges ?? [] where further.macAddress(ofNetwork: network.id) == address {
       return "the bridge \(further.name)"

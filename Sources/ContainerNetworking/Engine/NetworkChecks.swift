@@ -94,27 +94,30 @@ extension Engine {
       guard let source = policy.sourceAddress(family) else { continue }
       let what = "the source address \(source)"
       if source.family != family {
-        refuse(.invalidValue, "\(what) is given for \(family), and is \(source.family); give it for that")
+        refuse(.invalidValue, "\(what) is given for \(family), but is \(source.family); give it for that family")
       } else if source.isUnspecified || source.isLoopback || source.isMulticast || source.isLinkLocal {
-        refuse(.invalidValue, "nobody outside can answer to \(what); name an address that the host is reached by")
+        refuse(.invalidValue, "\(what) cannot be answered from outside; name an address at which the host is reached")
       } else if !families.contains(family) {
         refuse(.conflictingOptions, "\(what) needs \(family), which is off; switch it on")
       } else if options.isInternal {
         refuse(
-          .conflictingOptions, "\(what) is for what goes out, and of an internal network nothing does; leave it out")
+          .conflictingOptions, "\(what) is for outgoing packets, which an internal network does not have; leave it out")
       } else if !policy.masquerades || policy.gatewayMode(family) == .routed {
         let why = policy.masquerades ? "in the gateway mode \"routed\"" : "without masquerading"
-        refuse(.conflictingOptions, "\(what) cannot be had \(why), where what goes out keeps its own; leave one out")
+        refuse(
+          .conflictingOptions, "\(what) is not possible \(why), where outgoing packets keep their own; leave one out")
       }
     }
     if let trusted = policy.trustedInterfaces, !trusted.isEmpty {
       if options.isInternal {
         refuse(
           .conflictingOptions,
-          "a trusted interface cannot be had with an internal network, which nothing gets into; leave one out")
+          "a trusted interface is not possible with an internal network, which nothing enters; leave one out")
       }
       if let bridge = options.bridge, trusted.contains(bridge) {
-        refuse(.conflictingOptions, "the bridge \"\(bridge)\" cannot be a trusted interface of its own; leave it out")
+        refuse(
+          .conflictingOptions, "the bridge \"\(bridge)\" cannot be a trusted interface of its own network; leave it out"
+        )
       }
     }
     return faults

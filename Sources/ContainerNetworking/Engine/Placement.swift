@@ -59,20 +59,21 @@ extension Engine.Transaction {
     let rest: String
     if full.contains(nil) {
       rest =
-        "others have the rest of the 1023 ports that Linux gives a bridge, so that there is none to reach a further one by, "
-        + "either; take some of those off"
+        "links of others hold the rest of the 1023 ports that Linux gives a bridge, so that none is left for a trunk; "
+        + "remove some of those"
     } else if network.grows {
       let all = (network.furtherBridges ?? []).count
       rest =
-        "and \(all) more, which have no room either, are as many as it can have; detach containers, or put new ones on "
+        "its \(all) further bridges are full, too, and it can have no more; detach containers, or put new ones on "
         + "another network"
     } else if network.adoptsBridge {
       rest =
-        "and a network does not grow beyond a bridge that was there before; detach containers, or make a network with a "
+        "a network does not grow beyond an adopted bridge; detach containers, or make a network with a "
         + "bridge of its own"
     } else {
       rest =
-        "and it is not to grow over others; detach containers, put new ones on another network, or make one that grows"
+        "its option says that it does not grow; detach containers, put new ones on another network, or make one that "
+        + "grows"
     }
     return NetworkError(
       .exhausted, operation: operation,

@@ -124,7 +124,7 @@ extension Engine {
       .inUse, operation: operation,
       reason: "\(subnet) overlaps \(Self.list(found)) of the host; "
         + (free.map { "use \($0), the free block next to it" } ?? "use another block")
-        + ", or say that it is meant: host-overlap=true")
+        + ", or allow the overlap: host-overlap=true")
   }
 
   /// The overlaps of a recorded network with the host.
@@ -143,7 +143,7 @@ extension Engine {
     guard let first = hostOverlaps(of: network, surroundings).first else { return }
     throw NetworkError(
       .inUse, operation: "make network \"\(network.name)\" again",
-      reason: "\(first.subnet) overlaps \(first.what) of the host, which came after it; take that away, "
+      reason: "\(first.subnet) overlaps \(first.what) of the host, which was added later; remove that, "
         + "or remove the network and make it with another subnet")
   }
 

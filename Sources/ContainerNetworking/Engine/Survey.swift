@@ -118,15 +118,17 @@ extension Engine {
       phase != .ready && phase != .stopped && !self.isAlive(owner)
     }
     return survey.networks.filter { isLeft($0.phase, $0.owner) }.map {
-      Difference(.unfinished, network: $0.name, "network \"\($0.name)\" was left \($0.phase.rawValue)")
+      Difference(.unfinished, network: $0.name, "network \"\($0.name)\" was left unfinished (\($0.phase.rawValue))")
     }
       + survey.sandboxes.filter { isLeft($0.phase, $0.owner) }.map {
-        Difference(.unfinished, container: $0.container, "container \"\($0.container)\" was left \($0.phase.rawValue)")
+        Difference(
+          .unfinished, container: $0.container,
+          "container \"\($0.container)\" was left unfinished (\($0.phase.rawValue))")
       }
       + survey.endpoints.filter { isLeft($0.phase, $0.owner) }.map {
         Difference(
           .unfinished, network: $0.networkName, container: $0.container,
-          "the endpoint of \"\($0.container)\" on \"\($0.networkName)\" was left \($0.phase.rawValue)")
+          "the endpoint of \"\($0.container)\" on \"\($0.networkName)\" was left unfinished (\($0.phase.rawValue))")
       }
       + survey.endpoints.compactMap { endpoint in
         guard let change = endpoint.portChange, endpoint.phase == .ready, !self.isAlive(change.owner) else {
@@ -146,7 +148,7 @@ extension Engine {
       (network.furtherBridges ?? []).filter { !used.contains($0.name) }.map { further in
         Difference(
           .unfinished, network: network.name,
-          "the bridge \(further.name), which network \"\(network.name)\" had grown over, was left with nothing on it")
+          "the further bridge \(further.name) of network \"\(network.name)\" is empty")
       }
     }
   }
@@ -170,12 +172,13 @@ extension Engine {
       let links = (survey.host?.uplinks ?? []).filter { $0.family == family }.map { survey.name(of: $0) }
       return Difference(
         .uplinks,
-        "the host forwards \(family) on all links by now, and \(links.joined(separator: ", ")) still for our networks alone"
+        "the host now forwards \(family) on all links, but \(links.joined(separator: ", ")) still for our networks "
+          + "alone"
       )
     }
       + forwardingSwitches(survey.host, survey.names).compactMap { name in
         guard let value = try? host.sysctl(name), value == "0" else { return nil }
-        return Difference(.forwarding, "\(name) was switched on for our networks, and is off")
+        return Difference(.forwarding, "\(name) was switched on for our networks, but is off")
       } + idleUplinks(survey)
   }
 
@@ -197,8 +200,8 @@ extension Engine {
           Difference(
             .forwarding,
             isOneForAll(family)
-              ? "\(link.name) forwards \(family) not to our networks alone (\(path)): it came after them"
-              : "\(link.name) does not forward \(family) to our networks (\(path)): it came after them")
+              ? "\(link.name) forwards \(family) to more than our networks (\(path)): it was added after them"
+              : "\(link.name) does not forward \(family) to our networks (\(path)): it was added after them")
         )
       }
     }
@@ -226,7 +229,8 @@ extension Engine {
       guard let (network, bridge) = link.master.flatMap({ bridges[$0] }) else { return nil }
       return (
         link.index,
-        Difference(.strayPort, network: network.name, "\(link.name) is on bridge \(bridge), and is nobody's")
+        Difference(
+          .strayPort, network: network.name, "\(link.name) is on bridge \(bridge), but belongs to no container")
       )
     }
   }
@@ -255,7 +259,7 @@ extension Engine {
         Difference(
           .hostNamespace, network: own.first?.networkName ?? "", container: sandbox.container,
           "\"\(sandbox.container)\" is recorded as being in the host's own namespace"
-            + (brought.isEmpty ? "" : ", to which it brought \(brought.joined(separator: ", "))"))
+            + (brought.isEmpty ? "" : ", where it has \(brought.joined(separator: ", "))"))
       ]
     }
     if sandbox.namespacePath == nil, namespaces.withLock({ $0[sandbox.sandboxID] }) == nil {

@@ -65,7 +65,7 @@ struct Firewall: Sendable {
     }
     throw NetworkError(
       .inUse, operation: "make our firewall tables",
-      reason: "others make and remove them again and again; see by whom, and try again")
+      reason: "other programs keep making and removing them; find those, and try again")
   }
 
   /// Removes this record from our tables, and the tables too unless they contain other records.
@@ -100,7 +100,7 @@ struct Firewall: Sendable {
     }
     throw NetworkError(
       .inUse, operation: "remove our firewall tables",
-      reason: "others change rules again and again meanwhile; try again")
+      reason: "other programs keep changing rules; try again")
   }
 
   /// Whether another record is in a set of records. An unclaimed record counts while one of its bridges exists.
@@ -118,7 +118,8 @@ struct Firewall: Sendable {
   func generation() throws(NetworkError) -> UInt32 {
     let request = NftRequests.generation()
     guard let message = try host.connection(.netfilter).execute(request).first else {
-      throw NetworkError(.replyLost, operation: request.purpose, reason: "the kernel acknowledged, but sent none")
+      throw NetworkError(
+        .replyLost, operation: request.purpose, reason: "the kernel acknowledged the request, but sent no answer")
     }
     return try NftRequests.generation(message)
   }

@@ -45,7 +45,7 @@ struct OddElements {
   var described: [String] {
     var parts: [String] = []
     if missing > 0 { parts.append("\(missing) elements missing") }
-    if taken > 0 { parts.append("\(taken) elements that another record on this host has") }
+    if taken > 0 { parts.append("\(taken) elements of another record on this host") }
     if strange > 0 { parts.append("\(strange) elements too many") }
     return parts
   }

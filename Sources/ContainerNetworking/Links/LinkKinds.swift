@@ -38,7 +38,7 @@ extension Links {
     try options.validate()
     let request = LinkRequests.changeBridge(index, options)
     guard let bridge = try get(index).bridge else {
-      throw NetworkError(.unsupported, operation: request.purpose, reason: "link \(index) is no bridge")
+      throw NetworkError(.unsupported, operation: request.purpose, reason: "link \(index) is not a bridge")
     }
     if options.filtersVLANs != nil || options.defaultVLAN != nil, bridge.filtersVLANs == nil {
       throw Self.withoutVLANs(NetworkError(.unsupported, operation: request.purpose))
@@ -54,7 +54,7 @@ extension Links {
     do { try connection().execute(LinkRequests.changeBridgePort(index, options)) } catch {
       guard error.code == .unsupported else { throw error }
       var error = error
-      error.reason = "link \(index) is no port of a bridge; give it a master first"
+      error.reason = "link \(index) is not a port of a bridge; give it a master first"
       throw error
     }
   }
@@ -106,7 +106,7 @@ extension Links {
   public func create(_ end: VethEnd, kind: String) throws(NetworkError) -> Link {
     guard !kind.isEmpty, kind.utf8.count < 64 else {
       throw .invalid(
-        "create link \"\(end.name)\"", "\(quoted(kind)) is no kind of link; it has 1 to 63 bytes, as dummy")
+        "create link \"\(end.name)\"", "\(quoted(kind)) is not a kind of link; a kind has 1 to 63 bytes, as in dummy")
     }
     return try make(LinkRequests.create(end, kind: kind), kind: kind, end.name)
   }
@@ -130,7 +130,7 @@ extension Links {
 
   private static func withoutVLANs(_ error: NetworkError) -> NetworkError {
     var error = error
-    error.reason = "this kernel's bridges know no VLANs; use a kernel with CONFIG_BRIDGE_VLAN_FILTERING"
+    error.reason = "this kernel's bridges have no VLAN filtering; use a kernel with CONFIG_BRIDGE_VLAN_FILTERING"
     return error
   }
 }

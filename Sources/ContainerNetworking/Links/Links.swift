@@ -70,7 +70,7 @@ public struct Links: Sendable {
   public func delete(group: UInt32) throws(NetworkError) {
     guard group != 0 else {
       throw .invalid(
-        "delete links of group 0", "0 is the group of every link that is in none; give links a group first")
+        "delete links of group 0", "group 0 holds every link without a group of its own; give the links a group first")
     }
     try connection().execute(LinkRequests.delete(group: group))
   }
@@ -81,7 +81,8 @@ public struct Links: Sendable {
   func one(_ request: NetlinkRequest, orGet name: InterfaceName? = nil) throws(NetworkError) -> Link {
     if let message = try connection().execute(request).first { return try Link(message) }
     guard let name else {
-      throw NetworkError(.replyLost, operation: request.purpose, reason: "the kernel acknowledged, but sent no link")
+      throw NetworkError(
+        .replyLost, operation: request.purpose, reason: "the kernel acknowledged the request, but sent no link")
     }
     return try one(LinkRequests.get(name))
   }

@@ -70,9 +70,9 @@ public struct Difference: Hashable, Sendable, CustomStringConvertible {
     case .parentMissing: "nothing: it is not ours; bring it back, and reconcile"
     case .parentMTU: "nothing: it is not ours; raise it again, or make the network again with its mtu"
     case .bridgeSettings: "set it up again"
-    case .hostOverlap: "nothing: move one of them, or make the network again and say that it is meant (host-overlap)"
+    case .hostOverlap: "nothing: move one of them, or make the network again with the option host-overlap"
     case .forwarding: "switch it on again"
-    case .uplinks: "let them forward for others too"
+    case .uplinks: "let them forward for other networks, too"
     case .rules: "put our tables back whole, in one transaction"
     case .sourceAddress: "nothing: it is not ours; add it to a link again"
     case .linkMissing: "make it again, with the same addresses"
@@ -80,14 +80,14 @@ public struct Difference: Hashable, Sendable, CustomStringConvertible {
     case .containerSettings: "add it again"
     case .namespaceGone: "release its addresses and ports, and forget it"
     case .hostNamespace:
-      "nothing: detach the container, which takes what it brought to the host; attach it in mode host, or with a namespace "
-        + "of its own"
+      "nothing: detach the container, which removes its interfaces from the host; attach it in mode host, or with a "
+        + "namespace of its own"
     case .strayPort: "delete it"
-    case .filesMissing: "write them again; who has bound the old ones goes on reading those"
+    case .filesMissing: "write them again; containers that already mounted the old ones keep seeing those"
     case .strayFiles: "remove it"
-    case .namesUnserved: "have the name service answer for it"
+    case .namesUnserved: "serve its names again"
     case .portUnserved:
-      "take it up, where this controller forwards; start a forwarder, as cnet forward, where none does"
+      "forward it, if this controller forwards; otherwise start a forwarder (cnet forward)"
     case .unfinished: "undo or finish it"
     }
   }

@@ -28,7 +28,8 @@ public struct KeptUplinks: Hashable, Sendable, CustomStringConvertible {
       others.isEmpty
       ? ""
       : "; \(Self.list(others)) forward\(others.count == 1 ? "s" : "") by \(others.count == 1 ? "its" : "their") "
-        + "owner's setting, and what comes in for \(others.count == 1 ? "it" : "them") by \(one ? "that" : "those") is dropped"
+        + "owner's setting, but packets for \(others.count == 1 ? "it" : "them") that come in by "
+        + "\(one ? "that" : "those") are dropped"
     let dropped = droppedPackets == 0 ? "" : "; \(counted(Int(clamping: droppedPackets), "packet")) dropped so far"
     return kept + own + dropped + (rule.map { " (by \($0))" } ?? "")
   }

@@ -28,12 +28,12 @@ public struct Obstacle: Hashable, Sendable, CustomStringConvertible {
 
     fileprivate var words: String {
       switch self {
-      case .outgoing: "what containers send out"
-      case .answers: "the answers to it"
-      case .published: "what comes to published ports"
-      case .toHost: "what containers send to the host"
-      case .fromHost: "what the host sends to containers"
-      case .betweenContainers: "what containers send each other"
+      case .outgoing: "packets from containers to the outside"
+      case .answers: "answers from outside"
+      case .published: "packets to published ports"
+      case .toHost: "packets from containers to the host"
+      case .fromHost: "packets from the host to containers"
+      case .betweenContainers: "packets between containers"
       }
     }
   }
@@ -64,8 +64,8 @@ public struct Obstacle: Hashable, Sendable, CustomStringConvertible {
     let place = rule.map { "by \($0), from chain \(chain)" } ?? "by the policy of chain \(chain)"
     let families = families.map(\.description).joined(separator: " and ")
     var text = "table \(table) drops \(families) of network \"\(network)\": \(what); \(place)"
-    if isByBridgeNetfilter { text += "; bridged frames come there because net.bridge.bridge-nf-call-iptables is on" }
-    if !isCertain { text += "; unless a rule lets it pass that was not understood" }
+    if isByBridgeNetfilter { text += "; bridged frames pass it because net.bridge.bridge-nf-call-iptables is on" }
+    if !isCertain { text += "; unless a rule with an unknown expression accepts them" }
     return text
   }
 }

@@ -8,7 +8,7 @@ public import SystemPackage
 public struct SandboxFiles: Hashable, Sendable {
   /// The directory that they are in.
   public let directory: FilePath
-  /// resolv.conf(5): whom it asks for names.
+  /// resolv.conf(5): the name servers that it asks.
   public var resolvConf: FilePath { directory.appending("resolv.conf") }
   /// hosts(5): its own addresses, and the extra hosts.
   public var hosts: FilePath { directory.appending("hosts") }

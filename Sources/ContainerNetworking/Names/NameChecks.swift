@@ -23,7 +23,7 @@ extension NameOptions {
     }
     for reason in dns.compactMap({ Self.fault(ofServer: $0) }) { refuse(reason) }
     if dnsSearch.contains("."), dnsSearch.count > 1 {
-      refuse("the search domain \".\" stands for none at all; leave it or the others out")
+      refuse("the search domain \".\" stands for no search at all; leave it or the others out")
     }
     for domain in dnsSearch where domain != "." && !DomainName.isDomainName(domain) {
       refuse(
@@ -42,7 +42,10 @@ extension NameOptions {
             + "write one as in db.example.org")
       }
       if let address = host.address, address.isUnspecified || address.isMulticast {
-        refuse("the address \(address) of host \(quoted(host.name)) is no machine's own; name one, as in 192.168.50.9")
+        refuse(
+          "the address \(address) of host \(quoted(host.name)) is not one of a single machine; name one, as in "
+            + "192.168.50.9"
+        )
       }
     }
     return faults

@@ -11,11 +11,11 @@ extension NameOptions {
       if let zone = text.firstIndex(of: "%"), (try? IPAddress(String(text[..<zone]))) != nil {
         throw .invalid(
           operation,
-          "it is known by the link \(quoted(String(text[text.index(after: zone)...]))), and a container has others than "
-            + "the host; leave it to the host's resolv.conf, or name one with an address that is routed")
+          "its zone is the link \(quoted(String(text[text.index(after: zone)...]))) of the host, which a container "
+            + "does not have; leave it to the host's resolv.conf, or name a server with a routed address")
       }
       if let bare = withoutPort(text) {
-        throw .invalid(operation, "servers are asked at port 53, resolv.conf(5) has no other; write \(bare)")
+        throw .invalid(operation, "resolv.conf(5) has no port but 53; write \(bare)")
       }
       throw error
     }
@@ -34,12 +34,12 @@ extension NameOptions {
   /// The reason why an address cannot be a name server's; nil if it can.
   static func fault(ofServer server: IPAddress) -> String? {
     if server.isUnspecified || server.isMulticast {
-      return "the name server \(server) is no machine's own address; name one, as in 192.0.2.53"
+      return "the name server \(server) is not an address of a single machine; name one, as in 192.0.2.53"
     }
     // For IPv4, some clouds have their servers there, and route to them.
     if server.family == .ipv6, server.isLinkLocal {
-      return "the name server \(server) is known by a link alone, and a container has others than the host; "
-        + "name one with an address that is routed"
+      return "the name server \(server) is a link-local address, which is valid on a link of the host alone; "
+        + "name a server with a routed address"
     }
     return nil
   }

@@ -15,7 +15,7 @@ extension SandboxFiles {
   public func bindings(in root: FilePath) throws(NetworkError) -> [FileBinding] {
     guard root.isAbsolute else {
       throw .invalid(
-        "bind files in \(quoted(root.string))", "that is no absolute path; give one, as in /var/lib/me/web/rootfs")
+        "bind files in \(quoted(root.string))", "it is not an absolute path; give one, as in /var/lib/me/web/rootfs")
     }
     var placed: [FileBinding] = []
     for binding in bindings {

@@ -77,7 +77,7 @@ public final class NetworkNamespace: Sendable {
     process id: Int32, on kernel: any Kernel = LinuxKernel()
   ) throws(NetworkError) -> NetworkNamespace {
     guard id > 0 else {
-      throw .invalid("open network namespace of process \(id)", "\(id) is no process id; those are 1 and up")
+      throw .invalid("open network namespace of process \(id)", "\(id) is not a process id; ids are 1 and up")
     }
     return try open(at: FilePath("/proc/\(id)/ns/net"), on: kernel)
   }
@@ -172,7 +172,7 @@ public final class NetworkNamespace: Sendable {
     else {
       throw NetworkError(
         .invalidValue, operation: "name network namespace",
-        reason: "\(quoted(name)) is no file name; give one of 1 to 255 bytes without a slash, as in \"blue\"")
+        reason: "\(quoted(name)) is not a file name; give one of 1 to 255 bytes without a slash, as in \"blue\"")
     }
     return directory.appending(name)
   }
@@ -180,7 +180,8 @@ public final class NetworkNamespace: Sendable {
   private static func checked(_ path: FilePath) throws(NetworkError) -> FilePath {
     guard path.isAbsolute, path.lastComponent != nil else {
       throw .invalid(
-        "pin network namespace", "\(quoted(path.string)) is no absolute path of a file; give one, as /run/me/blue")
+        "pin network namespace",
+        "\(quoted(path.string)) is not an absolute path of a file; give one, as in /run/me/blue")
     }
     return path
   }

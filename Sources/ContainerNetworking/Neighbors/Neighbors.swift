@@ -24,7 +24,8 @@ public struct Neighbors: Sendable {
     let request = NeighborRequests.get(address, on: link)
     guard let message = try namespace.connection(.route).execute(request).first, let neighbor = try Neighbor(message)
     else {
-      throw NetworkError(.replyLost, operation: request.purpose, reason: "the kernel acknowledged, but sent none")
+      throw NetworkError(
+        .replyLost, operation: request.purpose, reason: "the kernel acknowledged the request, but sent no answer")
     }
     return neighbor
   }

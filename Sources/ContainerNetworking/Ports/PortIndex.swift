@@ -35,7 +35,7 @@ struct PortIndex {
         let known = ports.prefix(20).map(\.description).joined(separator: ", ") + (ports.count > 20 ? ", …" : "")
         throw NetworkError(
           .notFound, operation: operation,
-          reason: "\(mapping.containerPorts)/\(mapping.transport) is not published like that; "
+          reason: "\(mapping.containerPorts)/\(mapping.transport) is not published in that form; "
             + (known.isEmpty ? "no port is published" : "published are: \(known)"))
       }
     }

@@ -75,7 +75,8 @@ public struct PortMapping: Hashable, Sendable, Codable {
 
   private static func hostAddress(_ field: Substring, of text: String) throws(NetworkError) -> IPAddress {
     do throws(NetworkError) { return try IPAddress(String(field)) } catch {
-      throw malformed(text, "of three fields the first is an address of the host, and \(quoted(String(field))) is none")
+      throw malformed(
+        text, "the first of three fields is an address of the host, and \(quoted(String(field))) is not an address")
     }
   }
 
@@ -100,7 +101,8 @@ extension IPAddress {
   /// The reason why no host can publish at an address; nil if one can.
   var publishFault: String? {
     guard isMulticast || v4?.rawValue == .max else { return nil }
-    return "the host address \(self) is a \(isMulticast ? "multicast" : "broadcast") address, which no host has alone; "
-      + "name an address of the host's own, as in 127.0.0.1"
+    return
+      "the host address \(self) is a \(isMulticast ? "multicast" : "broadcast") address, which is not one of a single "
+      + "host; name an address of the host's own, as in 127.0.0.1"
   }
 }

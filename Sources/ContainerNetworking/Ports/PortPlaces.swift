@@ -65,9 +65,9 @@ struct PortPlaces {
     let places = serve(address)
     guard places.translated.isEmpty, places.forwarded.isEmpty else { return nil }
     let remedy =
-      "publish on another address, or on all; or have a forwarder (ControllerSettings.forwarder, cnet forward)"
+      "publish on another address, or on all; or run a forwarder (ControllerSettings.forwarder, cnet forward)"
     return translated.contains(address.family)
-      ? "the host address \(address) is one that the kernel does not translate; \(remedy)"
+      ? "the kernel does not translate the host address \(address); \(remedy)"
       : "the host address \(address) is \(address.family), and network \"\(network.name)\" has no \(address.family); "
         + remedy
   }

@@ -189,7 +189,8 @@ struct PortTable {
     guard let ephemeral else {
       throw NetworkError(
         .invalidValue, operation: "publish ports of \"\(picked.owner)\"",
-        reason: "port \(wishes[0].containerPort)/\(wishes[0].transport) has no host port, and there are none to pick "
+        reason:
+          "port \(wishes[0].containerPort)/\(wishes[0].transport) has no host port, and the host has none to pick "
           + "from; name one")
     }
     let range = ephemeral.range

@@ -38,7 +38,7 @@ public struct Routes: Sendable {
       switch error.kernel?.errno {
       case .networkUnreachable?, .noRouteToHost?:
         error.code = .notFound
-        error.reason = "no route leads to \(address), or one of kind unreachable; add one, such as a default route"
+        error.reason = "no route leads to \(address), or only one of kind unreachable; add one, such as a default route"
       case .permissionDenied?:
         error.code = .kernelRefused
         error.reason = "a route of kind prohibit leads to \(address)"
@@ -49,7 +49,8 @@ public struct Routes: Sendable {
       throw error
     }
     guard let message = replies.first, let route = try Route(message) else {
-      throw NetworkError(.replyLost, operation: request.purpose, reason: "the kernel acknowledged, but sent no route")
+      throw NetworkError(
+        .replyLost, operation: request.purpose, reason: "the kernel acknowledged the request, but sent no route")
     }
     return route
   }

@@ -96,7 +96,7 @@ public struct StoreDelta: Sendable {
       guard let fault else { continue }
       throw NetworkError(
         .damagedRecord, operation: "read the records",
-        reason: "\(fault), which every one has that was saved; the store has to give records back as they were")
+        reason: "\(fault), though every saved record has one; the store must return records unchanged")
     }
   }
 }

@@ -82,7 +82,7 @@ extension Engine {
       story.drop.map {
         PacketTrace.Outcome(.dropped, "the question for its receiver's hardware address, \($0.text)", $0.rule)
       }
-      ?? PacketTrace.Outcome(.lost, "nobody says that \(destination) is there (\(question))")
+      ?? PacketTrace.Outcome(.lost, "no host answers for \(destination) (\(question))")
   }
 
   private func noWay(
@@ -132,7 +132,7 @@ extension Engine {
         .unseen,
         "no packet from \(request.from) to \(request.to)\(request.kind) came within "
           + "\(Self.seconds(request.timeout)); "
-          + "it never came to this host, or by an address that is not this one")
+          + "it did not reach this host, or had another address")
       return trace
     }
     finish(&trace, seen, nil, request, isOurs: false)
@@ -216,7 +216,7 @@ extension Engine {
   private func finish(
     _ trace: inout PacketTrace, _ seen: Observation, _ answer: ProbeAnswer?, _ request: TraceRequest, isOurs: Bool
   ) {
-    if seen.isLossy { trace.remarks.append("there were more traced packets than the kernel kept; steps are missing") }
+    if seen.isLossy { trace.remarks.append("the kernel dropped reports of traced packets; steps are missing") }
     guard trace.outcome.kind != .dropped else { return }
     let answers = seen.flow.back.first?.packet
     switch answer {
@@ -237,12 +237,12 @@ extension Engine {
       } else {
         trace.outcome.text =
           "no answer came within \(Self.seconds(isOurs ? request.timeout : .seconds(1)))"
-          + (request.kind.transport == 17 ? ", which of UDP need mean nothing" : "")
+          + (request.kind.transport == 17 ? ", which is normal for many UDP services" : "")
       }
     case nil:
       if seen.flow.there.isEmpty, trace.outcome.text.isEmpty {
         trace.outcome = PacketTrace.Outcome(
-          .lost, "the host saw nothing of it, and no answer came within \(Self.seconds(request.timeout))")
+          .lost, "the host did not see it, and no answer came within \(Self.seconds(request.timeout))")
       }
     }
   }

@@ -18,8 +18,8 @@ struct RuleFacts {
 
   fileprivate var from: String { Self.words(incoming) }
   fileprivate var to: String { Self.words(outgoing) }
-  fileprivate var who: String { sender?.container ?? "what is behind \(incoming?.name ?? "the port")" }
-  fileprivate var what: String { source.map { "\($0)" } ?? "what it says" }
+  fileprivate var who: String { sender?.container ?? "the sender behind \(incoming?.name ?? "the port")" }
+  fileprivate var what: String { source.map { "\($0)" } ?? "the address that it gives" }
 
   private static func words(_ link: (name: String, network: NetworkRecord?)?) -> String {
     guard let link else { return "it" }
@@ -37,7 +37,7 @@ enum RuleReasons {
   static let all: [String: Reason] = packets.merging(frames) { first, _ in first }
 
   private static let uplinks: Reason = { facts in
-    "\(facts.from) forwards for our networks alone: what comes in by it goes to one of their bridges or nowhere"
+    "\(facts.from) forwards for our networks alone: packets that come in by it go to their bridges or nowhere"
   }
   private static let fromInternal: Reason = { "\($0.from) is internal: nothing leaves it" }
   private static let toInternal: Reason = { "\($0.to) is internal: nothing comes in" }
@@ -50,15 +50,15 @@ enum RuleReasons {
       network.bridgeGateways.contains(asked), [NetworkRecord.askedNamePort, place.port].contains(facts.destinationPort)
     {
       return
-        "the names of network \(network.name) are asked for at port \(NetworkRecord.askedNamePort), and answered at "
+        "queries for names of network \(network.name) go to port \(NetworkRecord.askedNamePort), and are answered at "
         + "port \(place.port)"
     }
-    return "a port of this host that is published leads to a container"
+    return "a published port of this host leads to a container"
   }
   private static let hairpin: Reason = { facts in
-    "a container that reaches its own network by a port of the host must get the answer from there"
+    "a container that reaches its own network by a port of the host must get the answer from the host"
   }
-  private static let leaving: Reason = { "what leaves \($0.from) gets this host's address" }
+  private static let leaving: Reason = { "packets that leave \($0.from) get this host's address" }
 
   /// A packet to a bridge that no rule accepted.
   private static let unwanted: Reason = { facts in
@@ -87,13 +87,13 @@ enum RuleReasons {
       "guard: iif further_bridges accept": { facts in
         "\(facts.incoming?.name ?? "it") is a further bridge of \(facts.from): the first one's rules decide"
       },
-      "forward: accept": { _ in "a rule of the user's has marked it so" },
-      "publish: return": { _ in "nothing that is sent to ::1 is sent on" },
+      "forward: accept": { _ in "a rule of the user has marked it" },
+      "publish: return": { _ in "packets to ::1 are not forwarded" },
       "forward: iif oif same_bridge accept": { "containers of \($0.from) may reach each other" },
       "forward: iif internal_bridges drop": fromInternal,
       "forward: oif internal_bridges drop": toInternal,
-      "forward: oif bridges state accept": { _ in "it answers what a container began" },
-      "forward: iif bridges state accept": { _ in "it belongs to a connection that was let pass" },
+      "forward: oif bridges state accept": { _ in "it answers a connection of a container" },
+      "forward: iif bridges state accept": { _ in "it belongs to an accepted connection" },
       "forward: oif bridges status accept": { _ in "it was sent to a published port" },
       "forward: oif bridges drop": unwanted,
       "forward: iif bridges accept": { "containers of \($0.from) may go out" },
@@ -108,7 +108,7 @@ enum RuleReasons {
         "the port is published, and \(facts.to) is reached directly from \(facts.from)"
       }
       all["postrouting: oif !bridges iif source_addresses\(family) snat"] = { facts in
-        "what leaves \(facts.from) gets the address that its creator chose"
+        "packets that leave \(facts.from) get its source address"
       }
       all["forward: oif ping_bridges\(family) icmptype accept"] = { "\($0.to) is routed: its containers answer pings" }
       all["forward: oif bridges routed_ports\(family) accept"] = { _ in "the port is published, and its network routed"
@@ -117,7 +117,8 @@ enum RuleReasons {
       all["publish: published\(family) dnat"] = published
       all["postrouting: status oif endpoints\(family) masquerade"] = hairpin
       all["postrouting: status iif besides\(family) masquerade"] = { facts in
-        "\(facts.receiver?.container ?? "the container that it is sent to") is on \(facts.from), too, and would answer by that"
+        "\(facts.receiver?.container ?? "the container that it is sent to") is on \(facts.from), too, and would "
+          + "answer there"
       }
       all["postrouting: iif nat_bridges\(family) oif !bridges masquerade"] = leaving
     }

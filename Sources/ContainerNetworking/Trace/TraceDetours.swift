@@ -30,8 +30,8 @@ extension TraceContext {
     let general = family == .ipv4 ? nil : "net/ipv6/conf/all/forwarding"
     guard network(of: link)?.isInternal != true, [own, general].compactMap({ $0 }).allSatisfy(isOff) else { return nil }
     return
-      "\(name) does not forward \(family) (\(own) is 0); what came after our networks, or was switched off, is switched on "
-      + "by the next attach, and by cnet doctor --fix"
+      "\(name) does not forward \(family) (\(own) is 0); links added after our networks, or switched off, are switched "
+      + "on by the next attach, and by cnet doctor --fix"
   }
 
   private func isOff(_ sysctl: String) -> Bool { ((try? host.sysctl(sysctl)) ?? "0") == "0" }
@@ -52,7 +52,7 @@ extension TraceContext {
     guard visit.hook == .prerouting, let incoming = visit.incomingLink, let uplink, incoming != uplink else {
       return loss
     }
-    return "the answer came in by \(name(incoming)), which is not \(name(uplink)), by which it was asked for; \(loss)"
+    return "the answer came in by \(name(incoming)), but the request left by \(name(uplink)); \(loss)"
   }
 
   /// How what a rule of ours keeps from a link of the host's can be let pass; nil for other rules.

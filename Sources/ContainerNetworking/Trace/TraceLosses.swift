@@ -16,14 +16,15 @@ extension TraceContext {
     let incoming = visit.incomingLink.map { name($0) } ?? "its link"
     switch (visit.table.family == .bridge, visit.hook) {
     case (true, .prerouting?):
-      return "the bridge of \(incoming) passed it to nobody: a frame that is not for it, and for no port that is up"
-    case (true, _): return "it was not seen behind the bridge's port \(outgoing)"
+      return
+        "the bridge of \(incoming) passed it to no port: the frame is neither for the bridge nor for a port that is up"
+    case (true, _): return "it was not seen after the bridge's port \(outgoing)"
     case (false, .prerouting?): return unrouted(visit, flow)
-    case (false, .forward?): return "it was not passed on after routing: its time to live or its size did not do"
+    case (false, .forward?): return "it was dropped after routing: its time to live has run out, or it is too large"
     case (false, .output?), (false, .postrouting?):
       if let link = visit.outgoingLink, let silent = silentNeighbor(of: flow, on: link) { return silent }
-      return "it was not seen behind \(outgoing)"
-    default: return "it was not seen any more"
+      return "it was not seen after \(outgoing)"
+    default: return "it was not seen again"
     }
   }
 
@@ -33,7 +34,7 @@ extension TraceContext {
     let neighbor = try? host.neighbors.list(link: link).first { $0.address == next }
     guard let neighbor, neighbor.state == .failed || neighbor.state == .incomplete else { return nil }
     let question = next.family == .ipv4 ? "ARP" : "neighbour discovery"
-    return "nobody on \(name(link)) says that \(next) is there (\(question))"
+    return "no host on \(name(link)) answers for \(next) (\(question))"
   }
 
   /// The routing's reason for a packet that was received and neither delivered nor forwarded.
@@ -75,13 +76,13 @@ extension TraceContext {
   private func refusedAddress(_ flow: PacketTrace.Flow, _ link: Int32) -> String {
     let incoming = name(link)
     if isOwn(flow.source) {
-      return "\(flow.source) is an address of the host: as the source of a packet from \(incoming) a martian"
+      return "\(flow.source) is an address of the host: a packet from \(incoming) with that source is a martian"
     }
     let strictness = ["all", incoming].compactMap { try? host.sysctl("net/ipv4/conf/\($0)/rp_filter") }.max() ?? "0"
     let back = try? host.routes.get(to: flow.source)
     if flow.source.family == .ipv4, strictness != "0", back?.link != link {
-      return "the check of its source refused it (net/ipv4/conf/\(incoming)/rp_filter is \(strictness)): "
-        + "the way back to \(flow.source) is not by \(incoming)"
+      return "the reverse-path check refused it (net/ipv4/conf/\(incoming)/rp_filter is \(strictness)): "
+        + "the route back to \(flow.source) does not use \(incoming)"
     }
     return "\(flow.source) or \(flow.destination) cannot be on \(incoming): a martian"
   }
@@ -102,7 +103,8 @@ extension Routes {
   ) throws(NetworkError) -> Route {
     let request = RouteRequests.get(to: address, from: source, by: link, mark: mark)
     guard let message = try namespace.connection(.route).execute(request).first, let route = try Route(message) else {
-      throw NetworkError(.replyLost, operation: request.purpose, reason: "the kernel acknowledged, but sent no route")
+      throw NetworkError(
+        .replyLost, operation: request.purpose, reason: "the kernel acknowledged the request, but sent no route")
     }
     return route
   }

@@ -135,7 +135,7 @@ extension Engine {
     func unknown(_ name: String) -> NetworkError {
       NetworkError(
         .notFound, operation: "trace a packet from \(request.from) to \(request.to)\(request.kind)",
-        reason: "\"\(name)\" is no container that is attached, and no link of the host")
+        reason: "\"\(name)\" is neither an attached container nor a link of the host")
     }
     let hostAddresses = try host.addresses.list().map(\.address.address)
     var from: SandboxRecord?

@@ -76,7 +76,7 @@ public struct TraceRequest: Hashable, Sendable {
       if text == "host" { return .host }
       if let address = try? IPAddress(text) { return .address(address) }
       do throws(NetworkError) { try Name.check(text, what: "container", operation: operation) } catch {
-        throw fault(text, "is no container, no address and no link")
+        throw fault(text, "is not a container, an address or a link")
       }
       return .name(text)
     }
@@ -89,7 +89,7 @@ public struct TraceRequest: Hashable, Sendable {
     var port: Substring?
     if rest.hasPrefix("["), let close = rest.firstIndex(of: "]") {
       let behind = rest[rest.index(after: close)...]
-      guard behind.isEmpty || behind.hasPrefix(":") else { throw fault(to, "has something behind its bracket") }
+      guard behind.isEmpty || behind.hasPrefix(":") else { throw fault(to, "has text after its closing bracket") }
       port = behind.isEmpty ? nil : behind.dropFirst()
       rest = rest[rest.index(after: rest.startIndex)..<close]
     } else if rest.count(where: { $0 == ":" }) == 1, let colon = rest.firstIndex(of: ":") {
@@ -113,7 +113,7 @@ public struct TraceRequest: Hashable, Sendable {
 
   static func check(_ timeout: Duration, _ operation: String) throws(NetworkError) {
     guard (.milliseconds(1) ... .seconds(3_600)).contains(timeout) else {
-      throw .invalid(operation, "a time of \(timeout.milliseconds) ms; 1 to 3600000 are possible")
+      throw .invalid(operation, "the timeout is \(timeout.milliseconds) ms; it is 1 to 3600000 ms")
     }
   }
 }

@@ -82,7 +82,7 @@ struct TraceTable {
     do throws(NetworkError) { try changes.commit(over: connection) } catch {
       guard error.kernel?.errno == .notSupportedOnSocket else { throw error }
       var error = error
-      error.reason = "this kernel has no tables that belong to a socket; Linux 5.12 and later do"
+      error.reason = "this kernel has no tables owned by a socket; use Linux 5.12 or later"
       throw error
     }
   }

@@ -65,7 +65,7 @@ public struct RemoteNameService: NameService {
   /// Returns if a server serves the directory and answers.
   ///
   /// - Throws: `.closed` without a server; `.replyLost` when it does not answer in time.
-  public func check() throws(NetworkError) { try ask(ServerMessage(["check"]), "look for a name server") }
+  public func check() throws(NetworkError) { try ask(ServerMessage(["check"]), "find a name server") }
 
   /// The networks whose names the server does not answer.
   ///
@@ -73,7 +73,7 @@ public struct RemoteNameService: NameService {
   /// - Throws: `.closed` when no server serves the directory; `.replyLost` when it does not answer in time.
   public func unserved(_ networks: [NetworkRecord]) throws(NetworkError) -> [NetworkRecord] {
     let message = ServerMessage(["unserved"] + networks.map(\.id))
-    let unserved = Set(try ask(message, "look for a name server").texts.dropFirst())
+    let unserved = Set(try ask(message, "find a name server").texts.dropFirst())
     return networks.filter { unserved.contains($0.id) }
   }
 

@@ -57,7 +57,7 @@ extension ServerMessage {
     if self == .done || texts.first == "unserved" { return nil }
     guard texts.count == 4, texts[0] == "error" else {
       return NetworkError(
-        .malformedMessage, operation: "speak to the name server",
+        .malformedMessage, operation: "call the name server",
         reason: "its answer cannot be read; it may be of another version")
     }
     let code = Self.codes.first { $0.description == texts[1] } ?? .kernelRefused

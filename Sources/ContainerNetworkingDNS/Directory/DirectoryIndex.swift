@@ -98,7 +98,7 @@ struct DirectoryIndex: Sendable {
     let networkID = known(network: record.networkID)
     let hostnames = sandboxes[sandboxID]?.hostnames ?? []
     let aliases = record.aliases.map { DomainName($0) }
-    // An engine's id of 64 digits is no name of DNS; then the first alias is whom a reverse look-up tells of.
+    // An engine's id of 64 digits is too long for a DNS name; a reverse look-up then answers the first alias.
     let container = DomainName(record.container) ?? aliases.first { $0 != nil } ?? nil
     let own = [container, DomainName(String(sandboxID.prefix(12)))] + aliases
     let endpoint = EndpointNames(

@@ -26,7 +26,9 @@ extension Message {
     var options: [OptionRecord] = []
     answers = try cursor.records(header.answerCount, of: bytes, &options)
     authorities = try cursor.records(header.authorityCount, of: bytes, &options)
-    if let option = options.first { throw .malformed(at: option.offset, "an OPT record that is no additional one") }
+    if let option = options.first {
+      throw .malformed(at: option.offset, "an OPT record outside the additional section")
+    }
     additionals = try cursor.records(header.additionalCount, of: bytes, &options)
     if options.count > 1 { throw .malformed(at: options[1].offset, "a second OPT record") }
     if let option = options.first {
@@ -55,7 +57,9 @@ extension Query {
     let before = Int(header.answerCount) + Int(header.authorityCount)
     for number in 0..<(before + Int(header.additionalCount)) {
       guard let option = try cursor.skipRecord(of: bytes) else { continue }
-      guard number >= before else { throw .malformed(at: option.offset, "an OPT record that is no additional one") }
+      guard number >= before else {
+        throw .malformed(at: option.offset, "an OPT record outside the additional section")
+      }
       guard edns == nil else { throw .malformed(at: option.offset, "a second OPT record") }
       edns = option.edns
     }

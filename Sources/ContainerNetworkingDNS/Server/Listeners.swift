@@ -61,8 +61,8 @@ final class Listeners: Sendable {
           throw NetworkError(
             .unsupported, operation: operation,
             reason:
-              "the namespace of \"\(sandbox.container)\" has no path; have namespaces pinned, or the names served at "
-              + "the gateway")
+              "the namespace of \"\(sandbox.container)\" has no path; pin namespaces, or serve the names at the "
+              + "gateway")
         }
         let namespace = try NetworkNamespace.open(at: FilePath(path), on: context.host.kernel)
         try open(.sandbox(sandbox.id), at: [Self.insideAddress], Listener.port, in: namespace, operation)

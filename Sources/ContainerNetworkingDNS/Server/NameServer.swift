@@ -109,14 +109,14 @@ public final class NameServer: NameService, Service {
   /// Returns if it runs.
   ///
   /// - Throws: `.closed`.
-  public func check() throws(NetworkError) { _ = try running("look for the name server") }
+  public func check() throws(NetworkError) { _ = try running("find the name server") }
 
   /// The networks whose names it does not answer.
   ///
   /// - Parameter networks: The networks.
   /// - Throws: `.closed` when it is not running.
   public func unserved(_ networks: [NetworkRecord]) throws(NetworkError) -> [NetworkRecord] {
-    let unserved = Set(try running("look for the name server").unserved(networks.map(\.id)))
+    let unserved = Set(try running("find the name server").unserved(networks.map(\.id)))
     return networks.filter { unserved.contains($0.id) }
   }
 

@@ -58,10 +58,10 @@ final class ServerContext: Sendable {
     guard isWithoutServers, !wasWithout else { return }
     settings.onFailure(
       NetworkError(
-        .notFound, operation: "ask for a name outside",
+        .notFound, operation: "resolve a name outside",
         reason:
-          "\(settings.resolverFile) is missing or names no server but this; nothing but containers' names resolves "
-          + "until it names one, or containers do"))
+          "\(settings.resolverFile) is missing or names only this server; only containers' names resolve "
+          + "until it names another, or containers do"))
   }
 
   /// Notes that a server cannot be asked; reported once, until the server has answered.
@@ -71,7 +71,7 @@ final class ServerContext: Sendable {
     settings.onFailure(
       NetworkError(
         .closed, operation: "ask the name server \(server)",
-        reason: "\(reason); others are asked in its place, and containers that have no other get no names from outside")
+        reason: "\(reason); other servers are asked instead, and containers without another resolve no outside names")
     )
   }
 

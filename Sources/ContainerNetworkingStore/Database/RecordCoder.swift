@@ -82,7 +82,7 @@ final class RecordCoder {
     _ title: @autoclosure () -> String, _ text: () throws -> String
   ) throws(NetworkError) -> String {
     do { return try text() } catch {
-      throw NetworkError(.invalidValue, operation: "write down the \(title())", reason: "it has no JSON form: \(error)")
+      throw NetworkError(.invalidValue, operation: "encode the \(title())", reason: "it has no JSON form: \(error)")
     }
   }
 

@@ -74,7 +74,7 @@ struct Schema {
     // The database header, https://sqlite.org/fileformat2.html#the_database_header.
     let header = try connection.header(100)
     guard header.count == 100, header.starts(with: Array("SQLite format 3\u{0}".utf8)) else {
-      throw Damage.error(file, "it does not begin as an SQLite database does, in its first 100 bytes")
+      throw Damage.error(file, "its first 100 bytes are not the header of an SQLite database")
     }
     let found = header[68..<72].reduce(0) { $0 << 8 | Int64($1) }
     guard found == applicationID else {

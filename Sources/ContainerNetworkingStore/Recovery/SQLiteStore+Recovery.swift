@@ -43,7 +43,8 @@ extension SQLiteStore {
       throw NetworkError(
         .inUse, operation: operation,
         reason:
-          "it is open; end who has it first: \(counted(users.count, "user")). fuser(1) names them by the files in \(directory.owners)"
+          "\(counted(users.count, "user")) have it open; end those first. fuser(1) names them by the files in "
+          + "\(directory.owners)"
       )
     }
     return try replace(directory.database)

@@ -96,7 +96,7 @@ struct Salvage {
     }
     self.events = events.map { (number: $0.key, event: $0.value) }.sorted { $0.number < $1.number }
     lost += faults
-    if !isWhole { lost.append("possibly events: pages of theirs are damaged") }
+    if !isWhole { lost.append("possibly events: some of their pages are damaged") }
   }
 
   /// The fault, without its remedy.

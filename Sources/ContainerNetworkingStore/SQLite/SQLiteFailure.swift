@@ -19,7 +19,7 @@ struct SQLiteFailure {
     // SQLITE_ERROR: the statements are correct, so the schema is not.
     case SQLITE_CORRUPT, SQLITE_NOTADB, SQLITE_FORMAT, SQLITE_ERROR: return Damage.error(file, sentence)
     case SQLITE_BUSY, SQLITE_LOCKED:
-      return error(.inUse, file, sentence + "; another process has held the database for long: fuser(1) names it")
+      return error(.inUse, file, sentence + "; another process holds the database: fuser(1) names it")
     case SQLITE_READONLY, SQLITE_PERM, SQLITE_AUTH:
       return error(
         .permissionDenied, file,

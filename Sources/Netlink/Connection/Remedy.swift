@@ -23,11 +23,11 @@ package enum Remedy {
   /// The remedy for a failed system call.
   static func text(for errno: Errno, of call: String) -> String {
     switch (call, errno.rawValue) {
-    case ("unshare", 28): "there are as many network namespaces as user.max_net_namespaces allows; raise it"
-    case ("mount", 28): "there are as many mounts as fs.mount-max allows; raise it, or unmount some"
-    case ("clone", 11): "there are as many processes as the machine or its owner allows; raise pids.max or ulimit -u"
-    case (_, 23): "the machine may have no more open files; raise fs.file-max"
-    case (_, 24): "this process may have no more open files; raise its limit (ulimit -n)"
+    case ("unshare", 28): "the limit user.max_net_namespaces is reached; raise it"
+    case ("mount", 28): "the limit fs.mount-max is reached; raise it, or unmount some"
+    case ("clone", 11): "the limit of processes is reached; raise pids.max or ulimit -u"
+    case (_, 23): "the limit of open files of the machine is reached; raise fs.file-max"
+    case (_, 24): "the limit of open files of this process is reached; raise it (ulimit -n)"
     case (_, 30): "it is on a file system that is read-only; mount it for writing"
     default: ""
     }

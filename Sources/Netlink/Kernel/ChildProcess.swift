@@ -96,6 +96,6 @@ extension NetworkError {
   package static func waitCancelled(_ process: ChildProcess) -> NetworkError {
     NetworkError(
       .closed, operation: "wait for \(process)",
-      reason: "the task that waits was cancelled; the program goes on, end it with a signal or wait again")
+      reason: "the waiting task was cancelled; the program still runs: end it with a signal, or wait again")
   }
 }

@@ -148,7 +148,7 @@ extension NetlinkSocket {
   /// - Throws: `.unsupported`.
   public func takeEvent() throws(NetworkError) -> [UInt8]? {
     throw NetworkError(
-      .unsupported, operation: "receive netlink events", reason: "this socket cannot be asked without waiting")
+      .unsupported, operation: "receive netlink events", reason: "this socket cannot be read without waiting")
   }
 }
 

@@ -76,6 +76,6 @@ extension Kernel {
   ) throws(NetworkError) -> any PacketProbe {
     throw NetworkError(
       .unsupported, operation: "send a packet to \(packet.destination)",
-      reason: "this kernel has no packets; use LinuxKernel to see what becomes of one")
+      reason: "this kernel has no packets; send them on LinuxKernel")
   }
 }

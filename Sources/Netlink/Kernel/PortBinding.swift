@@ -28,7 +28,7 @@ extension PortBinding {
   /// The error for an address that the host does not have; the simulated kernel uses it too.
   package func absentAddress(_ report: KernelReport) -> NetworkError {
     NetworkError(
-      .notFound, operation: "look whether \(self) is free",
+      .notFound, operation: "check whether \(self) is free",
       reason: "no link of the host has the address \(address); give it to one first, or name an address that is there",
       kernel: report)
   }
@@ -38,9 +38,10 @@ extension PortBinding {
   /// The error for a multicast or broadcast address; the simulated kernel uses it too.
   package func sharedAddress() -> NetworkError {
     NetworkError(
-      .invalidValue, operation: "look whether \(self) is free",
-      reason: "\(address) is a \(address.isMulticast ? "multicast" : "broadcast") address, which no host has alone; "
-        + "name an address of the host's own")
+      .invalidValue, operation: "check whether \(self) is free",
+      reason:
+        "\(address) is a \(address.isMulticast ? "multicast" : "broadcast") address, which is not one of a single "
+        + "host; name an address of the host's own")
   }
 }
 
@@ -48,7 +49,7 @@ extension PortBinding {
   /// The error for a protocol that the kernel does not have; the simulated kernel uses it too.
   package func unsupportedTransport(_ report: KernelReport) -> NetworkError {
     NetworkError(
-      .unsupported, operation: "look whether \(self) is free",
+      .unsupported, operation: "check whether \(self) is free",
       reason:
         "this kernel has no \(transport) (CONFIG_IP_SCTP, modprobe sctp), so nothing in a container could serve it; "
         + "publish another protocol", kernel: report)

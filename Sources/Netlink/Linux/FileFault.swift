@@ -28,8 +28,8 @@ package enum FileFault {
     case ENOTDIR: "\(obstacle(on: path)) is no directory; name another path"
     case ENAMETOOLONG: "a name in \(path) has more than 255 bytes, or all of it more than 4095; shorten it"
     case ELOOP: "the symbolic links of \(path) lead in a circle, or are more than 40; name the file itself"
-    case EMFILE: "this process may have no more open files; raise its limit (ulimit -n)"
-    case ENFILE: "the machine may have no more open files; raise fs.file-max"
+    case EMFILE: "the limit of open files of this process is reached; raise it (ulimit -n)"
+    case ENFILE: "the limit of open files of the machine is reached; raise fs.file-max"
     case EIO: "the disk of \(directory) failed; look into the kernel's log (dmesg)"
     default: ""
     }

@@ -53,7 +53,7 @@ extension LinuxKernel {
       guard let first = buffer.baseAddress else { return CInt(0) }
       return unsafe cn_namespace_bind_ports(namespace.descriptor, namespace.cookie, first, buffer.count, keeps ? 1 : 0)
     }
-    try check(visited, "setns", "look for held ports")
+    try check(visited, "setns", "list held ports")
     return ports
   }
 
@@ -74,11 +74,11 @@ extension LinuxKernel {
       throw NetworkError(
         .exhausted, operation: "hold \(binding)",
         reason:
-          "this process may have no more open files; raise its limit (RLIMIT_NOFILE, setrlimit(2)), or have ports not "
-          + "held", kernel: KernelReport(errno: errno, request: "socket"))
+          "the limit of open files of this process is reached; raise it (RLIMIT_NOFILE, setrlimit(2)), or have ports "
+          + "not held", kernel: KernelReport(errno: errno, request: "socket"))
     default:
       throw systemError(
-        errno, "bind", "look whether \(binding) is free",
+        errno, "bind", "check whether \(binding) is free",
         remedy: "ports below net/ipv4/ip_unprivileged_port_start need CAP_NET_BIND_SERVICE: run as root")
     }
   }

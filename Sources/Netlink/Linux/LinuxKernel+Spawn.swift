@@ -56,7 +56,7 @@ extension LinuxKernel {
     case ("mount", let file?, _): error.reason = "nothing can be mounted at \(file) in its view of the files"
     case ("chdir", let file?, _): error.reason = "its working directory \(file) cannot be entered; name another"
     case ("setns", _, .permissionDenied): error.reason = "run as root, in the namespaces of the machine"
-    case ("ioctl", _, _): error.reason = "standard input is no terminal that it can have"
+    case ("ioctl", _, _): error.reason = "standard input is not a terminal that it can take"
     default: break
     }
     return error
@@ -69,7 +69,7 @@ extension LinuxKernel {
     case "execve":
       let isPath = command.executable.contains("/")
       return isPath && isThere(command.executable)
-        ? "\(command.executable) is there, but not what runs it: the program in its first line (#!), or its loader"
+        ? "\(command.executable) exists, but not its interpreter: the program in its first line (#!), or its loader"
         : "there is no such program; give its path, or a name in $PATH"
     case "chdir": return "there is no directory \(command.directory?.string ?? ""); make it, or name another"
     case "mount":

@@ -18,7 +18,8 @@ extension LinuxKernel {
       var error = error
       let holder = holder(of: binding, in: namespace).map { "\($0) holds it" } ?? "another socket holds it"
       error.reason =
-        "port \(binding.port)/\(binding.transport) of \(binding.address) is taken: \(holder); have it listen elsewhere"
+        "port \(binding.port)/\(binding.transport) of \(binding.address) is taken: \(holder); have that listen "
+        + "elsewhere"
       throw error
     }
   }

@@ -43,7 +43,7 @@ public struct ConntrackTuple: Hashable, Sendable, CustomStringConvertible {
       let destination = Self.address(addresses, CTA_IP_V4_DST, CTA_IP_V6_DST), source.family == destination.family,
       let sourcePort = try ports[CTA_PROTO_SRC_PORT]?.bigEndian(UInt16.self),
       let destinationPort = try ports[CTA_PROTO_DST_PORT]?.bigEndian(UInt16.self)
-    else { throw ConntrackEntry.malformed("a tuple of \(transport) has not two addresses and two ports") }
+    else { throw ConntrackEntry.malformed("a tuple of \(transport) lacks one of its two addresses and two ports") }
     self.init(transport, from: source, sourcePort, to: destination, destinationPort)
   }
 
@@ -99,7 +99,7 @@ public struct ConntrackEntry: Hashable, Sendable {
     try reader.skip(4)
     let attributes = try Attributes(reader.rest)
     guard let there = try attributes[CTA_TUPLE_ORIG]?.nested(), let back = try attributes[CTA_TUPLE_REPLY]?.nested()
-    else { throw Self.malformed("it has not both directions") }
+    else { throw Self.malformed("it lacks one of its two directions") }
     guard let original = try ConntrackTuple(there), let reply = try ConntrackTuple(back) else { return nil }
     self.init(original: original, reply: reply, zone: try attributes[CTA_ZONE]?.bigEndian() ?? 0)
     id = try attributes[CTA_ID]?.integer()

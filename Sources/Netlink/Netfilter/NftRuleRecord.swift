@@ -86,7 +86,7 @@ public enum NftRequests {
     try body.nested(NFTA_SET_ELEM_LIST_ELEMENTS) { (list) throws(NetworkError) in
       try element.encode(into: &list, of: set)
     }
-    return request(NFT_MSG_GETSETELEM, "NFT_MSG_GETSETELEM", body, "look for an element of \"\(set.name)\"")
+    return request(NFT_MSG_GETSETELEM, "NFT_MSG_GETSETELEM", body, "find an element of \"\(set.name)\"")
   }
 
   /// The generation of the namespace's rules: a number that every transaction increments. Not a dump.

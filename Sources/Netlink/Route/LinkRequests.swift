@@ -87,8 +87,8 @@ public struct LinkChange: Hashable, Sendable {
     guard !macAddress.isMulticast, macAddress.rawValue != 0 else {
       throw .invalid(
         operation,
-        "\(macAddress) is \(macAddress.rawValue == 0 ? "all zeros" : "a group's"); an interface has an address of its "
-          + "own, with an even first byte, as in 02:42:ac:11:00:02")
+        "\(macAddress) is \(macAddress.rawValue == 0 ? "all zeros" : "a multicast address"); an interface has an "
+          + "address of its own, with an even first byte, as in 02:42:ac:11:00:02")
     }
   }
 }

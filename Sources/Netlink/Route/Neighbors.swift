@@ -58,10 +58,10 @@ public struct Neighbor: Hashable, Sendable {
   public func validate() throws(NetworkError) {
     let operation = "check neighbour \(address)"
     guard macAddress != nil || state == .noARP else {
-      throw .invalid(operation, "it has no hardware address; give it one, as 02:42:ac:11:00:02")
+      throw .invalid(operation, "it has no hardware address; give it one, as in 02:42:ac:11:00:02")
     }
     guard !address.isMulticast else {
-      throw .invalid(operation, "\(address) is a group's; a neighbour has an address of its own")
+      throw .invalid(operation, "\(address) is a multicast address; a neighbour has an address of its own")
     }
   }
 

@@ -72,7 +72,7 @@ public struct Route: Hashable, Sendable {
         throw .invalid(operation, "a route of kind \(kind) has a gateway or a link; it has neither")
       }
     }
-    guard table != 0 else { throw .invalid(operation, "table 0 is none; 254 is main, and 1 to 252 are free") }
+    guard table != 0 else { throw .invalid(operation, "there is no table 0; 254 is main, and 1 to 252 are free") }
   }
 
   /// Reads an `RTM_NEWROUTE` message; nil for a kind or family that this library does not know.

@@ -28,7 +28,7 @@ extension Plugin {
       guard error.code == .notFound else { throw CNIError(error) }
       throw CNIError(
         .unknownContainer,
-        "portmap publishes for containers of this record, and \(invocation.containerID) is none on "
+        "portmap publishes for containers of this record, and \(invocation.containerID) is not on "
           + "\"\(configuration.name)\"; let this program make the interface, too")
     }
     return previous

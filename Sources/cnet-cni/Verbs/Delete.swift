@@ -22,7 +22,7 @@ extension Plugin {
     let valid = configuration.json["cni.dev/valid-attachments"] ?? configuration.json["cni.dev/attachments"]
     guard let valid = valid?.list else {
       throw CNIError(
-        .invalidConfiguration, "cni.dev/valid-attachments: it is missing; without it everything would be taken away")
+        .invalidConfiguration, "cni.dev/valid-attachments: it is missing; without it every attachment would be removed")
     }
     var kept: Set<[String]> = []
     for attachment in valid {

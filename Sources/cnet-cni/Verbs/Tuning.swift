@@ -13,13 +13,17 @@ struct Tuning {
       // As in sysctl(8), the first separator decides which one is used.
       let path = name.contains("/") ? name : name.replacing(".", with: "/")
       guard path.hasPrefix("net/"), !path.split(separator: "/").contains("..") else {
-        reader.fault("sysctl.\(name)", "it is not below net.; others are not of a network namespace")
+        reader.fault("sysctl.\(name)", "it is not below net.; others do not belong to a network namespace")
         continue
       }
       sysctls.append((path, value.plain))
     }
     if let mtu = reader.number("mtu", of: json), mtu != 0 {
-      if let mtu = UInt32(exactly: mtu) { self.mtu = mtu } else { reader.fault("mtu", "\(mtu) is no number of bytes") }
+      if let mtu = UInt32(exactly: mtu) {
+        self.mtu = mtu
+      } else {
+        reader.fault("mtu", "\(mtu) is not a number of bytes")
+      }
     }
     if reader.text("mac", of: json)?.isEmpty == false {
       reader.lack(
@@ -27,10 +31,10 @@ struct Tuning {
         "an endpoint sends from the address that it was added with; give it to that plugin, by its capability mac")
     }
     for name in ["promisc", "allmulti"] where reader.flag(name, of: json) == true {
-      reader.lack(name, "interfaces of containers receive what is for them")
+      reader.lack(name, "interfaces of containers receive only their own packets")
     }
     if reader.number("txQLen", of: json).map({ $0 != 0 }) == true {
-      reader.lack("txQLen", "a veth pair has no queue to be set")
+      reader.lack("txQLen", "a veth pair has no transmit queue")
     }
     try reader.check()
   }

@@ -5,15 +5,15 @@ import ContainerNetworking
 struct Attach: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "attach",
-    abstract: "Put a namespace that somebody else made on a network, and print the container's name.", helpNames: .long)
+    abstract: "Put an existing namespace on a network, and print the container's name.", helpNames: .long)
 
-  @Option(help: .init("The container's name; the namespace's, unless said.", valueName: "name"))
+  @Option(help: .init("The container's name; by default the namespace's.", valueName: "name"))
   var name: String?
   @OptionGroup
   var attachment: AttachArguments
   @Option(help: .init("The namespace of this process.", valueName: "pid"))
   var pid: Int32?
-  @Flag(help: "Print an object as ps --json does.")
+  @Flag(help: "Print one JSON object, as ps --json does.")
   var json = false
   @OptionGroup
   var global: GlobalOptions
@@ -38,13 +38,13 @@ struct Attach: AsyncParsableCommand {
 
 struct Detach: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "detach", abstract: "Take containers off the network: endpoints, ports, addresses, all of it.",
-    discussion: "A namespace that cnet made goes too; one that somebody else made stays.")
+    commandName: "detach", abstract: "Take containers off all networks; release endpoints, ports and addresses.",
+    discussion: "A namespace made by cnet is removed, too; any other stays.")
 
   @OptionGroup
   var global: GlobalOptions
   @Argument(
-    help: "The containers' names or ids; each is printed when it is done.", completion: .custom(Known.containers))
+    help: "The containers' names or ids; each is printed once detached.", completion: .custom(Known.containers))
   var names: [String]
 
   func run() async throws {

@@ -33,7 +33,7 @@ func containerName(_ text: String, _ controller: NetworkController) async throws
   guard matches.count < 2 else {
     throw NetworkError(
       .ambiguous, operation: "find container \"\(text)\"",
-      reason: "the ids of \(matches.joined(separator: ", ")) begin so; write more of it, or the name")
+      reason: "the ids of \(matches.joined(separator: ", ")) begin with that; write more of the id, or the name")
   }
   return matches.first ?? text
 }

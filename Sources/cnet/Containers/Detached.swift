@@ -11,7 +11,7 @@ enum Detached {
   ///
   /// - Parameter arguments: This program's.
   static func start(_ arguments: [String]) throws -> Never {
-    let operation = "start a process that looks after the command"
+    let operation = "start the command's supervisor"
     var words = try Spelling.ours(arguments)
     words.insert("--supervised", at: 1)
     var command = Command("/proc/self/exe", words)
@@ -63,7 +63,7 @@ final class DetachedStreams {
       let errno = error as? Errno ?? .ioError
       throw NetworkError(
         NetworkError.Code(errno), operation: "open the streams of a detached command",
-        reason: "\(path) or a terminal cannot be had", kernel: KernelReport(errno: errno, request: "open"))
+        reason: "\(path) or a terminal cannot be opened", kernel: KernelReport(errno: errno, request: "open"))
     }
   }
 
@@ -92,7 +92,7 @@ final class DetachedStreams {
       try null.close()
     } catch {
       throw NetworkError(
-        .kernelRefused, operation: "let go of the terminal",
+        .kernelRefused, operation: "leave the terminal",
         kernel: KernelReport(errno: error as? Errno ?? .ioError, request: "dup2"))
     }
   }

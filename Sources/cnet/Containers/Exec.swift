@@ -6,9 +6,9 @@ struct Exec: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "exec", abstract: "Run one more command in a container.",
     discussion: """
-      It has the container's network, host name and view of the files, and the variables that the container was run with. \
-      Input, output, signals and exit codes are as those of run. A container that was attached, and not run, has its \
-      resolv.conf, hosts and hostname in /etc.
+      The command has the container's network, host name, view of the files and environment. Input, output, signals \
+      and exit codes are those of run. In a container from attach, /etc has the container's resolv.conf, hosts and \
+      hostname.
       """)
 
   @OptionGroup(title: "Command Options")
@@ -17,7 +17,7 @@ struct Exec: AsyncParsableCommand {
   var global: GlobalOptions
   @Argument(help: "The container's name or id.", completion: .custom(Known.containers))
   var container: String
-  @Argument(parsing: .captureForPassthrough, help: "The command and its arguments, after -- if you like.")
+  @Argument(parsing: .captureForPassthrough, help: "The command and its arguments, optionally after --.")
   var command: [String]
 
   func validate() throws {

@@ -9,22 +9,22 @@ import UnixSignals
 struct Forward: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "forward",
-    abstract: "Serve published ports at ::1 and at addresses of a family that a container has not, until interrupted.",
+    abstract: "Serve published ports at ::1 and at addresses of a family that a container lacks, until interrupted.",
     discussion: """
-      The kernel translates addresses within one family, and never those of ::1; for the rest there is this. While it runs, \
-      ports are published at all of the host's addresses, whoever publishes them, and each is held, so that no other program \
-      of the host gets it. It ends at INT and TERM.
+      The kernel translates addresses within one family, and never ::1; this program carries the rest. While it runs, \
+      all published ports answer at all of the host's addresses, and it holds each against other programs of the \
+      host. It ends at INT and TERM.
       """)
 
   @Option(help: .init("Connections of one port at a time.", valueName: "number"))
   var connections = ForwarderLimits().connectionsPerPort
-  @Option(help: .init("Seconds that a UDP client is remembered for.", valueName: "seconds"))
+  @Option(help: .init("Seconds to remember an idle UDP client.", valueName: "seconds"))
   var idle = Int(ForwarderLimits().clientIdleTime / .seconds(1))
   @OptionGroup
   var global: GlobalOptions
 
   func validate() throws {
-    guard connections > 0, idle > 0 else { throw ValidationError("The limits are 1 and up.") }
+    guard connections > 0, idle > 0 else { throw ValidationError("Each limit is 1 or more.") }
   }
 
   func run() async throws {

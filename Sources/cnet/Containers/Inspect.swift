@@ -5,10 +5,10 @@ import ContainerNetworking
 struct Inspect: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "inspect",
-    abstract: "Print all that is known of containers and networks, as JSON with Docker's field names.",
+    abstract: "Print the details of containers and networks, as JSON with Docker's field names.",
     discussion: """
-      Of several those that are there are printed; the exit code is 1 when one is missing. Where a container and a network \
-      have the same name, the container is meant, unless --type says otherwise.
+      If one is missing, the others are still printed, and the exit code is 1. A name of both a container and a \
+      network means the container, unless --type says otherwise.
       """)
 
   @Option(
@@ -17,7 +17,7 @@ struct Inspect: AsyncParsableCommand {
       "A template for each, as in '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}'; or json.",
       valueName: "format"))
   var format: String?
-  @Option(help: .init("Which: container or network; both, unless said.", valueName: "type"))
+  @Option(help: .init("The type: container or network; by default both.", valueName: "type"))
   var type: InspectedType?
   @OptionGroup
   var global: GlobalOptions

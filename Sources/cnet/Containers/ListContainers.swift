@@ -5,27 +5,29 @@ import SystemPackage
 
 struct ListContainers: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "ps", abstract: "List the containers that are on the network.",
+    commandName: "ps", abstract: "List the attached containers.",
     discussion: """
-      Formats as those of network ls. Docker's fields: ID, Names, Command, CreatedAt, RunningFor, Status, State, Ports, \
-      Networks, Labels, Label "name", and Image, Mounts, LocalVolumes and Size, which are empty. Others: Name, Mode, \
-      Addresses, MacAddresses, Interfaces, Namespace, Hostname, Files.
+      Formats are those of network ls. Docker's fields: ID, Names, Command, CreatedAt, RunningFor, Status, State, \
+      Ports, Networks, Labels, Label "name", and Image, Mounts, LocalVolumes and Size, which are empty. Others: Name, \
+      Mode, Addresses, MacAddresses, Interfaces, Namespace, Hostname, Files.
 
       Filters: id=, name=, label=NAME or NAME=VALUE, network=, status=running|dead|exited, publish=80/tcp, expose=80, \
-      before=NAME, since=NAME. Values of one kind are alternatives, kinds are demanded together.
+      before=NAME, since=NAME. One value of each given kind must match.
       """, aliases: ["ls", "list"])
 
-  @Flag(name: .shortAndLong, help: "Those that were stopped and keep addresses, too.")
+  @Flag(name: .shortAndLong, help: "List stopped containers that keep addresses, too.")
   var all = false
-  @Flag(name: .shortAndLong, help: "Print the names alone, which every verb takes.")
+  @Flag(name: .shortAndLong, help: "Print only the names, which every verb takes.")
   var quiet = false
-  @Flag(help: "Print whole ids and commands.")
+  @Flag(help: "Print full ids and commands.")
   var noTrunc = false
   @Option(name: .shortAndLong, help: .init("Which.", valueName: "filter"))
   var filter: [String] = []
-  @Option(name: [.customShort("n"), .customLong("last")], help: .init("The last that were made.", valueName: "number"))
+  @Option(
+    name: [.customShort("n"), .customLong("last")],
+    help: .init("List only this many of the newest.", valueName: "number"))
   var last: Int?
-  @Flag(name: .shortAndLong, help: "The last one that was made.")
+  @Flag(name: .shortAndLong, help: "List only the newest.")
   var latest = false
   @Option(help: .init("How.", valueName: "format"))
   var format = "table"

@@ -9,9 +9,9 @@ struct OCIHook: AsyncParsableCommand {
     commandName: "oci-hook",
     abstract: "Put a container of an OCI runtime on networks, as its hooks createRuntime and poststop.",
     discussion: """
-      The runtime says the container's state on standard input. A container with the annotation \(Self.attachment) is \
-      attached as it says, in the words of cnet attach, when it is being created, and detached when it is gone; others are \
-      left alone. Its name is its id.
+      The runtime writes the container's state to standard input. The annotation \(Self.attachment) holds options of \
+      cnet attach: a container with it is attached at its creation, and detached at its end. Other containers are \
+      left alone. The container's name is its id.
       """)
 
   @OptionGroup
@@ -59,7 +59,7 @@ struct OCIHook: AsyncParsableCommand {
     do { return try AttachArguments.parse(arguments) } catch {
       throw NetworkError(
         .invalidValue, operation: "read the annotation \(attachment)",
-        reason: "\"\(words)\" is not as cnet attach takes it: \(AttachArguments.message(for: error))")
+        reason: "\"\(words)\" is not valid for cnet attach: \(AttachArguments.message(for: error))")
     }
   }
 }
@@ -79,12 +79,12 @@ struct ContainerState {
     guard let json = try? JSONDecoder().decode(JSON.self, from: Data(input)), json.fields != nil else {
       throw NetworkError(
         .invalidValue, operation: operation,
-        reason: "standard input is no JSON object; a runtime says there what it hooks")
+        reason: "standard input is not a JSON object; a runtime writes the state of the container there")
     }
     var reader = FieldReader()
     id = reader.text("id", of: json) ?? ""
-    if id.isEmpty { reader.fault("id", "it is missing; it is what the container is known by") }
-    if id.contains("/") || id == "." || id == ".." { reader.fault("id", "\"\(id)\" is no name of a container") }
+    if id.isEmpty { reader.fault("id", "it is missing; it is the id of the container") }
+    if id.contains("/") || id == "." || id == ".." { reader.fault("id", "\"\(id)\" is not a name of a container") }
     let status = reader.text("status", of: json) ?? ""
     let number = reader.number("pid", of: json) ?? 0
     annotations = [:]
@@ -93,7 +93,7 @@ struct ContainerState {
     }
     let isGone = status == "stopped" || number == 0
     process = isGone ? nil : Int32(exactly: number)
-    if !isGone, process ?? 0 <= 0 { reader.fault("pid", "\(number) is no process") }
+    if !isGone, process ?? 0 <= 0 { reader.fault("pid", "\(number) is not a process") }
     try reader.check(operation)
   }
 }

@@ -5,12 +5,12 @@ struct Publish: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "publish", abstract: "Publish ports of a running container, and print where.",
     discussion: """
-      Without a host port one is picked from the host's ephemeral range; of a range of host ports for one container port \
-      the first free one.
+      Without a host port, one is picked from the host's ephemeral range. From a range of host ports for one \
+      container port, the first free one is taken.
       """)
 
   @Option(
-    help: .init("One of its networks; the one with the default route, unless said.", valueName: "network"),
+    help: .init("One of its networks; by default the one with the default route.", valueName: "network"),
     completion: .custom(Known.networks))
   var network: String?
   @OptionGroup
@@ -33,20 +33,20 @@ struct Unpublish: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "unpublish", abstract: "Release published ports of a running container, and print them.",
     discussion: """
-      A port means all that it could have become: 80 the container's port 80, whatever the host's; 8080:80 that one alone.
+      A port releases every match: 80 the container's port 80 at each host port; 8080:80 that one alone.
       """)
 
   @Option(
-    help: .init("One of its networks; the one with the default route, unless said.", valueName: "network"),
+    help: .init("One of its networks; by default the one with the default route.", valueName: "network"),
     completion: .custom(Known.networks))
   var network: String?
-  @Flag(help: "All of them.")
+  @Flag(help: "Release all of them.")
   var all = false
   @OptionGroup
   var global: GlobalOptions
   @Argument(help: "The container's name or id.", completion: .custom(Known.containers))
   var container: String
-  @Argument(help: .init("As they were published.", valueName: "port"))
+  @Argument(help: .init("The ports, as they were published.", valueName: "port"))
   var ports: [String] = []
 
   func validate() throws {
@@ -70,7 +70,7 @@ struct ListPorts: AsyncParsableCommand {
   var global: GlobalOptions
   @Argument(help: "The container's name or id.", completion: .custom(Known.containers))
   var container: String
-  @Argument(help: .init("A port of the container's, as 80 or 53/udp; tcp, unless said.", valueName: "port"))
+  @Argument(help: .init("A port of the container, as in 80 or 53/udp; by default tcp.", valueName: "port"))
   var port: String?
 
   func run() async throws {
@@ -85,14 +85,14 @@ struct ListPorts: AsyncParsableCommand {
     guard wanted.hostPorts == nil, wanted.hostAddress == nil, wanted.containerPorts.count == 1 else {
       throw NetworkError(
         .invalidValue, operation: "read port \"\(port ?? "")\"",
-        reason: "it is a port of the container's that is asked for, as in 80 or 53/udp")
+        reason: "name a port of the container, as in 80 or 53/udp")
     }
     let lines = PortLine.lines(of: ports).filter {
       $0.container == wanted.containerPorts.lower && $0.transport == wanted.transport
     }
     guard !lines.isEmpty else {
       throw NetworkError(
-        .notFound, operation: "look for port \(wanted.containerPorts)/\(wanted.transport) of \"\(container)\"",
+        .notFound, operation: "find port \(wanted.containerPorts)/\(wanted.transport) of \"\(container)\"",
         reason: "it is not published; see cnet port \(container)")
     }
     for line in lines { print(line.place) }

@@ -5,18 +5,18 @@ import SystemPackage
 
 struct Run: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "run", abstract: "Run a command in a network namespace of its own, and take that away at its end.",
+    commandName: "run", abstract: "Run a command in a network namespace of its own, which is removed at its end.",
     discussion: """
-      There are no images: the first word is a program of this host; busybox alone is its shell. The command sees \
-      resolv.conf, hosts and hostname of its own in /etc, its own links in /sys/class/net, and has a host name of its own. \
-      Input and output are the command's; INT, TERM, HUP and QUIT are sent on to it. With --detach the container's id is \
-      printed when the command has started; what that prints goes to its LogPath, see cnet inspect.
+      There are no images: the first word is a program of this host; busybox alone is its shell. The command has its \
+      own host name, its own resolv.conf, hosts and hostname in /etc, and its own links in /sys/class/net. Input and \
+      output are the command's; it receives INT, TERM, HUP and QUIT. With --detach, the container's id is printed \
+      when the command has started, and the command's output goes to its LogPath, see cnet inspect.
 
       The exit code is the command's; 128 and the signal's number when one ended it; 127 when there is no such command, \
       126 when it cannot be started, 125 when cnet itself failed.
       """, helpNames: .long)
 
-  @Option(help: .init("The container's name; cn- and eight digits, unless said.", valueName: "name"))
+  @Option(help: .init("The container's name; by default cn- and eight digits.", valueName: "name"))
   var name: String?
   @OptionGroup
   var attachment: AttachArguments
@@ -24,14 +24,14 @@ struct Run: AsyncParsableCommand {
   var process: ProcessArguments
   @OptionGroup(title: "Container Options")
   var container: ContainerArguments
-  @Flag(name: .customLong("rm"), help: "Nothing: the container is always removed at the end.")
+  @Flag(name: .customLong("rm"), help: "No effect: the container is always removed at the end.")
   var removes = false
   @Flag(help: .hidden)
   var supervised = false
   @OptionGroup
   var global: GlobalOptions
   @Argument(
-    parsing: .captureForPassthrough, help: "The command and its arguments, after -- if you like.",
+    parsing: .captureForPassthrough, help: "The command and its arguments, optionally after --.",
     completion: .shellCommand("compgen -c 2>/dev/null"))
   var command: [String]
 

@@ -101,7 +101,7 @@ final class RunFile {
         try? file.close()
         throw NetworkError(
           .alreadyExists, operation: operation,
-          reason: "there is a container \"\(container)\" that runs; stop it first, or choose another name")
+          reason: "a container \"\(container)\" runs already; stop it first, or choose another name")
       }
       // Its former owner may have removed it between open and lock.
       if isAt(path, file) { return file }

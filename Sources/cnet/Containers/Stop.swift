@@ -6,17 +6,17 @@ import Glibc
 struct Stop: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "stop",
-    abstract: "End the commands of containers, and with them the containers; print each that is gone.",
+    abstract: "Stop containers by ending their commands, and print each.",
     discussion: """
-      A container that was attached, and not run, is taken off its networks and keeps its static addresses, until it is \
-      attached again or removed.
+      A container from attach leaves its networks, and keeps its static addresses until it is attached again or \
+      removed.
       """)
 
-  @Option(name: .shortAndLong, help: .init("What the command is told to end by.", valueName: "signal"))
+  @Option(name: .shortAndLong, help: .init("The signal that ends the command.", valueName: "signal"))
   var signal = SignalName.terminate
   @Option(
     name: [.customShort("t"), .customLong("time"), .customLong("timeout")],
-    help: .init("How long it is waited for before it is killed; -1 for ever.", valueName: "seconds"))
+    help: .init("Time to wait before the command is killed; -1 for ever.", valueName: "seconds"))
   var time = 10
   @OptionGroup
   var global: GlobalOptions
@@ -36,9 +36,9 @@ struct Stop: AsyncParsableCommand {
 
 struct RemoveContainers: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "rm", abstract: "Remove containers that do not run: endpoints, ports, addresses, all of it.")
+    commandName: "rm", abstract: "Remove containers that do not run; release endpoints, ports and addresses.")
 
-  @Flag(name: .shortAndLong, help: "Kill the command of one that runs, and do not mind one that is not there.")
+  @Flag(name: .shortAndLong, help: "Kill a command that runs, and ignore a missing container.")
   var force = false
   @OptionGroup
   var global: GlobalOptions
@@ -115,7 +115,7 @@ struct Supervision {
       if isKilled {
         throw NetworkError(
           .inUse, operation: "stop container \"\(container)\"",
-          reason: "process \(known.description.supervisor), which takes it away, does not end; look at that")
+          reason: "its supervisor, process \(known.description.supervisor), does not end; look at that process")
       }
       send(SIGKILL, known.description)
       (isKilled, left) = (true, 60_000)

@@ -9,11 +9,11 @@ import UnixSignals
 
 struct ServeNames: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "dns", abstract: "Answer the names of custom networks, until it is told to end.",
+    commandName: "dns", abstract: "Answer the names of custom networks, until interrupted.",
     discussion: """
-      It listens on each network's gateways, or inside containers, and prints "serving" when it does. One serves a state \
-      directory at a time. Where none runs, one is started in the background by the first verb that needs it; such a one \
-      ends when no container is on a network that has names, and tells of failures in dns.log in the state directory.
+      It listens on each network's gateways, or inside containers, and then prints "serving". A state directory has \
+      one server at a time. Where none runs, the first verb that needs it starts one in the background. That one ends \
+      when no container is on a network that has names, and logs failures to dns.log in the state directory.
       """)
 
   @Flag(help: "End when no container is on a network that has names.")

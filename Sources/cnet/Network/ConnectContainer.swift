@@ -4,7 +4,8 @@ import ContainerNetworking
 struct ConnectContainer: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "connect", abstract: "Put a running container on one more network.",
-    discussion: "One that left it by disconnect --keep gets what it had there, but for what is said otherwise.")
+    discussion:
+      "A container that left by disconnect --keep gets back its settings there, unless an option says otherwise.")
 
   @OptionGroup(title: "Endpoint Options")
   var endpoint: EndpointArguments
@@ -26,9 +27,9 @@ struct DisconnectContainer: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "disconnect", abstract: "Take a running container off a network.")
 
-  @Flag(name: .shortAndLong, help: "Also one that is stopped, or whose namespace is gone.")
+  @Flag(name: .shortAndLong, help: "Also a stopped container, or one whose namespace is gone.")
   var force = false
-  @Flag(help: "Keep its addresses, aliases, ports and interface there for when it is connected again.")
+  @Flag(help: "Keep its addresses, aliases, ports and interface until it is connected again.")
   var keep = false
   @OptionGroup
   var global: GlobalOptions
@@ -45,7 +46,7 @@ struct DisconnectContainer: AsyncParsableCommand {
     let ports = left.ports.isEmpty ? [] : ["published \(left.ports.map(\.description).joined(separator: ", "))"]
     let aliases = left.aliases.isEmpty ? [] : ["known as \(left.aliases.joined(separator: ", "))"]
     Failure.warn(
-      "\"\(name)\" is no longer \((ports + aliases).joined(separator: ", nor ")) on \"\(left.networkName)\", nor will it be when it is "
-        + "connected again; disconnect --keep keeps that")
+      "\"\(name)\" is no longer \((ports + aliases).joined(separator: ", nor ")) on \"\(left.networkName)\"; a new "
+        + "connect does not restore that, unless disconnect had --keep")
   }
 }

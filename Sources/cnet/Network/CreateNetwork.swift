@@ -15,28 +15,28 @@ struct CreateNetwork: AsyncParsableCommand {
   var subnet: [String] = []
   @Option(help: .init("The part of the subnet that addresses are chosen from.", valueName: "subnet"))
   var ipRange: [String] = []
-  @Option(help: .init("The bridge's address in the subnet; of a macvlan the outside router's.", valueName: "ip"))
+  @Option(help: .init("The bridge's address in the subnet; for a macvlan, the outside router's.", valueName: "ip"))
   var gateway: [String] = []
-  @Option(help: .init("An address that no container is given.", valueName: "name=ip"))
+  @Option(help: .init("An address that no container gets.", valueName: "name=ip"))
   var auxAddress: [String] = []
   @Flag(help: "Let nothing pass in or out.")
   var `internal` = false
   @Flag(inversion: .prefixedNo, help: "Give containers IPv4 addresses.")
   var ipv4 = true
-  @Flag(inversion: .prefixedNo, help: "Give containers IPv6 addresses; if there is an IPv6 subnet, unless said.")
+  @Flag(inversion: .prefixedNo, help: "Give containers IPv6 addresses; by default, if there is an IPv6 subnet.")
   var ipv6: Bool?
   @Option(help: .init("A label.", valueName: "name=value"))
   var label: [String] = []
   @Option(name: .shortAndLong, help: .init("An option of the driver.", valueName: "name=value"))
   var opt: [String] = []
-  @Flag(help: "Nothing: containers may be put on every network.")
+  @Flag(help: "No effect: every network takes containers.")
   var attachable = false
-  @Option(help: .init("local: there is no other.", valueName: "scope"))
+  @Option(help: .init("The scope; local is the only one.", valueName: "scope"))
   var scope = NetworkScope.local
-  @Option(help: .init("default: there is no other.", valueName: "driver"))
+  @Option(help: .init("The IPAM driver; default is the only one.", valueName: "driver"))
   var ipamDriver = AddressDriver.default
   @Option(
-    help: .init("A name server to ask for other names than the network's; the host's, unless said.", valueName: "ip"))
+    help: .init("A name server for names outside the network; by default the host's.", valueName: "ip"))
   var dns: [String] = []
   @OptionGroup
   var global: GlobalOptions

@@ -4,14 +4,14 @@ import ContainerNetworking
 
 struct InspectNetworks: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "inspect", abstract: "Print all that is known of networks, as JSON with Docker's field names.",
-    discussion: "Of several networks those that are there are printed; the exit code is 1 when one is missing.")
+    commandName: "inspect", abstract: "Print the details of networks, as JSON with Docker's field names.",
+    discussion: "If one is missing, the others are still printed, and the exit code is 1.")
 
   @Option(
     name: .shortAndLong,
     help: .init("A template for each, as in '{{range .IPAM.Config}}{{.Subnet}}{{end}}'; or json.", valueName: "format"))
   var format: String?
-  @Flag(name: .shortAndLong, help: "Nothing: all is shown anyway.")
+  @Flag(name: .shortAndLong, help: "No effect: all is shown anyway.")
   var verbose = false
   @OptionGroup
   var global: GlobalOptions

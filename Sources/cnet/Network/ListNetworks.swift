@@ -6,17 +6,17 @@ struct ListNetworks: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "ls", abstract: "List the networks.",
     discussion: """
-      Formats: table; json, an object a line; a template such as '{{.Name}} {{.Driver}}', for each network; 'table \
+      Formats: table; json, one object per line; a template such as '{{.Name}} {{.Driver}}', for each network; 'table \
       {{.Name}}\\t{{.Driver}}'. Fields: ID, Name, Driver, Scope, IPv4, IPv6, Internal, Labels, CreatedAt.
       """, aliases: ["list"])
 
-  @Flag(name: .shortAndLong, help: "Print the ids alone.")
+  @Flag(name: .shortAndLong, help: "Print only the ids.")
   var quiet = false
-  @Flag(help: "Print whole ids.")
+  @Flag(help: "Print full ids.")
   var noTrunc = false
   @Option(
     name: .shortAndLong,
-    help: .init("Which: driver=, id=, name=, label=, label!=, scope=, type=, dangling=.", valueName: "filter"))
+    help: .init("Filters: driver=, id=, name=, label=, label!=, scope=, type=, dangling=.", valueName: "filter"))
   var filter: [String] = []
   @Option(help: .init("How.", valueName: "format"))
   var format = "table"

@@ -5,11 +5,11 @@ import SystemPackage
 
 struct PruneNetworks: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "prune", abstract: "Remove every custom network that nothing is on.")
+    commandName: "prune", abstract: "Remove every unused custom network.")
 
   @Flag(name: .shortAndLong, help: "Do not ask.")
   var force = false
-  @Option(help: .init("Which: label=, label!=, until=24h.", valueName: "filter"))
+  @Option(help: .init("Filters: label=, label!=, until=24h.", valueName: "filter"))
   var filter: [String] = []
   @OptionGroup
   var global: GlobalOptions
@@ -32,7 +32,7 @@ struct PruneNetworks: AsyncParsableCommand {
     guard Terminal.isTerminal(.standardInput) else {
       throw NetworkError(
         .refused, operation: "prune networks",
-        reason: "there is no terminal to ask on whether to remove every network that nothing is on; say so by -f")
+        reason: "there is no terminal for the question whether to remove every unused network; confirm by -f")
     }
     let terminal = Terminal(global.color)
     print(terminal.yellow("WARNING!"), "This will remove all custom networks not used by at least one container.")

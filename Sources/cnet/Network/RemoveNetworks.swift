@@ -3,10 +3,10 @@ import ContainerNetworking
 
 struct RemoveNetworks: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "rm", abstract: "Remove networks that nothing is on, and print each that was removed.",
-    discussion: "Where one cannot be removed the others still are; the exit code is 1 then.", aliases: ["remove"])
+    commandName: "rm", abstract: "Remove unused networks, and print each.",
+    discussion: "If one cannot be removed, the others still are, and the exit code is 1.", aliases: ["remove"])
 
-  @Flag(name: .shortAndLong, help: "Do not mind a network that is not there.")
+  @Flag(name: .shortAndLong, help: "Ignore a missing network.")
   var force = false
   @OptionGroup
   var global: GlobalOptions

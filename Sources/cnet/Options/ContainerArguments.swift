@@ -8,7 +8,7 @@ struct ContainerArguments: ParsableArguments {
   var label: [String] = []
   @Option(name: .customLong("label-file"), help: .init("A file of labels.", valueName: "file"), completion: .file())
   var labelFiles: [String] = []
-  @Option(help: .init("A port that the command has, for --publish-all.", valueName: "port[/protocol]"))
+  @Option(help: .init("A port of the command, for --publish-all.", valueName: "port[/protocol]"))
   var expose: [String] = []
   @Flag(
     name: [.customShort("P"), .customLong("publish-all")],
@@ -17,7 +17,7 @@ struct ContainerArguments: ParsableArguments {
   @Option(help: .init("A sysctl of its network namespace.", valueName: "net.NAME=VALUE"))
   var sysctl: [String] = []
   @Option(
-    name: .customLong("cidfile"), help: .init("A new file that its id is written to.", valueName: "file"),
+    name: .customLong("cidfile"), help: .init("A new file for its id.", valueName: "file"),
     completion: .file())
   var idFile: String?
 
@@ -43,7 +43,7 @@ struct ContainerArguments: ParsableArguments {
       guard range.hostPorts == nil, range.hostAddress == nil else {
         throw NetworkError(
           .invalidValue, operation: "read exposed port \"\(range.containerPorts)\"",
-          reason: "a port of the container's alone is exposed, as in 80 or 53/udp; publish it by --publish")
+          reason: "only a port of the container can be exposed, as in 80 or 53/udp; publish this one by --publish")
       }
       for port in range.containerPorts.lower...range.containerPorts.upper {
         let isPublished = (mappings + more).contains { other in
@@ -64,7 +64,7 @@ struct ContainerArguments: ParsableArguments {
       guard halves.count == 2, halves[0].hasPrefix("net.") || halves[0].hasPrefix("net/") else {
         throw NetworkError(
           .invalidValue, operation: operation,
-          reason: "it is no sysctl of a network namespace; write one, as in net.ipv4.ip_unprivileged_port_start=0")
+          reason: "it is not a sysctl of a network namespace; write one, as in net.ipv4.ip_unprivileged_port_start=0")
       }
       switch sandbox.mode {
       case .host, .container:
@@ -88,7 +88,7 @@ struct ContainerArguments: ParsableArguments {
     } catch {
       let errno = error as? Errno ?? .ioError
       throw NetworkError(
-        NetworkError.Code(errno), operation: "write \(path)", reason: "name a file that is not there and can be made",
+        NetworkError.Code(errno), operation: "write \(path)", reason: "name a new file in a writable directory",
         kernel: KernelReport(errno: errno, request: "open"))
     }
   }

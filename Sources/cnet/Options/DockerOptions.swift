@@ -79,15 +79,15 @@ enum DockerOptions {
 enum Reason {
   static let images = "there are no images: the command is a program of this host"
   static let volumes = "there are no volumes: the command sees the files of this host as they are"
-  static let files = "there are no layers of files whose size could be told"
+  static let files = "there are no layers of files whose size could be shown"
   static let links =
     "there are no links: containers of one custom network find each other by name; give more names by --network-alias"
   static let linkLocal = "the kernel gives IPv6 interfaces their link-local addresses itself; leave it out"
-  static let streams = "input and output are the command's own; what a detached one prints goes to its LogPath"
+  static let streams = "input and output are the command's own; the output of a detached one goes to its LogPath"
   static let restarts =
     "a command is started once, and its network goes at its end; have a service manager start cnet run again"
-  static let health = "only the network is looked after, by cnet doctor; leave it out"
-  static let stops = "say it when it is stopped, by cnet stop --signal and --time"
+  static let health = "only the network is checked, by cnet doctor; leave it out"
+  static let stops = "give it to cnet stop, by --signal and --time"
   static let privileges =
     "the command has the privileges of cnet itself; start it by setpriv(1), as in setpriv --reuid=1000 sh"
   static let namespaces =
@@ -97,7 +97,7 @@ enum Reason {
   static let devices = "the command sees the devices of this host; leave it out"
   static let runtimes = "there is no runtime: the command is a process of this host; leave it out"
   static let configurations =
-    "there are no networks of configurations alone; give the options where the network is made"
+    "there are no networks with only a configuration; give the options to the network itself"
   static let swarm = "there is no swarm: networks are of one host"
-  static let addressDrivers = "addresses are given by the library alone, which has no options; leave it out"
+  static let addressDrivers = "only the library leases addresses, and it has no options; leave it out"
 }

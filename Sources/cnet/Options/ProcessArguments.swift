@@ -5,21 +5,23 @@ import SystemPackage
 
 /// The options for starting a command, for `run` and `exec`.
 struct ProcessArguments: ParsableArguments {
-  @Flag(name: .shortAndLong, help: "Start it, and do not wait for its end.")
+  @Flag(name: .shortAndLong, help: "Start the command, and do not wait for its end.")
   var detach = false
   @Flag(
-    name: .shortAndLong, help: "Keep the input of a detached command open; otherwise input is the command's anyway.")
+    name: .shortAndLong, help: "Keep the input of a detached command open; in the foreground it always is.")
   var interactive = false
-  @Flag(name: .shortAndLong, help: "Give a detached command a terminal; otherwise it has cnet's own.")
+  @Flag(name: .shortAndLong, help: "Give a detached command a terminal; in the foreground it has cnet's own.")
   var tty = false
   @Option(
     name: [.customShort("e"), .customLong("env")],
-    help: .init("A variable of its environment; without a value this one's.", valueName: "name[=value]"))
+    help: .init("An environment variable; without a value, this process's.", valueName: "name[=value]"))
   var environment: [String] = []
-  @Option(name: .customLong("env-file"), help: .init("A file of such lines.", valueName: "file"), completion: .file())
+  @Option(
+    name: .customLong("env-file"), help: .init("A file of environment variables, one per line.", valueName: "file"),
+    completion: .file())
   var environmentFiles: [String] = []
   @Option(
-    name: .shortAndLong, help: .init("Its working directory; this one, unless said.", valueName: "dir"),
+    name: .shortAndLong, help: .init("Its working directory; by default this one.", valueName: "dir"),
     completion: .directory)
   var workdir: String?
 
@@ -51,7 +53,7 @@ struct ProcessArguments: ParsableArguments {
     } catch {
       throw NetworkError(
         .notFound, operation: "read file \(file)",
-        reason: "it is not there, or no text; name a file with a line for each")
+        reason: "it is missing, or not text; name a file with a line for each")
     }
   }
 
@@ -75,7 +77,7 @@ struct ProcessArguments: ParsableArguments {
   /// Warns a user who asked for a terminal when there is none.
   func warnOfTerminal() {
     guard tty, !detach, !Terminal.isTerminal(.standardInput) else { return }
-    Failure.warn("the command has no terminal: standard input is none")
+    Failure.warn("the command has no terminal: standard input is not a terminal")
   }
 }
 

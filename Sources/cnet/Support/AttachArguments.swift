@@ -6,8 +6,9 @@ struct AttachArguments: ParsableArguments {
   @Option(
     name: [.customLong("network"), .customLong("net")],
     help: .init(
-      "bridge, host, none, container:NAME or a network; or name=NETWORK,ip=IP,… Of several the first is attached to, the "
-        + "others connected.", valueName: "mode"), completion: .custom(Known.modes))
+      "bridge, host, none, container:NAME or a network; or name=NETWORK,ip=IP,… The first is attached, further ones "
+        + "are connected.",
+      valueName: "mode"), completion: .custom(Known.modes))
   var networks: [String] = []
   @Option(
     name: [.customShort("p", allowingJoined: true), .customLong("publish")],
@@ -59,7 +60,7 @@ struct AttachArguments: ParsableArguments {
       guard requests[0].options == EndpointOptions() else {
         throw NetworkError(
           .conflictingOptions, operation: "read network \"\(networks[0])\"",
-          reason: "it has options of its own, and there are others for the first network; write them all in it")
+          reason: "it has options of its own, and others are given for the first network; write all of them in it")
       }
       requests[0].options = single
     }

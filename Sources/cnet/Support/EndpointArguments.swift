@@ -7,13 +7,14 @@ struct EndpointArguments: ParsableArguments {
   var ip: [String] = []
   @Option(help: .init("The IPv6 address.", valueName: "ip"))
   var ip6: [String] = []
-  @Option(name: [.customLong("alias"), .customLong("network-alias")], help: .init("One more name.", valueName: "name"))
+  @Option(
+    name: [.customLong("alias"), .customLong("network-alias")], help: .init("An additional name.", valueName: "name"))
   var aliases: [String] = []
   @Option(
     name: [.customLong("mac-address"), .customLong("mac")], help: .init("The hardware address.", valueName: "mac"))
   var macAddresses: [String] = []
   @Option(
-    help: .init("The highest of a container's networks has the default route.", valueName: "number"))
+    help: .init("The gateway priority; a container's default route goes to the highest.", valueName: "number"))
   var gwPriority: [Int] = []
   @Option(help: .init("The interface's name in the container.", valueName: "name"))
   var interface: [String] = []
@@ -66,14 +67,14 @@ extension EndpointOptions {
       let name = "com.docker.network.endpoint.ifname="
       guard value.hasPrefix(name) else {
         throw NetworkError(
-          .unsupported, operation: "", reason: "\"\(value)\" is no option of an endpoint; there is: \(name)NAME")
+          .unsupported, operation: "", reason: "\"\(value)\" is not an option of an endpoint; there is: \(name)NAME")
       }
       try self.name(interface: String(value.dropFirst(name.count)))
     case "link", "link-local-ip":
       throw NetworkError(.unsupported, operation: "", reason: name == "link" ? Reason.links : Reason.linkLocal)
     case "gw-priority":
       guard let number = Int(value) else {
-        throw NetworkError(.invalidValue, operation: "", reason: "\"\(value)\" is no whole number, as in 10")
+        throw NetworkError(.invalidValue, operation: "", reason: "\"\(value)\" is not a whole number, as in 10")
       }
       try Self.refuseSecond(priority, "gateway priority")
       priority = number
@@ -100,7 +101,7 @@ extension EndpointOptions {
     guard let first else { return }
     throw NetworkError(
       .conflictingOptions, operation: "",
-      reason: "\(first) is asked for already, and an endpoint has one \(what); keep one")
+      reason: "\(first) is given already, and an endpoint has one \(what); keep one")
   }
 
   private static func address(_ text: String, _ family: AddressFamily) throws(NetworkError) -> IPAddress {
@@ -108,7 +109,7 @@ extension EndpointOptions {
     guard address.family == family else {
       throw NetworkError(
         .invalidValue, operation: "",
-        reason: "\(address) is no \(family) address; give it as --ip\(family == .ipv4 ? "6" : "")")
+        reason: "\(address) is not an \(family) address; give it as --ip\(family == .ipv4 ? "6" : "")")
     }
     return address
   }

@@ -11,13 +11,13 @@ import SystemPackage
 struct GlobalOptions: ParsableArguments {
   @Option(
     name: .customLong("state-dir"),
-    help: .init("Where the record is kept.", valueName: "dir"), completion: .directory)
+    help: .init("The directory of the record.", valueName: "dir"), completion: .directory)
   var stateDirectory: String?
 
   @Option(
     name: .customLong("host-namespace"),
     help: .init(
-      "Where bridges and rules are made: a path, or a name under /run/netns.", valueName: "path|name"),
+      "The namespace of bridges and rules: a path, or a name under /run/netns.", valueName: "path|name"),
     completion: .file())
   var hostNamespace: String?
 
@@ -26,7 +26,7 @@ struct GlobalOptions: ParsableArguments {
 
   @Option(
     name: .customLong("name-server"),
-    help: .init("Who answers for names on custom networks: auto, running or none.", valueName: "who"))
+    help: .init("The name server of custom networks: auto, running or none.", valueName: "who"))
   var nameServer: NameServerChoice?
 
   /// A controller of the host namespace, with the record on disk.

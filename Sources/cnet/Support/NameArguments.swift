@@ -5,13 +5,13 @@ import ContainerNetworking
 struct NameArguments: ParsableArguments {
   @Option(
     name: [.customShort("h"), .long],
-    help: .init("Its host name; the first twelve digits of its id, unless said.", valueName: "name"))
+    help: .init("Its host name; by default the first twelve digits of its id.", valueName: "name"))
   var hostname: String?
   @Option(help: .init("The domain of its host name.", valueName: "name"))
   var domainname: String?
-  @Option(help: .init("A name server to ask; the host's, unless said.", valueName: "ip"))
+  @Option(help: .init("A name server; by default the host's.", valueName: "ip"))
   var dns: [String] = []
-  @Option(help: .init("A domain to look short names up in; . for none.", valueName: "domain"))
+  @Option(help: .init("A search domain for short names; . for none.", valueName: "domain"))
   var dnsSearch: [String] = []
   @Option(
     name: [.customLong("dns-option"), .customLong("dns-opt")],
@@ -19,7 +19,7 @@ struct NameArguments: ParsableArguments {
   var dnsOptions: [String] = []
   @Option(
     name: .customLong("add-host"),
-    help: .init("One more line of its hosts file; host-gateway is the host's address.", valueName: "name:ip"))
+    help: .init("An extra line of its hosts file; host-gateway is the host's address.", valueName: "name:ip"))
   var hosts: [String] = []
 
   /// - Throws: Every fault together, except those of fields that are parsed later.

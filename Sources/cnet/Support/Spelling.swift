@@ -67,7 +67,7 @@ enum Spelling {
       "a container is made and started at once, by cnet run, and is gone when its command ends"
     ),
     (["kill"], "write cnet stop --signal=KILL"),
-    (["logs"], "what a detached command prints is in the file that cnet inspect -f '{{.LogPath}}' names"),
+    (["logs"], "the output of a detached command is in the file that cnet inspect -f '{{.LogPath}}' names"),
     (
       ["pause", "unpause"], "send the signals STOP and CONT to the process that cnet inspect -f '{{.State.Pid}}' names"
     ),

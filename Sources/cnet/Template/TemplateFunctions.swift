@@ -35,7 +35,7 @@ enum TemplateFunctions {
     case ("split", 2): return .texts(split(arguments[0].plain, by: arguments[1].plain))
     case ("truncate", 2): return .text(try truncated(arguments))
     case ("pad", 3): return .text(try padded(arguments))
-    default: throw TemplateFault("\(name) takes another number of values than \(arguments.count)")
+    default: throw TemplateFault("\(name) does not take \(arguments.count) values")
     }
   }
 

@@ -91,7 +91,7 @@ enum TemplateToken: Equatable {
       case "\"", "`": tokens.append(.literal(.text(try string(&rest, first))))
       case _ where first.isNumber || first == "-":
         let text = take(&rest) { $0.isNumber || $0 == "-" }
-        guard let number = Int64(text) else { throw TemplateFault("\"\(text)\" is no whole number") }
+        guard let number = Int64(text) else { throw TemplateFault("\"\(text)\" is not a whole number") }
         tokens.append(.literal(.number(number)))
       case _ where isNamePart(first): tokens.append(.word(take(&rest, while: isNamePart)))
       default: throw TemplateFault("\"\(text)\" has \"\(first)\" in it, which is not understood")

@@ -130,7 +130,7 @@ import Testing
       ("one", "8081:80", nil, .inUse, "held by another process"),
       ("one", "203.0.113.9:8082:80", nil, .notFound, "no link of the host has the address"),
       ("one", "8082:80/sctp", nil, .unsupported, "this kernel has no sctp"),
-      ("one", "[::1]:8082:80", nil, .conflictingOptions, "::1 is one that the kernel does not translate"),
+      ("one", "[::1]:8082:80", nil, .conflictingOptions, "the kernel does not translate the host address ::1"),
       ("four", "[2001:db8::1]:8082:80", nil, .conflictingOptions, "\"four\" has no IPv6"),
       ("one", "8082:80", "four", .notFound, "is not on network \"four\"; it is on: dual"),
       ("one", "8082:80", "nosuch", .notFound, "there is no network \"nosuch\""),
@@ -159,7 +159,7 @@ import Testing
       let error = await refusal { try await unpublish(container, port) }
       #expect(error?.code == .notFound)
       let known = container == "one" ? "no port is published" : "published are: "
-      #expect(error?.description.contains("is not published like that; \(known)") == true, "\(error as Any)")
+      #expect(error?.description.contains("is not published in that form; \(known)") == true, "\(error as Any)")
     }
     #expect(try await controller.unpublish(of: "one") == [])
     #expect(try await ports("web") == ["0.0.0.0:8080->80/tcp"])

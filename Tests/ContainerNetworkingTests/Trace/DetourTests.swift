@@ -71,7 +71,7 @@ import Testing
     let lost = try await trace("web", "\(outside):80/tcp")
     #expect(lost.outcome.kind == .lost, "\(lost)")
     #expect(
-      lost.outcome.text.hasPrefix("the answer came in by tun7, which is not eth0, by which it was asked for; "),
+      lost.outcome.text.hasPrefix("the answer came in by tun7, but the request left by eth0; "),
       "\(lost)")
     let name = isIPv4 ? "net/ipv4/conf/tun7/forwarding" : "net/ipv6/conf/tun7/force_forwarding"
     #expect(lost.outcome.text.contains("tun7 does not forward \(family) (\(name) is 0)"), "\(lost)")

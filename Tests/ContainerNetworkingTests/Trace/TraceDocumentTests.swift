@@ -57,8 +57,8 @@ import Testing
 
       ## The way out
 
-      A container is had to send the packet itself, from a socket in its own namespace: the first of a TCP connection, an
-      empty UDP datagram, or an echo request.
+      A container sends the packet itself, from a socket in its own namespace: the first of a TCP connection, an empty UDP
+      datagram, or an echo request.
 
       ![A container's packet to the outside](Pictures/WayOut.svg)
 
@@ -69,8 +69,8 @@ import Testing
 
       ## The way in
 
-      A packet from outside is waited for: the first one of that flow that comes. What is said to be for `web:80` may come
-      to the container's own address, or to a port of the host that is published for it.
+      A packet from outside is waited for: the first one of that flow that comes. A packet for `web:80` may have the
+      container's own address as its destination, or a published port of the host.
 
       ![A packet from outside to a published port](Pictures/WayIn.svg)
 
@@ -90,27 +90,26 @@ import Testing
 
       ## How it is known
 
-      What is told comes from the kernel, not from a model of it:
+      The report comes from the kernel, not from a model of it:
 
-      - rules: nftables' own trace (`NFT_MSG_TRACE`). While a trace is under way, two tables,
-        `containernetworking-trace-…` of the families `inet` and `bridge`, choose the packets of that flow alone, by their
-        addresses, protocol and ports, and what answers them by its tracked connection. Their chains at every hook, the first and
-        the last there, see where the packet comes by and how it looks. The tables belong to a socket of the process
-        (`NFT_TABLE_F_OWNER`, Linux 5.12): the kernel takes them away when the trace ends, after ^C, and after `kill -9`;
+      - rules: nftables' own trace (`NFT_MSG_TRACE`). During a trace, two tables, `containernetworking-trace-…` of the
+        families `inet` and `bridge`, select the packets of that flow alone, by addresses, protocol and ports, and their
+        answers by the tracked connection. Their chains at every hook, the first and the last there, see where the packet
+        comes by and how it looks. The tables belong to a socket of the process (`NFT_TABLE_F_OWNER`, Linux 5.12): the kernel
+        takes them away when the trace ends, after ^C, and after `kill -9`;
       - rules of others are shown with the table, chain and handle by which `nft -a list ruleset` shows them, and with their
         comment if they have one;
       - routes: the kernel is asked as it asks itself (`RTM_GETROUTE` with the incoming link and mark), which also tells
         `rp_filter`, martians and missing routes apart;
-      - what came back: the socket that sent the packet is told of ICMP errors, and of who sent them;
-      - the host as it is now, at the end: routes in a network's subnet, links that do not forward, an answer by another
-        link than expected, and how to let pass what is [kept to our networks](Policies.md#forwarding);
-      - neighbours: a packet that was sent and that nobody took is told from one that was not answered.
+      - replies: the socket that sent the packet receives ICMP errors, with their senders;
+      - the host as it is now, at the end: routes in a network's subnet, links that do not forward, an answer by another link
+        than expected, and how to allow traffic beyond links that are [kept to our networks](Policies.md#forwarding);
+      - neighbours: a packet that no host accepted is distinguished from one without an answer.
 
-      What cannot be seen is not told: what becomes of a packet beyond the uplink or inside a container's namespace; ICMP errors
-      on their way back, which are told of at the end; packets of a macvlan, which go by the wire of its parent, past the
-      host's rules; why a program does not answer. With br_netfilter, which runs the rules of packets amid those of frames, the
-      order of the lines is the kernel's. Following a flow makes the kernel track its connections, if nothing had
-      it do so before.
+      Some things cannot be seen: the packet beyond the uplink or inside a container's namespace; ICMP errors on their way
+      back, which the end of the report lists; packets of a macvlan, which skip the host's rules on the wire of its parent; a
+      program's reason for silence. With br_netfilter, which runs the rules of packets amid those of frames, the order of the
+      lines is the kernel's. Following a flow makes the kernel track its connections, if nothing had it do so before.
 
       The exit code of `cnet trace` is 1 when the packet was dropped or lost, or when none was seen in time; with `--json` the
       same is printed as an object.

@@ -119,7 +119,7 @@ import Testing
     #expect(try await v4("seven") == "10.96.0.4")
     let full = await refusal { try await v4("eight") }
     #expect(full?.code == .exhausted)
-    let counts = "of 10.96.0.0/29 is free, of 8: 5 given out, 1 the gateway's, 2 reserved (network, broadcast)"
+    let counts = "of 10.96.0.0/29 is free, of 8: 5 leased, 1 the gateway's, 2 reserved (network, broadcast)"
     #expect(full?.description.contains(counts) == true, "\(full as Any)")
     try await controller.detach("four")
     #expect(try await v4("eight") == "10.96.0.5")

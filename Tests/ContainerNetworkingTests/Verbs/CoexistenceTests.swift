@@ -253,7 +253,7 @@ import Testing
     #expect(input?.remedies == ["ufw allow in on br-test"])
     // By port 22 it might pass: an unknown property counts as not matching.
     #expect(input?.isCertain == false)
-    #expect(input?.description.contains("what containers send to the host") == true)
+    #expect(input?.description.contains("packets from containers to the host") == true)
     try await controller.removeAll()
   }
 
@@ -298,7 +298,7 @@ import Testing
     try world.host.addresses.remove(InterfaceAddress("203.0.113.9/24"), from: eth0)
     let found = try await controller.differences()
     #expect(found.map(\.kind) == [.sourceAddress])
-    #expect(found.first?.detail.contains("203.0.113.9, which the host has not") == true)
+    #expect(found.first?.detail.contains("203.0.113.9, which is not an address of this host") == true)
     try await controller.removeAll()
   }
 

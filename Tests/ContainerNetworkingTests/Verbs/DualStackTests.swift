@@ -213,7 +213,7 @@ import Testing
     #expect(second.endpoints[0].addresses.map(\.description) == ["10.40.0.2/24", "fd00:40::2/126"])
     let full = await refusal { try await controller.attach("third", to: .network("dual")) }
     #expect(full?.code == .exhausted)
-    let counts = "of fd00:40::/126 is free, of 4: 2 given out, 1 the gateway's, 1 reserved (subnet-router anycast)"
+    let counts = "of fd00:40::/126 is free, of 4: 2 leased, 1 the gateway's, 1 reserved (subnet-router anycast)"
     #expect(full?.description.contains(counts) == true, "\(full as Any)")
     // The IPv4 address that was found before the IPv6 pool proved full was not kept.
     try await controller.detach("second")

@@ -185,7 +185,7 @@ import Testing
     }
     let own = try make()
     let error = await #expect(throws: NetworkError.self) { try await controller.attach("more", to: .network("net")) }
-    #expect(error?.code == .alreadyExists && error?.description.contains("\"\(name)\" already") == true)
+    #expect(error?.code == .alreadyExists && error?.description.contains("\"\(name)\" exists and is not ours") == true)
     let link = try world.host.links.get(name)
     #expect(link.index == own && link.master == nil && !link.flags.contains(.up))
     #expect(try await controller.network("net").furtherBridges == nil)

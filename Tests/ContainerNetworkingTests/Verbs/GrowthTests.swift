@@ -231,7 +231,7 @@ import Testing
     try world.host.links.createBridge(try InterfaceName("br-own"))
     _ = try await create("small") { $0.growsOverBridges = false }
     _ = try await create("adopting", 61) { $0.bridge = try? InterfaceName("br-own") }
-    for (name, why) in [("small", "not to grow"), ("adopting", "was there before")] {
+    for (name, why) in [("small", "does not grow;"), ("adopting", "beyond an adopted bridge")] {
       // All four: none is kept for others.
       let all = try await attach(0..<4, to: name, name: name)
       #expect(all.allSatisfy { $0.endpoints[0].bridge == nil })
@@ -265,14 +265,14 @@ import Testing
         try await controller.attach("more", to: .network("net"))
       }
       #expect(refusal?.code == .exhausted)
-      #expect(refusal?.description.contains("others have the rest of the 1023 ports") == true)
+      #expect(refusal?.description.contains("links of others hold the rest of the 1023 ports") == true)
     }
     #expect(try await controller.network("net").furtherBridges == nil)
     try world.host.links.delete(index: try world.host.links.get("d0").index)
     let there = try await attach(1..<2)[0].endpoints[0].address.address
     // There is room for another by the records; and no port by which it would be reached.
     let refusal = await #expect(throws: NetworkError.self) { try await controller.attach("more", to: .network("net")) }
-    #expect(refusal?.code == .exhausted && refusal?.description.contains("no port left to reach another by") == true)
+    #expect(refusal?.code == .exhausted && refusal?.description.contains("no port left for a trunk to another") == true)
     #expect(try await controller.network("net").furtherBridges == nil)
     try world.host.links.delete(index: try world.host.links.get("d1").index)
     #expect(try await attach(2..<3)[0].endpoints[0].bridge != nil)
@@ -319,7 +319,7 @@ import Testing
     }
     for name in ["bd", "bu"] {
       try world.host.links.clearMaster(of: try index(name + number))
-      try await expectRepair([.bridgeSettings], "\(name) is no port")
+      try await expectRepair([.bridgeSettings], "\(name) is not a port")
     }
     // On the wrong one of its network's bridges.
     let port = try index("\(try #require(all[2].endpoints[0].hostInterface))")

@@ -24,14 +24,14 @@ import Testing
     let error = await refusal { try await attach("late", mac, to: network) }
     #expect(error?.code == .inUse, "\(mac): \(error as Any)")
     let text = error?.description ?? ""
-    #expect(text.contains("the MAC address \(mac) is that of \(owner)"), "\(text)")
+    #expect(text.contains("the MAC address \(mac) belongs to \(owner)"), "\(text)")
   }
 
   @Test func oneThatIsTakenIsRefusedWithItsOwner() async throws {
     let network = try await controller.createNetwork("net", options: try NetworkOptions(["10.20.0.0/24"]))
     _ = try await attach("web")
     _ = try await attach("db", "02:42:00:00:00:07")
-    try await expectTaken("02:42:0a:14:00:02", by: "\"web\", with whose address 10.20.0.2 it comes")
+    try await expectTaken("02:42:0a:14:00:02", by: "\"web\", which derives it from its address 10.20.0.2")
     try await expectTaken("02:42:00:00:00:07", by: "\"db\"")
     try await expectTaken("02:42:0a:14:00:01", by: "the bridge \(try #require(network.bridge))")
     // On another network it is another's.
@@ -100,7 +100,8 @@ import Testing
   }
 
   @Test(arguments: [
-    ("01:00:5e:00:00:01", "a group's"), ("ff:ff:ff:ff:ff:ff", "a group's"), ("00:00:00:00:00:00", "nobody's"),
+    ("01:00:5e:00:00:01", "a multicast address"), ("ff:ff:ff:ff:ff:ff", "a multicast address"),
+    ("00:00:00:00:00:00", "all zeros"),
   ])
   func whatNoInterfaceCanHaveIsRefused(_ mac: String, _ why: String) async throws {
     try await controller.createNetwork("net", options: try NetworkOptions(["10.20.0.0/24"]))

@@ -145,7 +145,8 @@ import Testing
     try await other.reconcileRules()
     _ = try await attach("taken", "8080:80", by: other)
     let found = try await one.reconcile()
-    #expect(found.remaining.map(\.detail).contains { $0.contains("that another record on this host has") }, "\(found)")
+    #expect(
+      found.remaining.map(\.detail).contains { $0.contains("elements of another record on this host") }, "\(found)")
     try await one.detach("all")
     #expect(try rules().contains("8080 comment \"record \(other.recordID)\" :"))
     for controller in [one, other] { #expect(try await controller.differences() == []) }

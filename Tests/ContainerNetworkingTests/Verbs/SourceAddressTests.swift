@@ -77,11 +77,17 @@ import Testing
         "net", options: options(60, NetworkPolicy(sourceAddressIPv4: try IPAddress("203.0.113.9"))))
     }
     #expect(refused?.code == .notFound)
-    #expect(refused?.description.contains("203.0.113.9 is not the host's") == true)
+    #expect(refused?.description.contains("203.0.113.9 is not an address of this host") == true)
     let policies: [(NetworkPolicy, Bool, NetworkError.Code, String)] = [
       (NetworkPolicy(sourceAddressIPv4: try IPAddress("2001:db8::1")), false, .invalidValue, "is IPv6"),
-      (NetworkPolicy(sourceAddressIPv4: try IPAddress("127.0.0.1")), false, .invalidValue, "nobody outside"),
-      (NetworkPolicy(sourceAddressIPv6: try IPAddress("fe80::1")), false, .invalidValue, "nobody outside"),
+      (
+        NetworkPolicy(sourceAddressIPv4: try IPAddress("127.0.0.1")), false, .invalidValue,
+        "cannot be answered from outside"
+      ),
+      (
+        NetworkPolicy(sourceAddressIPv6: try IPAddress("fe80::1")), false, .invalidValue,
+        "cannot be answered from outside"
+      ),
       (
         NetworkPolicy(masquerades: false, sourceAddressIPv4: try IPAddress("203.0.113.1")), false,
         .conflictingOptions, "without masquerading"

@@ -2,66 +2,66 @@
 enum Explanations {
   static let tables = [
     "inet containernetworking":
-      "What packets go through, of IPv4 and IPv6, those that a bridge hands to the host and those that the host routes.",
+      "The rules for IPv4 and IPv6 packets, from a bridge to the host or routed by the host.",
     "bridge containernetworking":
-      "What frames between a bridge's ports go through, and from a port to the host; before any packet is looked at.",
+      "The rules for frames between a bridge's ports, and from a port to the host; they come before the packet rules.",
   ]
 
   static let chains = [
-    "inet guard": "What must not get as far as to be routed or tracked.",
+    "inet guard": "Drops before routing and connection tracking.",
     "inet forward":
-      "What the host routes. Whatever does not come from or go to one of our bridges or uplinks passes it untouched.",
+      "Routed packets. Packets without one of our bridges or uplinks as a link pass untouched.",
     "inet publish": "Where a published port leads. The port of one address comes before that of all.",
     "inet prerouting": "Connections that come to the host.",
     "inet output": "Connections of the host itself.",
     "inet postrouting": "The source address of connections that leave the host, for outside or for a bridge.",
     "bridge source":
-      "What a container may send: nothing that is not its own. Everything else of its frames is dropped.",
+      "A container's own frames: only its own addresses as the source. All other frames of it are dropped.",
     "bridge control":
       "Frames to the bridge itself, to the sixteen addresses that no bridge forwards and that do not come by `source`.",
     "bridge apart": "From one container to another of the same bridge.",
   ]
 
   private static let masqueradeHairpin =
-    "Hairpin: a container asks for a published port of one on its own bridge, or for its own. The answer must come back by the "
-    + "host, so the host is who asks."
+    "Hairpin: a container asks for a published port of one on its own bridge, or for its own. The answer must come "
+    + "back by the host, so the packet gets the host's address."
   private static let masqueradeBesides =
-    "The same for a container that is on the asker's network too, by another address than the one that has the port; and for "
-    + "itself."
+    "The same for a container that is also on the asker's network, at another address than the published one; and for "
+    + "the asker itself."
   private static let fixedSource = "Out of the host: the address of the user's choice, if there is one for this bridge."
   private static let masquerade = "Out of the host: the address of the link that it leaves by."
   private static let uplink =
-    "Forwarding is on at this link for our networks alone: what it brings goes to one of our bridges, or nowhere. The link is known "
-    + "by its index, whatever it is called; one that a network has adopted since is a bridge."
+    "Forwarding is on at this link for our networks alone: its packets go to one of our bridges, or nowhere. The link "
+    + "is known by its index, even if it is renamed; a link adopted by a network counts as a bridge."
   private static let open =
     "Gateway mode `nat-unprotected`: from outside, though not from another of our networks, every port."
   private static let ping = "Gateway mode `routed`: pings, from outside and from our other networks."
   private static let routed = "Gateway mode `routed`: published container ports."
   private static let trusted = "From a link that the network trusts: published container ports."
   private static let publishedAt =
-    "Published on one address of the host; and port 53 of a gateway, to where names are answered."
+    "Published on one address of the host; and port 53 of a gateway, to the name server's port."
   private static let published = "Published on all addresses."
-  private static let others = "What no rule above has let pass was not from its own address."
+  private static let others = "A packet that no rule above accepts is not from the container's own address."
 
   static let rules = [
     "iifname != \"lo\" ip daddr 127.0.0.0/8 counter drop":
-      "What is published on 127.0.0.1 is translated before the kernel would drop it as a wire's; and bridges route 127.0.0.0/8. Only "
-      + "the host reaches its own.",
+      "Ports published on 127.0.0.1 are translated before the kernel's check for martians, and bridges route "
+      + "127.0.0.0/8. Only the host may reach its own loopback.",
     "iifname @bridges ip saddr 127.0.0.0/8 counter drop": "Nor does a container send as 127.0.0.1.",
     "iifname @internal_bridges ip daddr . iifname != @internal_gateways4 fib daddr type local counter drop":
-      "An internal network reaches the host by its gateway's address, and by no other that the host has.",
+      "An internal network reaches the host by its gateway's address, and by no other address of the host.",
     "iifname @internal_bridges ip6 daddr != fe80::/10 ip6 daddr . iifname != @internal_gateways6 fib daddr type local counter drop":
-      "The same by IPv6. By addresses of the link neighbours find each other.",
-    "meta mark 0x636e6574 accept": "A rule of the user's, before ours, has marked it: `NetworkController.acceptMark`.",
+      "The same by IPv6. Neighbours find each other by link-local addresses.",
+    "meta mark 0x636e6574 accept": "A user's rule before ours has marked it: `NetworkController.acceptMark`.",
     "meta nfproto ipv4 iif @uplinks4 oifname != @bridges iifname != @bridges counter drop": uplink,
     "meta nfproto ipv6 iif @uplinks6 oifname != @bridges iifname != @bridges counter drop": uplink,
     "iifname . oifname @same_bridge accept":
       "Within one bridge, where br_netfilter shows it here or a packet is sent back by a published port; not with `icc` off.",
     "iifname @internal_bridges counter drop": "Out of an internal network.",
     "oifname @internal_bridges counter drop": "Into an internal network.",
-    "oifname @bridges ct state established,related accept": "Answers, and errors about what was sent, to a container.",
+    "oifname @bridges ct state established,related accept": "Answers, and errors about sent packets, to a container.",
     "iifname @bridges ct state established,related accept": "The same from a container.",
-    "oifname @bridges ct status dnat accept": "To a container by a port that is published: `publish` has been there.",
+    "oifname @bridges ct status dnat accept": "To a container by a published port: `publish` has translated it.",
     "meta nfproto ipv4 iifname != @bridges oifname @open_bridges4 accept": open,
     "meta nfproto ipv6 iifname != @bridges oifname @open_bridges6 accept": open,
     "oifname @ping_bridges4 icmp type echo-request accept": ping,
@@ -85,24 +85,25 @@ enum Explanations {
     "ct status dnat ip daddr . iifname @besides4 masquerade": masqueradeBesides,
     "ct status dnat ip6 daddr . iifname @besides6 masquerade": masqueradeBesides,
     "oifname @bridges ip saddr 127.0.0.0/8 masquerade":
-      "The host by 127.0.0.1: no container could answer to that.",
+      "The host's 127.0.0.1: a container could not answer to that address.",
     "meta nfproto ipv4 oifname != @bridges snat ip to iifname map @source_addresses4": fixedSource,
     "meta nfproto ipv6 oifname != @bridges snat ip6 to iifname map @source_addresses6": fixedSource,
     "meta nfproto ipv4 iifname @nat_bridges4 oifname != @bridges masquerade": masquerade,
     "meta nfproto ipv6 iifname @nat_bridges6 oifname != @bridges masquerade": masquerade,
-    "iifname != @ports accept": "Not from a container of ours: a port that somebody else has put on the bridge.",
+    "iifname != @ports accept": "Not from a container of ours: a port that another program has put on the bridge.",
     "iifname . ether saddr != @port_macs counter drop": "Not from its own hardware address.",
     "iifname . ip saddr @port_addresses4 accept": "IPv4 from its own address.",
     "icmpv6 type nd-neighbor-advert iifname . @th,64,128 != @port_addresses6 counter drop":
-      "A neighbour advertisement tells of an address that is not its own (RFC 4861, 4.4).",
+      "A neighbour advertisement for an address that is not its own (RFC 4861, 4.4).",
     "icmpv6 type nd-router-advert counter drop":
-      "A router advertisement: the others would take it for their gateway (RFC 4861, 4.2).",
+      "A router advertisement: the others would use it as their gateway (RFC 4861, 4.2).",
     "iifname . ip6 saddr @port_addresses6 accept": "IPv6 from its own address, or its link-local one.",
     "ip6 saddr :: meta l4proto ipv6-icmp accept":
-      "Who has no IPv6 address yet: is one taken (RFC 4862, 5.4), and reports of groups.",
-    "iifname . arp saddr ether != @port_macs counter drop": "ARP that tells of another's hardware address.",
-    "iifname . arp saddr ip @port_addresses4 accept": "ARP that tells of its own address.",
-    "arp saddr ip 0.0.0.0 accept": "Who has no IPv4 address yet: is one taken (RFC 5227).",
+      "From a container without an IPv6 address yet: the check for a duplicate (RFC 4862, 5.4), and reports of groups.",
+    "iifname . arp saddr ether != @port_macs counter drop": "ARP with another's hardware address.",
+    "iifname . arp saddr ip @port_addresses4 accept": "ARP with its own address.",
+    "arp saddr ip 0.0.0.0 accept":
+      "From a container without an IPv4 address yet: the check for a duplicate (RFC 5227).",
     "meta protocol ip counter drop": others,
     "meta protocol ip6 counter drop": others,
     "meta protocol arp counter drop": others,
@@ -110,18 +111,17 @@ enum Explanations {
       "A VLAN tag behind another: the receiver would take both off and find a packet that no rule has seen.",
     "meta protocol 8021ad counter drop": "The same, by 802.1ad.",
     "ether daddr & ff:ff:ff:ff:ff:f0 == 01:80:c2:00:00:00 iifname @ports iifname . ether saddr != @port_macs counter drop":
-      "Not from its own hardware address. Of our own bridges it is learned from no such frame.",
+      "Not from its own hardware address. Our own bridges learn no address from such a frame.",
     "iifname @further_bridges notrack accept":
-      "What br_netfilter shows of a further bridge's frames: the first bridge shows it too, where it is tracked and decided on.",
+      "Frames of a further bridge, by br_netfilter: they also pass the first bridge, where they are tracked and decided on.",
     "iifname @further_ports counter drop":
       "A further bridge is a switch alone: the host is reached by the first one, and its rules.",
     "iifname . oifname @trunks meta pkttype != host counter drop":
       "Nothing goes back by the trunk that it came by, unless br_netfilter has redirected it to a published port.",
     "iifname . oifname @trunks ether saddr set 02:42:00:00:00:00":
-      "That it has: in nobody's name, or the bridge that it goes back to would look for its sender beyond the trunk.",
+      "The redirected frame gets a MAC without an owner; otherwise the bridge would look for its sender beyond the trunk.",
     "iifname @apart_ports oifname @apart_ports meta pkttype != host meta mark != 0x636e6574 counter drop":
-      "`icc` off. What was sent to the bridge itself comes here only by a published port, with br_netfilter; and a user's rule may "
-      + "have marked it.",
+      "`icc` off. Frames to the bridge itself come here only by a published port, with br_netfilter; and a user's rule may have marked them.",
   ]
 
   /// By the name without the family's number. The meaning of its elements.
@@ -129,28 +129,28 @@ enum Explanations {
     "bridges": "A bridge of ours.",
     "internal_bridges": "Its network is internal: nothing passes in or out.",
     "same_bridge": "Containers of this bridge may reach each other.",
-    "trusted_links": "By this link published container ports of this bridge are reached directly.",
-    "internal_gateways": "The address that this internal network reaches the host by.",
+    "trusted_links": "From this link, published container ports of this bridge are reached directly.",
+    "internal_gateways": "The address at which this internal network reaches the host.",
     "records": "A record that has networks here; no rule looks at it.",
     "forwarding": "This record needs the host's links to forward this family; no rule looks at it.",
     "uplinks": "Forwarding of this family is on at this link for our networks alone.",
-    "open_bridges": "From outside, its containers are reached by their own addresses, on every port.",
+    "open_bridges": "From outside, its containers are reached at their own addresses, on every port.",
     "ping_bridges": "From outside and from other networks, its containers answer pings.",
-    "nat_bridges": "What goes out from it gets the address of the link that it leaves by.",
-    "source_addresses": "What goes out from it gets this address.",
+    "nat_bridges": "Its outgoing packets get the address of their outgoing link.",
+    "source_addresses": "Its outgoing packets get this address.",
     "endpoints": "A container has this address, on this bridge.",
-    "besides": "The container that has this address is on this bridge too, by another.",
-    "routed_ports": "This port of this container's is reached without translation.",
+    "besides": "The container with this address is also on this bridge, at another address.",
+    "routed_ports": "This port of this container is reached without translation.",
     "direct_ports": "So is this one, from trusted links.",
     "published": "On all addresses of the host this port is the container's.",
     "published_at": "On this address of the host this port is the container's.",
     "ports": "The host's end of a container's cable.",
-    "further_bridges": "A bridge that a network has grown over.",
+    "further_bridges": "A further bridge of a network.",
     "further_ports": "A port of such a bridge, the trunk's end too.",
-    "trunks": "By this port, twice, a network's first bridge reaches a further one.",
-    "apart_ports": "It exchanges no frames with others that are in here.",
-    "port_macs": "From it frames come with this hardware address.",
-    "port_addresses": "From it packets and ARP come with this address.",
+    "trunks": "This port, given twice, leads from a network's first bridge to a further one.",
+    "apart_ports": "It exchanges no frames with other ports in this set.",
+    "port_macs": "Its frames have this hardware address.",
+    "port_addresses": "Its packets and ARP have this address.",
   ]
 
   /// A set's name without the number of its family.

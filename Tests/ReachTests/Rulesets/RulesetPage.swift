@@ -4,11 +4,12 @@ enum RulesetPage {
     # The rules, and what is in them
 
     Two nftables tables of ours are all that there is: `inet containernetworking` for packets, `bridge containernetworking` for
-    frames between a bridge's ports. Their chains and rules are always the same, and are explained first; networks, endpoints and
-    ports are elements of the sets and maps, and what each kind of them adds comes after. [Reach.md](Reach.md) shows what comes of
-    it, [Architecture.md](Architecture.md#how-a-packet-travels) how a packet goes through it, and [Kernel.md](Kernel.md) one
-    ruleset whole. Behind each element its comment says which record it is of, or that all records of the host share it; it is left
-    out here ([Architecture.md](Architecture.md#several-records-on-one-host)). The rules and elements are as `nft -s list ruleset` prints them; a test makes this page and compares it.
+    frames between a bridge's ports. Their chains and rules are always the same, and come first. Networks, endpoints and ports are
+    elements of the sets and maps; the elements of each kind follow. [Reach.md](Reach.md) shows the effect,
+    [Architecture.md](Architecture.md#how-a-packet-travels) a packet's way through the rules, and [Kernel.md](Kernel.md) one ruleset
+    whole. The comment of each element names its record, or says that all records of the host share it; this page omits it
+    ([Architecture.md](Architecture.md#several-records-on-one-host)). Rules and elements are as `nft -s list ruleset` prints them; a
+    test makes this page and compares it.
 
 
     """
@@ -47,7 +48,7 @@ enum RulesetPage {
       for rule in chain.rules { text += "| `\(rule)` | \(explain(rule, Explanations.rules, &missing)) |\n" }
       text += "\n"
     }
-    text += "### sets and maps of \(family)\n\n| set or map | elements | what one says |\n|---|---|---|\n"
+    text += "### sets and maps of \(family)\n\n| set or map | elements | meaning of an element |\n|---|---|---|\n"
     for set in table.sets {
       text +=
         "| `\(set.name)` | `\(set.type)` | \(explain(Explanations.stem(set.name), Explanations.sets, &missing)) |\n"
@@ -72,7 +73,7 @@ enum RulesetPage {
     lines += (base?.elements ?? []).filter { !after.contains(key($0)) }.map { ("−", $0.set, $0.element) }
     var text = "### \(item.title)\n\n\(item.text)\n\n"
     if let name = item.base { text += "Against \"\(name.filter { $0 != "`" })\":\n\n" }
-    text += "| | set or map | element | which says |\n|---|---|---|---|\n"
+    text += "| | set or map | element | meaning |\n|---|---|---|---|\n"
     for line in lines {
       let says = Explanations.sets[Explanations.stem(line.set)] ?? "?"
       text += "| \(line.sign) | `\(line.set)` | `\(line.element)` | \(line.sign == "−" ? "" : says) |\n"

@@ -24,9 +24,9 @@ import ContainerNetworkingTestKit
     let controller = commands.controller
     var lines: [String] = []
     lines.append(
-      await commands.attempt("a port that is none") { () throws(NetworkError) in _ = try PortMapping("0") })
+      await commands.attempt("an invalid port") { () throws(NetworkError) in _ = try PortMapping("0") })
     lines.append(
-      await commands.attempt("an address on host mode") { () throws(NetworkError) in
+      await commands.attempt("an address in host mode") { () throws(NetworkError) in
         try await controller.attach("h", to: .host, options: AttachOptions(address: IPAddress("10.9.0.5")))
       })
     lines.append(
@@ -38,7 +38,7 @@ import ContainerNetworkingTestKit
         try await controller.attach("other", to: .network("none-such"))
       })
     lines.append(
-      await commands.attempt("a port of another's") { () throws(NetworkError) in
+      await commands.attempt("a port of another container") { () throws(NetworkError) in
         _ = try await commands.start(["other"], on: "apps", ports: ["8080:80"])
       })
     lines.append(
@@ -50,7 +50,7 @@ import ContainerNetworkingTestKit
         try await controller.createNetwork("host")
       })
     lines.append(
-      await commands.attempt("a driver that is none") { () throws(NetworkError) in
+      await commands.attempt("an unsupported driver") { () throws(NetworkError) in
         try await controller.createNetwork("wide", options: NetworkOptions(driver: .overlay))
       })
     kernel.inject(.noMemory, on: RequestType.newAddress)

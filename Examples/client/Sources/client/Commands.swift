@@ -76,18 +76,18 @@ struct Commands {
   /// The remedy for each kind of failure, for a person.
   static func advice(for error: NetworkError) -> String {
     switch error.code {
-    case .invalidValue, .conflictingOptions: "correct what you wrote"
-    case .alreadyExists: "it is there already"
-    case .notFound: "there is none"
+    case .invalidValue, .conflictingOptions: "correct the value"
+    case .alreadyExists: "it exists already"
+    case .notFound: "it does not exist"
     case .ambiguous: "write more of the name"
-    case .inUse: "take another, or stop who has it"
+    case .inUse: "choose another, or stop its holder"
     case .exhausted: "make room"
     case .permissionDenied: "run this as root"
-    case .unsupported: "this machine cannot do that"
-    case .refused: "that is not yours to change"
+    case .unsupported: "this machine does not support it"
+    case .refused: "it cannot be changed"
     case .malformedMessage, .damagedRecord: "report this"
     case .replyLost, .interrupted: "try again"
-    case .closed: "it is over"
+    case .closed: "it is closed"
     // In a larger operation, the refused request is among the causes.
     case .kernelRefused:
       "the kernel says \((error.kernel ?? error.causes.first?.kernel)?.errno.description ?? "no")"
