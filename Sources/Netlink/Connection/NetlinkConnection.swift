@@ -72,7 +72,7 @@ public final class NetlinkConnection: Sendable {
     try inTurn { (last) throws(NetworkError) in
       last &+= 1
       var datagram = PayloadWriter()
-      encode(
+      try encode(
         request, flags: request.flags.union([.request, .acknowledge, .echo]), sequence: last, portID: socket.portID,
         into: &datagram)
       let sending = Sending()
@@ -177,7 +177,7 @@ public final class NetlinkConnection: Sendable {
         // overflow the receive buffer.
         var flags = request.flags.union(.request)
         if index == requests.count { flags.insert(.acknowledge) }
-        encode(request, flags: flags, sequence: last, portID: portID, into: &datagram)
+        try encode(request, flags: flags, sequence: last, portID: portID, into: &datagram)
       }
       try socket.send(datagram.bytes)
       var isAnswered = false
@@ -219,7 +219,7 @@ public final class NetlinkConnection: Sendable {
       // therefore confirms all earlier ones without an error.
       var flags = requests[index].flags.union(.request)
       if index == requests.endIndex - 1 { flags.insert(.acknowledge) }
-      encode(requests[index], flags: flags, sequence: last, portID: portID, into: &datagram)
+      try encode(requests[index], flags: flags, sequence: last, portID: portID, into: &datagram)
     }
     try socket.send(datagram.bytes)
 
@@ -241,7 +241,7 @@ public final class NetlinkConnection: Sendable {
   private func readDump(_ request: NetlinkRequest, last: inout UInt32) throws(NetworkError) -> [NetlinkMessage]? {
     last &+= 1
     var datagram = PayloadWriter()
-    encode(
+    try encode(
       request, flags: request.flags.union([.request, .dump]), sequence: last, portID: socket.portID, into: &datagram)
     try socket.send(datagram.bytes)
 
@@ -274,7 +274,13 @@ public final class NetlinkConnection: Sendable {
 
   private func encode(
     _ request: NetlinkRequest, flags: MessageFlags, sequence: UInt32, portID: UInt32, into datagram: inout PayloadWriter
-  ) {
+  ) throws(NetworkError) {
+    if request.isTooLong {
+      throw NetworkError(
+        .invalidValue, operation: String(request.purpose.prefix(200)),
+        reason: "a name, or a list, of it has more than the \(PayloadWriter.attributeLimit) bytes that one netlink "
+          + "attribute holds; make it shorter, or several of it")
+    }
     NetlinkMessage(
       type: request.type, flags: flags, sequence: sequence, portID: portID, payload: request.body[...]
     ).encode(into: &datagram)

@@ -12,7 +12,7 @@ public enum ConntrackRequests {
     // Kernels before 5.8 ignore the filter and list all protocols.
     body.nested(CTA_FILTER) { filter in filter.attribute(Int(CTA_FILTER_ORIG_FLAGS.rawValue), byProtocol) }
     return NetlinkRequest(
-      type: type(IPCTNL_MSG_CT_GET), body: body.bytes, name: "IPCTNL_MSG_CT_GET",
+      type: type(IPCTNL_MSG_CT_GET), body: body, name: "IPCTNL_MSG_CT_GET",
       purpose: "list tracked \(family) connections of \(transport)")
   }
 
@@ -28,7 +28,7 @@ public enum ConntrackRequests {
     if entry.zone != 0 { body.attribute(Int(CTA_ZONE.rawValue), bigEndian: entry.zone) }
     if let id = entry.id { body.attribute(Int(CTA_ID.rawValue), id) }
     return NetlinkRequest(
-      type: type(IPCTNL_MSG_CT_DELETE), body: body.bytes, name: "IPCTNL_MSG_CT_DELETE",
+      type: type(IPCTNL_MSG_CT_DELETE), body: body, name: "IPCTNL_MSG_CT_DELETE",
       purpose: "delete tracked connection \(entry.original)")
   }
 

@@ -109,6 +109,6 @@ public enum NftRequests {
   private static func request(
     _ type: nf_tables_msg_types, _ name: String, _ body: PayloadWriter, _ purpose: String
   ) -> NetlinkRequest {
-    NetlinkRequest(type: NftMessage.type(type), body: body.bytes, name: name, purpose: purpose)
+    NetlinkRequest(type: NftMessage.type(type), body: body, name: name, purpose: purpose)
   }
 }

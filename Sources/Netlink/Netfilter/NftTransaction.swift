@@ -123,7 +123,7 @@ public struct NftTransaction: Sendable, Hashable {
     var body = NftMessage.body(family: 0, resource: UInt16(NFNL_SUBSYS_NFTABLES))
     if let generation { body.attribute(NFNL_BATCH_GENID, be32: generation) }
     return NetlinkRequest(
-      type: 0x10, body: body.bytes, name: "NFNL_MSG_BATCH_BEGIN", purpose: "begin nftables transaction")
+      type: 0x10, body: body, name: "NFNL_MSG_BATCH_BEGIN", purpose: "begin nftables transaction")
   }
 
   /// The end of a batch, which commits it.
@@ -180,7 +180,7 @@ public struct NftTransaction: Sendable, Hashable {
     _ purpose: @autoclosure @escaping @Sendable () -> String
   ) {
     requests.append(
-      NetlinkRequest(type: NftMessage.type(type), flags: flags, body: body.bytes, name: name, purpose: purpose()))
+      NetlinkRequest(type: NftMessage.type(type), flags: flags, body: body, name: name, purpose: purpose()))
   }
 
   private func make(_ exclusive: Bool) -> MessageFlags { exclusive ? [.create, .exclusive] : .create }

@@ -153,7 +153,7 @@ public enum AddressRequests {
     var body = PayloadWriter()
     body.appendZeros(4)
     body.append(link)
-    return NetlinkRequest(type: UInt16(RTM_GETADDR), body: body.bytes, name: "RTM_GETADDR", purpose: "list addresses")
+    return NetlinkRequest(type: UInt16(RTM_GETADDR), body: body, name: "RTM_GETADDR", purpose: "list addresses")
   }
 
   private static func request(
@@ -180,6 +180,6 @@ public enum AddressRequests {
       lifetimes.appendZeros(8)  // when it was made and changed: the kernel's to say
       body.attribute(Int(IFA_CACHEINFO), bytes: lifetimes.bytes)
     }
-    return NetlinkRequest(type: type, flags: flags, body: body.bytes, name: name, purpose: "\(purpose()) \(link)")
+    return NetlinkRequest(type: type, flags: flags, body: body, name: name, purpose: "\(purpose()) \(link)")
   }
 }

@@ -52,6 +52,6 @@ extension LinkRequests {
     body.attribute(Int(IFLA_EXT_MASK), UInt32(RTEXT_FILTER_SKIP_STATS))
     body.attribute(Int(IFLA_MASTER), Int32(-1))
     return NetlinkRequest(
-      type: UInt16(RTM_GETLINK), body: body.bytes, name: "RTM_GETLINK", purpose: "list links that are no ports")
+      type: UInt16(RTM_GETLINK), body: body, name: "RTM_GETLINK", purpose: "list links that are no ports")
   }
 }

@@ -48,6 +48,6 @@ extension LinkRequests {
   package static func glances() -> NetlinkRequest {
     var body = header()
     body.attribute(Int(IFLA_EXT_MASK), UInt32(RTEXT_FILTER_SKIP_STATS))
-    return NetlinkRequest(type: UInt16(RTM_GETLINK), body: body.bytes, name: "RTM_GETLINK", purpose: "list links")
+    return NetlinkRequest(type: UInt16(RTM_GETLINK), body: body, name: "RTM_GETLINK", purpose: "list links")
   }
 }

@@ -48,7 +48,7 @@ extension LinkRequests {
       info.nested(Int(IFLA_INFO_DATA)) { options.write(to: &$0) }
     }
     return NetlinkRequest(
-      type: UInt16(RTM_NEWLINK), body: body.bytes, name: "RTM_NEWLINK", purpose: "change bridge \(index)")
+      type: UInt16(RTM_NEWLINK), body: body, name: "RTM_NEWLINK", purpose: "change bridge \(index)")
   }
 
   /// Changes a bridge's port.
@@ -72,7 +72,7 @@ extension LinkRequests {
       info.attribute(Int(IFLA_INFO_SLAVE_KIND), string: "bridge")
       info.nested(Int(IFLA_INFO_SLAVE_DATA)) { options.write(to: &$0) }
     }
-    return NetlinkRequest(type: UInt16(RTM_NEWLINK), body: body.bytes, name: "RTM_NEWLINK", purpose: purpose())
+    return NetlinkRequest(type: UInt16(RTM_NEWLINK), body: body, name: "RTM_NEWLINK", purpose: purpose())
   }
 
   /// Makes a macvlan on a parent, down.

@@ -156,7 +156,7 @@ public enum LinkRequests {
       }
     }
     return NetlinkRequest(
-      type: UInt16(RTM_SETLINK), body: body.bytes, name: "RTM_SETLINK", purpose: purpose())
+      type: UInt16(RTM_SETLINK), body: body, name: "RTM_SETLINK", purpose: purpose())
   }
 
   /// Deletes every link of a group, in one request and one grace period.
@@ -164,7 +164,7 @@ public enum LinkRequests {
     var body = header()
     body.attribute(Int(IFLA_GROUP), group)
     return NetlinkRequest(
-      type: UInt16(RTM_DELLINK), body: body.bytes, name: "RTM_DELLINK", purpose: "delete links of group \(group)")
+      type: UInt16(RTM_DELLINK), body: body, name: "RTM_DELLINK", purpose: "delete links of group \(group)")
   }
 
   /// Deletes a link, and a veth's other end with it.
@@ -179,7 +179,7 @@ public enum LinkRequests {
     var body = header()
     body.attribute(Int(IFLA_IFNAME), string: name.description)
     return NetlinkRequest(
-      type: UInt16(RTM_DELLINK), body: body.bytes, name: "RTM_DELLINK", purpose: "delete link \"\(name)\"")
+      type: UInt16(RTM_DELLINK), body: body, name: "RTM_DELLINK", purpose: "delete link \"\(name)\"")
   }
 
   /// Gets one link by index.
@@ -193,7 +193,7 @@ public enum LinkRequests {
     var body = header()
     body.attribute(Int(IFLA_IFNAME), string: name.description)
     return NetlinkRequest(
-      type: UInt16(RTM_GETLINK), body: body.bytes, name: "RTM_GETLINK", purpose: "get link \"\(name)\"")
+      type: UInt16(RTM_GETLINK), body: body, name: "RTM_GETLINK", purpose: "get link \"\(name)\"")
   }
 
   /// Gets one link by index without its IPv6 counters, which the kernel sums over all processors
@@ -202,7 +202,7 @@ public enum LinkRequests {
     var body = header(index: index)
     body.attribute(Int(IFLA_EXT_MASK), UInt32(RTEXT_FILTER_SKIP_STATS))
     return NetlinkRequest(
-      type: UInt16(RTM_GETLINK), body: body.bytes, name: "RTM_GETLINK", purpose: "get link \(index)")
+      type: UInt16(RTM_GETLINK), body: body, name: "RTM_GETLINK", purpose: "get link \(index)")
   }
 
   /// Gets one link by name without its IPv6 counters.
@@ -211,7 +211,7 @@ public enum LinkRequests {
     body.attribute(Int(IFLA_IFNAME), string: name.description)
     body.attribute(Int(IFLA_EXT_MASK), UInt32(RTEXT_FILTER_SKIP_STATS))
     return NetlinkRequest(
-      type: UInt16(RTM_GETLINK), body: body.bytes, name: "RTM_GETLINK", purpose: "get link \"\(name)\"")
+      type: UInt16(RTM_GETLINK), body: body, name: "RTM_GETLINK", purpose: "get link \"\(name)\"")
   }
 
   /// Gets every link; to be dumped.
@@ -243,7 +243,7 @@ public enum LinkRequests {
     _ body: PayloadWriter, _ purpose: @autoclosure @escaping @Sendable () -> String
   ) -> NetlinkRequest {
     NetlinkRequest(
-      type: UInt16(RTM_NEWLINK), flags: [.create, .exclusive, .echo], body: body.bytes, name: "RTM_NEWLINK",
+      type: UInt16(RTM_NEWLINK), flags: [.create, .exclusive, .echo], body: body, name: "RTM_NEWLINK",
       purpose: purpose())
   }
 }

@@ -112,7 +112,7 @@ public enum NeighborRequests {
     body.append(UInt8(0))  // type
     body.attribute(Int(NDA_LLADDR), bytes: macAddress.bytes)
     return NetlinkRequest(
-      type: UInt16(RTM_NEWNEIGH), flags: [.create, .replace], body: body.bytes, name: "RTM_NEWNEIGH",
+      type: UInt16(RTM_NEWNEIGH), flags: [.create, .replace], body: body, name: "RTM_NEWNEIGH",
       purpose: "place \(macAddress) behind link \(port)")
   }
 
@@ -140,7 +140,7 @@ public enum NeighborRequests {
     // Strict checking requires the index here, not in the header.
     if let link { body.attribute(Int(NDA_IFINDEX), link) }
     return NetlinkRequest(
-      type: UInt16(RTM_GETNEIGH), body: body.bytes, name: "RTM_GETNEIGH", purpose: "list neighbours")
+      type: UInt16(RTM_GETNEIGH), body: body, name: "RTM_GETNEIGH", purpose: "list neighbours")
   }
 
   private static func request(
@@ -155,7 +155,7 @@ public enum NeighborRequests {
     body.attribute(Int(NDA_DST), bytes: neighbor.address.bytes)
     if let mac = neighbor.macAddress { body.attribute(Int(NDA_LLADDR), bytes: mac.bytes) }
     return NetlinkRequest(
-      type: type, flags: flags, body: body.bytes, name: name,
+      type: type, flags: flags, body: body, name: name,
       purpose: "\(verb) neighbour \(neighbor.address) of link \(neighbor.link)")
   }
 }

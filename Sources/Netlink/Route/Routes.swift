@@ -128,7 +128,7 @@ public enum RouteRequests {
     body.append(address.family == .ipv4 ? UInt32(RTM_F_LOOKUP_TABLE) : 0)
     body.attribute(Int(RTA_DST.rawValue), bytes: address.bytes)
     return NetlinkRequest(
-      type: UInt16(RTM_GETROUTE), body: body.bytes, name: "RTM_GETROUTE", purpose: "get route to \(address)")
+      type: UInt16(RTM_GETROUTE), body: body, name: "RTM_GETROUTE", purpose: "get route to \(address)")
   }
 
   /// Gets the kernel's route for a packet that arrives by a link (`RTM_GETROUTE` with `RTA_IIF`). It is refused as the
@@ -154,7 +154,7 @@ public enum RouteRequests {
     body.attribute(Int(RTA_IIF.rawValue), link)
     if mark != 0 { body.attribute(Int(RTA_MARK.rawValue), mark) }
     return NetlinkRequest(
-      type: UInt16(RTM_GETROUTE), body: body.bytes, name: "RTM_GETROUTE",
+      type: UInt16(RTM_GETROUTE), body: body, name: "RTM_GETROUTE",
       purpose: "get route from \(source) to \(address)")
   }
 
@@ -173,7 +173,7 @@ public enum RouteRequests {
     body.append(UInt8(table.flatMap { $0 < 256 ? $0 : nil } ?? 0))
     body.appendZeros(7)
     if let table { body.attribute(Int(RTA_TABLE.rawValue), table) }
-    return NetlinkRequest(type: UInt16(RTM_GETROUTE), body: body.bytes, name: "RTM_GETROUTE", purpose: "list routes")
+    return NetlinkRequest(type: UInt16(RTM_GETROUTE), body: body, name: "RTM_GETROUTE", purpose: "list routes")
   }
 
   private static func request(
@@ -198,7 +198,7 @@ public enum RouteRequests {
     if let metric = route.metric { body.attribute(Int(RTA_PRIORITY.rawValue), metric) }
     if let source = route.preferredSource { body.attribute(Int(RTA_PREFSRC.rawValue), bytes: source.bytes) }
     return NetlinkRequest(
-      type: type, flags: flags, body: body.bytes, name: name,
+      type: type, flags: flags, body: body, name: name,
       purpose: "\(verb) route \(route.destination)\(route.gateway.map { " via \($0)" } ?? "")")
   }
 }

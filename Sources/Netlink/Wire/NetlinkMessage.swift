@@ -131,6 +131,8 @@ public struct NetlinkRequest: Sendable {
   public var name: String
   /// Its purpose, for errors: `create link "cn0"`.
   public var purpose: String { describe() }
+  /// Whether an attribute of the body is longer than netlink can tell.
+  private(set) var isTooLong = false
   /// Computed on demand: only the error of a refused request needs it.
   private let describe: @Sendable () -> String
 
@@ -151,6 +153,26 @@ public struct NetlinkRequest: Sendable {
     self.body = body
     self.name = name
     describe = purpose
+  }
+
+  /// Makes a request of a written body.
+  ///
+  /// - Parameters:
+  ///   - type: The message type.
+  ///   - flags: Flags besides request and acknowledge.
+  ///   - body: Header of the family, and attributes; with one that is too long, the connection refuses the request.
+  ///   - name: The kernel's name of the request.
+  ///   - purpose: Its purpose; built on demand.
+  public init(
+    type: UInt16, flags: MessageFlags = [], body: PayloadWriter, name: String,
+    purpose: @autoclosure @escaping @Sendable () -> String
+  ) {
+    self.type = type
+    self.flags = flags
+    self.body = body.bytes
+    self.name = name
+    describe = purpose
+    isTooLong = body.isTooLong
   }
 }
 

@@ -3,6 +3,11 @@
 public struct PayloadWriter: Sendable {
   /// The bytes written so far.
   public private(set) var bytes: [UInt8]
+  /// Whether an attribute is longer than its length field can tell; a request with this body is refused, not sent.
+  public private(set) var isTooLong = false
+
+  /// The most bytes that an attribute can have.
+  public static let attributeLimit = Int(UInt16.max) - 4
 
   /// Makes an empty body.
   public init() { bytes = [] }
@@ -34,9 +39,8 @@ public struct PayloadWriter: Sendable {
   /// Pads with zeros to a multiple of four bytes.
   public mutating func align() { appendZeros(-bytes.count & 3) }
 
-  /// An attribute of raw bytes; more than 65,531 do not fit its length field and are a programmer's error.
+  /// An attribute of raw bytes; above ``attributeLimit``, ``isTooLong`` tells.
   public mutating func attribute(_ type: Int, bytes payload: some Collection<UInt8>) {
-    precondition(payload.count <= Int(UInt16.max) - 4, "attribute \(type) of \(payload.count) bytes")
     header(type, length: payload.count)
     bytes.append(contentsOf: payload)
     align()
@@ -72,14 +76,16 @@ public struct PayloadWriter: Sendable {
     let start = bytes.count
     header(flagged ? type | 0x8000 : type, length: 0)
     try body(&self)
-    let length = UInt16(bytes.count - start)
+    if bytes.count - start > UInt16.max { isTooLong = true }
+    let length = UInt16(truncatingIfNeeded: bytes.count - start)
     bytes[start] = UInt8(truncatingIfNeeded: Endian.isLittle ? length : length >> 8)
     bytes[start + 1] = UInt8(truncatingIfNeeded: Endian.isLittle ? length >> 8 : length)
     align()
   }
 
   private mutating func header(_ type: Int, length: Int) {
-    append(UInt16(length + 4))
+    if length > Self.attributeLimit { isTooLong = true }
+    append(UInt16(truncatingIfNeeded: length + 4))
     append(UInt16(type))
   }
 }
