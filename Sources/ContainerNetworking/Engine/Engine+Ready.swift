@@ -9,8 +9,10 @@ import Synchronization
 /// namespace has no pin and ends with this process, and its links with the namespace. The next user of the store
 /// removes the record (``Engine/forgetReadyOfTheDead()``).
 extension Engine {
-  /// The ready sandboxes of one network.
+  /// The ready sandboxes of one network, from the call that asks for some to the one that asks for none.
   struct Stock {
+    /// Tells it from a later stock of the same network.
+    let id = StockID()
     var wanted: Int
     var refillsPerSecond: Double
     /// Names, the oldest first.
@@ -22,6 +24,9 @@ extension Engine {
 
     var isShort: Bool { names.count + beingMade < wanted }
   }
+
+  /// The identity of a stock.
+  final class StockID: Sendable {}
 
   /// A sandbox that was taken from a stock for hand-over.
   struct ReadySandbox {
@@ -79,12 +84,13 @@ extension Engine {
   ///
   /// - Returns: Whether it was short.
   private func makeReady(on networkID: String) throws(NetworkError) -> Bool {
-    let isShort = stocks.withLock { stocks in
-      guard stocks[networkID]?.isShort == true else { return false }
-      stocks[networkID]?.beingMade += 1
-      return true
+    let id = stocks.withLock { stocks -> StockID? in
+      guard var stock = stocks[networkID], stock.isShort else { return nil }
+      stock.beingMade += 1
+      stocks[networkID] = stock
+      return stock.id
     }
-    guard isShort else { return false }
+    guard let id else { return false }
     let name = Name.ofReady()
     let result: Result<Void, NetworkError>
     do throws(NetworkError) {
@@ -94,7 +100,8 @@ extension Engine {
       result = .success(())
     } catch { result = .failure(error) }
     let isWanted = stocks.withLock { stocks in
-      guard var stock = stocks[networkID] else { return false }
+      // A stock that came in the place of this one makes its own.
+      guard var stock = stocks[networkID], stock.id === id else { return false }
       stock.beingMade -= 1
       let isWanted = stock.names.count < stock.wanted
       switch result {
@@ -107,25 +114,29 @@ extension Engine {
       return isWanted
     }
     try result.get()
-    // The number was lowered meanwhile.
+    // The number was lowered meanwhile, or the stock ended.
     if !isWanted { try detach(name) }
     return isWanted
   }
 
   /// Schedules a replacement for a sandbox that was handed over.
   func refill(_ networkID: String) {
-    let rate = stocks.withLock { stocks -> Double? in
+    let short = stocks.withLock { stocks -> Stock? in
       guard let stock = stocks[networkID], stock.isShort, !stock.isRefilling else { return nil }
       stocks[networkID]?.isRefilling = true
-      return stock.refillsPerSecond
+      return stock
     }
-    guard let rate else { return }
-    refills.asyncAfter(deadline: .now() + 1 / rate) { [weak self] in
+    guard let short else { return }
+    refills.asyncAfter(deadline: .now() + 1 / short.refillsPerSecond) { [weak self] in
       guard let self else { return }
       // `readySandboxes(on:)` reports the failure.
       let isMade = try? verb { () throws(NetworkError) in try makeReady(on: networkID) }
-      stocks.withLock { $0[networkID]?.isRefilling = false }
-      if isMade == true { refill(networkID) }
+      let isTheSame = stocks.withLock { stocks in
+        guard stocks[networkID]?.id === short.id else { return false }
+        stocks[networkID]?.isRefilling = false
+        return true
+      }
+      if isMade == true || !isTheSame { refill(networkID) }
     }
   }
 
@@ -191,7 +202,7 @@ extension Engine {
   /// Returns a sandbox to its stock after a failed hand-over.
   func giveBack(_ name: String, to networkID: String) {
     let isKept = stocks.withLock { stocks in
-      guard stocks[networkID] != nil else { return false }
+      guard stocks[networkID]?.isShort == true else { return false }
       stocks[networkID]?.names.insert(name, at: 0)
       return true
     }
