@@ -20,7 +20,8 @@ public final class NetworkController: Sendable {
   private let follower: PortFollower?
 
   /// Makes a controller of `host`, and completes or undoes the unfinished work of earlier users of the store. Objects
-  /// that cannot be removed now are reported to ``ControllerSettings/onHeal``, and stay among the ``differences()``.
+  /// that cannot be removed now are reported to ``ControllerSettings/onHeal``, and stay among the ``differences()``. So is a
+  /// network that cannot be restored after a start of the machine; with ``ControllerSettings/heals`` it is tried again.
   ///
   /// - Parameters:
   ///   - host: The namespace for bridges, addresses and rules; the machine's own, or any other.
@@ -33,8 +34,8 @@ public final class NetworkController: Sendable {
     let engine = Engine(host: host, store: store, settings: settings)
     self.engine = engine
     healer = try await worker.run { [worker] () throws(NetworkError) in
-      try engine.open()
-      return settings.heals ? try Healer(engine, worker) { [engine] in engine.tell($0) } : nil
+      let isDue = try engine.open()
+      return settings.heals ? try Healer(engine, worker, isDue: isDue) { [engine] in engine.tell($0) } : nil
     }
     follower = engine.keeper == nil ? nil : PortFollower(engine)
   }

@@ -16,11 +16,14 @@ extension Engine {
 
   /// Opens the store. Reads only unsettled records and changes nothing in the kernel, unless unfinished work or a new
   /// start of the machine requires it.
-  func open() throws(NetworkError) {
+  ///
+  /// - Returns: Whether networks could not be restored after a new start, and are to be repaired.
+  func open() throws(NetworkError) -> Bool {
     _ = try InterfaceName(settings.defaultBridge)
     let stamp = self.stamp
     try identify(stamp)
-    try startAnew(stamp)
+    let failures = try startAnew(stamp)
+    if !failures.isEmpty { tell(ReconcileReport(failures: failures)) }
     do throws(NetworkError) { try recover() } catch {
       // An object that cannot be removed now stays a difference, and does not prevent the start.
       guard !error.causes.isEmpty else { throw error }
@@ -28,6 +31,7 @@ extension Engine {
     }
     renewRules()
     try openPorts()
+    return !failures.isEmpty
   }
 
   /// Another namespace in the same boot is another host, and the records are not its own.
@@ -47,9 +51,13 @@ extension Engine {
   /// Recovers after a start of the machine, when the kernel has lost everything. Releases leases except static ones,
   /// which stay reserved, and restores the networks. Waits while another process does so, and continues where one has
   /// died.
-  private func startAnew(_ stamp: String) throws(NetworkError) {
+  ///
+  /// - Returns: The failures to restore networks, which stay differences.
+  private func startAnew(_ stamp: String) throws(NetworkError) -> [NetworkError] {
     for _ in 0..<3_000 {
-      guard let record = try lookAtUnsettled({ $0.host }), record.stamp != stamp || record.owner != nil else { return }
+      guard let record = try lookAtUnsettled({ $0.host }), record.stamp != stamp || record.owner != nil else {
+        return []
+      }
       if record.stamp == stamp, let owner = record.owner, owner != store.token, isAlive(owner) {
         usleep(10_000)
         continue
@@ -59,20 +67,22 @@ extension Engine {
       // lists them.
       if record.stamp != stamp { for sandbox in try look({ Array($0.sandboxes.values) }) { _ = leave(sandbox) } }
       guard let networks = try forgetOldStart(stamp) else { continue }
-      // Tries every network; a failure leaves a difference, which can be repaired.
+      // One network's failure must not keep the others, nor the controller, from their work.
       var failures: [NetworkError] = []
       let surroundings = try? self.surroundings(of: networks)
       for network in networks {
         if let surroundings, try leaveOut(network, surroundings) { continue }
-        failures += attempt { () throws(NetworkError) in try bringBack(network) }
+        do throws(NetworkError) { try bringBack(network) } catch {
+          let operation = "make network \"\(network.name)\" again after a start of the machine"
+          failures.append(NetworkError(error.code, operation: operation, causes: [error]))
+        }
       }
       try transaction(.power) { transaction in
         guard var host = transaction.state.host else { return }
         host.owner = nil
         transaction.save(.host(host))
       }
-      guard failures.isEmpty else { throw failures.leftovers("make the networks again") }
-      return
+      return failures
     }
     throw NetworkError(
       .inUse, operation: "open controller",

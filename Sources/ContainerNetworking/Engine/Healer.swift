@@ -13,7 +13,10 @@ import Synchronization
 final class Healer: Sendable {
   private let tasks: [Task<Void, Never>]
 
-  init(_ engine: Engine, _ worker: Worker, log: @escaping @Sendable (ReconcileReport) -> Void) throws(NetworkError) {
+  /// - Parameter isDue: Whether something is to be repaired already.
+  init(
+    _ engine: Engine, _ worker: Worker, isDue: Bool, log: @escaping @Sendable (ReconcileReport) -> Void
+  ) throws(NetworkError) {
     // However many events arrive during a repair, one more check follows.
     let (calls, caller) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
     let pending = PendingLook()
@@ -21,6 +24,7 @@ final class Healer: Sendable {
       pending.add(isOfRulesAlone: isOfRulesAlone)
       caller.yield()
     }
+    if isDue { call(false) }
     let links = try engine.host.changes(of: [.links, .addresses])
     let rules = try engine.host.rulesetChanges()
     let switches = try engine.forwardingChanges()
