@@ -58,9 +58,14 @@ struct Surroundings {
           block: Subnet(router), what: "the router \(router)", link: link, point: router, name: "router \(router)"))
     }
     for resolver in resolvers where !resolver.isLinkLocal && !resolver.isLoopback {
+      // The host may ask itself, by an address of its own: a server on a network's bridge is the network's.
+      let own = addresses.first { $0.address.address == resolver }
+      let link = own.flatMap { links[$0.link] }
+      if let own, isOwn(own.address.subnet, link) { continue }
       claims.append(
         Claim(
-          block: Subnet(resolver), what: "the resolver \(resolver)", point: resolver, name: "resolver \(resolver)"))
+          block: Subnet(resolver), what: "the resolver \(resolver)", link: link, point: resolver,
+          name: "resolver \(resolver)"))
     }
     for route in ways {
       let (block, link) = (route.destination, route.link.flatMap { links[$0] })
@@ -131,7 +136,12 @@ extension Engine {
   func hostOverlaps(of network: NetworkRecord, _ surroundings: Surroundings) -> [(subnet: Subnet, what: String)] {
     guard network.allowsHostOverlap != true else { return [] }
     return network.subnets.map(\.subnet).compactMap { subnet in
-      let found = surroundings.overlaps(of: subnet, on: network.parent)
+      // As at its creation: on the wire of an adopted bridge, a resolver is an ordinary neighbour.
+      let all = surroundings.overlaps(of: subnet, on: network.adoptsBridge ? network.bridge : network.parent)
+      // The host's resolver may be its own address on the bridge, even while that is gone; on an adopted bridge, a neighbour.
+      let found = all.filter { claim in
+        claim.link != nil || !(network.adoptsBridge || network.bridgeGateways.contains { $0 == claim.point })
+      }
       return found.isEmpty ? nil : (subnet, Self.list(found))
     }
   }

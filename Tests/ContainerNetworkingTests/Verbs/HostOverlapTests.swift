@@ -246,4 +246,51 @@ import Testing
     #expect(try await second.attach("web").endpoints[0].address.description == "172.18.0.2/16")
     try await second.removeAll()
   }
+
+  /// What a network may overlap when it is made is no difference afterwards: an adopted bridge's own subnet, with the host's
+  /// resolver at its gateway or at another address of that bridge, as of a DHCP and DNS server, or beyond it on that wire.
+  @Test func anAdoptedBridgeDoesNotOverlapItself() async throws {
+    let index = try world.host.links.createBridge(InterfaceName("lan0")).index
+    for address in ["10.5.0.1/24", "10.5.0.2/24"] {
+      try world.host.addresses.add(try InterfaceAddress(address), to: index)
+    }
+    try world.host.links.setUp(index: index)
+    let controller = try await NetworkController(
+      host: world.host, settings: settings("10.5.0.1", "10.5.0.2", "10.5.0.53"))
+    let options = NetworkOptions(
+      subnet: try Subnet("10.5.0.0/24"), gateway: try IPAddress("10.5.0.1"), bridge: try InterfaceName("lan0"))
+    try await controller.createNetwork("lan", options: options)
+    let found = try await controller.differences()
+    #expect(found.isEmpty, "\(found)")
+    // No container gets an address that the host or its resolver has.
+    #expect(try await controller.attach("web", to: .network("lan")).endpoints[0].address.description == "10.5.0.3/24")
+    // Another link's route into it is one.
+    try route("10.5.0.128/25")
+    #expect(try await controller.differences().map(\.kind) == [.hostOverlap])
+    try world.host.routes.delete(Route(to: try Subnet("10.5.0.128/25")))
+    #expect(try await controller.differences().isEmpty)
+    try await controller.removeAll()
+  }
+
+  /// A host that asks the name server of a network, at the gateway of a bridge of ours.
+  @Test func aNetworksOwnNameServerIsNoOverlap() async throws {
+    let store = MemoryStore()
+    let first = try await NetworkController(host: world.host, store: store, settings: settings())
+    let blue = try await first.createNetwork("blue", options: try NetworkOptions(["10.71.0.0/16", "fd00:71::/64"]))
+    var asking = try settings("10.71.0.1", "fd00:71::1")
+    let second = try await NetworkController(host: world.host, store: store, settings: asking)
+    let found = try await second.differences()
+    #expect(found.isEmpty, "\(found)")
+    // It is made again where it is lost, and after a start of the machine.
+    let bridge = "\(try #require(blue.bridge))"
+    try world.host.links.delete(index: world.host.links.get(bridge).index)
+    let report = try await second.reconcile()
+    #expect(report.failures == [] && report.remaining == [], "\(report)")
+    asking.bootID = "second"
+    let next = try Playground(isDualStack: true)
+    let third = try await NetworkController(host: next.host, store: store, settings: asking)
+    #expect(try next.host.links.list().contains { $0.name == bridge })
+    #expect(try await third.differences().isEmpty)
+    try await third.removeAll()
+  }
 }
