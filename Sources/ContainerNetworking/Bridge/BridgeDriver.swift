@@ -168,11 +168,12 @@ struct BridgeDriver: Driver {
   private func setBack(_ network: NetworkRecord, to adopted: AdoptedBridge) -> [NetworkError] {
     var failures = attempt { () throws(NetworkError) in
       let bridge = try host.links.get("\(network.requireBridge())")
-      if !adopted.isUp { try host.links.setDown(index: bridge.index) }
       let has = Set(try host.addresses.list(link: bridge.index).map(\.address)).subtracting(adopted.addresses)
-      for address in try addresses(of: network) where has.contains(address) {
+      let down = adopted.isUp ? [] : attempt { () throws(NetworkError) in try host.links.setDown(index: bridge.index) }
+      try all(addresses(of: network).filter(has.contains)) { (address) throws(NetworkError) in
         try host.addresses.remove(address, from: bridge.index)
       }
+      if let first = down.first { throw first }
     }
     for (name, value) in adopted.sysctls.sorted(by: { $0.key < $1.key }) {
       failures += attempt { () throws(NetworkError) in

@@ -10,6 +10,17 @@ func attempt(_ step: () throws(NetworkError) -> Void) -> [NetworkError] {
   } catch { return error.code == .notFound ? [] : [error] }
 }
 
+/// Takes one step for each element, even after a failure, and throws the first one.
+func all<Element>(
+  _ elements: some Sequence<Element>, _ step: (Element) throws(NetworkError) -> Void
+) throws(NetworkError) {
+  var first: NetworkError?
+  for element in elements {
+    do throws(NetworkError) { try step(element) } catch { first = first ?? error }
+  }
+  if let first { throw first }
+}
+
 extension NetworkError {
   private static let leftoversOperation = "take back"
 

@@ -82,16 +82,13 @@ extension Engine {
       }
     }
     let links = try linkIndices()
-    for name in try names(FirewallSets.ports) + names(FirewallSets.furtherPorts) + names(FirewallSets.furtherBridges) {
+    let ports = try names(FirewallSets.ports) + names(FirewallSets.furtherPorts) + names(FirewallSets.furtherBridges)
+    // An adopted bridge has a name of its own, and stays.
+    let bridges = try names(FirewallSets.bridges).filter { links[$0] != nil }
+    try all(ports + bridges.filter(Self.isBridgeName)) { (name) throws(NetworkError) in
       if let index = links[name] { try deleteIfAny(index) }
     }
-    var left: [String] = []
-    for name in try names(FirewallSets.bridges) {
-      guard let index = links[name] else { continue }
-      // An adopted bridge has a name of its own, and stays.
-      if Self.isBridgeName(name) { try deleteIfAny(index) } else { left.append(name) }
-    }
-    return left
+    return bridges.filter { !Self.isBridgeName($0) }
   }
 
   private func deleteIfAny(_ index: Int32) throws(NetworkError) {

@@ -162,7 +162,7 @@ extension Engine {
     // An earlier version recorded links by name, not by index.
     if try look({ $0.host?.uplinks.isEmpty == false }) { try settleUplinks(host.links.list()) }
     try firewall.remove(FirewallElements(firewall.id, forwards: families))
-    for family in families {
+    try all(families) { (family) throws(NetworkError) in
       if try !firewall.isShared(FirewallSets.forwarding.of(family), linkIndices()) { try setBackUplinks(family) }
       try strike(family == .ipv6 ? [Self.general] : [], [family])
     }
@@ -178,7 +178,7 @@ extension Engine {
     let uplinks = indices.sorted().map { Uplink(name: .loopback, family: family, index: $0) }
     var switches = isOneForAll(family) ? [] : indices.compactMap { names[$0] }.map { Self.forwardingSwitch($0, family) }
     if isGeneralOurs { switches.append(Self.general) }
-    for name in switches.sorted() { try setBack(name) }
+    try all(switches.sorted(), setBack)
     // The rules are removed last: until its last packet, an uplink forwards only for us.
     try firewall.remove(FirewallElements(uplinks))
     // A record that joined meanwhile may have seen the sysctls on, without knowing who enabled them.
@@ -222,9 +222,8 @@ extension Engine {
     // For IPv4 the owner's sysctl and ours are the same, now the owner's. This one was for us alone, and would stay on
     // without a guard when the owner disables theirs.
     if families.contains(.ipv6), !isOneForAll(.ipv6) {
-      for index in uplinks.filter({ $0.family == .ipv6 }).compactMap(\.index) {
-        if let name = names[index] { try setBack(Self.forwardingSwitch(name, .ipv6)) }
-      }
+      let links = uplinks.filter { $0.family == .ipv6 }.compactMap(\.index).compactMap { names[$0] }
+      try all(links.map { Self.forwardingSwitch($0, .ipv6) }, setBack)
     }
     try firewall.remove(FirewallElements(uplinks))
     try strike([], Set(families))

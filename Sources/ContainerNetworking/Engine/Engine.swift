@@ -89,7 +89,7 @@ final class Engine: Sendable {
         if !unfinished.isEmpty { self.unfinished.withLock { $0.subtract(unfinished) } }
         return value
       } catch {
-        // Changes in memory were not saved: read everything again next time.
+        // Changes in memory were not saved: everything is read again next time.
         if transaction.isDirty { transaction.state.revision = 0 }
         throw error
       }
@@ -211,6 +211,8 @@ final class Engine: Sendable {
         _ = try state.withPool(of: network, subnet) { (pool) throws(NetworkError) in
           try pool.transfer(address.address, to: container)
         }
+        // The lease is saved with the endpoint.
+        isDirty = true
       }
     }
 

@@ -188,15 +188,13 @@ struct Firewall: Sendable {
     }
   }
 
+  /// Tries every element, and throws the first failure.
   private func removeOneByOne(_ elements: FirewallElements) throws(NetworkError) {
-    for (set, elements) in elements.list {
-      for element in elements {
-        var changes = NftTransaction()
-        try changes.delete([element], from: set)
-        do throws(NetworkError) { try commit(changes) } catch {
-          guard error.code == .notFound else { throw error }
-        }
-      }
+    let single = elements.list.flatMap { set, elements in elements.map { (set, $0) } }
+    try all(single) { (set, element) throws(NetworkError) in
+      var changes = NftTransaction()
+      try changes.delete([element], from: set)
+      do throws(NetworkError) { try commit(changes) } catch { if error.code != .notFound { throw error } }
     }
   }
 
