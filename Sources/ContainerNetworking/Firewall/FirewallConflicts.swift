@@ -25,16 +25,42 @@ extension Firewall {
     let isPublished = AddressFamily.allCases.contains { family in
       [FirewallSets.published.of(family).name, FirewallSets.publishedAt.of(family).name].contains(set.name)
     }
-    if isPublished, let port = fields.last, let transport = fields.dropLast().last?.first {
-      let number = port.reduce(0) { $0 << 8 | UInt16($1) }
-      let name = TransportProtocol.allCases.first { $0.number == transport }.map { "\($0)" } ?? "protocol \(transport)"
+    if isPublished, let port = fields.last, let transport = fields.dropLast().last {
       let address = fields.count == 3 ? IPAddress(bytes: fields[0]).map { " at \($0)" } ?? "" : ""
-      return "port \(number)/\(name)\(address)"
+      return "port \(number(port))/\(text(of: transport, .transportProtocol))\(address)"
     }
-    if set.key.first == .interfaceName, let name = fields.first {
-      return "the link \"\(String(decoding: name.prefix { $0 != 0 }, as: UTF8.self))\""
+    let key = text(of: element.key, set.key)
+    return set.key == [.interfaceName] ? "the link \(key)" : "\(key) in the set \"\(set.name)\" of this host's rules"
+  }
+
+  /// A key as nft(8) prints it.
+  static func text(of key: NftValue, _ types: [NftDataType]) -> String {
+    zip(key.fields, types).map { text(of: $0, $1) }.joined(separator: " . ")
+  }
+
+  private static func text(of field: [UInt8], _ type: NftDataType) -> String {
+    switch type {
+    case .ipv4Address, .ipv6Address: IPAddress(bytes: field).map { "\($0)" } ?? "0x" + hexadecimal(field)
+    case .macAddress: field.map { hexadecimal([$0]) }.joined(separator: ":")
+    case .transportProtocol:
+      TransportProtocol.allCases.first { [$0.number] == field }.map { "\($0)" } ?? "\(number(field))"
+    case .port: "\(number(field))"
+    case .interfaceName: "\"\(String(decoding: field.prefix { $0 != 0 }, as: UTF8.self))\""
+    case .interfaceIndex: "\(number(hostOrder(field)))"
+    case .mark: "0x" + hexadecimal(hostOrder(field))
+    default: "0x" + hexadecimal(field)
     }
-    return "what this host's rules call \(fields.map { "\($0)" }.joined(separator: " ")) in \"\(set.name)\""
+  }
+
+  private static func number(_ bytes: [UInt8]) -> UInt64 { bytes.reduce(0) { $0 << 8 | UInt64($1) } }
+
+  /// The bytes of a number in the host's order, the highest first.
+  private static func hostOrder(_ bytes: [UInt8]) -> [UInt8] {
+    UInt32(bigEndian: 1) == 1 ? bytes : bytes.reversed()
+  }
+
+  private static func hexadecimal(_ bytes: [UInt8]) -> String {
+    bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
   }
 }
 
