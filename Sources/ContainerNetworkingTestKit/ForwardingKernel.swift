@@ -49,6 +49,9 @@ extension ForwardingKernel {
     base.heldNamespace(identity)
   }
 
+  /// The base's.
+  public var viewpoint: String? { base.viewpoint }
+
   /// Forwards to the base.
   public func openSocket(
     _ family: NetlinkFamily, in namespace: NamespaceHandle

@@ -51,7 +51,8 @@ public enum Samples {
   public static func sandbox(_ container: String) throws -> SandboxRecord {
     let text = """
       {"container": "\(container)", "mode": \(try mode), "sandboxID": "\(String(repeating: "cd", count: 32))",
-       "namespacePath": "/run/netns/x", "namespaceInode": 18446744073709551615, "ownsNamespace": true, "warnings": [],
+       "namespacePath": "/run/netns/x", "namespaceInode": 18446744073709551615, "namespaceCookie": 4096,
+       "viewpoint": "mnt:[4026531841] pid:[4026531836]", "ownsNamespace": true, "warnings": [],
        "phase": "stopped", "owner": ""}
       """
     return try JSONDecoder().decode(SandboxRecord.self, from: Data(text.utf8))

@@ -55,6 +55,8 @@ import Testing
     bare.mode = .host
     bare.namespacePath = nil
     bare.namespaceInode = nil
+    bare.namespaceCookie = nil
+    bare.viewpoint = nil
     bare.ownsNamespace = false
     bare.names = NameOptions()
     bare.keepsAddresses = false

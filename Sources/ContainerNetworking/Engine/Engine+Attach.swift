@@ -203,6 +203,7 @@ extension Engine {
       record.sandboxID = other.sandboxID
       record.namespacePath = other.namespacePath
       record.namespaceInode = other.namespaceInode
+      (record.namespaceCookie, record.viewpoint) = (other.namespaceCookie, other.viewpoint)
       record.ownsNamespace = other.ownsNamespace
       record.names = other.names
       record.filesDirectory = other.filesDirectory
@@ -334,6 +335,7 @@ extension Engine {
     // The process that holds the namespace open, so that it counts as alive even where its path does not open it.
     record.owner = store.token
     record.namespaceInode = namespace.identity.inode
+    if !record.isSharer { record.noteNamespace(namespace, seenFrom: viewpoint) }
     record.keepsAddresses = nil
     transaction.save(.sandbox(record))
     if let stopped = planned.stopped, stopped.sandboxID != record.sandboxID {
@@ -359,7 +361,11 @@ extension Engine {
   func enter(
     _ record: SandboxRecord, given: NetworkNamespace?, made: NetworkNamespace?
   ) throws(NetworkError) -> NetworkNamespace {
-    if let given { return given }
+    if let given {
+      // A socket in it tells its cookie, see ``SandboxRecord/namespaceCookie``; a network's endpoint needs one anyway.
+      if given.handle.cookie == 0 { _ = try given.connection(.route) }
+      return given
+    }
     guard let made else { return try namespace(of: record) }
     guard record.ownsNamespace, let path = record.namespacePath else { return made }
     try pin(made.handle, at: FilePath(path))

@@ -119,6 +119,7 @@ extension Engine {
   ) throws(NetworkError) -> Endpoint {
     let operation = "disconnect \"\(container)\" from \"\(name)\""
     let token = store.token
+    if !isForced { try checkIsSeen(container, on: name) }
     let (record, endpoint, network) = try transaction { (transaction) throws(NetworkError) in
       guard let record = transaction.state.sandboxes[container], isForced || record.phase != .stopped else {
         throw NetworkError(.notFound, operation: operation, reason: "\"\(container)\" is not attached")
@@ -143,7 +144,8 @@ extension Engine {
       return (record, endpoint, network)
     }
     withdrawNames(of: record, leaving: [endpoint])
-    var failures = endpoint.phase == .stopped ? [] : disconnect(endpoint, from: network, of: record)
+    var failures =
+      endpoint.phase == .stopped ? [] : disconnect(endpoint, from: network, of: record, isGone: isForced)
     if failures.isEmpty { failures += dropEmptyBridges(leaving: [endpoint]) }
     // Runs while the endpoint is still recorded, so that a failure can be retried.
     if failures.isEmpty, record.phase == .ready {
@@ -174,6 +176,26 @@ extension Engine {
     }
     try dropEmptyBridges(after: [endpoint]).throwLeftovers(operation)
     return endpoint
+  }
+
+  /// Refuses to remove an endpoint whose link is in a namespace that cannot be opened from here.
+  ///
+  /// - Throws: `.closed`.
+  private func checkIsSeen(_ container: String, on name: String) throws(NetworkError) {
+    let record = try look { state in
+      let id = (try? state.network(name))?.id
+      return state.sandboxes[container].flatMap { record in
+        let isInside = state.endpoints(ofSandbox: record.sandboxID).contains { endpoint in
+          endpoint.networkID == id && endpoint.hostInterface == nil
+        }
+        return isInside && record.phase == .ready ? record : nil
+      }
+    }
+    guard let record else { return }
+    switch try find(record) {
+    case .seen, .gone: return
+    case .elsewhere, .unseen: _ = try namespace(of: record)
+    }
   }
 
   /// Removes the record of an endpoint whose creation failed; objects that could not be removed stay recorded.

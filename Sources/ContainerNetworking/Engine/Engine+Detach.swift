@@ -42,7 +42,8 @@ extension Engine {
     withdrawNames(of: record, leaving: endpoints)
     var failures: [NetworkError] = []
     for endpoint in endpoints.reversed() where endpoint.phase != .stopped {
-      if let network = networks[endpoint.networkID] { failures += disconnect(endpoint, from: network, of: record) }
+      guard let network = networks[endpoint.networkID] else { continue }
+      failures += disconnect(endpoint, from: network, of: record, isGone: true)
     }
     failures += leave(record)
     // Runs while the endpoints are still recorded, so that a failure can be retried.
@@ -106,6 +107,8 @@ extension SandboxRecord {
     owner = ""
     namespacePath = nil
     namespaceInode = nil
+    namespaceCookie = nil
+    viewpoint = nil
     ownsNamespace = false
     keepsAddresses = nil
     names = nil

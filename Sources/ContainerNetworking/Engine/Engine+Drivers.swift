@@ -25,17 +25,22 @@ extension Engine {
 
   /// Removes an endpoint; its network's driver can open the namespace of its container.
   ///
-  /// - Parameter sandbox: The container; nil if it is no longer recorded.
+  /// - Parameters:
+  ///   - sandbox: The container; nil if it is no longer recorded.
+  ///   - isGone: Whether a container that cannot be seen from here counts as gone, as its user says.
   func disconnect(
-    _ endpoint: Endpoint, from network: NetworkRecord, of sandbox: SandboxRecord?
+    _ endpoint: Endpoint, from network: NetworkRecord, of sandbox: SandboxRecord?, isGone: Bool = false
   ) -> [NetworkError] {
     keeper?.end(of: endpoint.id)
     return forgetAddresses(of: endpoint)
       + driver(of: network).disconnect(endpoint, from: network) { () throws(NetworkError) in
         guard let sandbox else { return nil }
-        do throws(NetworkError) { return try namespace(of: sandbox) } catch {
-          guard error.code == .closed else { throw error }
-          return nil
+        switch try find(sandbox) {
+        case .seen(let namespace): return namespace
+        case .gone: return nil
+        case .unseen where isGone: return nil
+        // Its link would stay in it.
+        case .elsewhere, .unseen: return try namespace(of: sandbox)
         }
       }
   }

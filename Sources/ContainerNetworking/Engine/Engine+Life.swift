@@ -7,61 +7,101 @@ import SystemPackage
 /// a path alone. A pin is visible in the mount namespace where it was made, and perhaps in no other
 /// (mount_namespaces(7)).
 extension Engine {
+  /// What is seen of a container's namespace from this process.
+  enum Life {
+    /// It lives, and is open.
+    case seen(NetworkNamespace)
+    /// It lives, and nothing that this process sees opens it.
+    case elsewhere
+    /// It may live where this process does not see.
+    case unseen
+    case gone
+  }
+
   /// The namespace of a sandbox: the one that this process holds, the one that the record's path opens, or one of
   /// another process.
   ///
+  /// - Parameter isListed: Whether it is one of many, see ``find(_:isListed:)``.
   /// - Throws: `.closed` when it is gone, when its path opens another one, and when it cannot be opened from here.
-  func namespace(of record: SandboxRecord) throws(NetworkError) -> NetworkNamespace {
-    if record.sandboxID == Self.hostSandbox { return host }
-    // After a stop and attach by another process, the same sandbox has a new namespace.
-    if let known = namespaces.withLock({ $0[record.sandboxID] }), known.identity.inode == record.namespaceInode {
-      return known
+  func namespace(of record: SandboxRecord, isListed: Bool = false) throws(NetworkError) -> NetworkNamespace {
+    let reason: String
+    switch try find(record, isListed: isListed) {
+    case .seen(let namespace): return namespace
+    case .elsewhere:
+      reason =
+        record.namespacePath.map { "it lives, but \($0) does not open it in this mount namespace" }
+        ?? "it lives, and has no path: another process holds it"
+      throw closed(record, "\(reason), and no process is seen in it; call from where it was attached")
+    case .unseen: throw closed(record, Self.unseen(record))
+    case .gone:
+      reason = record.namespacePath.map { "\($0) is not its namespace any more" } ?? "its holder is gone"
+      throw closed(record, "\(reason); detach \"\(record.container)\" and attach it again")
     }
-    let operation = "open the namespace of \"\(record.container)\""
-    guard let path = record.namespacePath else {
-      throw NetworkError(
-        .closed, operation: operation,
-        reason: "it was held by a process that is gone; detach \"\(record.container)\" and attach it again")
-    }
-    do throws(NetworkError) {
-      let namespace = try NetworkNamespace.open(at: FilePath(path), on: host.kernel)
-      if namespace.identity.inode == record.namespaceInode {
-        namespaces.withLock { $0[record.sandboxID] = namespace }
-        return namespace
-      }
-    } catch { if error.code == .permissionDenied { throw error } }
-    guard try showsLife(record) else {
-      throw NetworkError(
-        .closed, operation: operation,
-        reason: "\(path) is not its namespace any more; detach \"\(record.container)\" and attach it again")
-    }
-    if let namespace = try hiddenNamespace(of: record) { return namespace }
-    throw NetworkError(
-      .closed, operation: operation,
-      reason: "it lives, but \(path) does not open it in this mount namespace, and no process is seen in it; "
-        + "call from where \"\(record.container)\" was attached")
   }
 
-  /// Whether a namespace without a path is, or may be, alive. Its creator holds it open as long as that process has the
-  /// record open, and a veth pair lives only as long as both ends' namespaces.
-  func showsLife(_ record: SandboxRecord) throws(NetworkError) -> Bool {
-    let endpoints = try readyEndpoints(of: record)
-    if try isHeld(record, endpoints) { return true }
-    for endpoint in endpoints {
-      if try farEnd(of: endpoint)?.peerNamespaceID != nil { return true }
+  private func closed(_ record: SandboxRecord, _ reason: String) -> NetworkError {
+    NetworkError(.closed, operation: "open the namespace of \"\(record.container)\"", reason: reason)
+  }
+
+  /// The reason why a container's life is in doubt.
+  static func unseen(_ record: SandboxRecord) -> String {
+    "the namespace of \"\(record.container)\" cannot be seen from here: it was attached in other namespaces of mounts and "
+      + "processes\(record.viewpoint.map { " (\($0))" } ?? "")"
+  }
+
+  /// Finds the namespace of a sandbox, as ``namespace(of:isListed:)``.
+  ///
+  /// - Parameter isListed: Whether it is one of many: those that another process holds, without a path, are not searched.
+  func find(_ record: SandboxRecord, isListed: Bool = false) throws(NetworkError) -> Life {
+    if record.sandboxID == Self.hostSandbox { return .seen(host) }
+    // After a stop and attach by another process, the same sandbox has a new namespace.
+    if let known = namespaces.withLock({ $0[record.sandboxID] }), known.identity.inode == record.namespaceInode {
+      return .seen(known)
     }
-    return false
+    if let path = record.namespacePath {
+      do throws(NetworkError) {
+        let namespace = try NetworkNamespace.open(at: FilePath(path), on: host.kernel)
+        if namespace.identity.inode == record.namespaceInode {
+          namespaces.withLock { $0[record.sandboxID] = namespace }
+          return .seen(namespace)
+        }
+      } catch { if error.code == .permissionDenied { throw error } }
+    }
+    let endpoints = try readyEndpoints(of: record)
+    let isHeld = try isHeld(record, endpoints)
+    if isListed, isHeld, record.namespacePath == nil { return .elsewhere }
+    let hasPairs = endpoints.contains { $0.hostInterface != nil }
+    let isAlive = isHeld ? true : try hasFarEnd(endpoints)
+    // A pair ends with its namespace. Where none tells, every process and pin that this one sees is looked at.
+    if !isAlive, hasPairs, record.viewpoint == nil || record.viewpoint == viewpoint { return .gone }
+    switch try search(record, endpoints) {
+    case .seen(let namespace): return .seen(namespace)
+    case .unseen where !isAlive: return .unseen
+    default: break
+    }
+    if isAlive { return .elsewhere }
+    return hasPairs || seesAll(of: record) ? .gone : .unseen
   }
 
   private func readyEndpoints(of record: SandboxRecord) throws(NetworkError) -> [Endpoint] {
     try look { state in state.endpoints(ofSandbox: record.sandboxID).filter { $0.phase == .ready } }
   }
 
-  /// Whether a live process holds it open, for one of its containers. With this store's own token, another controller
-  /// on the same store may hold it, but links tell better.
+  /// Whether a live process holds it open, for one of its containers: its creator does as long as it has the record open.
+  /// With this store's own token, another controller on the same store may hold it, but pairs tell better.
   private func isHeld(_ record: SandboxRecord, _ endpoints: [Endpoint]) throws(NetworkError) -> Bool {
-    let owners = Set(try look { state in state.members(of: record.sandboxID).map(\.owner) } + [record.owner])
-    return owners.contains { isAlive($0) && ($0 != store.token || endpoints.isEmpty) }
+    // Of one that is not ready, the owner is the process that works on it.
+    let all = try look { state in state.members(of: record.sandboxID) } + [record]
+    let owners = Set(all.filter { $0.phase == .ready }.map(\.owner))
+    return owners.contains { isAlive($0) && ($0 != store.token || endpoints.allSatisfy { $0.hostInterface == nil }) }
+  }
+
+  /// Whether a pair has its other end in another namespace: it lives only as long as both ends' namespaces.
+  private func hasFarEnd(_ endpoints: [Endpoint]) throws(NetworkError) -> Bool {
+    for endpoint in endpoints {
+      if try farEnd(of: endpoint)?.peerNamespaceID != nil { return true }
+    }
+    return false
   }
 
   /// The host's end of an endpoint's pair; nil if it is missing.
@@ -76,28 +116,52 @@ extension Engine {
     }
   }
 
-  /// The namespace of a live container, found through a process that is in it or has it open. It is not kept open here:
-  /// it should end with its holders.
-  private func hiddenNamespace(of record: SandboxRecord) throws(NetworkError) -> NetworkNamespace? {
-    guard let inode = record.namespaceInode else { return nil }
-    let identity = NamespaceIdentity(device: host.identity.device, inode: inode)
-    guard let held = host.kernel.heldNamespace(identity) else { return nil }
-    let namespace = NetworkNamespace(held.handle, of: host.kernel, origin: held.path)
-    // Without its holder, the number may already be another namespace's.
-    if try isHeld(record, readyEndpoints(of: record)) { return namespace }
-    return try isHome(namespace, of: record) ? namespace : nil
+  /// Whether this process sees all that may hold the namespace: what its creator could start and where that could mount.
+  private func seesAll(of record: SandboxRecord) -> Bool {
+    guard let theirs = record.viewpoint, let own = viewpoint else { return true }
+    let processes = { (place: String) in place.split(separator: " ").last }
+    // The machine's first PID namespace has all processes (PROC_PID_INIT_INO, include/uapi/linux/nsfs.h).
+    return processes(theirs) == processes(own) || processes(own) == "pid:[4026531836]"
   }
 
-  /// Whether a namespace has the other end of one of the container's pairs.
-  private func isHome(_ namespace: NetworkNamespace, of record: SandboxRecord) throws(NetworkError) -> Bool {
-    for endpoint in try readyEndpoints(of: record) {
-      guard let port = try farEnd(of: endpoint), port.peerNamespaceID != nil else { continue }
+  /// The namespace of a container, found by a process that is in it or has it open, or by a pin in another mount
+  /// namespace. It is not kept open here: it should end with its holders.
+  private func search(_ record: SandboxRecord, _ endpoints: [Endpoint]) throws(NetworkError) -> Life {
+    guard let inode = record.namespaceInode else { return .gone }
+    let identity = NamespaceIdentity(device: host.identity.device, inode: inode)
+    guard let held = host.kernel.heldNamespace(identity) else { return .gone }
+    let namespace = NetworkNamespace(held.handle, of: host.kernel, origin: held.path)
+    // Without its holder, the number may already be another namespace's.
+    if let isIt = try isKnown(namespace, as: record) { return isIt ? .seen(namespace) : .gone }
+    if try isHeld(record, endpoints) { return .seen(namespace) }
+    if try isHome(namespace, endpoints) { return .seen(namespace) }
+    return endpoints.isEmpty ? .unseen : .gone
+  }
+
+  /// Whether a namespace is the recorded one, by the kernel's cookie; nil if that is not known.
+  private func isKnown(_ namespace: NetworkNamespace, as record: SandboxRecord) throws(NetworkError) -> Bool? {
+    guard let known = record.namespaceCookie else { return nil }
+    _ = try namespace.connection(.route)
+    let cookie = namespace.handle.cookie
+    return cookie == 0 ? nil : cookie == known
+  }
+
+  /// Whether a namespace has the container's end of one of the endpoints.
+  private func isHome(_ namespace: NetworkNamespace, _ endpoints: [Endpoint]) throws(NetworkError) -> Bool {
+    for endpoint in endpoints {
+      let port = try farEnd(of: endpoint)
+      if endpoint.hostInterface != nil, port?.peerNamespaceID == nil { continue }
       let inside: Link
       do throws(NetworkError) { inside = try namespace.links.get("\(endpoint.interface)") } catch {
         guard error.code == .notFound else { throw error }
         continue
       }
-      if inside.index == port.peer, inside.peer == port.index, inside.macAddress == endpoint.macAddress { return true }
+      guard inside.macAddress == endpoint.macAddress else { continue }
+      if let port {
+        if inside.index == port.peer, inside.peer == port.index { return true }
+      } else if inside.kind == "macvlan" {
+        return true
+      }
     }
     return false
   }
@@ -143,6 +207,7 @@ extension Engine {
   }
 
   private func isIn(_ namespace: NetworkNamespace, _ record: SandboxRecord) throws(NetworkError) -> Bool {
+    if let isIt = try isKnown(namespace, as: record) { return isIt }
     // An open namespace keeps its number.
     if isAlive(record.owner) || namespaces.withLock({ $0[record.sandboxID]?.identity == namespace.identity }) {
       return true
@@ -152,6 +217,16 @@ extension Engine {
     {
       return true
     }
-    return try isHome(namespace, of: record)
+    return try isHome(namespace, readyEndpoints(of: record))
+  }
+}
+
+extension SandboxRecord {
+  /// Notes what tells the namespace from others, and from where it is seen.
+  mutating func noteNamespace(_ namespace: NetworkNamespace, seenFrom viewpoint: String?) {
+    guard sandboxID != Engine.hostSandbox else { return }
+    let cookie = namespace.handle.cookie
+    namespaceCookie = cookie == 0 ? nil : cookie
+    self.viewpoint = viewpoint
   }
 }

@@ -51,7 +51,7 @@ extension Engine {
         let scope = LookScope(looksInside: false)
         let found = try differences(scope)
         let ours = found.filter { Self.restored.contains($0.kind) }
-        let others = found.filter { $0.kind == .parentMissing || $0.kind == .namespaceGone }
+        let others = found.filter { [.parentMissing, .namespaceGone, .namespaceUnseen].contains($0.kind) }
         guard !ours.isEmpty else { return (false, others) }
         guard try !repair(ours).isEmpty else { return (true, others) }
         return (true, try differences(scope).filter { ours.contains($0) || others.contains($0) })

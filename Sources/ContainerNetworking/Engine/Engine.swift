@@ -23,6 +23,8 @@ final class Engine: Sendable {
   let namespaces = Mutex<[String: NetworkNamespace]>([:])
   /// Reserves published ports for this process; nil if it does not.
   let keeper: PortKeeper?
+  /// The places from which this process sees paths and processes, see ``Kernel/viewpoint``.
+  let viewpoint: String?
   /// The id of ``keeper`` among those of the same store.
   let holderID: String
   /// Whether other processes have changed endpoints since ``followPorts()``.
@@ -51,6 +53,7 @@ final class Engine: Sendable {
     self.host = host
     self.store = store
     self.settings = settings
+    viewpoint = host.kernel.viewpoint
     firewall = Firewall(host: host)
     bridges = BridgeDriver(host: host, firewall: firewall)
     macvlans = MacvlanDriver(host: host)
@@ -284,7 +287,7 @@ final class Engine: Sendable {
     }
     return all.sorted { $0.record.container < $1.record.container }.compactMap { record, endpoints in
       // A container whose namespace is gone is left to reconcile and detach.
-      (try? namespace(of: record)).map { Sandbox(record, endpoints, $0) }
+      (try? namespace(of: record, isListed: true)).map { Sandbox(record, endpoints, $0) }
     }
   }
 

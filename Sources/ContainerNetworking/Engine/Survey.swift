@@ -93,7 +93,7 @@ extension Engine {
     for sandbox in survey.sandboxes where sandbox.phase == .ready {
       let looksInside = scope.looks(inside: sandbox.container)
       let found = try container(sandbox, survey, looksInside: looksInside)
-      if found.contains(where: { $0.kind == .namespaceGone }) || isInTheHosts(sandbox) {
+      if found.contains(where: { [.namespaceGone, .namespaceUnseen].contains($0.kind) }) || isInTheHosts(sandbox) {
         gone.insert(sandbox.sandboxID)
       }
       containers += found
@@ -264,26 +264,23 @@ extension Engine {
     }
     if sandbox.namespacePath == nil, namespaces.withLock({ $0[sandbox.sandboxID] }) == nil {
       // A namespace that another live process holds is that process's concern. If our links still exist, an unrecorded
-      // process holds it.
-      let isHeldElsewhere = isAlive(sandbox.owner) && (sandbox.owner != store.token || own.isEmpty)
-      // An endpoint without a port on the host shows nothing here.
+      // process holds it. An endpoint without a port on the host shows nothing here.
       let ports = own.compactMap(\.hostInterface?.description)
-      let hasLinks = !own.isEmpty && ports.allSatisfy { survey.links[$0] != nil }
+      let isHeldElsewhere = isAlive(sandbox.owner) && (sandbox.owner != store.token || ports.isEmpty)
+      let hasLinks = !ports.isEmpty && ports.allSatisfy { survey.links[$0] != nil }
       if isHeldElsewhere || hasLinks { return [] }
     }
+    if !looksInside, namespaces.withLock({ $0[sandbox.sandboxID] }) != nil { return [] }
     let namespace: NetworkNamespace
-    do throws(NetworkError) {
-      if !looksInside, namespaces.withLock({ $0[sandbox.sandboxID] }) != nil { return [] }
-      namespace = try self.namespace(of: sandbox)
-    } catch {
-      guard error.code == .closed else { throw error }
-      // In doubt it counts as alive.
-      if try showsLife(sandbox) { return [] }
-      return [
-        Difference(
-          .namespaceGone, network: own.first?.networkName ?? "", container: sandbox.container,
-          "the namespace of \"\(sandbox.container)\" is gone")
-      ]
+    let difference = { (kind: Difference.Kind, what: String) in
+      [Difference(kind, network: own.first?.networkName ?? "", container: sandbox.container, what)]
+    }
+    switch try find(sandbox) {
+    case .seen(let found): namespace = found
+    case .elsewhere: return []
+    // In doubt it counts as alive.
+    case .unseen: return difference(.namespaceUnseen, Self.unseen(sandbox))
+    case .gone: return difference(.namespaceGone, "the namespace of \"\(sandbox.container)\" is gone")
     }
     guard looksInside, !sandbox.isSharer else { return [] }
     var list: [Difference] = []

@@ -28,6 +28,8 @@ public struct Difference: Hashable, Sendable, CustomStringConvertible {
     case containerSettings
     /// The namespace of a container is gone: an endpoint without a container.
     case namespaceGone
+    /// The namespace of a container may live where this process does not see: in other mount and PID namespaces.
+    case namespaceUnseen
     /// A container is recorded as being in the host's own namespace, by a version that did not refuse that.
     case hostNamespace
     /// A veth of ours is on a bridge of ours, and no record tells of it.
@@ -79,6 +81,8 @@ public struct Difference: Hashable, Sendable, CustomStringConvertible {
     case .portSettings: "put it back on its bridge, and up"
     case .containerSettings: "add it again"
     case .namespaceGone: "release its addresses and ports, and forget it"
+    case .namespaceUnseen:
+      "nothing: look from where it was attached, or from the machine's own PID namespace; if it is gone, detach it"
     case .hostNamespace:
       "nothing: detach the container, which removes its interfaces from the host; attach it in mode host, or with a "
         + "namespace of its own"

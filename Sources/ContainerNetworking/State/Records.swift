@@ -224,6 +224,12 @@ public struct SandboxRecord: Hashable, Sendable, Codable {
   public var namespacePath: String?
   /// The inode of the namespace; nil until it is made.
   public var namespaceInode: UInt64?
+  /// The kernel's number of the namespace, which no other has while the machine runs (`SO_NETNS_COOKIE`, Linux 5.14); the
+  /// inode of a deleted one is used again. Nil if it is not known.
+  public var namespaceCookie: UInt64?
+  /// The mount and PID namespaces of the process that attached it, as in `mnt:[4026531841] pid:[4026531836]`, where its path
+  /// and its processes are seen; nil if they are seen from everywhere.
+  public var viewpoint: String?
   /// Whether ``namespacePath`` is a pin of ours, which is removed with the last container.
   public var ownsNamespace: Bool
   /// The options that were not applied.

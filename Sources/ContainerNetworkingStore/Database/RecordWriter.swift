@@ -90,6 +90,8 @@ struct RecordWriter {
     field("sandboxID", record.sandboxID)
     if let path = record.namespacePath { field("namespacePath", path) }
     if let inode = record.namespaceInode { field("namespaceInode", inode) }
+    if let cookie = record.namespaceCookie { field("namespaceCookie", cookie) }
+    if let viewpoint = record.viewpoint { field("viewpoint", viewpoint) }
     field("ownsNamespace", record.ownsNamespace)
     if record.warnings.isEmpty {
       list("warnings", record.warnings) { _, _ in }

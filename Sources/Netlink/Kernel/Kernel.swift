@@ -27,8 +27,13 @@ public protocol Kernel: Sendable {
   func pinnedNamespaces(in directory: FilePath) throws(NetworkError) -> [String]
 
   /// Finds a namespace that a process is in or holds open, and a path that opens it as long as that process holds it.
-  /// Nil if no visible process has it. Searches all processes: for a namespace to which no path is known.
+  /// Nil if no visible process has it, nor sees a pin of it. Searches all processes: for a namespace to which no path is
+  /// known.
   func heldNamespace(_ identity: NamespaceIdentity) -> (handle: NamespaceHandle, path: FilePath)?
+
+  /// The mount namespace of this process, in which it sees paths, and the PID namespace, in which it sees processes; nil if
+  /// every process of the kernel sees the same.
+  var viewpoint: String? { get }
 
   /// A netlink socket of the namespace, usable from any thread.
   func openSocket(
@@ -166,6 +171,9 @@ extension Kernel {
 extension Kernel {
   /// For kernels without processes: finds none.
   public func heldNamespace(_ identity: NamespaceIdentity) -> (handle: NamespaceHandle, path: FilePath)? { nil }
+
+  /// For kernels without processes.
+  public var viewpoint: String? { nil }
 }
 
 extension Kernel {
@@ -219,7 +227,7 @@ public final class NamespaceHandle: Sendable {
 
   /// The kernel's cookie of the namespace, by which threads verify that they are in it; 0 until a socket was opened in
   /// it.
-  var cookie: UInt64 {
+  package var cookie: UInt64 {
     get { knownCookie.load(ordering: .relaxed) }
     set { knownCookie.store(newValue, ordering: .relaxed) }
   }

@@ -18,6 +18,32 @@ enum SystemView {
     return outermost.map(String.init)
   }
 
+  /// The places at which a namespace, as in `net:[4026531840]`, is mounted in a process's mount namespace.
+  static func mounts(of namespace: String, seenBy process: String) -> [String] {
+    lines(FilePath("/proc/\(process)/mountinfo")).compactMap { line in
+      let fields = line.split(separator: " ")
+      return fields.count > 4 && fields[3] == namespace ? plain(fields[4]) : nil
+    }
+  }
+
+  /// The path of a field, in which the kernel writes blanks and backslashes as three octal digits (`mangle`, fs/seq_file.c).
+  private static func plain(_ field: Substring) -> String {
+    var bytes: [UInt8] = []
+    var rest = Array(field.utf8)[...]
+    while let byte = rest.popFirst() {
+      let digits = rest.prefix(3)
+      if byte == UInt8(ascii: "\\"), digits.count == 3,
+        let code = UInt8(String(decoding: digits, as: UTF8.self), radix: 8)
+      {
+        bytes.append(code)
+        rest.removeFirst(3)
+      } else {
+        bytes.append(byte)
+      }
+    }
+    return String(decoding: bytes, as: UTF8.self)
+  }
+
   /// The working directory of this process; the root if it was deleted.
   static func currentDirectory() -> FilePath {
     guard let text = unsafe getcwd(nil, 0) else { return "/" }

@@ -20,6 +20,14 @@ extension SandboxRecord {
       guard let inode = scanner.number(UInt64.self) else { return nil }
       namespaceInode = inode
     }
+    if scanner.field("namespaceCookie") {
+      guard let cookie = scanner.number(UInt64.self) else { return nil }
+      namespaceCookie = cookie
+    }
+    if scanner.field("viewpoint") {
+      guard let text = scanner.text() else { return nil }
+      viewpoint = text
+    }
     guard scanner.field("ownsNamespace"), let ownsNamespace = scanner.truth(),
       // Few have a warning.
       scanner.field("warnings"), let warnings = scanner.list({ (_) -> AttachWarning? in nil })
