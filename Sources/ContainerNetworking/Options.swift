@@ -84,18 +84,6 @@ public struct NetworkOptions: Hashable, Sendable {
   }
 }
 
-/// The driver of a network's endpoints.
-public enum NetworkDriver: String, Hashable, Sendable, Codable, CaseIterable {
-  /// A bridge of the host and a veth pair for each endpoint.
-  case bridge
-  /// A macvlan for each endpoint: endpoints share a link of the host by MAC address.
-  case macvlan
-  /// An ipvlan for each endpoint: endpoints share a link of the host by IP address; refused as unsupported.
-  case ipvlan
-  /// A bridge that spans hosts, by VXLAN; refused as unsupported.
-  case overlay
-}
-
 /// The permitted traffic between a network's containers and others.
 public struct NetworkPolicy: Hashable, Sendable, Codable {
   /// The reachability of containers from outside by their own addresses.
@@ -211,8 +199,8 @@ public struct AttachOptions: Hashable, Sendable {
 
 /// An option that was not applied, although the call succeeded.
 public enum AttachWarning: Hashable, Sendable, Codable, CustomStringConvertible {
-  /// Ports are not published in host and none mode, and on an internal or a macvlan network. There the container's
-  /// ports are the host's, nothing reaches it, or every host does by its own address.
+  /// Ports are not published in host and none mode, on an internal network, and on one whose driver publishes none. There the
+  /// container's ports are the host's, nothing reaches it, or every host does by its own address.
   case portDiscarded(PortMapping, String)
   /// The container has no name server: the host's are on the host's own loopback, or of another family.
   case noNameServer
@@ -234,7 +222,7 @@ public enum AttachWarning: Hashable, Sendable, Codable, CustomStringConvertible 
     case .portDiscarded(let port, "none"):
       "port \(port.containerPorts)/\(port.transport) is not published: in mode none there is no interface"
     case .portDiscarded(let port, let network):
-      "port \(port.containerPorts)/\(port.transport) is not published: the network \"\(network)\" is internal, or a macvlan, "
+      "port \(port.containerPorts)/\(port.transport) is not published: the network \"\(network)\" is internal, or on a wire, "
         + "whose containers are reached by their own addresses"
     case .noNameServer:
       "the container has no name server: it cannot reach those of the host, and no fallback is set; "

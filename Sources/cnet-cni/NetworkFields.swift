@@ -22,12 +22,7 @@ struct NetworkFields {
     switch configuration.kind {
     case .macvlan: options.driver = .macvlan
     case .containernetworking:
-      let driver = reader.text("driver", of: json) ?? NetworkDriver.bridge.rawValue
-      if let known = NetworkDriver(rawValue: driver) {
-        options.driver = known
-      } else {
-        reader.fault("driver", "there is no driver \"\(driver)\"")
-      }
+      options.driver = NetworkDriver(reader.text("driver", of: json) ?? NetworkDriver.bridge.rawValue)
     default: break
     }
     readLinks(json, configuration.kind, &reader)

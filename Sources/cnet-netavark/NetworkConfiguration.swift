@@ -47,10 +47,10 @@ struct NetworkConfiguration {
 
   private mutating func readDriver(_ json: JSON, at place: String, _ reader: inout FieldReader) {
     let driver = reader.text("driver", of: json, at: place) ?? NetworkDriver.bridge.rawValue
-    guard let known = NetworkDriver(rawValue: driver), known != .overlay else {
-      return reader.lack("\(place)driver", "there is no driver \"\(driver)\"; there are bridge and macvlan")
+    let known = NetworkDriver(driver)
+    guard known == .bridge || known == .macvlan else {
+      return reader.lack("\(place)driver", "the driver \"\(driver)\" is none of those taken here, bridge and macvlan")
     }
-    if known == .ipvlan { reader.lack("\(place)driver", "there is no driver \"ipvlan\" yet; macvlan is near it") }
     options.driver = known
     let link = reader.value("network_interface", of: json, at: place) { (text) throws(NetworkError) in
       try InterfaceName(text)

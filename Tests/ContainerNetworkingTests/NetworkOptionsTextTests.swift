@@ -73,7 +73,7 @@ import Testing
 
   @Test func allFaultsAreToldTogether() {
     var text = NetworkOptions.Text()
-    text.driver = "vxlan"
+    text.driver = "vx lan"
     text.subnets = ["10.10.10.0/8", "10.1.0.0/16"]
     text.ipRanges = ["10.2.0.0/24"]
     text.gateways = ["here"]

@@ -8,6 +8,8 @@ import SystemPackage
 struct BridgeDriver: Driver {
   let host: NetworkNamespace
   let firewall: Firewall
+  let name = NetworkDriver.bridge
+  let traits = Self.traits
   let indices = BridgeIndices()
   let uplinks = UplinkWatch()
 
@@ -15,6 +17,12 @@ struct BridgeDriver: Driver {
     self.host = host
     self.firewall = firewall
   }
+
+  static let traits: DriverTraits = {
+    var traits = DriverTraits()
+    (traits.hasGateway, traits.passesHost, traits.publishesPorts) = (true, true, true)
+    return traits
+  }()
 
   // MARK: - Networks
 

@@ -6,6 +6,11 @@ import NetworkPrimitives
 ///
 /// Removals try every step and return the failures; a missing object is no failure.
 protocol Driver: Sendable {
+  /// The name by which networks' records tell it.
+  var name: NetworkDriver { get }
+  /// The properties of its networks.
+  var traits: DriverTraits { get }
+
   /// Completes the options from the host (a parent's MTU, say) and returns every fault.
   ///
   /// - Returns: Every fault.
@@ -74,7 +79,9 @@ protocol Driver: Sendable {
 }
 
 extension Driver {
-  // Most drivers publish nothing: see NetworkRecord.passesHost.
+  var traits: DriverTraits { DriverTraits() }
+
+  // Most drivers publish nothing: see DriverTraits.publishesPorts.
   func publish(_ ports: [PublishedPort], of endpoint: Endpoint, on network: NetworkRecord) throws(NetworkError) {}
   func unpublish(_ ports: [PublishedPort], of endpoint: Endpoint, on network: NetworkRecord) -> [NetworkError] { [] }
 

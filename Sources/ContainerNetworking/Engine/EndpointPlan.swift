@@ -18,9 +18,10 @@ struct EndpointRequest {
 extension Engine {
   /// A network that accepts new endpoints.
   ///
-  /// - Throws: `.notFound`; `.inUse` while it is created or removed.
+  /// - Throws: `.notFound`; `.unsupported` if its driver is not there; `.inUse` while it is created or removed.
   func readyNetwork(_ name: String, _ operation: String, _ state: EngineState) throws(NetworkError) -> NetworkRecord {
     let network = try state.network(name)
+    _ = try driver(of: network, operation)
     if network.phase != .ready {
       try checkIdle(network.phase, network.owner, "network \"\(network.name)\"", operation)
       throw NetworkError(

@@ -217,7 +217,7 @@ extension Engine {
       }
       try checkHostGateway(request.names, on: network, operation)
       var request = request
-      if network.isInternal || !network.passesHost {
+      if !publishesPorts(network) {
         record.warnings = request.ports.map { .portDiscarded($0, network.name) }
         request.ports = []
       }
@@ -292,7 +292,7 @@ extension Engine {
     do throws(NetworkError) {
       if var endpoint = planned.endpoint, let network = planned.network {
         if planned.isWired {
-          bridges.uplinks.want(for: network)
+          if passesHost(network) { bridges.uplinks.want(for: network) }
           var bare = endpoint
           bare.ports = []
           if !endpoint.ports.isEmpty { try driver(of: network).publish(endpoint.ports, of: bare, on: network) }

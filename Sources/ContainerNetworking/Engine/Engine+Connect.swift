@@ -127,6 +127,7 @@ extension Engine {
       try checkConnectable(record, operation)
       try checkIdle(record.phase, record.owner, "\"\(container)\"", operation)
       let network = try transaction.state.network(name)
+      _ = try driver(of: network, operation)
       let all = transaction.state.endpoints(ofSandbox: record.sandboxID)
       guard var endpoint = all.first(where: { $0.networkID == network.id }) else {
         let names = all.map(\.networkName).joined(separator: ", ")

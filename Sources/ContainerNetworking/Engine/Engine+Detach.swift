@@ -23,6 +23,9 @@ extension Engine {
       if isLast || isStopped {
         endpoints = transaction.state.endpoints(ofSandbox: record.sandboxID)
         for endpoint in endpoints {
+          if endpoint.phase != .stopped, let network = transaction.state.networks[endpoint.networkID] {
+            _ = try driver(of: network, operation)
+          }
           try checkIdle(
             endpoint, "the endpoint of \"\(container)\" on \"\(endpoint.networkName)\"", operation)
         }

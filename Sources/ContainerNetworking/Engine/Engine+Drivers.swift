@@ -3,24 +3,48 @@ import NetworkPrimitives
 
 /// The drivers of networks, and steps that all drivers share.
 extension Engine {
-  func driver(of network: NetworkRecord) -> any Driver { driver(network.driver) ?? bridges }
+  /// - Throws: `.unsupported` for a network whose driver is not there.
+  func driver(of network: NetworkRecord, _ operation: String? = nil) throws(NetworkError) -> any Driver {
+    try drivers.require(for: network, operation)
+  }
 
-  private func driver(_ driver: NetworkDriver) -> (any Driver)? {
-    switch driver {
-    case .bridge: bridges
-    case .macvlan: macvlans
-    case .ipvlan, .overlay: nil
-    }
+  /// Whether its driver is there; other networks are left alone.
+  func knows(_ network: NetworkRecord) -> Bool { drivers[network.driver] != nil }
+
+  /// Whether its packets pass the host, which then has our tables and forwards.
+  func passesHost(_ network: NetworkRecord) -> Bool { drivers.traits(of: network.driver).passesHost }
+
+  /// As above, and for a network whose driver is not there: what it may need of the host stays.
+  func mayPassHost(_ network: NetworkRecord) -> Bool { !knows(network) || passesHost(network) }
+
+  /// Whether its packets leave the host by other links, which forward them.
+  func isForwarded(_ network: NetworkRecord) -> Bool { !network.isInternal && passesHost(network) }
+
+  /// Whether containers' ports on it are published.
+  func publishesPorts(_ network: NetworkRecord) -> Bool {
+    !network.isInternal && drivers.traits(of: network.driver).publishesPorts
   }
 
   /// The driver's checks of a network's options; see ``Driver/validate(_:_:)``.
   func validate(_ options: inout NetworkOptions, _ operation: String) throws(NetworkError) -> [NetworkError] {
-    if let driver = driver(options.driver) { return try driver.validate(&options, operation) }
-    let reason =
-      options.driver == .overlay
-      ? "there is no overlay driver: a network is on one host; for one that spans hosts, use macvlan on a common wire"
-      : "there is no ipvlan driver, whatever the kernel has; use the driver macvlan"
-    return [NetworkError(.unsupported, operation: operation, reason: reason)]
+    let driver: any Driver
+    do throws(NetworkError) { driver = try drivers.require(options.driver, operation) } catch { return [error] }
+    return try driver.validate(&options, operation)
+  }
+
+  /// Whether the host objects under a half-made network's names are ours.
+  func owns(_ network: NetworkRecord) -> Bool { drivers[network.driver]?.owns(network) ?? false }
+
+  /// Removes the host's part of a network.
+  func tearDown(_ network: NetworkRecord) -> [NetworkError] {
+    do throws(NetworkError) { return try driver(of: network).tearDown(network) } catch { return [error] }
+  }
+
+  /// Releases some published ports of an endpoint.
+  func unpublish(_ ports: [PublishedPort], of endpoint: Endpoint, on network: NetworkRecord) -> [NetworkError] {
+    do throws(NetworkError) { return try driver(of: network).unpublish(ports, of: endpoint, on: network) } catch {
+      return [error]
+    }
   }
 
   /// Removes an endpoint; its network's driver can open the namespace of its container.
@@ -32,17 +56,16 @@ extension Engine {
     _ endpoint: Endpoint, from network: NetworkRecord, of sandbox: SandboxRecord?, isGone: Bool = false
   ) -> [NetworkError] {
     keeper?.end(of: endpoint.id)
-    return forgetAddresses(of: endpoint)
-      + driver(of: network).disconnect(endpoint, from: network) { () throws(NetworkError) in
-        guard let sandbox else { return nil }
-        switch try find(sandbox) {
-        case .seen(let namespace): return namespace
-        case .gone: return nil
-        case .unseen where isGone: return nil
-        // Its link would stay in it.
-        case .elsewhere, .unseen: return try namespace(of: sandbox)
-        }
+    return disconnect(endpoint, from: network) { () throws(NetworkError) in
+      guard let sandbox else { return nil }
+      switch try find(sandbox) {
+      case .seen(let namespace): return namespace
+      case .gone: return nil
+      case .unseen where isGone: return nil
+      // Its link would stay in it.
+      case .elsewhere, .unseen: return try namespace(of: sandbox)
       }
+    }
   }
 
   /// Removes an endpoint whose container's namespace is open.
@@ -50,8 +73,15 @@ extension Engine {
     _ endpoint: Endpoint, from network: NetworkRecord, in namespace: NetworkNamespace
   ) -> [NetworkError] {
     keeper?.end(of: endpoint.id)
-    return forgetAddresses(of: endpoint)
-      + driver(of: network).disconnect(endpoint, from: network) { () throws(NetworkError) in namespace }
+    return disconnect(endpoint, from: network) { () throws(NetworkError) in namespace }
+  }
+
+  private func disconnect(
+    _ endpoint: Endpoint, from network: NetworkRecord, in namespace: () throws(NetworkError) -> NetworkNamespace?
+  ) -> [NetworkError] {
+    let driver: any Driver
+    do throws(NetworkError) { driver = try self.driver(of: network) } catch { return [error] }
+    return forgetAddresses(of: endpoint) + driver.disconnect(endpoint, from: network, in: namespace)
   }
 
   /// Withdraws the permission of the container's newer, remaining endpoints to send from this endpoint's addresses, and
@@ -94,9 +124,6 @@ extension Engine {
 }
 
 extension NetworkRecord {
-  /// Whether its packets pass the host, which then has our tables and forwards.
-  var passesHost: Bool { driver == .bridge }
-
   /// - Throws: `.damagedRecord` for a network without a bridge.
   func requireBridge() throws(NetworkError) -> InterfaceName {
     if let bridge { return bridge }

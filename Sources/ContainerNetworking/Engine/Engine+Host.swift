@@ -7,7 +7,7 @@ import NetworkPrimitives
 extension Engine {
   /// Creates the tables, and enables forwarding if the network needs it.
   func prepareHost(for network: NetworkRecord) throws(NetworkError) {
-    guard network.passesHost else { return }
+    guard passesHost(network) else { return }
     try store.exclusively { () throws(NetworkError) in
       try haveTables()
       let families = network.isInternal ? [] : network.families
@@ -31,8 +31,9 @@ extension Engine {
 
   /// The elements of this record's presence and its forwarding needs: those wanted now, and those in transition.
   func presence(_ state: EngineState) -> (wanted: FirewallElements, open: FirewallElements) {
-    let networks = state.networks.values.filter(\.passesHost)
-    let (ready, others) = (networks.filter { $0.phase == .ready }, networks.filter { $0.phase != .ready })
+    let networks = state.networks.values.filter(mayPassHost)
+    let isWanted = { (network: NetworkRecord) in network.phase == .ready && self.knows(network) }
+    let (ready, others) = (networks.filter(isWanted), networks.filter { !isWanted($0) })
     let elements = { (networks: [NetworkRecord]) in
       var elements = FirewallElements()
       if networks.isEmpty { return elements }
@@ -56,7 +57,7 @@ extension Engine {
     try store.exclusively { () throws(NetworkError) in
       try yieldUplinksNow()
       let networks = try look { state in
-        state.networks.filter { $0.key != network && $0.value.passesHost }
+        state.networks.filter { $0.key != network && mayPassHost($0.value) }
       }
       let needed = Set(networks.values.filter { !$0.isInternal }.flatMap(\.families))
       let unneeded = AddressFamily.allCases.filter { !needed.contains($0) }

@@ -30,12 +30,12 @@ extension Engine {
   /// What has to be put right, by one look at the links that are no ports.
   func forwardingNeeds() throws(NetworkError) -> ForwardingNeeds {
     let (networks, record) = try look { state in (Array(state.networks.values), state.host) }
-    let families = Self.forwardedFamilies(networks)
+    let families = forwardedFamilies(networks)
     guard !families.isEmpty else { return [] }
     let links = try host.links.withoutMaster()
     var needs: ForwardingNeeds = []
     let apart = families.filter { !isOneForAll($0) }
-    for network in networks where network.phase == .ready && network.passesHost && !network.isInternal {
+    for network in networks where network.phase == .ready && isForwarded(network) {
       let bridge = links.first { $0.name == network.bridge?.description }
       if let bridge, apart.contains(where: { network.families.contains($0) && bridge.forwards[$0] == false }) {
         needs.insert(.bridges)

@@ -55,7 +55,7 @@ extension Engine {
       }
       return ready
     } catch {
-      throw undone(operation, error, leftovers: abandon(planned, driver(of: planned).tearDown(planned)))
+      throw undone(operation, error, leftovers: abandon(planned, tearDown(planned)))
     }
   }
 
@@ -78,6 +78,7 @@ extension Engine {
       var record = try transaction.state.network(id)
       let before = record
       let operation = "remove network \"\(record.name)\""
+      _ = try driver(of: record, operation)
       try checkIdle(record.phase, record.owner, "network \"\(record.name)\"", operation)
       let endpoints = transaction.state.endpoints(ofNetwork: record.id)
       guard endpoints.isEmpty else {
@@ -94,14 +95,13 @@ extension Engine {
       transaction.save(.network(record))
       return (record, before)
     }
-    let isOurs = driver(of: before).owns(before)
-    try (isOurs ? discard(record) : abandon(record, [])).throwLeftovers("remove network \"\(record.name)\"")
+    try (owns(before) ? discard(record) : abandon(record, [])).throwLeftovers("remove network \"\(record.name)\"")
   }
 
   /// Removes a network from the kernel, then from the record; if objects remain, it stays recorded.
   func discard(_ network: NetworkRecord) -> [NetworkError] {
     withdrawNames(of: network)
-    return abandon(network, driver(of: network).tearDown(network))
+    return abandon(network, tearDown(network))
   }
 
   /// Removes a network's record, unless objects of it remain in the kernel: then it is recorded as being removed, for
@@ -110,7 +110,7 @@ extension Engine {
     var failures = leftovers
     if leftovers.isEmpty {
       failures += attempt { () throws(NetworkError) in
-        guard network.passesHost else { return try forget(network) }
+        guard passesHost(network) else { return try forget(network) }
         try releaseHost(without: network.id) { () throws(NetworkError) in try forget(network) }
       }
     }
@@ -228,7 +228,7 @@ extension Engine {
           "the parent \"\(parent)\" is that of network \"\(other.name)\"; name another one, or attach to that network")
     }
     let families = families(of: options)
-    var configuration = options.poolConfiguration
+    var configuration = options.poolConfiguration(drivers.traits(of: options.driver))
     var claims = state.networks.values.flatMap { network in
       network.subnets.map { ClaimedSubnet($0.subnet, holder: "network \"\(network.name)\"") }
     }
@@ -281,7 +281,7 @@ extension Engine {
   private func keepClear(
     _ subnet: inout SubnetConfiguration, _ options: NetworkOptions, _ surroundings: Surroundings
   ) {
-    subnet.gateway = options.gatewayChoice(subnet.subnet.family)
+    subnet.gateway = options.gatewayChoice(subnet.subnet.family, drivers.traits(of: options.driver))
     var taken = Set(subnet.auxiliaryAddresses.values)
     if case .address(let gateway) = subnet.gateway { taken.insert(gateway) }
     for (name, address) in surroundings.points(in: subnet.subnet) where !taken.contains(address) {

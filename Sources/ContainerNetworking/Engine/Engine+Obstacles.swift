@@ -6,7 +6,7 @@ extension Engine {
   /// Every foreign table that drops packets of a ready network, by network and table.
   func obstacles() throws(NetworkError) -> [Obstacle] {
     let survey = try survey()
-    let networks = survey.networks.filter { $0.phase == .ready && $0.passesHost && $0.bridge != nil }
+    let networks = survey.networks.filter { $0.phase == .ready && passesHost($0) && $0.bridge != nil }
     guard !networks.isEmpty else { return [] }
     var ruleset = try NftRuleset(over: host.connection(.netfilter), without: FirewallSets.tables)
     guard ruleset.chains.contains(where: { $0.base != nil }) else { return [] }

@@ -23,7 +23,7 @@ extension Engine {
   ///
   /// - Throws: `.inUse`, with the network torn down.
   func checkAgainstOthers(_ network: NetworkRecord) throws(NetworkError) {
-    guard network.passesHost, network.allowsHostOverlap != true else { return }
+    guard passesHost(network), network.allowsHostOverlap != true else { return }
     let failure: NetworkError
     do throws(NetworkError) {
       let others = try firewall.othersBridges()
@@ -43,7 +43,7 @@ extension Engine {
         .inUse, operation: Self.contest,
         reason: "the subnet \(found.destination) is in use by another record (\(other)) on this host; choose another")
     } catch { failure = error }
-    throw failure.with(leftovers: driver(of: network).tearDown(network))
+    throw failure.with(leftovers: tearDown(network))
   }
 
   // MARK: - Records that are dead for ever
@@ -66,10 +66,10 @@ extension Engine {
     return try store.exclusively { () throws(NetworkError) -> [String] in
       let left = try deleteLinks(of: id)
       try deleteElements(of: id)
-      let needed = Set(
-        try look { Array($0.networks.values) }.filter { $0.passesHost && !$0.isInternal }.flatMap(\.families))
+      let passing = try look { Array($0.networks.values.filter(mayPassHost)) }
+      let needed = Set(passing.filter { !$0.isInternal }.flatMap(\.families))
       try switchOffUplinks(AddressFamily.allCases.filter { !needed.contains($0) })
-      if try !hasRules() { try firewall.leave(linkIndices()) }
+      if passing.isEmpty { try firewall.leave(linkIndices()) }
       return left
     }
   }

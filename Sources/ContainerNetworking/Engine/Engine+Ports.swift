@@ -146,7 +146,8 @@ extension Engine {
   /// Extends ports that were published without a forwarder to the addresses that a forwarder can serve now.
   private func widenPorts(_ transaction: inout Transaction) {
     for var endpoint in transaction.state.endpoints.values where endpoint.phase == .ready && !endpoint.ports.isEmpty {
-      guard let network = transaction.state.networks[endpoint.networkID], network.passesHost else { continue }
+      guard let network = transaction.state.networks[endpoint.networkID], publishesPorts(network)
+      else { continue }
       let places = PortPlaces(network, forwards: true)
       let old = endpoint.ports
       for index in old.indices where old[index].forwarded == nil && old[index].translated != nil {

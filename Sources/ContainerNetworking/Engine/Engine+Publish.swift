@@ -61,7 +61,7 @@ extension Engine {
     } catch {
       keeper?.end(ports, of: planned.id)
       var leftovers = error.leftovers
-      if isMade { leftovers += driver(of: network).unpublish(ports, of: planned, on: network) }
+      if isMade { leftovers += unpublish(ports, of: planned, on: network) }
       leftovers += abandonPorts(of: planned.id, isWhole: leftovers.isEmpty)
       throw undone(operation, error, leftovers: leftovers)
     }
@@ -104,7 +104,7 @@ extension Engine {
     _ ports: [PublishedPort], of endpoint: Endpoint, on network: NetworkRecord
   ) -> [NetworkError] {
     keeper?.end(ports, of: endpoint.id)
-    var failures = driver(of: network).unpublish(ports, of: endpoint, on: network)
+    var failures = unpublish(ports, of: endpoint, on: network)
     if failures.isEmpty {
       failures += attempt { () throws(NetworkError) in
         try transaction { transaction in
@@ -224,7 +224,8 @@ extension Engine {
           ?? "\"\(container)\" has no network with a default route; \(names.isEmpty ? "connect it to one" : "name one of: \(names)")"
       )
     }
-    guard network.passesHost, !network.isInternal else {
+    _ = try driver(of: network, operation)
+    guard publishesPorts(network) else {
       throw NetworkError(
         .conflictingOptions, operation: operation,
         reason: network.isInternal

@@ -35,7 +35,7 @@ extension Engine {
     let survey = try survey()
     if kinds.contains(.uplinks) { failures += attempt { () throws(NetworkError) in try yieldUplinks() } }
     for network in survey.networks
-    where network.phase == .ready && found.contains(where: { $0.network == network.name }) {
+    where network.phase == .ready && knows(network) && found.contains(where: { $0.network == network.name }) {
       failures += attempt { () throws(NetworkError) in try repair(network, survey) }
     }
     let concerns = found.ofEndpoints
@@ -64,7 +64,7 @@ extension Engine {
   }
 
   private func repair(_ network: NetworkRecord, _ survey: Survey) throws(NetworkError) {
-    let driver = driver(of: network)
+    let driver = try driver(of: network)
     if let bridge = network.bridge, survey.links["\(bridge)"] == nil {
       try checkClear(network, surroundings(of: survey.networks))
     }
@@ -79,11 +79,11 @@ extension Engine {
   }
 
   private func repairLink(of endpoint: Endpoint, _ survey: Survey) throws(NetworkError) {
-    guard let network = survey.network(endpoint.networkID),
+    guard let network = survey.network(endpoint.networkID), knows(network),
       let sandbox = survey.sandboxes.first(where: { $0.sandboxID == endpoint.sandboxID && $0.phase == .ready })
     else { return }
     let namespace = try namespace(of: sandbox)
-    let driver = driver(of: network)
+    let driver = try driver(of: network)
     if try driver.isPlugged(endpoint, in: namespace, survey) {
       try driver.replug(endpoint, to: network)
       let all = try missing(inside: namespace, [endpoint])
@@ -119,16 +119,18 @@ extension Engine {
           open.add(names)
           own = own.filtered { set, element in !names.contains(element, in: set) }
         }
-        if network.phase == .ready { wanted.add(own) } else { open.add(own) }
+        // Those of a driver that is not there stay as they are.
+        let isWanted = network.phase == .ready && knows(network)
+        if isWanted { wanted.add(own) } else { open.add(own) }
         for further in network.furtherBridges ?? [] {
           guard let own = try? FirewallElements(further, of: network) else { continue }
-          if network.phase == .ready, further.phase == .ready { wanted.add(own) } else { open.add(own) }
+          if isWanted, further.phase == .ready { wanted.add(own) } else { open.add(own) }
         }
       }
       for endpoint in state.endpoints.values {
         guard endpoint.phase != .stopped, let network = state.networks[endpoint.networkID] else { continue }
         let own = FirewallElements(endpoint, on: network)
-        if endpoint.phase == .ready { wanted.add(own) } else { open.add(own) }
+        if endpoint.phase == .ready, knows(network) { wanted.add(own) } else { open.add(own) }
         if let change = endpoint.portChange { open.add(FirewallElements(change.ports, of: endpoint, on: network)) }
       }
       return (wanted, open)
@@ -137,7 +139,7 @@ extension Engine {
 
   /// Whether there is a network in our tables.
   func hasRules(_ isMeant: @Sendable (NetworkRecord) -> Bool = { _ in true }) throws(NetworkError) -> Bool {
-    try lookAtUnsettled { state in state.networks.values.contains { $0.passesHost && isMeant($0) } }
+    try lookAtUnsettled { state in state.networks.values.contains { passesHost($0) && isMeant($0) } }
   }
 
   func ruleDifference() throws(NetworkError) -> Difference? {

@@ -70,7 +70,7 @@ extension Engine {
       // One network's failure must not keep the others, nor the controller, from their work.
       var failures: [NetworkError] = []
       let surroundings = try? self.surroundings(of: networks)
-      for network in networks {
+      for network in networks where knows(network) {
         if let surroundings, try leaveOut(network, surroundings) { continue }
         do throws(NetworkError) { try bringBack(network) } catch {
           let operation = "make network \"\(network.name)\" again after a start of the machine"
@@ -168,11 +168,11 @@ extension Engine {
   func recover() throws(NetworkError) {
     let (dead, isIdle) = try lookAtUnsettled { state in
       let owners =
-        state.networks.values.map { ($0.phase, $0.owner) }
+        state.networks.values.filter(knows).map { ($0.phase, $0.owner) }
         + state.sandboxes.values.map { ($0.phase, $0.owner) } + state.endpoints.values.map { ($0.phase, $0.owner) }
       let unfinished = Set(owners.filter { $0.0 != .ready && $0.0 != .stopped }.map(\.1))
       let isIdle =
-        !state.networks.values.contains(where: \.passesHost)
+        !state.networks.values.contains(where: mayPassHost)
         && !(state.host.map { $0.sysctls.isEmpty && $0.uplinks.isEmpty } ?? true)
       return (unfinished.filter { !isAlive($0) }, isIdle)
     }
@@ -234,7 +234,7 @@ extension Engine {
     }
     failures += dropEmptyBridges(after: gone)
     for network in unfinished.networks {
-      let failed = driver(of: network).owns(network) ? discard(network) : abandon(network, [])
+      let failed = owns(network) ? discard(network) : abandon(network, [])
       if !failed.isEmpty { left.networks.append(network.id) }
       failures += failed
     }
@@ -292,7 +292,8 @@ extension Engine {
         transaction.save(.endpoint(endpoint))
         unfinished.endpoints.append(endpoint)
       }
-      for var network in transaction.state.networks.values where isLeft(network.phase, network.owner) {
+      for var network in transaction.state.networks.values
+      where isLeft(network.phase, network.owner) && knows(network) {
         unfinished.networks.append(network)
         // A network that was never ready stays `creating`: its bridge may be foreign, whichever process recovers it.
         if network.phase != .creating { network.phase = .removing }

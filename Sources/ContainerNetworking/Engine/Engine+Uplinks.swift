@@ -24,14 +24,14 @@ extension Engine {
   /// Enables missing forwarding for our networks, on links added later too.
   func repairForwarding() throws(NetworkError) {
     try store.exclusively { () throws(NetworkError) in
-      let families = Self.forwardedFamilies(try look { Array($0.networks.values) })
+      let families = forwardedFamilies(try look { Array($0.networks.values) })
       try switchOnUplinks(AddressFamily.allCases.filter(families.contains))
     }
   }
 
   /// The families of networks whose packets the host must forward.
-  static func forwardedFamilies(_ networks: [NetworkRecord]) -> Set<AddressFamily> {
-    Set(networks.filter { $0.phase == .ready && $0.passesHost && !$0.isInternal }.flatMap(\.families))
+  func forwardedFamilies(_ networks: [NetworkRecord]) -> Set<AddressFamily> {
+    Set(networks.filter { $0.phase == .ready && isForwarded($0) }.flatMap(\.families))
   }
 
   /// The switch of a link of the host's for a family, if it is off and ours to switch on: the link came after the last

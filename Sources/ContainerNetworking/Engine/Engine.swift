@@ -18,7 +18,7 @@ final class Engine: Sendable {
   let settings: ControllerSettings
   let firewall: Firewall
   let bridges: BridgeDriver
-  let macvlans: MacvlanDriver
+  let drivers: DriverRegistry
   /// The namespaces that this process holds open, by sandbox id.
   let namespaces = Mutex<[String: NetworkNamespace]>([:])
   /// Reserves published ports for this process; nil if it does not.
@@ -56,7 +56,7 @@ final class Engine: Sendable {
     viewpoint = host.kernel.viewpoint
     firewall = Firewall(host: host)
     bridges = BridgeDriver(host: host, firewall: firewall)
-    macvlans = MacvlanDriver(host: host)
+    drivers = DriverRegistry([bridges, MacvlanDriver(host: host)])
     let keeps = settings.reservesPorts || settings.forwarder != nil
     keeper = keeps ? PortKeeper(host: host, forwarder: settings.forwarder) : nil
     holderID = "\(store.token) \(makeID().prefix(12))"

@@ -227,7 +227,7 @@ final class Healer: Sendable {
     guard let (networks, record, isPort) = known, !isPort,
       !networks.contains(where: { $0.ownLinks.contains(link.name) })
     else { return false }
-    let families = Engine.forwardedFamilies(networks)
+    let families = engine.forwardedFamilies(networks)
     guard families.contains(where: { engine.idleUplink(link.name, link.index, $0, record) != nil }) else {
       return false
     }

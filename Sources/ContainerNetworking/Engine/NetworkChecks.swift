@@ -10,6 +10,7 @@ extension Engine {
 
   /// Every fault of the options.
   func check(_ options: NetworkOptions, _ operation: String) -> [NetworkError] {
+    let traits = drivers.traits(of: options.driver)
     var faults: [NetworkError] = []
     let refuse = { (code: NetworkError.Code, reason: String) in
       faults.append(NetworkError(code, operation: operation, reason: reason))
@@ -39,7 +40,7 @@ extension Engine {
     if modes.contains(.isolated), !options.isInternal {
       refuse(.conflictingOptions, "the gateway mode \"isolated\" is for internal networks; make the network internal")
     }
-    if options.nameServing == .gateway, !families.contains(where: options.hasHostAddress) {
+    if options.nameServing == .gateway, !families.contains(where: { options.hasHostAddress($0, traits) }) {
       refuse(
         .conflictingOptions,
         "names cannot be served at the gateway, where the host has no address; serve them in the container")
@@ -58,23 +59,23 @@ extension Engine {
 
 extension NetworkOptions {
   /// Whether the host has an address on the network: the gateway's, which the pool then contains.
-  func hasHostAddress(_ family: AddressFamily) -> Bool {
-    driver == .bridge && policy.gatewayMode(family) != .isolated
+  func hasHostAddress(_ family: AddressFamily, _ traits: DriverTraits) -> Bool {
+    traits.hasGateway && policy.gatewayMode(family) != .isolated
   }
 
   /// The gateway of a family.
-  func gatewayChoice(_ family: AddressFamily) -> GatewayChoice {
+  func gatewayChoice(_ family: AddressFamily, _ traits: DriverTraits) -> GatewayChoice {
     if let given = gateways.first(where: { $0.family == family }) { return .address(given) }
-    return hasHostAddress(family) ? .automatic : .omitted
+    return hasHostAddress(family, traits) ? .automatic : .omitted
   }
 
   /// The subnets with their ranges, gateways and auxiliary addresses, by family.
-  var poolConfiguration: PoolConfiguration {
+  func poolConfiguration(_ traits: DriverTraits) -> PoolConfiguration {
     PoolConfiguration(
       subnets: subnets.map { subnet in
         SubnetConfiguration(
           subnet: subnet, ipRange: ipRanges.first { $0.family == subnet.family },
-          gateway: gatewayChoice(subnet.family),
+          gateway: gatewayChoice(subnet.family, traits),
           auxiliaryAddresses: auxiliaryAddresses.filter { $0.value.family == subnet.family })
       })
   }

@@ -86,7 +86,11 @@ extension Engine {
     let survey = try survey()
     var list = unfinished(survey) + emptyBridges(survey) + forwarding(survey)
     for network in survey.networks where network.phase == .ready {
-      list += try driver(of: network).differences(of: network, survey)
+      guard let driver = drivers[network.driver] else {
+        list.append(Difference(.driverMissing, network: network.name, drivers.absence(of: network)))
+        continue
+      }
+      list += try driver.differences(of: network, survey)
     }
     var containers: [Difference] = []
     var gone: Set<String> = []
@@ -101,8 +105,10 @@ extension Engine {
     }
     // What went with a namespace is not missed beside it, nor made again; nor is anything in the host's own.
     for endpoint in survey.endpoints where endpoint.phase == .ready && !gone.contains(endpoint.sandboxID) {
-      guard let network = survey.network(endpoint.networkID), network.phase == .ready else { continue }
-      list += driver(of: network).differences(of: endpoint, on: network, survey)
+      guard let network = survey.network(endpoint.networkID), network.phase == .ready,
+        let driver = drivers[network.driver]
+      else { continue }
+      list += driver.differences(of: endpoint, on: network, survey)
     }
     list += strayPorts(survey).map { $0.difference }
     if scope.looksInside {
@@ -184,7 +190,7 @@ extension Engine {
 
   /// Links newer than the last network: packets that arrive on them for a container are not forwarded.
   private func idleUplinks(_ survey: Survey) -> [Difference] {
-    let families = Self.forwardedFamilies(survey.networks)
+    let families = forwardedFamilies(survey.networks)
     // A port whose bridge is gone is not an uplink.
     let own = Set(
       survey.networks.flatMap(\.ownLinks) + survey.endpoints.compactMap(\.hostInterface?.description))
@@ -284,7 +290,8 @@ extension Engine {
     }
     guard looksInside, !sandbox.isSharer else { return [] }
     var list: [Difference] = []
-    for (endpoint, kind, what) in try missing(inside: namespace, own) {
+    let known = own.filter { endpoint in survey.network(endpoint.networkID).map(knows) ?? true }
+    for (endpoint, kind, what) in try missing(inside: namespace, known) {
       list.append(
         Difference(
           kind, network: endpoint.networkName, container: sandbox.container,

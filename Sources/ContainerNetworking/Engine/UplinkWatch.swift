@@ -15,9 +15,10 @@ final class UplinkWatch: Sendable {
   private let state = Mutex(State())
   private let isWanted = Atomic(false)
 
-  /// Requests a check at the end of the verb, if the host forwards for the network of the new container or port.
+  /// Requests a check at the end of the verb, if a network whose packets pass the host is not internal: the network of the new
+  /// container or port.
   func want(for network: NetworkRecord) {
-    if network.passesHost, !network.isInternal { isWanted.store(true, ordering: .relaxed) }
+    if !network.isInternal { isWanted.store(true, ordering: .relaxed) }
   }
 
   /// - Returns: Whether somebody has wanted it since the last call.

@@ -6,6 +6,7 @@ import NetworkPrimitives
 /// them.
 struct MacvlanDriver: Driver {
   let host: NetworkNamespace
+  let name = NetworkDriver.macvlan
 
   // MARK: - Networks
 

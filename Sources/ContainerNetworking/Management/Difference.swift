@@ -2,6 +2,8 @@
 public struct Difference: Hashable, Sendable, CustomStringConvertible {
   /// The kind of difference.
   public enum Kind: String, Hashable, Sendable, Codable, CaseIterable {
+    /// A network's driver is not among this controller's: nothing of the network is looked at.
+    case driverMissing
     /// A network's bridge is gone.
     case bridgeMissing
     /// The parent of a network's endpoints is gone.
@@ -68,6 +70,7 @@ public struct Difference: Hashable, Sendable, CustomStringConvertible {
   /// The repair, in words.
   public var remedy: String {
     switch kind {
+    case .driverMissing: "nothing: the network is left to a program that has its driver"
     case .bridgeMissing: "make the bridge again, and put its ports back"
     case .parentMissing: "nothing: it is not ours; bring it back, and reconcile"
     case .parentMTU: "nothing: it is not ours; raise it again, or make the network again with its mtu"

@@ -43,7 +43,7 @@ extension Engine {
   /// The links that forward for our networks alone, by families for which somebody may want more of them.
   func keptUplinks() throws(NetworkError) -> [KeptUplinks] {
     let (networks, record) = try look { state in (Array(state.networks.values), state.host) }
-    let families = Self.forwardedFamilies(networks)
+    let families = forwardedFamilies(networks)
     guard record?.uplinks.isEmpty == false, !families.isEmpty else { return [] }
     let own = Set(networks.flatMap(\.ownLinks))
     let others = try firewall.othersBridges()

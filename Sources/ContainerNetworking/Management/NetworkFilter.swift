@@ -37,9 +37,7 @@ public struct NetworkFilter: Hashable, Sendable {
     if isNegated { key = key.dropLast() }
     guard !value.isEmpty, !isNegated || key == "label" else { throw Self.malformed(text) }
     switch key {
-    case "driver":
-      guard let driver = NetworkDriver(rawValue: value) else { throw Self.malformed(text) }
-      drivers.insert(driver)
+    case "driver": drivers.insert(NetworkDriver(value))
     case "id": ids.append(value)
     case "name": names.append(value)
     case "label":

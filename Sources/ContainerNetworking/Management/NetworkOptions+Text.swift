@@ -89,11 +89,11 @@ extension NetworkOptions {
   }
 
   private static func driver(_ text: String) throws(NetworkError) -> NetworkDriver {
-    guard let driver = NetworkDriver(rawValue: text) else {
-      let known = NetworkDriver.allCases.map(\.rawValue).joined(separator: ", ")
-      throw .invalid("read driver", "there is no driver \(quoted(text)); there are: \(known)")
+    // Whether there is such a driver, its controller knows.
+    guard (1...63).contains(text.utf8.count), text.utf8.allSatisfy({ (0x21...0x7e).contains($0) }) else {
+      throw .invalid("read driver", "\(quoted(text)) is no driver's name; it has 1 to 63 characters, as macvlan")
     }
-    return driver
+    return NetworkDriver(text)
   }
 
   private static func pair(
@@ -105,5 +105,5 @@ extension NetworkOptions {
     return (String(text[..<equals]), String(text[text.index(after: equals)...]))
   }
 
-  private func subnetFaults() -> [NetworkError] { poolConfiguration.faults() }
+  private func subnetFaults() -> [NetworkError] { poolConfiguration(.ofOurs(driver)).faults() }
 }

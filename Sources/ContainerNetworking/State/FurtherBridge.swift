@@ -34,7 +34,7 @@ extension FurtherBridge {
 extension NetworkRecord {
   /// Whether the network gets further bridges when its first is full. An adopted bridge belongs to its owner: only
   /// containers' ports are added to it.
-  var grows: Bool { driver == .bridge && !adoptsBridge && growsOverBridges != false }
+  var grows: Bool { bridge != nil && !adoptsBridge && growsOverBridges != false }
 
   /// The bridge of an endpoint.
   ///

@@ -61,7 +61,7 @@ extension Engine {
       let by = route.link.flatMap { try? namespace.links.get($0).name } ?? "its interface"
       let hop = PacketTrace.Hop(place, "leaves by \(by)\(route.gateway.map { ", to its gateway \($0)" } ?? "")", flow)
       trace.there.insert(hop, at: 0)
-      if plan.networks.contains(where: { $0.driver != .bridge && plan.own.map(\.networkID).contains($0.id) }) {
+      if plan.networks.contains(where: { !passesHost($0) && plan.own.map(\.networkID).contains($0.id) }) {
         trace.remarks.append("packets of a macvlan go by the wire of its parent, past the host's rules")
       }
     }

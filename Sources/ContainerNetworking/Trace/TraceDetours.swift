@@ -8,7 +8,7 @@ extension TraceContext {
   func detour(of visit: TraceVisit?, _ flow: PacketTrace.Flow?) -> String? {
     guard let visit, let flow, visit.table.family != .bridge, let link = visit.outgoingLink, !isOwn(flow.destination)
     else { return nil }
-    for network in networks where network.passesHost && self.network(of: link)?.id != network.id {
+    for network in networks where network.bridge != nil && self.network(of: link)?.id != network.id {
       guard let subnet = network.subnets.first(where: { $0.subnet.contains(flow.destination) })?.subnet,
         let bridge = network.bridge
       else { continue }

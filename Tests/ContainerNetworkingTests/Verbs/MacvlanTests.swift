@@ -137,8 +137,8 @@ import Testing
     try expect(.conflictingOptions, "are the bridge driver's") { $0.policy.allowsContainerTraffic = false }
     try expect(.invalidValue, "the mtu 1501 is above the 1500") { $0.mtu = 1501 }
     try expect(.conflictingOptions, "are the macvlan driver's") { $0.driver = .bridge }
-    try expect(.unsupported, "there is no overlay driver") { $0.driver = .overlay }
-    try expect(.unsupported, "there is no ipvlan driver") { $0.driver = .ipvlan }
+    try expect(.unsupported, "there is no driver \"overlay\"") { $0.driver = .overlay }
+    try expect(.unsupported, "there is no driver \"ipvlan\"") { $0.driver = .ipvlan }
     for (options, code, text) in cases {
       let error = await refusal { try await controller.createNetwork("lan", options: options) }
       let all = error?.causes.map(\.code) ?? []

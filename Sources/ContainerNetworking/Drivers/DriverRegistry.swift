@@ -1,0 +1,41 @@
+import NetworkPrimitives
+
+/// The drivers of a controller, by their names.
+struct DriverRegistry: Sendable {
+  private let drivers: [NetworkDriver: any Driver]
+
+  init(_ drivers: [any Driver]) {
+    self.drivers = Dictionary(drivers.map { ($0.name, $0) }) { first, _ in first }
+  }
+
+  /// The driver of a name; nil if there is none.
+  subscript(name: NetworkDriver) -> (any Driver)? { drivers[name] }
+
+  /// The properties of a driver's networks; none for a driver that is not there.
+  func traits(of name: NetworkDriver) -> DriverTraits { drivers[name]?.traits ?? DriverTraits() }
+
+  /// - Throws: `.unsupported` for a driver that is not there.
+  func require(_ name: NetworkDriver, _ operation: String) throws(NetworkError) -> any Driver {
+    if let driver = drivers[name] { return driver }
+    throw NetworkError(.unsupported, operation: operation, reason: lack(of: name))
+  }
+
+  /// - Throws: `.unsupported` for a network whose driver is not there.
+  func require(for network: NetworkRecord, _ operation: String?) throws(NetworkError) -> any Driver {
+    if let driver = drivers[network.driver] { return driver }
+    throw NetworkError(
+      .unsupported, operation: operation ?? "use network \"\(network.name)\"", reason: absence(of: network))
+  }
+
+  /// The sentence about a network whose driver is not there.
+  func absence(of network: NetworkRecord) -> String {
+    "the driver of network \"\(network.name)\" is not here: \(lack(of: network.driver))"
+  }
+
+  private func lack(of name: NetworkDriver) -> String {
+    let known = drivers.keys.map(\.rawValue).sorted().joined(separator: ", ")
+    let overlay =
+      name == .overlay ? ": a network is on one host; for one that spans hosts, use macvlan on a common wire" : ""
+    return "there is no driver \"\(name)\"\(overlay); there are: \(known)"
+  }
+}
