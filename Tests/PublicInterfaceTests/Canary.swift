@@ -44,6 +44,7 @@ public func canary(_: IPv4Address) {}
 public func canary(_: IPv6Address) {}
 public func canary(_: InterfaceAddress) {}
 public func canary(_: InterfaceName) {}
+public func canary(_: IpvlanFlag) {}
 public func canary(_: IpvlanMode) {}
 public func canary(_: NameServerPlace) {}
 public func canary(_: OtherRecord) {}

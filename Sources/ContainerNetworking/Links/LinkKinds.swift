@@ -93,10 +93,21 @@ extension Links {
 
   /// Creates an ipvlan on a parent of this namespace, down.
   ///
-  /// - Throws: `.unsupported` on a kernel without `CONFIG_IPVLAN`; `.alreadyExists`; `.notFound` for the parent.
+  /// - Parameters:
+  ///   - end: Its name and namespace.
+  ///   - parent: Index of the parent.
+  ///   - mtu: Its MTU; nil for the parent's.
+  ///   - mode: The mode of all ipvlans of the parent.
+  ///   - flag: The flag of all of them; nil for the one that they have.
+  /// - Throws: `.unsupported` on a kernel without `CONFIG_IPVLAN`; `.alreadyExists`; `.notFound` for the parent; the kernel's
+  ///   `EBUSY` if the parent carries macvlans, or is a port of a bridge.
   @discardableResult
-  public func createIpvlan(_ end: VethEnd, parent: Int32, mode: IpvlanMode = .l2) throws(NetworkError) -> Link {
-    try make(LinkRequests.createIpvlan(end, parent: parent, mode: mode), kind: "ipvlan", end.name)
+  public func createIpvlan(
+    _ end: VethEnd, parent: Int32, mtu: UInt32? = nil, mode: IpvlanMode = .l2, flag: IpvlanFlag? = nil
+  ) throws(NetworkError) -> Link {
+    let request = LinkRequests.createIpvlan(end, parent: parent, mtu: mtu, mode: mode, flag: flag)
+    if let mtu { try LinkChange.check(mtu: mtu, operation: request.purpose) }
+    return try make(request, kind: "ipvlan", end.name)
   }
 
   /// Creates a link of a kind that needs no options, down: `dummy`, `ifb`, `nlmon`.
@@ -118,12 +129,9 @@ extension Links {
 
   private func make(_ request: NetlinkRequest, kind: String, _ name: InterfaceName) throws(NetworkError) -> Link {
     do { return try one(request, orGet: name) } catch {
-      // The kernel's only sentence for an unknown kind, since 4.15.
-      guard error.code == .unsupported, error.kernel?.message == "Unknown device type" else { throw error }
+      guard let lack = error.lack(of: kind) else { throw error }
       var error = error
-      error.reason =
-        "this kernel has no \(kind) links; load the module (modprobe \(kind)), or use a kernel with "
-        + "CONFIG_\(kind.uppercased())"
+      error.reason = lack
       throw error
     }
   }
@@ -132,5 +140,15 @@ extension Links {
     var error = error
     error.reason = "this kernel's bridges have no VLAN filtering; use a kernel with CONFIG_BRIDGE_VLAN_FILTERING"
     return error
+  }
+}
+
+extension NetworkError {
+  /// The sentence about a kind of link that the kernel lacks; nil for any other refusal.
+  func lack(of kind: String) -> String? {
+    // The kernel's only sentence for an unknown kind, since 4.15.
+    guard code == .unsupported, kernel?.message == "Unknown device type" else { return nil }
+    return "this kernel has no \(kind) links; load the module (modprobe \(kind)), or use a kernel with "
+      + "CONFIG_\(kind.uppercased())"
   }
 }

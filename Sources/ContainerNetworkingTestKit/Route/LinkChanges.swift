@@ -23,9 +23,13 @@ extension SimulatedState {
       }
       namespaces[place.namespace]?.links[place.index]?.mtu = mtu
       lowerMacvlans(on: place, to: mtu)
+      changeIpvlans(on: place) { $0.mtu = mtu }
     }
     if let address = attributes[type: Int(IFLA_ADDRESS)] {
+      // It has no ndo_set_mac_address.
+      if link.kind == "ipvlan" { throw refusal(.notSupportedOnSocket) }
       try Self.check(macAddress: Array(address.payload))
+      changeIpvlans(on: place) { $0.macAddress = Array(address.payload) }
       namespaces[place.namespace]?.links[place.index]?.macAddress = Array(address.payload)
     }
     if message.index > 0, let name = try message.name(), name != link.name {
@@ -95,6 +99,9 @@ extension SimulatedState {
     guard link.kind != "bridge" else {
       throw refusal(.tooManyLinks, "Can not enslave a bridge to a bridge")
     }
+    // IFF_NO_RX_HANDLER, and a parent whose frames others take: netdev_rx_handler_register.
+    if link.kind == "ipvlan" { throw refusal(.invalidArgument) }
+    if !uppers(on: LinkReference(namespace: namespace, index: index)).isEmpty { throw refusal(.resourceBusy) }
     let ports = namespaces[namespace]?.links.values.filter { $0.master == master }.count ?? 0
     guard link.master == master || ports < 1023 else { throw refusal(.exchangeFull) }
     if link.master != master { namespaces[namespace]?.links[index]?.port = SimulatedPort() }

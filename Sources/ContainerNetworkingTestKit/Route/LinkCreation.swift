@@ -23,8 +23,10 @@ extension SimulatedState {
         message.index > 0 || message.attributes[type: Int(IFLA_IFNAME)] != nil ? .noDevice : .invalidArgument)
     }
     let info = try message.attributes[type: Int(IFLA_LINKINFO)]?.nested()
-    guard let kind = info?[type: Int(IFLA_INFO_KIND)]?.string, ["bridge", "veth", "macvlan", "dummy"].contains(kind)
-    else { throw refusal(.notSupportedOnSocket, "Unknown device type") }
+    let kinds = ["bridge", "veth", "macvlan", "ipvlan", "dummy"]
+    guard let kind = info?[type: Int(IFLA_INFO_KIND)]?.string, kinds.contains(kind) else {
+      throw refusal(.notSupportedOnSocket, "Unknown device type")
+    }
     let made = try create(kind, message, data: info?[type: Int(IFLA_INFO_DATA)]?.nested(), in: namespace)
     guard request.flags.contains(.echo), made.namespace == namespace, var link = link(made) else { return [] }
     // The echo precedes the assignment of the bridge.
@@ -45,6 +47,7 @@ extension SimulatedState {
         guard let parent = try message.integer(Int(IFLA_LINK)) else { throw refusal(.invalidArgument) }
         guard let below = namespaces[namespace]?.links[parent] else { throw refusal(.noDevice) }
         let reference = LinkReference(namespace: namespace, index: parent)
+        try check(reference, carries: kind)
         let mode: UInt32 = try data?[type: Int(IFLA_MACVLAN_MODE)]?.integer() ?? 2
         try check(mode: mode, on: reference)
         namespaces[place]?.links[made.index]?.peer = reference
@@ -58,6 +61,7 @@ extension SimulatedState {
         // MACVLAN_MODE_PASSTHRU: eth_hw_addr_inherit in macvlan_common_newlink.
         if mode == 8 { namespaces[place]?.links[made.index]?.macAddress = below.macAddress }
       }
+      if kind == "ipvlan" { try makeIpvlan(made, message, data, in: namespace) }
       try configure(made, message)
       return made
     }

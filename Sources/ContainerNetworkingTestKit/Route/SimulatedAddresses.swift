@@ -99,6 +99,7 @@ extension SimulatedState {
       }
       return []
     }
+    try check(address, isFreeFor: link)
     let place = LinkReference(namespace: namespace, index: message.index)
     add(address, to: place)
     return []

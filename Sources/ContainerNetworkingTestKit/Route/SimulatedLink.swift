@@ -11,7 +11,7 @@ struct SimulatedLink {
   var mtu: UInt32
   var macAddress: [UInt8]
   var master: Int32?
-  /// The other end of a veth pair, or a macvlan's parent.
+  /// The other end of a veth pair, or the parent of a macvlan or an ipvlan.
   var peer: LinkReference?
   var group: UInt32 = 0
   var alias: String?
@@ -19,6 +19,8 @@ struct SimulatedLink {
   var port = SimulatedPort()
   /// `MACVLAN_MODE_*`.
   var mode: UInt32 = 4
+  /// `IPVLAN_MODE_*` and `IPVLAN_F_*`, the same of all ipvlans of a parent.
+  var ipvlan: (mode: UInt16, flags: UInt16) = (1, 0)
   var transmitQueues: UInt32 = 1
   var makesLinkLocalAddress = true
   var addresses: [SimulatedAddress] = []
@@ -27,6 +29,11 @@ struct SimulatedLink {
     index: 1, name: "lo", mtu: 65536, macAddress: [0, 0, 0, 0, 0, 0], makesLinkLocalAddress: false)
 
   var isLoopback: Bool { index == 1 && kind == nil }
+
+  /// Whether it is made on a parent, whose frames it takes (`netdev_rx_handler_register`).
+  var isUpper: Bool { kind == "macvlan" || kind == "ipvlan" }
+  /// Whether it asks no neighbours: an ipvlan that routes (ipvlan_set_port_mode).
+  var isWithoutARP: Bool { kind == "ipvlan" && ipvlan.mode != 0 }
 }
 
 /// A link of some namespace.
@@ -44,7 +51,7 @@ extension SimulatedState {
   func hasCarrier(_ link: SimulatedLink, in namespace: UInt64) -> Bool {
     guard link.isUp else { return false }
     switch link.kind {
-    case "veth", "macvlan": return link.peer.flatMap(self.link)?.isUp ?? false
+    case "veth", "macvlan", "ipvlan": return link.peer.flatMap(self.link)?.isUp ?? false
     case "bridge":
       return namespaces[namespace]?.links.values.contains { port in
         port.master == link.index && hasCarrier(port, in: namespace)
@@ -61,6 +68,7 @@ extension SimulatedState {
     var flags: UInt32 = link.isLoopback ? 0x8 : 0x1002
     if link.isUp { flags |= 0x1 }
     if isRunning { flags |= 0x10040 }
+    if link.isWithoutARP { flags |= 0x80 }
     var body = PayloadWriter()
     body.append(UInt16(0))
     body.append(UInt16(link.isLoopback ? 772 : 1))  // ARPHRD_LOOPBACK, ARPHRD_ETHER
@@ -90,6 +98,11 @@ extension SimulatedState {
         case "bridge": info.nested(Int(IFLA_INFO_DATA), flagged: false) { link.bridge.write(to: &$0) }
         case "macvlan":
           info.nested(Int(IFLA_INFO_DATA), flagged: false) { $0.attribute(Int(IFLA_MACVLAN_MODE), link.mode) }
+        case "ipvlan":
+          info.nested(Int(IFLA_INFO_DATA), flagged: false) { data in
+            data.attribute(Int(IFLA_IPVLAN_MODE), link.ipvlan.mode)
+            data.attribute(Int(IFLA_IPVLAN_FLAGS), link.ipvlan.flags)
+          }
         default: break
         }
         if link.master != nil {
@@ -116,7 +129,7 @@ extension SimulatedState {
 
   // MARK: - Leaving
 
-  /// Removes a link and its dependents: the other end, macvlans on it, its ports' membership, its routes.
+  /// Removes a link and its dependents: the other end, macvlans and ipvlans on it, its ports' membership, its routes.
   mutating func removeLink(_ index: Int32, in namespace: UInt64) {
     guard let link = namespaces[namespace]?.links[index] else { return }
     let reference = LinkReference(namespace: namespace, index: index)
@@ -126,7 +139,7 @@ extension SimulatedState {
     namespaces[namespace]?.moveSysctls(of: link.name, to: nil)
     if link.kind == "veth", let peer = link.peer { removeLink(peer.index, in: peer.namespace) }
     for (other, content) in namespaces.sorted(by: { $0.key < $1.key }) {
-      for dependent in content.links.values where dependent.kind == "macvlan" && dependent.peer == reference {
+      for dependent in content.links.values where dependent.isUpper && dependent.peer == reference {
         removeLink(dependent.index, in: other)
       }
     }

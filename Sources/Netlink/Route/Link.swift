@@ -9,7 +9,7 @@ public struct Link: Hashable, Sendable {
   public var name: String
   /// `IFF_*` of `linux/if.h`.
   public var flags: LinkFlags
-  /// Its kind: `bridge`, `veth`, `macvlan`; nil for hardware and `lo` (`IFLA_INFO_KIND`).
+  /// Its kind: `bridge`, `veth`, `macvlan`, `ipvlan`; nil for hardware and `lo` (`IFLA_INFO_KIND`).
   public var kind: String?
   /// Hardware address; nil if it does not have six bytes.
   public var macAddress: MACAddress?
@@ -39,6 +39,10 @@ public struct Link: Hashable, Sendable {
   public var bridgePort: BridgePortOptions?
   /// The mode of a macvlan; nil for an unknown one.
   public var macvlanMode: MacvlanMode?
+  /// The mode of an ipvlan; nil for an unknown one.
+  public var ipvlanMode: IpvlanMode?
+  /// The flag of an ipvlan; nil for an unknown one.
+  public var ipvlanFlag: IpvlanFlag?
   /// Packets and bytes so far.
   public var statistics: LinkStatistics?
 
@@ -60,6 +64,12 @@ public struct Link: Hashable, Sendable {
     if kind == "macvlan" {
       let mode: UInt32? = try kindAttributes?[type: Int(IFLA_MACVLAN_MODE)]?.integer()
       macvlanMode = mode.flatMap { MacvlanMode(rawValue: $0) }
+    }
+    if kind == "ipvlan" {
+      let mode: UInt16? = try kindAttributes?[type: Int(IFLA_IPVLAN_MODE)]?.integer()
+      ipvlanMode = mode.flatMap { IpvlanMode(rawValue: $0) }
+      let flag: UInt16? = try kindAttributes?[type: Int(IFLA_IPVLAN_FLAGS)]?.integer()
+      ipvlanFlag = flag.flatMap { IpvlanFlag(rawValue: $0) }
     }
     if info?[type: Int(IFLA_INFO_SLAVE_KIND)]?.string == "bridge", let data = info?[type: Int(IFLA_INFO_SLAVE_DATA)] {
       bridgePort = try BridgePortOptions(data.nested())
@@ -141,6 +151,8 @@ public struct LinkFlags: OptionSet, Hashable, Sendable {
   public static let loopback = LinkFlags(rawValue: 0x8)
   /// Up, and able to carry packets.
   public static let running = LinkFlags(rawValue: 0x40)
+  /// Its neighbours are not asked for their hardware addresses: no ARP, no neighbour discovery.
+  public static let noARP = LinkFlags(rawValue: 0x80)
   /// It receives everything.
   public static let promiscuous = LinkFlags(rawValue: 0x100)
   /// It can multicast.

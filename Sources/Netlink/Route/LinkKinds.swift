@@ -23,6 +23,17 @@ public enum IpvlanMode: UInt16, Hashable, Sendable, CaseIterable {
   case l3s = 2
 }
 
+/// The reachability among ipvlans of one parent (`IPVLAN_F_*` in `linux/if_link.h`), one for all of them: the last one made
+/// decides.
+public enum IpvlanFlag: UInt16, Hashable, Sendable, CaseIterable {
+  /// Others are reached directly: no flag.
+  case bridge = 0
+  /// Isolated: reaches no other.
+  case `private` = 1
+  /// Others are reached through the parent's switch, if that reflects frames.
+  case vepa = 2
+}
+
 /// Requests about links of a kind, as bytes.
 extension LinkRequests {
   /// Makes a bridge, down.
@@ -82,9 +93,18 @@ extension LinkRequests {
     create("macvlan", end, parent: parent, mtu: mtu) { $0.attribute(Int(IFLA_MACVLAN_MODE), mode.rawValue) }
   }
 
-  /// Makes an ipvlan on a parent, down; its MTU is the parent's.
-  public static func createIpvlan(_ end: VethEnd, parent: Int32, mode: IpvlanMode) -> NetlinkRequest {
-    create("ipvlan", end, parent: parent) { $0.attribute(Int(IFLA_IPVLAN_MODE), mode.rawValue) }
+  /// Makes an ipvlan on a parent, down.
+  ///
+  /// - Parameters:
+  ///   - mtu: Its MTU; nil for the parent's.
+  ///   - flag: The flag of all ipvlans of the parent; nil for the one that they have, which is `bridge` at first.
+  public static func createIpvlan(
+    _ end: VethEnd, parent: Int32, mtu: UInt32? = nil, mode: IpvlanMode, flag: IpvlanFlag? = nil
+  ) -> NetlinkRequest {
+    create("ipvlan", end, parent: parent, mtu: mtu) { data in
+      data.attribute(Int(IFLA_IPVLAN_MODE), mode.rawValue)
+      if let flag { data.attribute(Int(IFLA_IPVLAN_FLAGS), flag.rawValue) }
+    }
   }
 
   /// Makes a link of a kind that needs no options, down: `dummy`, `ifb`, `nlmon`.
