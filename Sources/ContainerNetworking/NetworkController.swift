@@ -69,11 +69,11 @@ public final class NetworkController: Sendable {
     }
   }
 
-  /// Attaches many containers at once. On bridge networks all of them share two changes of the record, one nftables
+  /// Attaches many containers at once. All of them share two changes of the record, and on bridge networks one nftables
   /// transaction and a few sends to the host's kernel.
   ///
   /// Each container is attached whole or not at all, independently of the others. Requests for a port of the host's
-  /// choice, or for a network that is not an existing bridge network, are processed one by one after the rest.
+  /// choice, or for a network that does not exist yet, are processed one by one after the rest.
   ///
   /// - Parameter requests: The containers; each as ``attach(_:to:options:namespace:)`` takes it.
   /// - Returns: The result of each request, in order; failures as that call throws them.

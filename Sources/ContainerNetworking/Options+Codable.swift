@@ -33,7 +33,7 @@ extension NetworkOptions: Codable {
     try fields.read(&growsOverBridges, .growsOverBridges)
     try fields.read(&parent, .parent)
     if let text = try fields.decodeIfPresent(String.self, forKey: .macvlanMode) {
-      macvlanMode = try decoder.checked { () throws(NetworkError) in try Self.macvlanMode(text) }
+      macvlanMode = try decoder.checked { () throws(NetworkError) in try MacvlanDriver.mode(text) }
     }
     try fields.read(&policy, .policy)
     try fields.read(&interfacePrefix, .interfacePrefix)

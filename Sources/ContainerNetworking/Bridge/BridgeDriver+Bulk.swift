@@ -2,18 +2,11 @@ import Netlink
 import NetworkPrimitives
 
 extension BridgeDriver {
-  /// An endpoint that is to be made.
-  struct Plug {
-    var endpoint: Endpoint
-    var network: NetworkRecord
-    var namespace: NetworkNamespace
-  }
-
   /// Creates many endpoints as ``connect(_:to:in:routes:)`` creates one, with one nftables transaction for all. The
   /// host's kernel gets as many requests in one send as fit.
   ///
   /// - Returns: One entry for each endpoint: nil, or its failure with the leftovers of the undo.
-  func connect(_ plugs: [Plug]) -> [NetworkError?] {
+  func connect(_ plugs: [EndpointPlug]) -> [NetworkError?] {
     var failures: [NetworkError?] = []
     do throws(NetworkError) {
       var elements = FirewallElements()
@@ -27,7 +20,7 @@ extension BridgeDriver {
         guard leftovers.isEmpty else { return error.withoutLeftovers.with(leftovers: leftovers) }
         do throws(NetworkError) {
           try connect(
-            plug.endpoint, to: plug.network, in: plug.namespace, routes: plug.endpoint.gateways.map(\.family))
+            plug.endpoint, to: plug.network, in: plug.namespace, routes: plug.routes)
           return nil
         } catch { return error }
       }
@@ -42,12 +35,12 @@ extension BridgeDriver {
   }
 
   /// Removes all parts of an endpoint, including any link of its name: the name is random, and recorded as its own.
-  private func takeBack(_ plug: Plug) -> [NetworkError] {
+  private func takeBack(_ plug: EndpointPlug) -> [NetworkError] {
     disconnect(plug.endpoint, from: plug.network) { () throws(NetworkError) in plug.namespace }
   }
 
   /// - Throws: When answers were lost; it is then unknown which links were made.
-  private func makePairs(_ plugs: [Plug]) throws(NetworkError) -> [NetworkError?] {
+  private func makePairs(_ plugs: [EndpointPlug]) throws(NetworkError) -> [NetworkError?] {
     var bridges: [InterfaceName: Int32] = [:]
     var requests: [NetlinkRequest] = []
     var starts: [Int] = []
@@ -107,12 +100,12 @@ extension BridgeDriver {
   ///
   /// - Returns: Its index, and its failure, if any.
   private func settle(
-    _ plug: Plug, _ outcomes: ArraySlice<NetlinkConnection.Outcome>
+    _ plug: EndpointPlug, _ outcomes: ArraySlice<NetlinkConnection.Outcome>
   ) -> (index: Int32, failure: NetworkError?) {
     do throws(NetworkError) {
       for outcome in outcomes { if let error = outcome.error { throw error } }
       let inside = try insideIndex(of: plug.endpoint, outcomes.first?.replies.first, in: plug.namespace)
-      try configure(plug.endpoint, inside, in: plug.namespace, routes: plug.endpoint.gateways.map(\.family))
+      try configure(plug.endpoint, inside, in: plug.namespace, routes: plug.routes)
       return (inside, nil)
     } catch { return (0, error) }
   }

@@ -5,11 +5,11 @@ import SystemPackage
 
 /// Bridge networks: a network is a bridge on the host, an endpoint a veth pair. One end of the pair is a port of the
 /// bridge, the other the container's interface.
-struct BridgeDriver: Driver {
+struct BridgeDriver: HostDriver {
   let host: NetworkNamespace
   let firewall: Firewall
   let name = NetworkDriver.bridge
-  let traits = Self.traits
+  let traits: DriverTraits = Self.traits
   let indices = BridgeIndices()
   let uplinks = UplinkWatch()
 
@@ -26,21 +26,39 @@ struct BridgeDriver: Driver {
 
   // MARK: - Networks
 
-  func validate(
-    _ options: inout NetworkOptions, _ operation: String
-  ) throws(NetworkError) -> [NetworkError] {
-    var faults = try sourceAddressFaults(options.policy, operation)
-    if options.parent != nil || options.macvlanMode != .bridge {
+  func validate(_ plan: inout NetworkPlan) throws(NetworkError) -> [NetworkError] {
+    var faults = try sourceAddressFaults(plan.options.policy, plan.operation)
+    if plan.options.parent != nil || plan.options.macvlanMode != .bridge {
       faults.append(
-        NetworkError(
-          .conflictingOptions, operation: operation,
-          reason: "a parent and its mode are the macvlan driver's; leave them out, or name that driver"))
+        plan.fault(
+          .conflictingOptions,
+          "a parent and its mode are the macvlan driver's or the ipvlan driver's; leave them out, or name that driver"))
     }
+    try adopt(&plan)
+    plan.bridge = plan.options.bridge
+    if plan.bridge == nil { plan.bridge = try InterfaceName("br-\(plan.id.prefix(12))") }
     return faults
   }
 
+  func setUp(_ network: NetworkRecord, on occasion: SetUpOccasion) throws(NetworkError) {
+    switch occasion {
+    case .creation: try create(network)
+    case .start:
+      try firewall.include(FirewallElements(network))
+      if !network.adoptsBridge { try makeMissingBridge(network) }
+      try configure(network)
+    case .repair:
+      try makeMissingBridge(network)
+      try configure(network)
+    }
+  }
+
+  private func makeMissingBridge(_ network: NetworkRecord) throws(NetworkError) {
+    do throws(NetworkError) { try makeBridge(network) } catch { if error.code != .alreadyExists { throw error } }
+  }
+
   /// Creates or adopts the bridge, adds the gateways' addresses and configures it.
-  func setUp(_ network: NetworkRecord) throws(NetworkError) {
+  private func create(_ network: NetworkRecord) throws(NetworkError) {
     let elements = FirewallElements(network)
     // The rules first: from its first packet on, the bridge is one of ours, and to other records of the host no way out.
     try addRules(elements)
@@ -62,16 +80,6 @@ struct BridgeDriver: Driver {
       if error.code == .alreadyExists || error.code == .inUse { throw error }
       throw error.with(leftovers: attempt { () throws(NetworkError) in try firewall.remove(elements) })
     }
-  }
-
-  func bringBack(_ network: NetworkRecord) throws(NetworkError) {
-    try firewall.include(FirewallElements(network))
-    if !network.adoptsBridge {
-      do throws(NetworkError) { try makeBridge(network) } catch {
-        if error.code != .alreadyExists { throw error }
-      }
-    }
-    try configure(network)
   }
 
   /// Creates the bridge, down, with a fixed hardware address. The kernel's own choice changes with the bridge's ports,
@@ -148,6 +156,7 @@ struct BridgeDriver: Driver {
 
   /// Removes rules, addresses and bridge. Tries every step and returns the failures; a missing object is no failure.
   func tearDown(_ network: NetworkRecord) -> [NetworkError] {
+    guard owns(network) else { return [] }
     var failures = attempt { () throws(NetworkError) in try firewall.remove(FirewallElements(network)) }
     for further in network.furtherBridges ?? [] { failures += remove(further, of: network) }
     if let adopted = network.adopted {
@@ -160,40 +169,7 @@ struct BridgeDriver: Driver {
     return failures
   }
 
-  // MARK: - Adopted bridges
-
-  /// The current values of the settings that a network changes on a bridge.
-  func settings(ofBridge bridge: InterfaceName) -> [String: String] {
-    let names = [
-      "ipv4/conf/\(bridge)/forwarding", "ipv4/conf/\(bridge)/route_localnet", "ipv6/conf/\(bridge)/accept_ra",
-      "ipv6/conf/\(bridge)/force_forwarding",
-    ]
-    // A sysctl that the kernel lacks will not be changed.
-    let values = names.compactMap { name in (try? host.sysctl("net/\(name)")).map { ("net/\(name)", $0) } }
-    return Dictionary(uniqueKeysWithValues: values)
-  }
-
-  private func setBack(_ network: NetworkRecord, to adopted: AdoptedBridge) -> [NetworkError] {
-    var failures = attempt { () throws(NetworkError) in
-      let bridge = try host.links.get("\(network.requireBridge())")
-      let has = Set(try host.addresses.list(link: bridge.index).map(\.address)).subtracting(adopted.addresses)
-      let down = adopted.isUp ? [] : attempt { () throws(NetworkError) in try host.links.setDown(index: bridge.index) }
-      try all(addresses(of: network).filter(has.contains)) { (address) throws(NetworkError) in
-        try host.addresses.remove(address, from: bridge.index)
-      }
-      if let first = down.first { throw first }
-    }
-    for (name, value) in adopted.sysctls.sorted(by: { $0.key < $1.key }) {
-      failures += attempt { () throws(NetworkError) in
-        if try host.sysctl(name) != value { try host.setSysctl(name, to: value) }
-      }
-    }
-    return failures
-  }
-
   // MARK: - Endpoints
-
-  func macAddress(on network: NetworkRecord) throws(NetworkError) -> MACAddress? { nil }
 
   /// Creates an endpoint in four sends: one nftables transaction, two to the host, and one between them to the
   /// container's namespace. A fifth follows if the network has grown or the endpoint must announce itself to all. With
@@ -352,10 +328,6 @@ struct BridgeDriver: Driver {
     attempt { () throws(NetworkError) in try firewall.remove(FirewallElements(endpoint, on: network)) }
       + attempt { () throws(NetworkError) in try forgetFlows(of: endpoint, on: network, isReleased: true) }
       + unplug(endpoint)
-  }
-
-  func unplug(_ endpoint: Endpoint, from network: NetworkRecord, in namespace: NetworkNamespace) -> [NetworkError] {
-    unplug(endpoint)
   }
 
   /// Deletes the pair.

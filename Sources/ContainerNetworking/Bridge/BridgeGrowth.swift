@@ -125,19 +125,19 @@ extension BridgeDriver {
   }
 
   /// The missing parts of a network's further bridges.
-  func furtherDifferences(of network: NetworkRecord, _ survey: Survey) throws(NetworkError) -> [Difference] {
-    let first = survey.links["\(try network.requireBridge())"]?.index
+  func furtherDifferences(of network: NetworkRecord, _ host: HostSnapshot) throws(NetworkError) -> [Difference] {
+    let first = host.links["\(try network.requireBridge())"]?.index
     var list: [Difference] = []
     for further in network.furtherBridges ?? [] where further.phase == .ready {
       let what = "the further bridge \(further.name) of network \"\(network.name)\""
-      guard let bridge = survey.links["\(further.name)"], isOurs(kind: bridge.kind, bridge.macAddress, further, network)
+      guard let bridge = host.links["\(further.name)"], isOurs(kind: bridge.kind, bridge.macAddress, further, network)
       else {
         list.append(Difference(.bridgeMissing, network: network.name, "\(what) is gone"))
         continue
       }
       let isUp = { (link: LinkGlance?) in link?.flags.contains(.up) == true }
       if !isUp(bridge) { list.append(Difference(.bridgeSettings, network: network.name, "\(what) is down")) }
-      let (trunk, uplink) = (survey.links["\(try further.trunk)"], survey.links["\(try further.uplink)"])
+      let (trunk, uplink) = (host.links["\(try further.trunk)"], host.links["\(try further.uplink)"])
       let isJoined = first != nil && trunk?.master == first && uplink?.master == bridge.index
       if passesBridgeNetfilter, trunk?.isHairpin == false {
         list.append(

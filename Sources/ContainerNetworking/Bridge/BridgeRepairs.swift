@@ -10,9 +10,15 @@ extension BridgeDriver {
     return link.kind == "bridge" && link.macAddress == network.bridgeMACAddress
   }
 
-  func differences(of network: NetworkRecord, _ survey: Survey) throws(NetworkError) -> [Difference] {
+  func differences(
+    of network: NetworkRecord, _ endpoints: [Endpoint], _ host: HostSnapshot
+  ) throws(NetworkError) -> [Difference] {
+    try differences(of: network, host) + endpoints.flatMap { differences(of: $0, on: network, host) }
+  }
+
+  private func differences(of network: NetworkRecord, _ found: HostSnapshot) throws(NetworkError) -> [Difference] {
     let name = try network.requireBridge().description
-    guard let link = survey.links[name], link.kind == "bridge" else {
+    guard let link = found.links[name], link.kind == "bridge" else {
       return [
         Difference(.bridgeMissing, network: network.name, "the bridge \(name) of network \"\(network.name)\" is gone")
       ]
@@ -23,9 +29,9 @@ extension BridgeDriver {
         Difference(.bridgeSettings, network: network.name, "the bridge \(name) of network \"\(network.name)\" \(what)"))
     }
     if !link.flags.contains(.up) { differ("is down") }
-    list += try furtherDifferences(of: network, survey)
+    list += try furtherDifferences(of: network, found)
     for address in try addresses(of: network)
-    where !survey.addresses.contains(where: { $0.link == link.index && $0.address == address }) {
+    where !found.addresses.contains(where: { $0.link == link.index && $0.address == address }) {
       differ("does not have the address \(address)")
     }
     if network.families.contains(.ipv4), (try? host.sysctl("net/ipv4/conf/\(name)/route_localnet")) == "0" {
@@ -45,16 +51,18 @@ extension BridgeDriver {
     return list
   }
 
-  func differences(of endpoint: Endpoint, on network: NetworkRecord, _ survey: Survey) -> [Difference] {
+  private func differences(
+    of endpoint: Endpoint, on network: NetworkRecord, _ host: HostSnapshot
+  ) -> [Difference] {
     guard let bridgeName = try? network.bridge(of: endpoint), let name = endpoint.hostInterface else { return [] }
     let what = "\(name) of \"\(endpoint.container)\" on \"\(network.name)\""
-    guard let link = survey.links[name.description] else {
+    guard let link = host.links[name.description] else {
       return [
         Difference(
           .linkMissing, network: network.name, container: endpoint.container, "the veth pair \(what) is gone")
       ]
     }
-    let bridge = survey.links[bridgeName.description]
+    let bridge = host.links[bridgeName.description]
     var list: [Difference] = []
     if bridge == nil || link.master != bridge?.index {
       list.append(
@@ -76,19 +84,40 @@ extension BridgeDriver {
     return list
   }
 
-  func repair(_ network: NetworkRecord, _ survey: Survey) throws(NetworkError) {
-    if survey.links[try network.requireBridge().description] == nil {
-      do throws(NetworkError) { try makeBridge(network) } catch {
-        // A concurrent repair may have made it.
-        if error.code != .alreadyExists { throw error }
-      }
+  func restore(
+    _ endpoint: Endpoint, on network: NetworkRecord, in namespace: NetworkNamespace, _ host: HostSnapshot
+  ) throws(NetworkError) {
+    guard host.links[try endpoint.requirePort().description] != nil else {
+      return try plug(endpoint, to: network, in: namespace, routes: [])
     }
-    try configure(network)
+    try replug(endpoint, to: network)
+    try reconfigure(endpoint, in: namespace)
   }
 
-  func isPlugged(
-    _ endpoint: Endpoint, in namespace: NetworkNamespace, _ survey: Survey
-  ) throws(NetworkError) -> Bool {
-    survey.links[try endpoint.requirePort().description] != nil
+  // MARK: - Rules
+
+  func elements(of network: NetworkRecord) -> [(elements: FirewallElements, isSettled: Bool)] {
+    var own = FirewallElements(network)
+    var parts: [(elements: FirewallElements, isSettled: Bool)] = []
+    if network.nameServer?.phase == .creating {
+      // The rules may still redirect to the former port, or already to the new one.
+      let names = FirewallElements(namesOf: network)
+      own = own.filtered { set, element in !names.contains(element, in: set) }
+      parts.append((names, false))
+    }
+    parts.append((own, true))
+    for further in network.furtherBridges ?? [] {
+      guard let own = try? FirewallElements(further, of: network) else { continue }
+      parts.append((own, further.phase == .ready))
+    }
+    return parts
+  }
+
+  func elements(of endpoint: Endpoint, on network: NetworkRecord) -> FirewallElements {
+    FirewallElements(endpoint, on: network)
+  }
+
+  func elements(of ports: [PublishedPort], of endpoint: Endpoint, on network: NetworkRecord) -> FirewallElements {
+    FirewallElements(ports, of: endpoint, on: network)
   }
 }

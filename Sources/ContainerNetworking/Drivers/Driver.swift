@@ -1,46 +1,48 @@
 import Netlink
 import NetworkPrimitives
 
-/// The implementation of one kind of network: validate, set up, tear down. The engine decides the order, and records
-/// it.
+/// The implementation of one kind of network. The engine decides the order of the steps, and records it; a driver makes, looks
+/// and removes.
 ///
-/// Removals try every step and return the failures; a missing object is no failure.
+/// Calls come from threads of the controller, concurrently, and may block. Removals try every step and return the failures; a
+/// missing object is no failure. Whatever a driver makes must lead back to the record: a call may be the last of its process,
+/// and another one finds only the record and the kernel.
 protocol Driver: Sendable {
   /// The name by which networks' records tell it.
   var name: NetworkDriver { get }
-  /// The properties of its networks.
+  /// The properties of its networks; those of networks on a wire, past the host, unless said.
   var traits: DriverTraits { get }
-
-  /// Completes the options from the host (a parent's MTU, say) and returns every fault.
-  ///
-  /// - Returns: Every fault.
-  /// - Throws: When the kernel could not be asked.
-  func validate(_ options: inout NetworkOptions, _ operation: String) throws(NetworkError) -> [NetworkError]
 
   // MARK: - Networks
 
-  /// Makes the host's part of a network.
+  /// Completes a network that is to be made from the host (a parent's MTU, say), and returns every fault.
+  ///
+  /// - Throws: When the kernel could not be asked.
+  func validate(_ plan: inout NetworkPlan) throws(NetworkError) -> [NetworkError]
+  /// Makes the host's part of a network. Of one that was made before, the missing parts; existing parts stay. Nothing, unless
+  /// said.
   ///
   /// - Throws: The failure, with objects that the undo could not remove as ``NetworkError/leftovers``.
-  func setUp(_ network: NetworkRecord) throws(NetworkError)
-  /// Restores it after a start of the machine; existing parts stay.
-  func bringBack(_ network: NetworkRecord) throws(NetworkError)
-  /// Removes the host's part of a network.
+  func setUp(_ network: NetworkRecord, on occasion: SetUpOccasion) throws(NetworkError)
+  /// Removes the host's part of a network; of one that was never whole (``Phase/creating``), what is its own. Nothing, unless
+  /// said.
   func tearDown(_ network: NetworkRecord) -> [NetworkError]
-  /// Whether the host objects under this half-made network's names are ours.
-  func owns(_ network: NetworkRecord) -> Bool
 
   // MARK: - Endpoints
 
-  /// The shared hardware address of a network's endpoints; nil if each has its own.
-  func macAddress(on network: NetworkRecord) throws(NetworkError) -> MACAddress?
-  /// Creates an endpoint.
+  /// What a network's new endpoint has from its driver: a hardware address of its own and the subnets' gateways, unless said.
+  func endpointTraits(on network: NetworkRecord) throws(NetworkError) -> EndpointTraits
+  /// Makes an endpoint: its link, addresses and routes.
   ///
   /// - Parameter routes: The families for which it has the default route.
-  /// - Throws: As ``setUp(_:)``.
+  /// - Throws: As ``setUp(_:on:)``.
   func connect(
     _ endpoint: Endpoint, to network: NetworkRecord, in namespace: NetworkNamespace, routes: [AddressFamily]
   ) throws(NetworkError)
+  /// Makes several endpoints; one after the other, unless said.
+  ///
+  /// - Returns: One entry for each endpoint: nil, or its failure as the call above throws it.
+  func connect(_ plugs: [EndpointPlug]) -> [NetworkError?]
   /// Removes an endpoint.
   ///
   /// - Parameter namespace: Opens the container's namespace, for drivers that need it; returns nil if it is gone.
@@ -48,102 +50,103 @@ protocol Driver: Sendable {
     _ endpoint: Endpoint, from network: NetworkRecord, in namespace: () throws(NetworkError) -> NetworkNamespace?
   ) -> [NetworkError]
 
+  // MARK: - Repairs
+
+  /// The missing parts of a network and its endpoints on the host; none, unless said. What is missing of an endpoint in its
+  /// container, the engine finds.
+  func differences(
+    of network: NetworkRecord, _ endpoints: [Endpoint], _ host: HostSnapshot
+  ) throws(NetworkError) -> [Difference]
+  /// Makes the missing parts of an endpoint. Unless said: all of it if the container has no link of its interface's name, else
+  /// the missing addresses.
+  ///
+  /// - Throws: As ``setUp(_:on:)``.
+  func restore(
+    _ endpoint: Endpoint, on network: NetworkRecord, in namespace: NetworkNamespace, _ host: HostSnapshot
+  ) throws(NetworkError)
+}
+
+/// A driver whose packets pass the host: its networks and endpoints have elements in our firewall tables, and ports.
+protocol HostDriver: Driver {
+  /// A network's elements, in parts; a part that is not settled is in transition, and may be there or not.
+  func elements(of network: NetworkRecord) -> [(elements: FirewallElements, isSettled: Bool)]
+  /// An endpoint's elements, its published ports included.
+  func elements(of endpoint: Endpoint, on network: NetworkRecord) -> FirewallElements
+  /// The elements of some published ports of an endpoint.
+  func elements(of ports: [PublishedPort], of endpoint: Endpoint, on network: NetworkRecord) -> FirewallElements
   /// Publishes ports of an existing endpoint.
   ///
   /// - Parameter endpoint: The endpoint with its other published ports.
-  /// - Throws: As ``setUp(_:)``.
+  /// - Throws: As ``Driver/setUp(_:on:)``.
   func publish(_ ports: [PublishedPort], of endpoint: Endpoint, on network: NetworkRecord) throws(NetworkError)
   /// Releases some published ports of an endpoint.
   func unpublish(_ ports: [PublishedPort], of endpoint: Endpoint, on network: NetworkRecord) -> [NetworkError]
+  /// Deletes an endpoint's link, and leaves its elements, which may be another's by now.
+  func unplug(_ endpoint: Endpoint) -> [NetworkError]
+}
 
-  // MARK: - Repairs
+/// An endpoint that is to be made.
+struct EndpointPlug: Sendable {
+  /// Its record.
+  var endpoint: Endpoint
+  /// Its network.
+  var network: NetworkRecord
+  /// Its container's namespace.
+  var namespace: NetworkNamespace
 
-  /// The missing parts of a network on the host.
-  func differences(of network: NetworkRecord, _ survey: Survey) throws(NetworkError) -> [Difference]
-  /// The missing parts of an endpoint on the host.
-  func differences(of endpoint: Endpoint, on network: NetworkRecord, _ survey: Survey) -> [Difference]
-  /// Restores the missing parts of a network on the host.
-  func repair(_ network: NetworkRecord, _ survey: Survey) throws(NetworkError)
-  /// Whether an endpoint's link exists.
-  func isPlugged(_ endpoint: Endpoint, in namespace: NetworkNamespace, _ survey: Survey) throws(NetworkError) -> Bool
-  /// Creates an endpoint's link, its addresses and routes.
-  ///
-  /// - Throws: As ``setUp(_:)``.
-  func plug(
-    _ endpoint: Endpoint, to network: NetworkRecord, in namespace: NetworkNamespace, routes: [AddressFamily]
-  ) throws(NetworkError)
-  /// Restores the settings of the host's part of an existing link.
-  func replug(_ endpoint: Endpoint, to network: NetworkRecord) throws(NetworkError)
-  /// Deletes an endpoint's link.
-  func unplug(_ endpoint: Endpoint, from network: NetworkRecord, in namespace: NetworkNamespace) -> [NetworkError]
+  /// The families for which it has the default route.
+  var routes: [AddressFamily] { endpoint.gateways.map(\.family) }
+}
+
+/// Why a network's part of the host is made.
+enum SetUpOccasion: Sendable {
+  /// The network is new.
+  case creation
+  /// The machine has started, and its kernel has nothing of the network.
+  case start
+  /// Something of the network was found missing.
+  case repair
+}
+
+/// What a network's new endpoint has from its driver.
+struct EndpointTraits: Hashable, Sendable {
+  /// The hardware address of every endpoint; nil if each has its own.
+  var macAddress: MACAddress?
+  /// Whether only one endpoint at a time can have that address.
+  var isForOne = false
+  /// The next hops of the default route, one for each family. The unspecified address stands for the link itself, as in
+  /// route(8).
+  var gateways: [IPAddress]
+
+  /// A hardware address of its own, and the gateways of the network's subnets.
+  init(_ network: NetworkRecord) { gateways = network.subnets.compactMap(\.gateway) }
 }
 
 extension Driver {
   var traits: DriverTraits { DriverTraits() }
+  func setUp(_ network: NetworkRecord, on occasion: SetUpOccasion) throws(NetworkError) {}
+  func tearDown(_ network: NetworkRecord) -> [NetworkError] { [] }
+  func endpointTraits(on network: NetworkRecord) throws(NetworkError) -> EndpointTraits { EndpointTraits(network) }
 
-  // Most drivers publish nothing: see DriverTraits.publishesPorts.
-  func publish(_ ports: [PublishedPort], of endpoint: Endpoint, on network: NetworkRecord) throws(NetworkError) {}
-  func unpublish(_ ports: [PublishedPort], of endpoint: Endpoint, on network: NetworkRecord) -> [NetworkError] { [] }
+  func connect(_ plugs: [EndpointPlug]) -> [NetworkError?] {
+    plugs.map { plug in
+      do throws(NetworkError) {
+        try connect(plug.endpoint, to: plug.network, in: plug.namespace, routes: plug.routes)
+        return nil
+      } catch { return error }
+    }
+  }
 
-  /// Configures the container's new interface: addresses, up, default routes.
-  func configure(
-    _ endpoint: Endpoint, _ inside: Int32, in namespace: NetworkNamespace, routes: [AddressFamily]
+  func differences(
+    of network: NetworkRecord, _ endpoints: [Endpoint], _ host: HostSnapshot
+  ) throws(NetworkError) -> [Difference] { [] }
+
+  func restore(
+    _ endpoint: Endpoint, on network: NetworkRecord, in namespace: NetworkNamespace, _ host: HostSnapshot
   ) throws(NetworkError) {
-    var settings = LinkChange()
-    settings.makesLinkLocalAddress = false
-    if endpoint.announcesToAll != true { settings.announcesAddresses = endpoint.address(.ipv4) != nil }
-    var requests = [LinkRequests.change(inside, settings)]
-    for address in endpoint.addresses { requests.append(AddressRequests.add(address, to: inside)) }
-    if endpoint.address(.ipv6) != nil {
-      // The source address of neighbour solicitations for the gateway, when the container answers from another
-      // network's address.
-      let own = try InterfaceAddress(address: .v6(endpoint.macAddress.linkLocalAddress), prefixLength: 64)
-      requests.append(AddressRequests.add(own, to: inside))
+    guard try namespace.links.glances().contains(where: { $0.name == "\(endpoint.interface)" }) else {
+      return try connect(endpoint, to: network, in: namespace, routes: [])
     }
-    requests.append(LinkRequests.change(inside, LinkChange(isUp: true)))
-    for gateway in endpoint.gateways where routes.contains(gateway.family) {
-      requests.append(RouteRequests.add(Route(to: .all(gateway.family), via: gateway, link: inside)))
-    }
-    // A link's carrier comes up only when linkwatch runs, up to a second later; a query makes the kernel update it at
-    // once (linkwatch_sync_dev in rtnl_getlink).
-    requests.append(LinkRequests.glance(at: inside))
-    if endpoint.address(.ipv4) == nil, endpoint.announcesToAll != true {
-      // The hardware address is not derived from the IPv6 one: tell the neighbours (unsolicited NA, RFC 4861 7.2.6).
-      try namespace.setSysctl("net/ipv6/conf/\(endpoint.interface)/ndisc_notify", to: "1")
-    }
-    do throws(NetworkError) { try namespace.perform(requests) } catch {
-      guard error.isOfMissingPrefix, endpoint.address(.ipv6) != nil else { throw error }
-      try restorePrefixes(of: endpoint, inside, in: namespace, routes: routes)
-    }
-  }
-
-  /// Makes the route of the IPv6 prefix, and the default route by it that was refused.
-  ///
-  /// When a link comes up, the kernel makes the routes of its prefixes without waiting for memory, and goes on where there is
-  /// none (fixup_permanent_addr, net/ipv6/addrconf.c). To set an address that is there makes its route again, and waits.
-  private func restorePrefixes(
-    of endpoint: Endpoint, _ inside: Int32, in namespace: NetworkNamespace, routes: [AddressFamily]
-  ) throws(NetworkError) {
-    var requests = endpoint.addresses.filter { $0.family == .ipv6 }.map { AddressRequests.replace($0, of: inside) }
-    for gateway in endpoint.gateways where gateway.family == .ipv6 && routes.contains(.ipv6) {
-      requests.append(RouteRequests.add(Route(to: .all(.ipv6), via: gateway, link: inside)))
-    }
-    try namespace.perform(requests + [LinkRequests.glance(at: inside)])
-  }
-
-  /// Adds the missing addresses of the container's interface, and brings it up.
-  func reconfigure(_ endpoint: Endpoint, in namespace: NetworkNamespace) throws(NetworkError) {
-    let link = try namespace.links.get("\(endpoint.interface)").index
-    let has = Set(try namespace.addresses.list(link: link).map(\.address))
-    let missing = endpoint.addresses.filter { !has.contains($0) }
-    try namespace.perform(
-      missing.map { AddressRequests.add($0, to: link) } + [LinkRequests.change(link, LinkChange(isUp: true))])
-  }
-}
-
-extension NetworkError {
-  /// Whether a route was refused since none leads to its gateway: of IPv6, since IPv4 says `ENETUNREACH`.
-  fileprivate var isOfMissingPrefix: Bool {
-    kernel?.errno == .noRouteToHost && kernel?.request == "RTM_NEWROUTE"
+    try reconfigure(endpoint, in: namespace)
   }
 }

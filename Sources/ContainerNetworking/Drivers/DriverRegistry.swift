@@ -2,27 +2,40 @@ import NetworkPrimitives
 
 /// The drivers of a controller, by their names.
 struct DriverRegistry: Sendable {
-  private let drivers: [NetworkDriver: any Driver]
+  private struct Entry {
+    var driver: any Driver
+    var traits: DriverTraits
+    /// The driver, if packets of its networks pass the host.
+    var host: (any HostDriver)?
+  }
+
+  private let entries: [NetworkDriver: Entry]
 
   init(_ drivers: [any Driver]) {
-    self.drivers = Dictionary(drivers.map { ($0.name, $0) }) { first, _ in first }
+    let entries = drivers.map { driver in
+      (driver.name, Entry(driver: driver, traits: driver.traits, host: driver as? any HostDriver))
+    }
+    self.entries = Dictionary(entries) { first, _ in first }
   }
 
   /// The driver of a name; nil if there is none.
-  subscript(name: NetworkDriver) -> (any Driver)? { drivers[name] }
+  subscript(name: NetworkDriver) -> (any Driver)? { entries[name]?.driver }
+
+  /// The driver of a name, if packets of its networks pass the host.
+  func host(_ name: NetworkDriver) -> (any HostDriver)? { entries[name]?.host }
 
   /// The properties of a driver's networks; none for a driver that is not there.
-  func traits(of name: NetworkDriver) -> DriverTraits { drivers[name]?.traits ?? DriverTraits() }
+  func traits(of name: NetworkDriver) -> DriverTraits { entries[name]?.traits ?? DriverTraits() }
 
   /// - Throws: `.unsupported` for a driver that is not there.
   func require(_ name: NetworkDriver, _ operation: String) throws(NetworkError) -> any Driver {
-    if let driver = drivers[name] { return driver }
+    if let driver = self[name] { return driver }
     throw NetworkError(.unsupported, operation: operation, reason: lack(of: name))
   }
 
   /// - Throws: `.unsupported` for a network whose driver is not there.
   func require(for network: NetworkRecord, _ operation: String?) throws(NetworkError) -> any Driver {
-    if let driver = drivers[network.driver] { return driver }
+    if let driver = self[network.driver] { return driver }
     throw NetworkError(
       .unsupported, operation: operation ?? "use network \"\(network.name)\"", reason: absence(of: network))
   }
@@ -33,7 +46,7 @@ struct DriverRegistry: Sendable {
   }
 
   private func lack(of name: NetworkDriver) -> String {
-    let known = drivers.keys.map(\.rawValue).sorted().joined(separator: ", ")
+    let known = entries.keys.map(\.rawValue).sorted().joined(separator: ", ")
     let overlay =
       name == .overlay ? ": a network is on one host; for one that spans hosts, use macvlan on a common wire" : ""
     return "there is no driver \"\(name)\"\(overlay); there are: \(known)"

@@ -53,7 +53,8 @@ extension Engine {
     let wanted = options.addresses.isEmpty ? kept.flatMap(\.staticAddresses) : options.addresses
     let addresses = try lease(wanted, for: request.container, on: network, &transaction)
     let id = makeID()
-    let mac = try hardwareAddress(of: request, having: addresses, on: network, operation, transaction.state)
+    let traits = try driver(of: network, operation).endpointTraits(on: network)
+    let mac = try hardwareAddress(of: request, having: addresses, on: network, traits, operation, transaction.state)
     let otherPorts = network.bridge == nil ? [] : others.compactMap(\.hostInterface)
     let otherBridges =
       network.bridge == nil ? [] : others.compactMap { transaction.state.networks[$0.networkID]?.bridge }
@@ -66,7 +67,7 @@ extension Engine {
       otherAddresses: others.isEmpty ? nil : others.flatMap { $0.addresses.map(\.address) },
       otherPorts: otherPorts.isEmpty ? nil : otherPorts,
       otherBridges: otherBridges.isEmpty ? nil : otherBridges,
-      gateways: network.isInternal || !options.takesDefaultRoute ? [] : network.subnets.compactMap(\.gateway),
+      gateways: network.isInternal || !options.takesDefaultRoute ? [] : traits.gateways,
       gatewayPriority: options.gatewayPriority, aliases: options.aliases, ports: ports, phase: .creating,
       owner: store.token)
     if (transaction.state.networks[network.id] ?? network).mayBeKnownOtherwise(endpoint) {

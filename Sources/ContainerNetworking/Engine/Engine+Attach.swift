@@ -295,7 +295,7 @@ extension Engine {
           if passesHost(network) { bridges.uplinks.want(for: network) }
           var bare = endpoint
           bare.ports = []
-          if !endpoint.ports.isEmpty { try driver(of: network).publish(endpoint.ports, of: bare, on: network) }
+          if !endpoint.ports.isEmpty { try publish(endpoint.ports, of: bare, on: network) }
         } else {
           defer { planned.endpoint = endpoint }
           try connect(&endpoint, to: network, in: namespace, routes: endpoint.gateways.map(\.family))

@@ -29,8 +29,8 @@ extension Engine {
     }
   }
 
-  /// The requests that can be processed together: new containers on existing bridge networks without ready sandboxes,
-  /// with valid options.
+  /// The requests that can be processed together: new containers on existing networks without ready sandboxes, with
+  /// valid options.
   private func suited(_ requests: [AttachRequest]) -> [Job] {
     var names: Set<String> = []
     var jobs: [Job] = []
@@ -59,7 +59,7 @@ extension Engine {
       let isSuited = try look { (state) throws(NetworkError) in
         guard state.sandboxes[request.container] == nil else { return false }
         let network = try state.network(name)
-        return network.phase == .ready && network.driver == .bridge && stocks.withLock({ $0[network.id] == nil })
+        return network.phase == .ready && knows(network) && stocks.withLock({ $0[network.id] == nil })
       }
       guard isSuited else { return nil }
       return Job(
@@ -99,10 +99,10 @@ extension Engine {
     }
     let plugs = making.compactMap { (_, planned, namespace) in
       planned.endpoint.flatMap { endpoint in
-        planned.network.map { BridgeDriver.Plug(endpoint: endpoint, network: $0, namespace: namespace) }
+        planned.network.map { EndpointPlug(endpoint: endpoint, network: $0, namespace: namespace) }
       }
     }
-    let failures = bridges.connect(plugs)
+    let failures = connect(plugs)
     var made: [(job: Job, planned: PlannedSandbox, namespace: NetworkNamespace)] = []
     for (index, making) in making.enumerated() {
       let (job, namespace) = (making.job, making.namespace)

@@ -286,11 +286,10 @@ extension Engine {
       let index = chosen.flatMap { chosen in links.first { $0.name == chosen.interface.description }?.index }
       let gateway = chosen?.gateways.first { $0.family == family }
       let ofFamily = present.filter { $0.destination.family == family }
-      if let gateway, ofFamily.count == 1, ofFamily[0].link == index, ofFamily[0].gateway == gateway { continue }
+      let wanted = gateway.flatMap { gateway in index.map { Route.standard(by: gateway, link: $0) } }
+      if let wanted, ofFamily.count == 1, ofFamily[0].link == index, ofFamily[0].gateway == wanted.gateway { continue }
       requests += ofFamily.map { RouteRequests.delete($0) }
-      if let gateway, let index {
-        requests.append(RouteRequests.add(Route(to: .all(family), via: gateway, link: index)))
-      }
+      if let wanted { requests.append(RouteRequests.add(wanted)) }
     }
     try namespace.perform(requests)
     return Self.settledIDs(known)

@@ -25,26 +25,53 @@ extension Engine {
     !network.isInternal && drivers.traits(of: network.driver).publishesPorts
   }
 
-  /// The driver's checks of a network's options; see ``Driver/validate(_:_:)``.
-  func validate(_ options: inout NetworkOptions, _ operation: String) throws(NetworkError) -> [NetworkError] {
+  /// The driver's checks of a network's options, and what they make of it; see ``Driver/validate(_:)``.
+  func validate(_ plan: inout NetworkPlan) throws(NetworkError) -> [NetworkError] {
     let driver: any Driver
-    do throws(NetworkError) { driver = try drivers.require(options.driver, operation) } catch { return [error] }
-    return try driver.validate(&options, operation)
+    do throws(NetworkError) { driver = try drivers.require(plan.options.driver, plan.operation) } catch {
+      return [error]
+    }
+    return plan.options.lostOptions(plan.operation) + (try driver.validate(&plan))
   }
 
-  /// Whether the host objects under a half-made network's names are ours.
-  func owns(_ network: NetworkRecord) -> Bool { drivers[network.driver]?.owns(network) ?? false }
+  /// Makes endpoints, those of one driver together.
+  ///
+  /// - Returns: One entry for each: nil, or its failure with the leftovers of the undo.
+  func connect(_ plugs: [EndpointPlug]) -> [NetworkError?] {
+    var failures = [NetworkError?](repeating: nil, count: plugs.count)
+    for (_, places) in Dictionary(grouping: plugs.indices, by: { plugs[$0].network.driver }) {
+      let own = places.map { plugs[$0] }
+      let results: [NetworkError?]
+      do throws(NetworkError) { results = try driver(of: own[0].network).connect(own) } catch {
+        results = own.map { _ in error }
+      }
+      for (place, result) in zip(places, results) { failures[place] = result }
+    }
+    return failures
+  }
 
   /// Removes the host's part of a network.
   func tearDown(_ network: NetworkRecord) -> [NetworkError] {
     do throws(NetworkError) { return try driver(of: network).tearDown(network) } catch { return [error] }
   }
 
+  /// Publishes ports of an existing endpoint; see ``HostDriver/publish(_:of:on:)``.
+  func publish(_ ports: [PublishedPort], of endpoint: Endpoint, on network: NetworkRecord) throws(NetworkError) {
+    try hostDriver(of: network).publish(ports, of: endpoint, on: network)
+  }
+
   /// Releases some published ports of an endpoint.
   func unpublish(_ ports: [PublishedPort], of endpoint: Endpoint, on network: NetworkRecord) -> [NetworkError] {
-    do throws(NetworkError) { return try driver(of: network).unpublish(ports, of: endpoint, on: network) } catch {
+    do throws(NetworkError) { return try hostDriver(of: network).unpublish(ports, of: endpoint, on: network) } catch {
       return [error]
     }
+  }
+
+  private func hostDriver(of network: NetworkRecord) throws(NetworkError) -> any HostDriver {
+    if let driver = drivers.host(network.driver) { return driver }
+    throw NetworkError(
+      .unsupported, operation: "publish ports on network \"\(network.name)\"",
+      reason: "its driver \"\(network.driver)\" publishes none")
   }
 
   /// Removes an endpoint; its network's driver can open the namespace of its container.
@@ -98,28 +125,6 @@ extension Engine {
       let elements = FirewallElements(of: endpoint, on: bridge, beside: others)
       if !elements.list.isEmpty { try firewall.remove(elements) }
     }
-  }
-
-  /// The hardware address that all endpoints of a network share; nil if each has its own.
-  ///
-  /// - Throws: `.conflictingOptions` if the request asks for another; `.inUse` while another endpoint has it.
-  func sharedMACAddress(
-    _ request: EndpointRequest, _ network: NetworkRecord, _ operation: String, _ state: EngineState
-  ) throws(NetworkError) -> MACAddress? {
-    guard let address = try driver(of: network).macAddress(on: network) else { return nil }
-    if let wanted = request.options.macAddress, wanted != address {
-      throw NetworkError(
-        .conflictingOptions, operation: operation,
-        reason: "the MAC address \(wanted) cannot be had: on network \"\(network.name)\" it is the parent's, \(address)"
-      )
-    }
-    if let other = state.endpoints(ofNetwork: network.id).first(where: { $0.phase != .stopped }) {
-      throw NetworkError(
-        .inUse, operation: operation,
-        reason: "network \"\(network.name)\" is in passthru mode, for one container, which is \"\(other.container)\"; "
-          + "detach that first")
-    }
-    return address
   }
 }
 

@@ -17,19 +17,17 @@ extension Engine {
   /// Records the network, creates it, and records that; undoes everything after a failure.
   func addNetworkOnce(_ name: String, _ options: NetworkOptions) throws(NetworkError) -> NetworkRecord {
     let operation = "create network \"\(name)\""
-    var options = options
+    var draft = NetworkPlan(name, options, operation)
     var faults = check(options, operation)
-    let adopted: AdoptedBridge?
     let surroundings: Surroundings
     do throws(NetworkError) {
-      faults += try validate(&options, operation)
-      adopted = try adoptedBridge(name, &options)
+      faults += try validate(&draft)
       surroundings = try self.surroundings(of: look { state in Array(state.networks.values) })
     } catch { throw undone(operation, error, leftovers: []) }
-    let (wanted, found) = (options, faults)
+    let (wanted, found) = (draft, faults)
     let planned = try transaction { (transaction) throws(NetworkError) in
       let kept = keptSubnet(surroundings, transaction.state)
-      let record = try plan(name, wanted, found, adopted, surroundings, kept, transaction.state)
+      let record = try plan(wanted, found, surroundings, kept, transaction.state)
       transaction.keep(record.name == "bridge" ? record.subnet(.ipv4)?.subnet : kept)
       transaction.save(.network(record))
       return record
@@ -38,7 +36,7 @@ extension Engine {
       try prepareHost(for: planned)
       // Tables that the first network creates were not lost.
       if try !hasRules({ $0.phase == .ready }) { _ = firewall.losses.take() }
-      try driver(of: planned).setUp(planned)
+      try driver(of: planned).setUp(planned, on: .creation)
       try checkAgainstOthers(planned)
     } catch {
       // The driver has undone its own part.
@@ -74,9 +72,8 @@ extension Engine {
     if try look({ state in state.endpoints(ofNetwork: id).allSatisfy(\.isKeptReady) }) {
       try keepNoneReady(on: id).throwLeftovers("remove network \(id)")
     }
-    let (record, before) = try transaction { (transaction) throws(NetworkError) in
+    let record = try transaction { (transaction) throws(NetworkError) in
       var record = try transaction.state.network(id)
-      let before = record
       let operation = "remove network \"\(record.name)\""
       _ = try driver(of: record, operation)
       try checkIdle(record.phase, record.owner, "network \"\(record.name)\"", operation)
@@ -93,9 +90,9 @@ extension Engine {
       if record.phase != .creating { record.phase = .removing }
       record.owner = token
       transaction.save(.network(record))
-      return (record, before)
+      return record
     }
-    try (owns(before) ? discard(record) : abandon(record, [])).throwLeftovers("remove network \"\(record.name)\"")
+    try discard(record).throwLeftovers("remove network \"\(record.name)\"")
   }
 
   /// Removes a network from the kernel, then from the record; if objects remain, it stays recorded.
@@ -168,49 +165,11 @@ extension Engine {
     return try? settings.pools.choose(family: .ipv4, avoiding: taken)
   }
 
-  /// Adopts an existing bridge, with its addresses unless the user gives others.
-  private func adoptedBridge(
-    _ network: String, _ options: inout NetworkOptions
-  ) throws(NetworkError) -> AdoptedBridge? {
-    guard let name = options.bridge, options.driver == .bridge else { return nil }
-    let link: Link
-    do throws(NetworkError) { link = try host.links.get("\(name)") } catch {
-      if error.code == .notFound { return nil }
-      throw error
-    }
-    // Nobody has requested this bridge: it is a remainder, or foreign.
-    guard !Name.predefined.contains(network) else {
-      throw NetworkError(
-        .alreadyExists, operation: "make bridge \"\(name)\"",
-        reason: "there is a link \"\(name)\" already, and no record says that it is ours; "
-          + "delete it, or choose another name for the default network's bridge")
-    }
-    guard link.kind == "bridge" else {
-      throw NetworkError(
-        .conflictingOptions, operation: "adopt bridge \"\(name)\"",
-        reason: "the link \"\(name)\" is no bridge but \(link.kind ?? "hardware"); name another one")
-    }
-    if let other = try firewall.othersBridges()["\(name)"] {
-      throw NetworkError(
-        .inUse, operation: "adopt bridge \"\(name)\"",
-        reason: "the bridge \"\(name)\" is in use by another record (\(other)) on this host; name another one")
-    }
-    let addresses = try host.addresses.list(link: link.index).map(\.address)
-    for address in addresses
-    where !address.address.isLinkLocal && !options.subnets.contains(where: { $0.family == address.family }) {
-      options.subnets.append(address.subnet)
-      options.gateways.append(address.address)
-    }
-    return AdoptedBridge(
-      addresses: addresses, sysctls: bridges.settings(ofBridge: name), isUp: link.flags.contains(.up))
-  }
-
   /// Plans the network, without any change yet.
   private func plan(
-    _ name: String, _ options: NetworkOptions, _ faults: [NetworkError], _ adopted: AdoptedBridge?,
-    _ surroundings: Surroundings, _ kept: Subnet?, _ state: EngineState
+    _ plan: NetworkPlan, _ faults: [NetworkError], _ surroundings: Surroundings, _ kept: Subnet?, _ state: EngineState
   ) throws(NetworkError) -> NetworkRecord {
-    let operation = "create network \"\(name)\""
+    let (name, options, operation) = (plan.name, plan.options, plan.operation)
     if let other = state.networks.values.first(where: { $0.name == name }) {
       try checkIdle(other.phase, other.owner, "a network \"\(name)\"", operation)
       throw NetworkError(
@@ -244,7 +203,8 @@ extension Engine {
       let others = claims.map(\.subnet)
       hidden = options.subnets.filter { !$0.network.isUnspecified }.compactMap { subnet in
         overlapFault(
-          of: subnet, on: adopted == nil ? options.parent : options.bridge, surroundings, others: others, operation)
+          of: subnet, on: plan.adopted == nil ? options.parent : options.bridge, surroundings, others: others, operation
+        )
       }
     }
     try (faults + configuration.faults(claimed: claims) + hidden).throwAny(operation)
@@ -254,14 +214,10 @@ extension Engine {
       keepClear(&configuration.subnets[index], options, surroundings)
     }
 
-    let id = makeID()
-    let isBridge = options.driver == .bridge
-    var bridge = options.bridge
-    if isBridge, bridge == nil { bridge = try InterfaceName("br-\(id.prefix(12))") }
     var record = NetworkRecord(
-      id: id, name: name, created: .now(), driver: options.driver, bridge: bridge,
-      growsOverBridges: options.growsOverBridges ? nil : false, adopted: adopted,
-      parent: options.parent, macvlanMode: isBridge ? nil : options.macvlanMode,
+      id: plan.id, name: name, created: .now(), driver: options.driver, bridge: plan.bridge,
+      growsOverBridges: options.growsOverBridges ? nil : false, adopted: plan.adopted,
+      parent: options.parent, macvlanMode: plan.macvlanMode, driverState: plan.state.isEmpty ? nil : plan.state,
       subnets: configuration.subnets.sorted { $0.subnet.family < $1.subnet.family }.map { subnet in
         SubnetRecord(
           subnet: subnet.subnet, ipRange: subnet.ipRange, gateway: subnet.gatewayAddress,

@@ -37,7 +37,7 @@ extension Engine {
         endpoint.portChange?.ports = next
         transaction.save(.endpoint(endpoint))
       }
-      try driver(of: network).publish(ports, of: planned, on: network)
+      try publish(ports, of: planned, on: network)
       bridges.uplinks.want(for: network)
       isMade = true
       try keeper?.begin(ports, of: planned)

@@ -68,7 +68,7 @@ extension Engine {
     if let bridge = network.bridge, survey.links["\(bridge)"] == nil {
       try checkClear(network, surroundings(of: survey.networks))
     }
-    try driver.repair(network, survey)
+    try driver.setUp(network, on: .repair)
     let failures = attempt { () throws(NetworkError) in try remakeBridges(ofNetwork: network.id) }
     let isStillThere = try look { state in state.networks[network.id]?.phase == .ready }
     guard isStillThere else {
@@ -84,22 +84,22 @@ extension Engine {
     else { return }
     let namespace = try namespace(of: sandbox)
     let driver = try driver(of: network)
-    if try driver.isPlugged(endpoint, in: namespace, survey) {
-      try driver.replug(endpoint, to: network)
-      let all = try missing(inside: namespace, [endpoint])
-      if !all.isEmpty { try driver.reconfigure(endpoint, in: namespace) }
-    } else {
-      try driver.plug(endpoint, to: network, in: namespace, routes: [])
-    }
+    try driver.restore(endpoint, on: network, in: namespace, survey.snapshot)
     try settleRoutes(of: endpoint.sandboxID, in: namespace)
     let isStillThere = try look { state in state.endpoints[endpoint.id]?.phase == .ready }
     if !isStillThere {
-      try driver.unplug(endpoint, from: network, in: namespace).throwLeftovers(
+      let failures =
+        drivers.host(network.driver)?.unplug(endpoint)
+        ?? driver.disconnect(endpoint, from: network) { () throws(NetworkError) in namespace }
+      try failures.throwLeftovers(
         "remove \(endpoint.interface) of \"\(endpoint.container)\"")
     }
   }
 
   // MARK: - Rules
+
+  /// Whose elements a network has; of a driver that is not there, those that a bridge would have stay as they are.
+  private func rules(of network: NetworkRecord) -> any HostDriver { drivers.host(network.driver) ?? bridges }
 
   /// The elements of the records in our sets: those wanted now, and those in transition.
   private func wantedElements() throws(NetworkError) -> (wanted: FirewallElements, open: FirewallElements) {
@@ -112,26 +112,17 @@ extension Engine {
       wanted.add(presence.wanted)
       open.add(presence.open)
       for network in state.networks.values {
-        var own = FirewallElements(network)
-        if network.nameServer?.phase == .creating {
-          // The rules may still redirect to the former port, or already to the new one.
-          let names = FirewallElements(namesOf: network)
-          open.add(names)
-          own = own.filtered { set, element in !names.contains(element, in: set) }
-        }
-        // Those of a driver that is not there stay as they are.
         let isWanted = network.phase == .ready && knows(network)
-        if isWanted { wanted.add(own) } else { open.add(own) }
-        for further in network.furtherBridges ?? [] {
-          guard let own = try? FirewallElements(further, of: network) else { continue }
-          if isWanted, further.phase == .ready { wanted.add(own) } else { open.add(own) }
+        for (own, isSettled) in rules(of: network).elements(of: network) {
+          if isWanted, isSettled { wanted.add(own) } else { open.add(own) }
         }
       }
       for endpoint in state.endpoints.values {
         guard endpoint.phase != .stopped, let network = state.networks[endpoint.networkID] else { continue }
-        let own = FirewallElements(endpoint, on: network)
+        let rules = rules(of: network)
+        let own = rules.elements(of: endpoint, on: network)
         if endpoint.phase == .ready, knows(network) { wanted.add(own) } else { open.add(own) }
-        if let change = endpoint.portChange { open.add(FirewallElements(change.ports, of: endpoint, on: network)) }
+        if let change = endpoint.portChange { open.add(rules.elements(of: change.ports, of: endpoint, on: network)) }
       }
       return (wanted, open)
     }

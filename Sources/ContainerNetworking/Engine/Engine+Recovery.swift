@@ -142,7 +142,7 @@ extension Engine {
   /// Restores the missing parts of a recorded network in the kernel.
   private func bringBack(_ network: NetworkRecord) throws(NetworkError) {
     try prepareHost(for: network)
-    try driver(of: network).bringBack(network)
+    try driver(of: network).setUp(network, on: .start)
   }
 
   /// Skips a missing network whose subnet now overlaps the host, and reports it. A skipped default network is
@@ -234,7 +234,7 @@ extension Engine {
     }
     failures += dropEmptyBridges(after: gone)
     for network in unfinished.networks {
-      let failed = owns(network) ? discard(network) : abandon(network, [])
+      let failed = discard(network)
       if !failed.isEmpty { left.networks.append(network.id) }
       failures += failed
     }

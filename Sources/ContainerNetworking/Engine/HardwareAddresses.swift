@@ -26,10 +26,13 @@ extension Engine {
   ///
   /// - Throws: `.inUse`, naming the holder of the requested address.
   func hardwareAddress(
-    of request: EndpointRequest, having addresses: [InterfaceAddress], on network: NetworkRecord, _ operation: String,
-    _ state: EngineState
+    of request: EndpointRequest, having addresses: [InterfaceAddress], on network: NetworkRecord,
+    _ traits: EndpointTraits, _ operation: String, _ state: EngineState
   ) throws(NetworkError) -> MACAddress {
-    if let shared = try sharedMACAddress(request, network, operation, state) { return shared }
+    if let shared = traits.macAddress {
+      try checkShared(shared, traits, request, network, operation, state)
+      return shared
+    }
     if let wanted = request.options.macAddress {
       if let holder = try holder(of: wanted, on: network, beside: request.container, state) {
         throw NetworkError(
@@ -48,6 +51,28 @@ extension Engine {
     var address = MACAddress.random(using: &generator)
     while !isFree(address) { address = .random(using: &generator) }
     return address
+  }
+
+  /// Checks a request for an endpoint whose hardware address is its network's.
+  ///
+  /// - Throws: `.conflictingOptions` if the request asks for another; `.inUse` while another endpoint has it alone.
+  private func checkShared(
+    _ address: MACAddress, _ traits: EndpointTraits, _ request: EndpointRequest, _ network: NetworkRecord,
+    _ operation: String, _ state: EngineState
+  ) throws(NetworkError) {
+    if let wanted = request.options.macAddress, wanted != address {
+      throw NetworkError(
+        .conflictingOptions, operation: operation,
+        reason: "the MAC address \(wanted) cannot be had: on network \"\(network.name)\" it is the parent's, \(address)"
+      )
+    }
+    guard traits.isForOne,
+      let other = state.endpoints(ofNetwork: network.id).first(where: { $0.phase != .stopped })
+    else { return }
+    throw NetworkError(
+      .inUse, operation: operation,
+      reason: "network \"\(network.name)\" is in passthru mode, for one container, which is \"\(other.container)\"; "
+        + "detach that first")
   }
 
   /// The holder of a MAC address on a network, as a sentence names it; nil for none.

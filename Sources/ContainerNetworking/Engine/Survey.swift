@@ -9,11 +9,12 @@ struct Survey {
   var endpoints: [Endpoint]
   var sandboxes: [SandboxRecord]
   var host: HostRecord?
-  /// The host's links, by name, read after the records.
-  var links: [String: LinkGlance]
-  var addresses: [AssignedAddress]
+  /// The host, read after the records.
+  var snapshot: HostSnapshot
   /// The endpoints by their sandbox.
   var endpointsBySandbox: [String: [Endpoint]]
+
+  var links: [String: LinkGlance] { snapshot.links }
 
   func network(_ id: String) -> NetworkRecord? { networks.first { $0.id == id } }
 
@@ -64,12 +65,10 @@ extension Engine {
       (Array(state.networks.values), Array(state.endpoints.values), Array(state.sandboxes.values), state.host)
     }
     let endpoints = unsorted.sorted { $0.id < $1.id }
-    var links: [String: LinkGlance] = [:]
-    for link in try host.links.glances() { links[link.name] = link }
     return Survey(
       networks: networks.sorted { $0.name < $1.name }, endpoints: endpoints,
-      sandboxes: sandboxes.sorted { $0.container < $1.container }, host: record, links: links,
-      addresses: try host.addresses.list(), endpointsBySandbox: Dictionary(grouping: endpoints, by: \.sandboxID))
+      sandboxes: sandboxes.sorted { $0.container < $1.container }, host: record,
+      snapshot: try HostSnapshot(of: host), endpointsBySandbox: Dictionary(grouping: endpoints, by: \.sandboxID))
   }
 
   /// Every difference between the records and the kernel that two checks find: work in progress has ended or changed at
@@ -85,13 +84,6 @@ extension Engine {
     if scope.isOfRulesAlone { return try ruleDifference().map { [$0] } ?? [] }
     let survey = try survey()
     var list = unfinished(survey) + emptyBridges(survey) + forwarding(survey)
-    for network in survey.networks where network.phase == .ready {
-      guard let driver = drivers[network.driver] else {
-        list.append(Difference(.driverMissing, network: network.name, drivers.absence(of: network)))
-        continue
-      }
-      list += try driver.differences(of: network, survey)
-    }
     var containers: [Difference] = []
     var gone: Set<String> = []
     for sandbox in survey.sandboxes where sandbox.phase == .ready {
@@ -104,12 +96,8 @@ extension Engine {
       if looksInside { containers += try fileDifference(sandbox) }
     }
     // What went with a namespace is not missed beside it, nor made again; nor is anything in the host's own.
-    for endpoint in survey.endpoints where endpoint.phase == .ready && !gone.contains(endpoint.sandboxID) {
-      guard let network = survey.network(endpoint.networkID), network.phase == .ready,
-        let driver = drivers[network.driver]
-      else { continue }
-      list += driver.differences(of: endpoint, on: network, survey)
-    }
+    let present = survey.endpoints.filter { $0.phase == .ready && !gone.contains($0.sandboxID) }
+    list += try differences(of: Dictionary(grouping: present, by: \.networkID), survey)
     list += strayPorts(survey).map { $0.difference }
     if scope.looksInside {
       list += try strayDirectories() + nameDifference(survey) + hostOverlaps(survey) + unservedPorts(survey)
@@ -117,6 +105,24 @@ extension Engine {
     list += containers
     if let rules = try ruleDifference() { list.append(rules) }
     return list
+  }
+
+  /// What the drivers find, of the networks first.
+  private func differences(
+    of endpoints: [String: [Endpoint]], _ survey: Survey
+  ) throws(NetworkError) -> [Difference] {
+    var ofNetworks: [Difference] = []
+    var ofEndpoints: [Difference] = []
+    for network in survey.networks where network.phase == .ready {
+      guard let driver = drivers[network.driver] else {
+        ofNetworks.append(Difference(.driverMissing, network: network.name, drivers.absence(of: network)))
+        continue
+      }
+      for found in try driver.differences(of: network, endpoints[network.id] ?? [], survey.snapshot) {
+        if found.container == nil { ofNetworks.append(found) } else { ofEndpoints.append(found) }
+      }
+    }
+    return ofNetworks + ofEndpoints
   }
 
   private func unfinished(_ survey: Survey) -> [Difference] {
@@ -291,32 +297,11 @@ extension Engine {
     guard looksInside, !sandbox.isSharer else { return [] }
     var list: [Difference] = []
     let known = own.filter { endpoint in survey.network(endpoint.networkID).map(knows) ?? true }
-    for (endpoint, kind, what) in try missing(inside: namespace, known) {
+    for (endpoint, kind, what) in try namespace.missing(known) {
       list.append(
         Difference(
           kind, network: endpoint.networkName, container: sandbox.container,
           "\(endpoint.interface) of \"\(sandbox.container)\" \(what)"))
-    }
-    return list
-  }
-
-  /// The missing settings of interfaces in a container; a missing veth pair is a difference of the host.
-  func missing(
-    inside namespace: NetworkNamespace, _ endpoints: [Endpoint]
-  ) throws(NetworkError) -> [(Endpoint, Difference.Kind, String)] {
-    let links = try namespace.links.glances()
-    let addresses = try namespace.addresses.list()
-    var list: [(Endpoint, Difference.Kind, String)] = []
-    for endpoint in endpoints {
-      guard let link = links.first(where: { $0.name == endpoint.interface.description }) else {
-        if endpoint.hostInterface == nil { list.append((endpoint, .linkMissing, "is gone")) }
-        continue
-      }
-      if !link.flags.contains(.up) { list.append((endpoint, .containerSettings, "is down")) }
-      for address in endpoint.addresses
-      where !addresses.contains(where: { $0.link == link.index && $0.address == address }) {
-        list.append((endpoint, .containerSettings, "does not have the address \(address)"))
-      }
     }
     return list
   }

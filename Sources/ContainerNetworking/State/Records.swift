@@ -36,6 +36,8 @@ public struct NetworkRecord: Hashable, Sendable, Codable {
   public var parent: InterfaceName?
   /// The reachability among its endpoints on the parent; nil unless they are macvlans.
   public var macvlanMode: MacvlanMode?
+  /// What its driver recorded of it, by names that are the driver's own; nil for nothing.
+  public var driverState: [String: String]?
   /// At most one subnet of each family, IPv4 first, with its gateway.
   public var subnets: [SubnetRecord]
   /// Whether its subnets may overlap the host's addresses and routes, as its creator chose; nil for no.
@@ -162,7 +164,8 @@ public struct Endpoint: Hashable, Sendable, Codable {
   /// The bridges of those ports: the container would answer directly to a packet that came by one of them for a port
   /// published here. Nil for none.
   public var otherBridges: [InterfaceName]?
-  /// The next hops of a default route through this endpoint, one for each family; empty on an internal network.
+  /// The next hops of a default route through this endpoint, one for each family; empty on an internal network. The unspecified
+  /// address stands for the link itself, as in route(8): the route has no next hop.
   public var gateways: [IPAddress]
   /// The container's endpoint with the highest priority has the default route.
   public var gatewayPriority: Int
