@@ -169,7 +169,8 @@ package struct EngineRecord: Sendable {
     guard !routes.isEmpty else { return }
     let link = try namespace.links.get(endpoint.interface.description).index
     for route in routes {
-      let gateway = route.gateway ?? endpoint.gateways.first { $0.family == route.destination.family }
+      let gateway =
+        route.gateway ?? endpoint.gateways.first { $0.family == route.destination.family && !$0.isUnspecified }
       try namespace.routes.add(Route(to: route.destination, via: gateway, link: link))
     }
   }

@@ -39,7 +39,7 @@ struct AddResult {
     let before = previous?["interfaces"]?.list ?? []
     self.interfaces = before + interfaces
     place = before.count + interfaces.count - 1
-    let ways = endpoint.gateways.map { (Subnet.all($0.family), Optional($0)) }
+    let ways = endpoint.gateways.map { (Subnet.all($0.family), $0.isUnspecified ? nil : $0) }
     routes = (ways + fields.wish.routes.map { ($0.destination, $0.gateway) }).map { destination, gateway in
       .compact(["dst": .describing(destination), "gw": gateway.map { .describing($0) }])
     }

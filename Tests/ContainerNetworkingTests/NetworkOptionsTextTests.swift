@@ -7,7 +7,8 @@ import Testing
     let values = [
       "name": "br7", "masquerade": "0", "icc": "F", "host-binding": "127.0.0.1", "gateway-mode-ipv4": "routed",
       "gateway-mode-ipv6": "nat-unprotected", "mtu": "1400", "interface-prefix": "net", "parent": "eth7",
-      "macvlan-mode": "vepa", "names": "container", "source-ipv4": "203.0.113.9", "source-ipv6": "2001:db8::9",
+      "macvlan-mode": "vepa", "ipvlan-mode": "l3", "ipvlan-flag": "private", "names": "container",
+      "source-ipv4": "203.0.113.9", "source-ipv6": "2001:db8::9",
       "trusted-interfaces": "eth3:vxlan.1:eth3", "grows": "false", "host-overlap": "true",
     ]
     #expect(Set(NetworkOptions.driverOptionNames.map(\.short)) == Set(values.keys))

@@ -63,10 +63,6 @@ import Testing
     let report = try await controller.reconcile()
     #expect(report.found.map(\.kind) == [.linkMissing] && report.remaining == [])
     #expect(try web.namespace.routes.list().contains { $0.gateway == web.endpoints[0].gateway })
-    let ipvlan = await #expect(throws: NetworkError.self) {
-      try await controller.createNetwork("other", options: NetworkOptions(driver: .ipvlan))
-    }
-    #expect(ipvlan?.code == .unsupported && ipvlan?.description.contains("ipvlan") == true)
     try await controller.removeAll()
     #expect(try web.namespace.links.list().map(\.name) == ["lo"])
     #expect(try host.links.list().map(\.name) == ["lo", "lan1", "lan0"])

@@ -17,6 +17,9 @@ import Testing
     var takeBack: @Sendable (NetworkController) async throws -> Void
     /// How many ports a bridge has, one of a network's first kept for another bridge; nil for as many as the kernel gives.
     var ports: Int?
+
+    /// Whether it is about an ipvlan network.
+    var usesWire: Bool { testDescription.contains("ipvlan") }
   }
 
   private static let ports = try? [PortMapping("8080:80"), PortMapping("127.0.0.1:53:53/udp"), PortMapping("90")]
@@ -30,6 +33,13 @@ import Testing
   private static func macvlan(_ parent: String, _ subnets: String...) throws -> NetworkOptions {
     var options = NetworkOptions(driver: .macvlan, parent: try InterfaceName(parent))
     options.subnets = try subnets.map { try Subnet($0) }
+    return options
+  }
+
+  private static func ipvlan(_ parent: String, _ mode: IpvlanMode, _ subnets: String...) throws -> NetworkOptions {
+    var options = NetworkOptions(driver: .ipvlan, parent: try InterfaceName(parent))
+    options.subnets = try subnets.map { try Subnet($0) }
+    options.ipvlanMode = mode
     return options
   }
 
@@ -168,17 +178,59 @@ import Testing
         try await $0.connect("new", to: "b")
       },
       act: { try await $0.detach("new") }, takeBack: { _ in }),
+    Verb(
+      testDescription: "create an ipvlan network", takesAway: false, prepare: { _ in },
+      act: { try await $0.createNetwork("new", options: try ipvlan("lan1", .l3, "10.9.0.0/24", "fd00:9::/64")) },
+      takeBack: { try await $0.removeNetwork("new") }),
+    Verb(
+      testDescription: "attach to an ipvlan network", takesAway: false, prepare: { _ in },
+      act: { try await $0.attach("new", to: .network("wire")) }, takeBack: { try await $0.detach("new") }),
+    Verb(
+      testDescription: "connect to an ipvlan network", takesAway: false, prepare: { _ in },
+      act: { try await $0.connect("web", to: "wire", options: EndpointOptions(gatewayPriority: 1)) },
+      takeBack: { try await $0.disconnect("web", from: "wire") }),
+    Verb(
+      testDescription: "disconnect from an ipvlan network", takesAway: true,
+      prepare: { try await $0.connect("web", to: "wire", options: EndpointOptions(gatewayPriority: 1)) },
+      act: { try await $0.disconnect("web", from: "wire") }, takeBack: { _ in }),
+    Verb(
+      testDescription: "detach from an ipvlan network", takesAway: true,
+      prepare: {
+        try await $0.attach("new", to: .network("wire"))
+        try await $0.connect("new", to: "b")
+      },
+      act: { try await $0.detach("new") }, takeBack: { _ in }),
+    Verb(
+      testDescription: "attach several to an ipvlan network", takesAway: false, prepare: { _ in },
+      act: { controller in
+        let names = ["several0", "several1"]
+        let results = await controller.attach(names.map { AttachRequest($0, to: .network("wire")) })
+        let failure = results.compactMap { result in if case .failure(let error) = result { error } else { nil } }.first
+        guard let failure else { return }
+        for (name, result) in zip(names, results) {
+          if (try? result.get()) != nil { try await controller.detach(name) }
+        }
+        throw failure
+      },
+      takeBack: { for number in 0..<2 { try await $0.detach("several\(number)") } }),
   ]
 
-  /// A host with two bridge networks and a macvlan one, and a container on one of them.
-  private func makeController(_ kernel: SimulatedKernel, ports: Int?) async throws -> NetworkController {
+  /// A host with two bridge networks, a macvlan one and an ipvlan one, and a container on one of them.
+  private func makeController(_ kernel: SimulatedKernel, _ verb: Verb) async throws -> NetworkController {
     let host = try NetworkNamespace.create(on: kernel)
     let lan = try host.links.createVeth(VethEnd(try InterfaceName("lan0")), peer: VethEnd(try InterfaceName("lan1")))
     for index in [lan.index, try #require(lan.peer)] { try host.links.setUp(index: index) }
     var settings = ControllerSettings(resolvers: [])
-    if let ports { (settings.bridgePorts, settings.bridgeTrunks) = (ports, 1) }
+    if let ports = verb.ports { (settings.bridgePorts, settings.bridgeTrunks) = (ports, 1) }
     let controller = try await NetworkController(host: host, settings: settings)
     try await controller.createNetwork("lan", options: try Self.macvlan("lan0", "10.3.0.0/24", "fd00:3::/64"))
+    if verb.usesWire {
+      let wire = try host.links.createVeth(
+        VethEnd(try InterfaceName("wire0")), peer: VethEnd(try InterfaceName("wire1")))
+      for index in [wire.index, try #require(wire.peer)] { try host.links.setUp(index: index) }
+      try await controller.createNetwork(
+        "wire", options: try Self.ipvlan("wire0", .l2, "10.4.0.0/24", "fd00:4::/64"))
+    }
     try await controller.createNetwork("a", options: try Self.options("10.1.0.0/24", "fd00:1::/64"))
     try await controller.createNetwork("b", options: try Self.options("10.2.0.0/24", "fd00:2::/64"))
     try await controller.attach("web", to: .network("a"))
@@ -187,6 +239,10 @@ import Testing
     try await controller.disconnect("web", from: "b")
     try await controller.connect("web", to: "lan")
     try await controller.disconnect("web", from: "lan")
+    if verb.usesWire {
+      try await controller.connect("web", to: "wire")
+      try await controller.disconnect("web", from: "wire")
+    }
     return controller
   }
 
@@ -240,7 +296,7 @@ import Testing
       while true {
         number += 1
         let kernel = SimulatedKernel()
-        let controller = try await makeController(kernel, ports: verb.ports)
+        let controller = try await makeController(kernel, verb)
         let empty = (text: contents(kernel), records: try await records(controller))
         try await verb.prepare(controller)
         let before = (text: contents(kernel), records: try await records(controller))
@@ -284,7 +340,7 @@ import Testing
     while true {
       number += 1
       let kernel = SimulatedKernel()
-      let controller = try await makeController(kernel, ports: verb.ports)
+      let controller = try await makeController(kernel, verb)
       let empty = (text: contents(kernel), records: try await records(controller))
       try await verb.prepare(controller)
       let before = (text: contents(kernel), records: try await records(controller))

@@ -46,7 +46,7 @@ struct DriverOption: Sendable {
 
   /// Those of this library's drivers, and the drivers'.
   static let ofDrivers: [(driver: NetworkDriver, options: [DriverOption])] = [
-    (.bridge, BridgeDriver.options), (.macvlan, MacvlanDriver.options),
+    (.bridge, BridgeDriver.options), (.macvlan, MacvlanDriver.options), (.ipvlan, IpvlanDriver.options),
   ]
 
   static let all: [DriverOption] = ofDrivers.flatMap(\.options) + common

@@ -106,7 +106,9 @@ struct ContainerInspection {
   }
 
   private static func addresses(of endpoint: Endpoint) -> [String: JSON] {
-    let gateway = { (family: AddressFamily) in endpoint.gateways.first { $0.family == family }.map { "\($0)" } ?? "" }
+    let gateway = { (family: AddressFamily) in
+      endpoint.gateways.first { $0.family == family && !$0.isUnspecified }.map { "\($0)" } ?? ""
+    }
     let (v4, v6) = (endpoint.address(.ipv4), endpoint.address(.ipv6))
     return [
       "IPAddress": .text(v4.map { "\($0.address)" } ?? ""), "IPPrefixLen": .number(Int64(v4?.prefixLength ?? 0)),

@@ -9,7 +9,7 @@ struct CreateNetwork: AsyncParsableCommand {
       \(NetworkOptions.driverOptionNames.map { "  \($0.short), \($0.name)" }.joined(separator: "\n"))
       """)
 
-  @Option(name: .shortAndLong, help: "The driver.")
+  @Option(name: .shortAndLong, help: "bridge, macvlan or ipvlan.")
   var driver = NetworkDriver.bridge.rawValue
   @Option(help: .init("A subnet, as in 192.168.50.0/24; one of a family.", valueName: "subnet"))
   var subnet: [String] = []
