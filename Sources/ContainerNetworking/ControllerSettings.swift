@@ -22,6 +22,9 @@ public struct ControllerSettings: Sendable {
   /// random(4)). Records of another start are true for networks, not for containers.
   public var bootID: String?
 
+  /// Drivers besides those of this library, by whose names networks are made. They have the controller's host as their own. A name
+  /// that this library's drivers have, or that another one has, is refused when the controller is made.
+  public var drivers: [any Driver] = []
   /// The name service of custom networks; nil for no discovery.
   public var names: (any NameService)?
   /// The directory for containers' resolv.conf, hosts and hostname, in a subdirectory for each; nil to make none.

@@ -50,12 +50,14 @@ struct NetworkFields {
       }
       wish.said.insert(.mtu)
     }
-    if options.driver == .macvlan {
+    if options.driver == .macvlan || options.driver == .ipvlan {
       options.parent = reader.value("master", of: json) { (text) throws(NetworkError) in try InterfaceName(text) }
       if options.parent != nil { wish.said.insert(.parent) }
       if let mode = reader.text("mode", of: json), !mode.isEmpty {
-        _ = reader.attempt("mode") { () throws(NetworkError) in try options.setDriverOption("macvlan-mode", mode) }
-        options.driverOptions = [:]
+        _ = reader.attempt("mode") { () throws(NetworkError) in
+          try options.setDriverOption("\(options.driver)-mode", mode)
+        }
+        if options.driver == .macvlan { options.driverOptions = [:] }
       }
       return
     }

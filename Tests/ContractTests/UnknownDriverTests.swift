@@ -83,7 +83,8 @@ import Testing
     let found = try await controller.differences()
     #expect(found.map(\.kind) == [.driverMissing] && found.first?.network == "far")
     #expect(found.first?.detail.contains("there is no driver \"vxlan\"; there are: bridge,") == true)
-    try host.links.delete(index: try host.links.get("\(try #require(maker.network("near").bridge))").index)
+    let bridge = try #require(try await maker.network("near").bridge)
+    try host.links.delete(index: try host.links.get("\(bridge)").index)
     let report = try await controller.reconcile()
     #expect(report.remaining.map(\.kind) == [.driverMissing] && report.failures == [])
     try await controller.detach("both")
@@ -117,7 +118,7 @@ import Testing
     _ = try await makeController(host)
     #expect(try host.links.list().contains { $0.name == network.bridge?.description })
     #expect(
-      try store.read(since: 0).changes.contains { change in
+      store.read(since: 0).changes.contains { change in
         if case .save(.network(let record)) = change { record.name == "far" && record.phase == phase } else { false }
       })
 

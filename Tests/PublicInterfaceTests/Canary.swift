@@ -79,6 +79,13 @@ public func canary(_: NetworkChange) {}
 public func canary(_: NetworkChange.Kinds) {}
 public func canary(_: NetworkController) {}
 public func canary(_: NetworkDriver) {}
+public func canary(_: any Driver) {}
+public func canary(_: DriverTraits) {}
+public func canary(_: EndpointPlug) {}
+public func canary(_: EndpointTraits) {}
+public func canary(_: HostSnapshot) {}
+public func canary(_: NetworkPlan) {}
+public func canary(_: SetUpOccasion) {}
 public func canary(_: NetworkError) {}
 public func canary(_: NetworkError.Code) {}
 public func canary(_: NetworkEvent) {}

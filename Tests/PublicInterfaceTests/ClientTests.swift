@@ -56,6 +56,11 @@ import Testing
       + maps.flatMap { ["-Xcc", "-fmodule-map-file=\($0)"] }
   }
 
+  private static let modules = [
+    "AddressPools", "CContainerNetworking", "CSystem", "ContainerNetworking", "ContainerNetworkingTestKit",
+    "CoreMetrics", "Logging", "Netlink", "NetworkPrimitives", "SystemPackage",
+  ]
+
   private static func objects(of modules: [String]) throws -> [String] {
     try modules.flatMap { module in
       let build = built.appending(path: "\(module).build")
@@ -87,15 +92,11 @@ import Testing
     let directory = try makeDirectory()
     defer { try? FileManager.default.removeItem(at: directory) }
     let program = directory.appending(path: "client").path()
-    let modules = [
-      "AddressPools", "CContainerNetworking", "CSystem", "ContainerNetworking", "ContainerNetworkingTestKit",
-      "CoreMetrics", "Logging", "Netlink", "NetworkPrimitives", "SystemPackage",
-    ]
     let (status, text) = try run(
       "swiftc",
       try ["-swift-version", "6", "-parse-as-library", "-static-stdlib"] + Self.searchPaths()
         + ["-module-name", "client", "-o", program] + Self.sources("Examples/client/Sources/client")
-        + Self.objects(of: modules) + ["-lmnl"])
+        + Self.objects(of: Self.modules) + ["-lmnl"])
     try #require(status == 0, "\(text)")
     let libraries = try run("ldd", [program]).text
     #expect(!libraries.contains("libswift") && !libraries.contains("Foundation"), "\(libraries)")
@@ -143,9 +144,43 @@ import Testing
     #expect(help.status == 0 && help.text.contains("--ip-range"), "\(help.text)")
   }
 
-  @Test func itsManifestNamesProductsOfThisPackage() throws {
+  /// A driver of another package: written with what is public, and named in the settings, it does its work.
+  @Test func driverOfAnotherPackageIsLinkedAndWorks() throws {
+    let directory = try makeDirectory()
+    defer { try? FileManager.default.removeItem(at: directory) }
+    let program = directory.appending(path: "outside-driver").path()
+    let (status, text) = try run(
+      "swiftc",
+      try ["-swift-version", "6", "-warnings-as-errors", "-parse-as-library"] + Self.searchPaths()
+        + ["-module-name", "outside_driver", "-o", program] + Self.sources("Tests/OutsideDriver/Sources/outside-driver")
+        + Self.objects(of: Self.modules) + ["-lmnl"])
+    try #require(status == 0, "\(text)")
+    let ran = try run(program, [])
+    #expect(ran.status == 0)
+    #expect(
+      ran.text == """
+        invalidValue "fast" is no metric; write a number, as in 100
+        cable ["cable_metric": "7"] true
+        10.9.0.1/24 2
+        host: 10.9.0.1/32
+        web: 0.0.0.0/0 true
+        ["10.9.0.2/24", "10.9.0.3/24", "10.9.0.4/24"]
+        1 0
+        [ContainerNetworking.Difference.Kind.linkMissing, ContainerNetworking.Difference.Kind.linkMissing]
+        0 0 1
+        true 0
+        [cable] [ContainerNetworking.Difference.Kind.driverMissing]
+        unsupported the driver of network "lines" is not here: there is no driver "cable"; there are: bridge, ipvlan, macvlan
+        conflictingOptions two drivers have the name "cable"; give yours another name
+        ["lo"] false
+
+        """)
+  }
+
+  @Test(arguments: ["Examples/client", "Tests/OutsideDriver"])
+  func itsManifestNamesProductsOfThisPackage(_ package: String) throws {
     let manifest = try String(contentsOf: Self.root.appending(path: "Package.swift"), encoding: .utf8)
-    let (status, text) = try run("swift", ["package", "--package-path", "Examples/client", "dump-package"])
+    let (status, text) = try run("swift", ["package", "--package-path", package, "dump-package"])
     #expect(status == 0)
     let products = text.matches(of: #/"(ContainerNetworking\w*)",\s*"ContainerNetworking"/#).map { String($0.1) }
     #expect(products == ["ContainerNetworking", "ContainerNetworkingTestKit"], "\(text)")

@@ -1,5 +1,5 @@
 import Netlink
-import NetworkPrimitives
+public import NetworkPrimitives
 
 /// The container's end of an endpoint, which is alike for every driver.
 extension Driver {
@@ -10,7 +10,8 @@ extension Driver {
   ///   - inside: The interface's index.
   ///   - namespace: The container's namespace.
   ///   - routes: The families for which it has the default route.
-  func configure(
+  /// - Throws: The kernel's refusals; the interface may then have some of it.
+  public func configure(
     _ endpoint: Endpoint, _ inside: Int32, in namespace: NetworkNamespace, routes: [AddressFamily]
   ) throws(NetworkError) {
     try configure(

@@ -1,5 +1,5 @@
 import Netlink
-import NetworkPrimitives
+public import NetworkPrimitives
 
 /// The implementation of one kind of network. The engine decides the order of the steps, and records it; a driver makes, looks
 /// and removes.
@@ -7,7 +7,7 @@ import NetworkPrimitives
 /// Calls come from threads of the controller, concurrently, and may block. Removals try every step and return the failures; a
 /// missing object is no failure. Whatever a driver makes must lead back to the record: a call may be the last of its process,
 /// and another one finds only the record and the kernel.
-protocol Driver: Sendable {
+public protocol Driver: Sendable {
   /// The name by which networks' records tell it.
   var name: NetworkDriver { get }
   /// The properties of its networks; those of networks on a wire, past the host, unless said.
@@ -22,7 +22,7 @@ protocol Driver: Sendable {
   /// Makes the host's part of a network. Of one that was made before, the missing parts; existing parts stay. Nothing, unless
   /// said.
   ///
-  /// - Throws: The failure, with objects that the undo could not remove as ``NetworkError/leftovers``.
+  /// - Throws: The failure, with objects that the undo could not remove as its `leftovers`.
   func setUp(_ network: NetworkRecord, on occasion: SetUpOccasion) throws(NetworkError)
   /// Removes the host's part of a network; of one that was never whole (``Phase/creating``), what is its own. Nothing, unless
   /// said.
@@ -86,20 +86,20 @@ protocol HostDriver: Driver {
 }
 
 /// An endpoint that is to be made.
-struct EndpointPlug: Sendable {
+public struct EndpointPlug: Sendable {
   /// Its record.
-  var endpoint: Endpoint
+  public var endpoint: Endpoint
   /// Its network.
-  var network: NetworkRecord
+  public var network: NetworkRecord
   /// Its container's namespace.
-  var namespace: NetworkNamespace
+  public var namespace: NetworkNamespace
 
   /// The families for which it has the default route.
-  var routes: [AddressFamily] { endpoint.gateways.map(\.family) }
+  public var routes: [AddressFamily] { endpoint.gateways.map(\.family) }
 }
 
-/// Why a network's part of the host is made.
-enum SetUpOccasion: Sendable {
+/// Why a network's part of the host is made: one of these three, in every version.
+public enum SetUpOccasion: Sendable {
   /// The network is new.
   case creation
   /// The machine has started, and its kernel has nothing of the network.
@@ -109,26 +109,33 @@ enum SetUpOccasion: Sendable {
 }
 
 /// What a network's new endpoint has from its driver.
-struct EndpointTraits: Hashable, Sendable {
+public struct EndpointTraits: Hashable, Sendable {
   /// The hardware address of every endpoint; nil if each has its own.
-  var macAddress: MACAddress?
+  public var macAddress: MACAddress?
   /// Whether only one endpoint at a time can have that address.
-  var isForOne = false
+  public var isForOne = false
   /// The next hops of the default route, one for each family. The unspecified address stands for the link itself, as in
   /// route(8).
-  var gateways: [IPAddress]
+  public var gateways: [IPAddress]
 
   /// A hardware address of its own, and the gateways of the network's subnets.
-  init(_ network: NetworkRecord) { gateways = network.subnets.compactMap(\.gateway) }
+  public init(_ network: NetworkRecord) { gateways = network.subnets.compactMap(\.gateway) }
 }
 
 extension Driver {
-  var traits: DriverTraits { DriverTraits() }
-  func setUp(_ network: NetworkRecord, on occasion: SetUpOccasion) throws(NetworkError) {}
-  func tearDown(_ network: NetworkRecord) -> [NetworkError] { [] }
-  func endpointTraits(on network: NetworkRecord) throws(NetworkError) -> EndpointTraits { EndpointTraits(network) }
+  /// Those of networks on a wire, past the host.
+  public var traits: DriverTraits { DriverTraits() }
+  /// Makes nothing.
+  public func setUp(_ network: NetworkRecord, on occasion: SetUpOccasion) throws(NetworkError) {}
+  /// Removes nothing.
+  public func tearDown(_ network: NetworkRecord) -> [NetworkError] { [] }
+  /// A hardware address of its own, and the subnets' gateways.
+  public func endpointTraits(on network: NetworkRecord) throws(NetworkError) -> EndpointTraits {
+    EndpointTraits(network)
+  }
 
-  func connect(_ plugs: [EndpointPlug]) -> [NetworkError?] {
+  /// Makes one after the other.
+  public func connect(_ plugs: [EndpointPlug]) -> [NetworkError?] {
     plugs.map { plug in
       do throws(NetworkError) {
         try connect(plug.endpoint, to: plug.network, in: plug.namespace, routes: plug.routes)
@@ -137,11 +144,13 @@ extension Driver {
     }
   }
 
-  func differences(
+  /// Finds nothing missing.
+  public func differences(
     of network: NetworkRecord, _ endpoints: [Endpoint], _ host: HostSnapshot
   ) throws(NetworkError) -> [Difference] { [] }
 
-  func restore(
+  /// Makes all of it if the container has no link of its interface's name, else adds the missing addresses.
+  public func restore(
     _ endpoint: Endpoint, on network: NetworkRecord, in namespace: NetworkNamespace, _ host: HostSnapshot
   ) throws(NetworkError) {
     guard try namespace.links.glances().contains(where: { $0.name == "\(endpoint.interface)" }) else {

@@ -10,12 +10,24 @@ struct DriverRegistry: Sendable {
   }
 
   private let entries: [NetworkDriver: Entry]
+  /// A name that more than one driver has; nil for none.
+  private let repeated: NetworkDriver?
 
   init(_ drivers: [any Driver]) {
+    var names: Set<NetworkDriver> = []
+    repeated = drivers.map(\.name).first { !names.insert($0).inserted }
     let entries = drivers.map { driver in
       (driver.name, Entry(driver: driver, traits: driver.traits, host: driver as? any HostDriver))
     }
     self.entries = Dictionary(entries) { first, _ in first }
+  }
+
+  /// - Throws: `.conflictingOptions` if two drivers have one name.
+  func check() throws(NetworkError) {
+    guard let repeated else { return }
+    throw NetworkError(
+      .conflictingOptions, operation: "open controller",
+      reason: "two drivers have the name \"\(repeated)\"; give yours another name")
   }
 
   /// The driver of a name; nil if there is none.

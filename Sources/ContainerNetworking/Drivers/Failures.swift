@@ -1,6 +1,6 @@
 import Dispatch
 import Netlink
-import NetworkPrimitives
+public import NetworkPrimitives
 
 /// Runs one step of a teardown that continues after failures, and returns the failure; a missing object is none.
 func attempt(_ step: () throws(NetworkError) -> Void) -> [NetworkError] {
@@ -24,8 +24,8 @@ func all<Element>(
 extension NetworkError {
   private static let leftoversOperation = "take back"
 
-  /// The objects that the undo of this failure could not remove.
-  var leftovers: [NetworkError] {
+  /// The objects that the undo of this failure could not remove, as a ``Driver`` names them.
+  public var leftovers: [NetworkError] {
     causes.last?.operation == Self.leftoversOperation ? causes[causes.count - 1].causes : []
   }
 
@@ -36,8 +36,9 @@ extension NetworkError {
     return error
   }
 
-  /// This failure with objects that the undo could not remove.
-  func with(leftovers: [NetworkError]) -> NetworkError {
+  /// This failure with objects that the undo could not remove: a ``Driver`` throws it, and the network or the endpoint stays on
+  /// record for the next attempt.
+  public func with(leftovers: [NetworkError]) -> NetworkError {
     guard !leftovers.isEmpty else { return self }
     var error = self
     error.causes.append(

@@ -1,12 +1,18 @@
-import Netlink
-import NetworkPrimitives
+public import Netlink
+public import NetworkPrimitives
 
 /// The host's links and addresses, as they were listed together.
-struct HostSnapshot: Sendable {
+public struct HostSnapshot: Sendable {
   /// The links, by name.
   var links: [String: LinkGlance] = [:]
   /// The addresses of all links.
-  var addresses: [AssignedAddress] = []
+  public var addresses: [AssignedAddress] = []
+
+  /// The index of a link; nil if it is not there.
+  public func index(ofLink name: InterfaceName) -> Int32? { links["\(name)"]?.index }
+
+  /// Whether a link is there, and up.
+  public func isUp(_ name: InterfaceName) -> Bool { links["\(name)"]?.flags.contains(.up) == true }
 
   init(of host: NetworkNamespace) throws(NetworkError) {
     for link in try host.links.glances() { links[link.name] = link }

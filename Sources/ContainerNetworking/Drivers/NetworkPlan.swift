@@ -1,18 +1,18 @@
 import Netlink
-import NetworkPrimitives
+public import NetworkPrimitives
 
 /// A network that is to be made, for its driver to check and to complete.
-struct NetworkPlan: Sendable {
+public struct NetworkPlan: Sendable {
   /// The network's id, 64 hexadecimal digits.
-  let id: String
+  public let id: String
   /// Its name.
-  let name: String
+  public let name: String
   /// The operation, for errors.
-  let operation: String
+  public let operation: String
   /// Its creator's options. A driver may change them: to its parent's MTU, say.
-  var options: NetworkOptions
+  public var options: NetworkOptions
   /// What the driver has to know of the network later: recorded as ``NetworkRecord/driverState``.
-  var state: [String: String] = [:]
+  public var state: [String: String] = [:]
   /// The bridge; nil for a driver without one.
   var bridge: InterfaceName?
   /// The former state of that bridge, if it was there.
@@ -24,8 +24,8 @@ struct NetworkPlan: Sendable {
     (id, self.name, self.options, self.operation) = (makeID(), name, options, operation)
   }
 
-  /// A fault of its options.
-  func fault(_ code: NetworkError.Code, _ reason: String, causes: [NetworkError] = []) -> NetworkError {
+  /// A fault of its options, for ``Driver/validate(_:)`` to return.
+  public func fault(_ code: NetworkError.Code, _ reason: String, causes: [NetworkError] = []) -> NetworkError {
     NetworkError(code, operation: operation, reason: reason, causes: causes)
   }
 }

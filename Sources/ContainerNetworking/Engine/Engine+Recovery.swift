@@ -20,6 +20,7 @@ extension Engine {
   /// - Returns: Whether networks could not be restored after a new start, and are to be repaired.
   func open() throws(NetworkError) -> Bool {
     _ = try InterfaceName(settings.defaultBridge)
+    try drivers.check()
     let stamp = self.stamp
     try identify(stamp)
     let failures = try startAnew(stamp)

@@ -56,7 +56,8 @@ final class Engine: Sendable {
     viewpoint = host.kernel.viewpoint
     firewall = Firewall(host: host)
     bridges = BridgeDriver(host: host, firewall: firewall)
-    drivers = DriverRegistry([bridges, MacvlanDriver(host: host), IpvlanDriver(host: host)])
+    drivers = DriverRegistry(
+      [bridges, MacvlanDriver(host: host), IpvlanDriver(host: host)] + settings.drivers)
     let keeps = settings.reservesPorts || settings.forwarder != nil
     keeper = keeps ? PortKeeper(host: host, forwarder: settings.forwarder) : nil
     holderID = "\(store.token) \(makeID().prefix(12))"

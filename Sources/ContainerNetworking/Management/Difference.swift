@@ -57,7 +57,14 @@ public struct Difference: Hashable, Sendable, CustomStringConvertible {
   /// The difference, in words.
   public var detail: String
 
-  init(_ kind: Kind, network: String = "", container: String? = nil, _ detail: String) {
+  /// A difference that a ``Driver`` found.
+  ///
+  /// - Parameters:
+  ///   - kind: Its kind.
+  ///   - network: The network, by name.
+  ///   - container: The container; nil for a difference of the whole network.
+  ///   - detail: The difference, in words.
+  public init(_ kind: Kind, network: String = "", container: String? = nil, _ detail: String) {
     self.kind = kind
     self.network = network
     self.container = container
