@@ -17,6 +17,8 @@ public enum FuzzEntry: String, CaseIterable, Sendable {
   case route
   /// `Neighbor`.
   case neighbor
+  /// `ForwardingEntry`.
+  case forwardingEntry
   /// `NftTable`.
   case table
   /// `NftChain`.
@@ -53,6 +55,8 @@ public enum FuzzEntry: String, CaseIterable, Sendable {
       case .address: try WireEntries.read(bytes) { (message) throws(NetworkError) in _ = try AssignedAddress(message) }
       case .route: try WireEntries.read(bytes) { (message) throws(NetworkError) in _ = try Route(message) }
       case .neighbor: try WireEntries.read(bytes) { (message) throws(NetworkError) in _ = try Neighbor(message) }
+      case .forwardingEntry:
+        try WireEntries.read(bytes) { (message) throws(NetworkError) in _ = try ForwardingEntry(message) }
       case .table: try WireEntries.read(bytes, 0xa00) { (message) throws(NetworkError) in _ = try NftTable(message) }
       case .chain: try WireEntries.read(bytes, 0xa03) { (message) throws(NetworkError) in _ = try NftChain(message) }
       case .rule:

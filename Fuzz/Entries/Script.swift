@@ -41,7 +41,33 @@ struct Script {
       RouteRequests.add(Route(to: Subnet("10.1.0.0/16"), via: IPAddress("10.0.0.2"), link: bridge, metric: 7)))
     _ = try execute(
       NeighborRequests.add(Neighbor(IPAddress("10.0.0.3"), macAddress: MACAddress("02:00:00:00:00:02"), link: bridge)))
+    try makeTunnel(on: bridge)
     try makeFirewall()
+  }
+
+  private func makeTunnel(on bridge: Int32) throws(NetworkError) {
+    var options = VxlanOptions(7, local: try IPAddress("10.0.0.1"))
+    options.learnsAddresses = false
+    options.answersNeighbors = true
+    let end = VethEnd(try InterfaceName("vx0"), master: bridge)
+    _ = try execute(LinkRequests.createVxlan(end, mtu: 1450, options: options))
+    // The kernel does not echo a VXLAN.
+    let tunnel = try execute(LinkRequests.get(end.name))
+    _ = try execute(LinkRequests.changeVxlan(tunnel, VxlanChange(local: IPAddress("10.0.0.9"))))
+    let mac = try MACAddress("02:00:00:00:00:03")
+    var far = ForwardingEntry(mac, on: tunnel, to: try IPAddress("10.0.0.2"))
+    far.port = 4790
+    far.identifier = 8
+    _ = try execute(ForwardingRequests.add(far))
+    _ = try execute(ForwardingRequests.replace(ForwardingEntry(mac, behind: tunnel)))
+    _ = try route.execute(ForwardingRequests.get(mac, on: tunnel, in: .link))
+    for host in ["10.0.0.2", "10.0.0.3"] {
+      let flood = ForwardingEntry(try MACAddress("00:00:00:00:00:00"), on: tunnel, to: try IPAddress(host))
+      _ = try execute(ForwardingRequests.append(flood))
+    }
+    _ = try execute(ForwardingRequests.delete(mac, on: tunnel, in: .link))
+    far.lifetime = .static
+    _ = try execute(ForwardingRequests.add(far))
   }
 
   private func makeFirewall() throws(NetworkError) {
@@ -77,6 +103,11 @@ struct Script {
     for message in try route.dump(AddressRequests.list()) { _ = try AssignedAddress(message) }
     for message in try route.dump(RouteRequests.list()) { _ = try Route(message) }
     for message in try route.dump(NeighborRequests.list()) { _ = try Neighbor(message) }
+    if let message = try? route.execute(LinkRequests.get(InterfaceName("br0"))).first {
+      for message in try route.dump(ForwardingRequests.list(bridge: Link(message).index)) {
+        _ = try ForwardingEntry(message)
+      }
+    }
     for message in try netfilter.dump(NftRequests.tables()) {
       let table = try NftTable(message)
       for message in try netfilter.dump(NftRequests.rules(of: table)) { _ = try NftRuleRecord(message) }
@@ -95,7 +126,7 @@ struct Script {
     changes.delete(Self.table)
     try changes.commit(over: netfilter)
     _ = try execute(RouteRequests.delete(Route(to: Subnet("10.1.0.0/16"), via: IPAddress("10.0.0.2"), metric: 7)))
-    for name in ["port0", "br0"] {
+    for name in ["vx0", "port0", "br0"] {
       guard let message = try route.execute(LinkRequests.get(InterfaceName(name))).first else { continue }
       _ = try execute(LinkRequests.delete(Link(message).index))
     }

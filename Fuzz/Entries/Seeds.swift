@@ -31,7 +31,7 @@ extension FuzzEntry {
       case 16: seeds[.link, default: []].append(payload)
       case 20: seeds[.address, default: []].append(payload)
       case 24: seeds[.route, default: []].append(payload)
-      case 28: seeds[.neighbor, default: []].append(payload)
+      case 28: seeds[payload.first == 7 ? .forwardingEntry : .neighbor, default: []].append(payload)
       case 0xa00: seeds[.table, default: []].append(payload)
       case 0xa03: seeds[.chain, default: []].append(payload)
       case 0xa06: seeds[.rule, default: []].append(payload)

@@ -42,7 +42,7 @@ extension SimulatedKernel {
     }
   }
 
-  /// The bindings that conflict with ``holdPort(_:_:at:in:)``, and reserved ones.
+  /// The bindings that conflict with ``holdPort(_:_:at:in:)``, reserved ones, and VXLANs that are up.
   ///
   /// - Throws: `.notFound` (`EADDRNOTAVAIL`) for an address that the namespace does not have; `.unsupported` for SCTP
   ///   if ``hasSCTP`` is false.
@@ -52,7 +52,8 @@ extension SimulatedKernel {
     guard !bindings.isEmpty else { return [] }
     return try state.withLock { (state) throws(NetworkError) in
       let content = try Self.visit(namespace, for: bindings, hasSCTP, &state)
-      return bindings.filter { content.isHeld($0) }
+      let tunnels = state.tunnelPorts(in: namespace.identity.inode)
+      return bindings.filter { content.isHeld($0, besides: tunnels) }
     }
   }
 
@@ -67,8 +68,9 @@ extension SimulatedKernel {
     return try state.withLock { (state) throws(NetworkError) in
       var content = try Self.visit(namespace, for: bindings, hasSCTP, &state)
       defer { state.namespaces[inode] = content }
+      let tunnels = state.tunnelPorts(in: inode)
       var reservations: [PortReservation] = []
-      for binding in bindings where !content.isHeld(binding) {
+      for binding in bindings where !content.isHeld(binding, besides: tunnels) {
         content.heldPorts.insert(binding)
         reservations.append(
           PortReservation(binding, descriptor: nil) { [self] in
@@ -101,13 +103,13 @@ extension SimulatedKernel {
 }
 
 extension SimulatedNamespace {
-  fileprivate func isHeld(_ wanted: PortBinding) -> Bool {
+  func isHeld(_ wanted: PortBinding, besides tunnels: Set<PortBinding> = []) -> Bool {
     // A specific address conflicts with itself and the wildcard; the wildcard with every address.
     if !wanted.address.isUnspecified {
-      return heldPorts.contains(wanted)
-        || heldPorts.contains(PortBinding(.any(wanted.address.family), wanted.port, wanted.transport))
+      let wildcard = PortBinding(.any(wanted.address.family), wanted.port, wanted.transport)
+      return heldPorts.contains(wanted) || heldPorts.contains(wildcard) || tunnels.contains(wildcard)
     }
-    return heldPorts.contains(wanted) || heldPorts.contains { wanted.collides(with: $0) }
+    return heldPorts.contains(wanted) || tunnels.contains(wanted) || heldPorts.contains { wanted.collides(with: $0) }
   }
 }
 

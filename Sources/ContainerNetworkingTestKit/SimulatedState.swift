@@ -103,6 +103,7 @@ struct SimulatedState {
     for index in namespace.links.keys.sorted() where namespace.links[index]?.kind != nil {
       removeLink(index, in: inode)
     }
+    for vxlan in vxlans(from: inode) { removeLink(vxlan.index, in: vxlan.namespace) }
     namespaces[inode] = nil
   }
 

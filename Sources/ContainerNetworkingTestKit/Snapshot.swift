@@ -32,7 +32,12 @@ extension SimulatedNamespace {
       return line
     }
     // Omits a bridge's learned entries, which age.
-    lines += neighbors.filter { !$0.isOfBridge || $0.isLasting }.map { neighbor in
+    lines += neighbors.filter { $0.isOfBridge && $0.isLasting }.map { entry in
+      let address = entry.macAddress.map { hexadecimal($0[...]) } ?? "-"
+      let way = entry.destination.map { " to \(text($0))" } ?? ""
+      return "\(entry.isForLink ? "link" : "bridge") entry \(address) \(links[entry.link]?.name ?? "-")\(way)"
+    }
+    lines += neighbors.filter { !$0.isOfBridge }.map { neighbor in
       "neighbor \(neighbor.destination.map { text($0) } ?? "-") link \(links[neighbor.link]?.name ?? "-")"
     }
     lines += sysctls.sorted { $0.key < $1.key }.map { "sysctl \($0.key) = \($0.value)" }

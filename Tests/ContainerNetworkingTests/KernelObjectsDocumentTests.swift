@@ -82,6 +82,43 @@ import Testing
     #expect(lan.macvlanMode == .private)
   }
 
+  @Test func tunnels() throws {
+    let namespace = try NetworkNamespace.create()
+    let ends = (VethEnd(try InterfaceName("eth0")), VethEnd(try InterfaceName("peer0")))
+    let underlay = try namespace.links.createVeth(ends.0, peer: ends.1).index
+
+    // example
+    let bridge = try namespace.links.createBridge(InterfaceName("br0"))
+    var options = VxlanOptions(4096, local: try IPAddress("192.0.2.1"))
+    options.learnsAddresses = false
+    options.answersNeighbors = true
+    options.underlay = underlay
+    let tunnel = try namespace.links.createVxlan(VethEnd(InterfaceName("vx0"), master: bridge.index), options)
+    print(tunnel.mtu, options.overhead)  // 1450 and 50 over a link of 1500
+
+    let (mac, address) = (try MACAddress("02:42:0a:00:00:02"), try IPAddress("10.0.0.2"))
+    let far = ForwardingEntry(mac, on: tunnel.index, to: try IPAddress("192.0.2.2"))
+    let requests = [
+      ForwardingRequests.replace(far), ForwardingRequests.replace(ForwardingEntry(mac, behind: tunnel.index)),
+      NeighborRequests.replace(Neighbor(address, macAddress: mac, link: tunnel.index)),
+    ]
+    let outcomes = try namespace.connection(.route).perform(requests)  // in one send
+    print(
+      outcomes.allSatisfy { $0.error == nil }, try namespace.forwardingEntries.list(link: tunnel.index).contains(far))
+
+    let moved = ForwardingEntry(mac, on: tunnel.index, to: try IPAddress("192.0.2.3"))
+    try namespace.forwardingEntries.replace(moved)
+    try namespace.links.changeVxlan(tunnel.index, VxlanChange(local: IPAddress("192.0.2.9")))
+    try namespace.forwardingEntries.delete(mac, on: tunnel.index, in: .link)
+    // end
+    #expect(tunnel.mtu == 1450)
+    #expect(outcomes.allSatisfy { $0.error == nil })
+    #expect(try namespace.links.get(tunnel.index).vxlan?.local?.description == "192.0.2.9")
+    let left = try namespace.forwardingEntries.list(link: tunnel.index).filter { $0.macAddress == mac }
+    #expect(left == [ForwardingEntry(mac, behind: tunnel.index)])
+    #expect(try namespace.neighbors.list(link: tunnel.index).contains { $0.address == address })
+  }
+
   @Test func addresses() throws {
     let (namespace, link) = try makeLink()
 
@@ -169,7 +206,7 @@ import Testing
       match.1.split(separator: "\n", omittingEmptySubsequences: false).map { $0.dropFirst(4) }.joined(separator: "\n")
     }
     let blocks = page.matches(of: #/(?s)```swift\n(.*?)\n```/#).map { String($0.1) }
-    #expect(examples.count == 9)
+    #expect(examples.count == 10)
     #expect(blocks == examples)
   }
 

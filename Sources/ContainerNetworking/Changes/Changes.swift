@@ -2,7 +2,7 @@ public import Netlink
 public import NetworkPrimitives
 
 extension NetworkNamespace {
-  /// All later changes of links, addresses, routes and neighbours, whatever their origin.
+  /// All later changes of links, addresses, routes, neighbours and forwarding entries, whatever their origin.
   ///
   /// Subscribe before listing the current state: changes in between are reported, and none is missed.
   ///
@@ -16,7 +16,7 @@ extension NetworkNamespace {
     try EventStream(
       of: try kernel.openSocket(.route, in: handle), groups: kinds.groups, capacity: capacity, lost: .lost
     ) { (message) throws(NetworkError) in
-      try NetworkChange(message).map { [$0] } ?? []
+      try NetworkChange(message, of: kinds).map { [$0] } ?? []
     }
   }
 

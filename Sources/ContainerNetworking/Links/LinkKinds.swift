@@ -127,7 +127,7 @@ extension Links {
     if let address { try LinkChange.check(macAddress: address, operation: request.purpose) }
   }
 
-  private func make(_ request: NetlinkRequest, kind: String, _ name: InterfaceName) throws(NetworkError) -> Link {
+  func make(_ request: NetlinkRequest, kind: String, _ name: InterfaceName) throws(NetworkError) -> Link {
     do { return try one(request, orGet: name) } catch {
       guard let lack = error.lack(of: kind) else { throw error }
       var error = error

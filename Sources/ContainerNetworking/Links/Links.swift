@@ -46,13 +46,18 @@ public struct Links: Sendable {
 
   /// Changes a link; properties that the change omits stay as they are.
   ///
-  /// - Throws: `.invalidValue` before any kernel request; `.alreadyExists` for a name that is taken.
+  /// - Throws: `.invalidValue` before any kernel request; `.alreadyExists` for a name that is taken; `.inUse`
+  ///   (`EADDRINUSE`) for a VXLAN that is set up while something else holds its UDP port, naming that where it is seen.
   public func change(_ index: Int32, _ change: LinkChange) throws(NetworkError) {
     try change.validate()
-    try connection().execute(LinkRequests.change(index, change))
+    do { try connection().execute(LinkRequests.change(index, change)) } catch {
+      throw change.isUp == true ? heldPort(of: index, error) : error
+    }
   }
 
   /// Sets a link up.
+  ///
+  /// - Throws: As ``change(_:_:)``.
   public func setUp(index: Int32) throws(NetworkError) { try change(index, LinkChange(isUp: true)) }
 
   /// Sets a link down.

@@ -46,6 +46,16 @@ public struct Neighbors: Sendable {
     try namespace.connection(.route).execute(NeighborRequests.replace(neighbor))
   }
 
+  /// Adds or changes many neighbours, some 100 in one send. The kernel goes on after one that it refuses.
+  ///
+  /// - Throws: As ``replace(_:)``: of the neighbours that are refused, the first.
+  public func replace(_ neighbors: [Neighbor]) throws(NetworkError) {
+    for neighbor in neighbors { try neighbor.validate() }
+    for outcome in try namespace.connection(.route).perform(neighbors.map { NeighborRequests.replace($0) }) {
+      if let error = outcome.error { throw error }
+    }
+  }
+
   /// Deletes the neighbour of that address on a link. It may stay listed for a moment, as failed.
   ///
   /// - Throws: `.notFound` (`ENOENT`).

@@ -15,12 +15,16 @@ extension SimulatedState {
     guard let link = link(place) else { throw refusal(.noDevice) }
 
     if let kind { try change(kind, of: place, link) }
+    // A request without a change mask changes the flags that it sets, as old tools do.
+    let mask = message.change != 0 ? message.change : message.flags
+    if mask & message.flags & 1 != 0 { try checkUp(place) }
     if let mtu: UInt32 = try attributes[type: Int(IFLA_MTU)]?.integer() {
       if !link.isLoopback { try Self.check(mtu: mtu) }
       // macvlan_change_mtu.
       if link.kind == "macvlan", let below = link.peer.flatMap(self.link), mtu > below.mtu {
         throw refusal(.invalidArgument)
       }
+      if let vxlan = link.vxlan, let most = try largestMTU(of: vxlan), mtu > most { throw refusal(.invalidArgument) }
       namespaces[place.namespace]?.links[place.index]?.mtu = mtu
       lowerMacvlans(on: place, to: mtu)
       changeIpvlans(on: place) { $0.mtu = mtu }
@@ -50,8 +54,6 @@ extension SimulatedState {
       try setMaster(master, of: place.index, in: place.namespace)
     }
     if let settings = try attributes[type: Int(IFLA_AF_SPEC)]?.nested() { try set(settings, of: place) }
-    // A request without a change mask changes the flags that it sets, as old tools do.
-    let mask = message.change != 0 ? message.change : message.flags
     if mask & 1 != 0 { setUp(message.flags & 1 != 0, place) }
     notifyLink(place.index, in: place.namespace)
     // The other end of a pair notices the change of its carrier.
@@ -73,10 +75,16 @@ extension SimulatedState {
     _ kind: Attributes, of place: LinkReference, _ link: SimulatedLink
   ) throws(NetworkError) {
     if let data = try kind[type: Int(IFLA_INFO_DATA)]?.nested() {
-      guard link.kind == "bridge", kind[type: Int(IFLA_INFO_KIND)]?.string == link.kind else {
+      guard kind[type: Int(IFLA_INFO_KIND)]?.string == link.kind else { throw refusal(.notSupportedOnSocket) }
+      if link.kind == "bridge" {
+        namespaces[place.namespace]?.links[place.index]?.bridge = try link.bridge.changed(by: data)
+      } else if let vxlan = link.vxlan {
+        let changed = try vxlan.changed(by: data)
+        _ = try largestMTU(of: changed)
+        namespaces[place.namespace]?.links[place.index]?.vxlan = changed
+      } else {
         throw refusal(.notSupportedOnSocket)
       }
-      namespaces[place.namespace]?.links[place.index]?.bridge = try link.bridge.changed(by: data)
     }
     if let data = try kind[type: Int(IFLA_INFO_SLAVE_DATA)]?.nested() {
       guard link.master != nil else { throw refusal(.notSupportedOnSocket) }
@@ -86,8 +94,7 @@ extension SimulatedState {
 
   mutating func setMaster(_ master: Int32, of index: Int32, in namespace: UInt64) throws(NetworkError) {
     if let old = namespaces[namespace]?.links[index]?.master, old != master {
-      // The bridge flushes the entries behind it.
-      namespaces[namespace]?.neighbors.removeAll { $0.isOfBridge && $0.link == index }
+      forgetPort(index, in: namespace)
     }
     guard master != 0 else {
       namespaces[namespace]?.links[index]?.master = nil
@@ -126,7 +133,7 @@ extension SimulatedState {
       for position in link.addresses.indices.reversed() where link.addresses[position].isIPv6 {
         remove(addressAt: position, of: place)
       }
-      forgetNeighbors(of: place)
+      forgetNeighbors(of: place, isGone: false)
       namespaces[place.namespace]?.links[place.index]?.isUp = false
       namespaces[place.namespace]?.routes.removeAll { $0.link == place.index }
       let removed = namespaces[place.namespace]?.removedRoutes ?? []

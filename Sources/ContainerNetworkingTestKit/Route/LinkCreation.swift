@@ -23,12 +23,14 @@ extension SimulatedState {
         message.index > 0 || message.attributes[type: Int(IFLA_IFNAME)] != nil ? .noDevice : .invalidArgument)
     }
     let info = try message.attributes[type: Int(IFLA_LINKINFO)]?.nested()
-    let kinds = ["bridge", "veth", "macvlan", "ipvlan", "dummy"]
+    let kinds = ["bridge", "veth", "macvlan", "ipvlan", "vxlan", "dummy"]
     guard let kind = info?[type: Int(IFLA_INFO_KIND)]?.string, kinds.contains(kind) else {
       throw refusal(.notSupportedOnSocket, "Unknown device type")
     }
     let made = try create(kind, message, data: info?[type: Int(IFLA_INFO_DATA)]?.nested(), in: namespace)
     guard request.flags.contains(.echo), made.namespace == namespace, var link = link(made) else { return [] }
+    // __vxlan_dev_create in drivers/net/vxlan/vxlan_core.c tells of it by itself, and not as an answer.
+    if link.vxlan != nil { return [] }
     // The echo precedes the assignment of the bridge.
     link.master = nil
     return [describe(link, in: namespace)]
@@ -39,7 +41,11 @@ extension SimulatedState {
   ) throws(NetworkError) -> LinkReference {
     let place = try target(message, from: namespace)
     guard kind == "veth" else {
+      let vxlan = kind == "vxlan" ? try SimulatedVxlan(data, from: namespace) : nil
       let made = try register(kind, message, in: place)
+      if let vxlan {
+        try makeVxlan(made, vxlan, hasMTU: message.attributes[type: Int(IFLA_MTU)] != nil)
+      }
       if kind == "bridge", let data {
         namespaces[place]?.links[made.index]?.bridge = try SimulatedBridge().changed(by: data)
       }
@@ -116,7 +122,10 @@ extension SimulatedState {
   }
 
   private mutating func configure(_ made: LinkReference, _ message: LinkMessage) throws(NetworkError) {
-    if message.flags & 1 != 0 { setUp(true, made) }
+    if message.flags & 1 != 0 {
+      try checkUp(made)
+      setUp(true, made)
+    }
     if let master = try message.integer(Int(IFLA_MASTER)) {
       try setMaster(master, of: made.index, in: made.namespace)
     }

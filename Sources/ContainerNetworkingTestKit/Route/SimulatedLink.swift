@@ -17,6 +17,7 @@ struct SimulatedLink {
   var alias: String?
   var bridge = SimulatedBridge()
   var port = SimulatedPort()
+  var vxlan: SimulatedVxlan?
   /// `MACVLAN_MODE_*`.
   var mode: UInt32 = 4
   /// `IPVLAN_MODE_*` and `IPVLAN_F_*`, the same of all ipvlans of a parent.
@@ -77,9 +78,9 @@ extension SimulatedState {
     body.append(UInt32(0))
     body.attribute(Int(IFLA_IFNAME), string: link.name)
     body.attribute(Int(IFLA_TXQLEN), UInt32(1000))
-    // IF_OPER_UP 6, IF_OPER_DOWN 2, IF_OPER_LOWERLAYERDOWN 7, IF_OPER_UNKNOWN 0 of lo.
+    // IF_OPER_UP 6, IF_OPER_DOWN 2, IF_OPER_LOWERLAYERDOWN 7, IF_OPER_UNKNOWN 0 of lo and of a VXLAN that is up.
     let downState: UInt8 = link.isUp && link.kind == "veth" ? 7 : 2
-    body.attribute(Int(IFLA_OPERSTATE), link.isLoopback ? 0 : isRunning ? 6 : downState)
+    body.attribute(Int(IFLA_OPERSTATE), link.isLoopback ? 0 : isRunning ? (link.vxlan == nil ? 6 : 0) : downState)
     body.attribute(Int(IFLA_MTU), link.mtu)
     body.attribute(Int(IFLA_GROUP), link.group)
     if let alias = link.alias { body.attribute(Int(IFLA_IFALIAS), string: alias) }
@@ -103,6 +104,8 @@ extension SimulatedState {
             data.attribute(Int(IFLA_IPVLAN_MODE), link.ipvlan.mode)
             data.attribute(Int(IFLA_IPVLAN_FLAGS), link.ipvlan.flags)
           }
+        case "vxlan":
+          info.nested(Int(IFLA_INFO_DATA), flagged: false) { data in link.vxlan?.write(to: &data) }
         default: break
         }
         if link.master != nil {
@@ -118,6 +121,12 @@ extension SimulatedState {
         body.attribute(Int(IFLA_LINK_NETNSID), identifier)
       }
       body.attribute(Int(IFLA_LINK), peer.index)
+    }
+    // A VXLAN that is in another namespace than its socket names itself as the link below.
+    if let home = link.vxlan?.home, home != namespace {
+      let identifier = namespaces[namespace, default: SimulatedNamespace()].identifier(of: home)
+      body.attribute(Int(IFLA_LINK_NETNSID), identifier)
+      body.attribute(Int(IFLA_LINK), link.index)
     }
     return SimulatedReply(type: UInt16(type), payload: body.bytes)
   }
@@ -143,6 +152,7 @@ extension SimulatedState {
         removeLink(dependent.index, in: other)
       }
     }
+    for vxlan in vxlans(on: reference, from: namespace) { removeLink(vxlan.index, in: vxlan.namespace) }
   }
 
   /// Removes a link's addresses, routes, neighbours and memberships, before it is removed or moved.
@@ -155,6 +165,7 @@ extension SimulatedState {
     namespaces[namespace]?.routes.removeAll { $0.link == index }
     forgetNeighbors(of: LinkReference(namespace: namespace, index: index))
     for port in namespaces[namespace]?.links.values.filter({ $0.master == index }) ?? [] {
+      forgetPort(port.index, in: namespace)
       namespaces[namespace]?.links[port.index]?.master = nil
       notifyLink(port.index, in: namespace)
     }

@@ -13,17 +13,22 @@ struct SimulatedNeighbor: Hashable {
   var destination: [UInt8]?
   /// `NDA_LLADDR`.
   var macAddress: [UInt8]?
+  /// `NDA_PORT`, `NDA_VNI` and `NDA_IFINDEX`: of a VXLAN's forwarding entry.
+  var port: UInt16?
+  var identifier: UInt32?
+  var outgoingLink: Int32?
 
-  /// Whether it is an entry of a bridge (`AF_BRIDGE`).
+  /// Whether it is a forwarding entry, of a bridge or of a link (`AF_BRIDGE`).
   var isOfBridge: Bool { family == 7 }
   /// Whether it is permanent (`NUD_NOARP`, `NUD_PERMANENT`); a bridge ages the others.
   var isLasting: Bool { state & 0xc0 != 0 }
-  /// Whether it is for the link's bridge, not for the link itself (`NTF_MASTER`).
-  var isForMaster: Bool { flags & 4 != 0 }
+  /// In a request, whether it is for the link's bridge (`NTF_MASTER`, or no flag).
+  var isForMaster: Bool { flags == 0 || flags & UInt8(NTF_MASTER) != 0 }
+  /// Whether it is of the link's own table (`NTF_SELF`).
+  var isForLink: Bool { flags & UInt8(NTF_SELF) != 0 }
 
   func isSame(as other: SimulatedNeighbor) -> Bool {
-    guard family == other.family, link == other.link else { return false }
-    return isOfBridge ? macAddress == other.macAddress : destination == other.destination
+    family == other.family && link == other.link && destination == other.destination
   }
 }
 
@@ -31,18 +36,12 @@ struct SimulatedNeighbor: Hashable {
 extension SimulatedState {
   mutating func newNeighbor(_ request: NetlinkMessage, in namespace: UInt64) throws(NetworkError) -> [SimulatedReply] {
     let neighbor = try Self.neighbor(request.payload)
+    if neighbor.isOfBridge {
+      try newForwardingEntry(neighbor, request.flags, in: namespace)
+      return []
+    }
     guard namespaces[namespace]?.links[neighbor.link] != nil else { throw refusal(.noDevice) }
     try Self.check(neighbor)
-    // rtnl_fdb_add checks the bridge, and br_fdb_add the port's state.
-    if neighbor.isOfBridge, neighbor.isForMaster, let link = namespaces[namespace]?.links[neighbor.link] {
-      guard link.master != nil else { throw refusal(.notSupportedOnSocket) }
-      guard neighbor.isLasting || hasCarrier(link, in: namespace) else { throw refusal(.notPermitted) }
-      // A bridge has an address behind one port only.
-      let others = Set(namespaces[namespace]?.links.values.filter { $0.master == link.master }.map(\.index) ?? [])
-      namespaces[namespace]?.neighbors.removeAll {
-        $0.isOfBridge && $0.macAddress == neighbor.macAddress && $0.link != neighbor.link && others.contains($0.link)
-      }
-    }
     if let index = namespaces[namespace]?.neighbors.firstIndex(where: { $0.isSame(as: neighbor) }) {
       if request.flags.contains(.exclusive) { throw refusal(.fileExists) }
       namespaces[namespace]?.neighbors[index] = neighbor
@@ -58,6 +57,10 @@ extension SimulatedState {
     _ request: NetlinkMessage, in namespace: UInt64
   ) throws(NetworkError) -> [SimulatedReply] {
     let neighbor = try Self.neighbor(request.payload)
+    if neighbor.isOfBridge {
+      try deleteForwardingEntry(neighbor, in: namespace)
+      return []
+    }
     guard namespaces[namespace]?.links[neighbor.link] != nil else { throw refusal(.noDevice) }
     guard let index = namespaces[namespace]?.neighbors.firstIndex(where: { $0.isSame(as: neighbor) }) else {
       throw refusal(.noSuchFileOrDirectory)
@@ -66,13 +69,18 @@ extension SimulatedState {
     // It is notified as failed before it is removed.
     removed.state = 0x20  // NUD_FAILED
     removed.macAddress = nil
-    if removed.family != 7 { notifyNeighbor(removed, in: namespace, type: Int32(RTM_NEWNEIGH)) }
+    notifyNeighbor(removed, in: namespace, type: Int32(RTM_NEWNEIGH))
     notifyNeighbor(removed, in: namespace, type: Int32(RTM_DELNEIGH))
     return []
   }
 
   func getNeighbors(_ request: NetlinkMessage, in namespace: UInt64) throws(NetworkError) -> [SimulatedReply] {
     var asked = try Self.neighbor(request.payload)
+    if asked.isOfBridge {
+      let entries = try getForwardingEntries(
+        asked, request.payload, isDump: request.flags.contains(.dump), in: namespace)
+      return entries.map { describe($0, in: namespace, type: Int32(RTM_NEWNEIGH)) }
+    }
     if request.flags.contains(.dump) {
       asked.link = try Attributes(request.payload.dropFirst(12))[type: Int(NDA_IFINDEX)]?.integer() ?? 0
     }
@@ -85,10 +93,10 @@ extension SimulatedState {
       guard namespaces[namespace]?.links[asked.link] != nil else { throw refusal(.noDevice) }
       throw refusal(.noSuchFileOrDirectory, "Neighbour entry not found")
     }
-    return known.map { Self.describe($0, type: Int32(RTM_NEWNEIGH)) }
+    return known.map { describe($0, in: namespace, type: Int32(RTM_NEWNEIGH)) }
   }
 
-  private static func describe(_ neighbor: SimulatedNeighbor, type: Int32) -> SimulatedReply {
+  private func describe(_ neighbor: SimulatedNeighbor, in namespace: UInt64, type: Int32) -> SimulatedReply {
     var body = PayloadWriter()
     body.append(neighbor.family)
     body.appendZeros(3)
@@ -98,27 +106,26 @@ extension SimulatedState {
     body.append(UInt8(0))
     if let destination = neighbor.destination { body.attribute(Int(NDA_DST), bytes: destination) }
     if let address = neighbor.macAddress { body.attribute(Int(NDA_LLADDR), bytes: address) }
+    if let port = neighbor.port { body.attribute(Int(NDA_PORT), bigEndian: port) }
+    if let identifier = neighbor.identifier { body.attribute(Int(NDA_VNI), identifier) }
+    if let link = neighbor.outgoingLink { body.attribute(Int(NDA_IFINDEX), link) }
+    if neighbor.isOfBridge, !neighbor.isForLink, let link = namespaces[namespace]?.links[neighbor.link] {
+      body.attribute(Int(NDA_MASTER), link.master ?? link.index)
+    }
     return SimulatedReply(type: UInt16(type), payload: body.bytes)
   }
 
-  /// Removes the entries of a link that goes down.
-  mutating func forgetNeighbors(of place: LinkReference) {
-    for neighbor in namespaces[place.namespace]?.neighbors ?? [] where neighbor.link == place.index {
-      notifyNeighbor(neighbor, in: place.namespace, type: Int32(RTM_DELNEIGH))
-    }
-    namespaces[place.namespace]?.neighbors.removeAll { $0.link == place.index }
+  /// Removes the entries of a link that goes down or away; forwarding entries that do not age survive the former.
+  mutating func forgetNeighbors(of place: LinkReference, isGone: Bool = true) {
+    forget(in: place.namespace) { $0.link == place.index && (isGone || !$0.isOfBridge || !$0.isLasting) }
   }
 
-  private mutating func notifyNeighbor(_ neighbor: SimulatedNeighbor, in namespace: UInt64, type: Int32) {
-    notify(Self.describe(neighbor, type: type), group: Int(RTNLGRP_NEIGH.rawValue), in: namespace)
+  mutating func notifyNeighbor(_ neighbor: SimulatedNeighbor, in namespace: UInt64, type: Int32) {
+    notify(describe(neighbor, in: namespace, type: type), group: Int(RTNLGRP_NEIGH.rawValue), in: namespace)
   }
 
-  /// The checks of `neigh_add` and, for a bridge's entry, of `rtnl_fdb_add`.
+  /// The checks of `neigh_add`.
   private static func check(_ neighbor: SimulatedNeighbor) throws(NetworkError) {
-    if neighbor.isOfBridge {
-      guard neighbor.macAddress?.count == 6 else { throw refusal(.invalidArgument, "invalid address") }
-      return
-    }
     guard let destination = neighbor.destination else {
       throw refusal(.invalidArgument, "Network address not specified")
     }
@@ -138,9 +145,14 @@ extension SimulatedState {
     let flags: UInt8 = try reader.read()
     try reader.skip(1)
     let attributes = try Attributes(reader.rest)
-    return SimulatedNeighbor(
+    var neighbor = SimulatedNeighbor(
       family: family, link: link, state: state, flags: flags,
       destination: attributes[type: Int(NDA_DST)].map { Array($0.payload) },
       macAddress: attributes[type: Int(NDA_LLADDR)].map { Array($0.payload) })
+    guard neighbor.isOfBridge else { return neighbor }
+    neighbor.port = try attributes[type: Int(NDA_PORT)]?.bigEndian()
+    neighbor.identifier = try attributes[type: Int(NDA_VNI)]?.integer()
+    neighbor.outgoingLink = try attributes[type: Int(NDA_IFINDEX)]?.integer()
+    return neighbor
   }
 }

@@ -9,7 +9,7 @@ public struct Link: Hashable, Sendable {
   public var name: String
   /// `IFF_*` of `linux/if.h`.
   public var flags: LinkFlags
-  /// Its kind: `bridge`, `veth`, `macvlan`, `ipvlan`; nil for hardware and `lo` (`IFLA_INFO_KIND`).
+  /// Its kind: `bridge`, `veth`, `macvlan`, `ipvlan`, `vxlan`; nil for hardware and `lo` (`IFLA_INFO_KIND`).
   public var kind: String?
   /// Hardware address; nil if it does not have six bytes.
   public var macAddress: MACAddress?
@@ -31,7 +31,7 @@ public struct Link: Hashable, Sendable {
   public var alternativeNames: [String]
   /// A text for people (`IFLA_IFALIAS`).
   public var alias: String?
-  /// The raw attributes of its kind: `IFLA_BR_*`, `IFLA_MACVLAN_*` (`IFLA_INFO_DATA`).
+  /// The raw attributes of its kind: `IFLA_BR_*`, `IFLA_MACVLAN_*`, `IFLA_VXLAN_*` (`IFLA_INFO_DATA`).
   public var kindAttributes: Attributes?
   /// The options of a bridge; nil for other kinds.
   public var bridge: BridgeOptions?
@@ -43,6 +43,8 @@ public struct Link: Hashable, Sendable {
   public var ipvlanMode: IpvlanMode?
   /// The flag of an ipvlan; nil for an unknown one.
   public var ipvlanFlag: IpvlanFlag?
+  /// The options of a VXLAN; nil for other kinds.
+  public var vxlan: VxlanOptions?
   /// Packets and bytes so far.
   public var statistics: LinkStatistics?
 
@@ -71,6 +73,7 @@ public struct Link: Hashable, Sendable {
       let flag: UInt16? = try kindAttributes?[type: Int(IFLA_IPVLAN_FLAGS)]?.integer()
       ipvlanFlag = flag.flatMap { IpvlanFlag(rawValue: $0) }
     }
+    if kind == "vxlan", let kindAttributes { vxlan = try VxlanOptions(kindAttributes) }
     if info?[type: Int(IFLA_INFO_SLAVE_KIND)]?.string == "bridge", let data = info?[type: Int(IFLA_INFO_SLAVE_DATA)] {
       bridgePort = try BridgePortOptions(data.nested())
     }

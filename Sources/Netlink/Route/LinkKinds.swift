@@ -110,7 +110,7 @@ extension LinkRequests {
   /// Makes a link of a kind that needs no options, down: `dummy`, `ifb`, `nlmon`.
   public static func create(_ end: VethEnd, kind: String) -> NetlinkRequest { create(kind, end) }
 
-  private static func create(
+  static func create(
     _ kind: String, _ end: VethEnd, parent: Int32? = nil, mtu: UInt32? = nil,
     _ data: ((inout PayloadWriter) -> Void)? = nil
   ) -> NetlinkRequest {

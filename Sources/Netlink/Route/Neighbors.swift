@@ -103,17 +103,9 @@ public enum NeighborRequests {
   ///   - macAddress: The address.
   ///   - port: Index of the link that is the port.
   package static func place(_ macAddress: MACAddress, behind port: Int32) -> NetlinkRequest {
-    var body = PayloadWriter()
-    body.append(UInt8(7))  // AF_BRIDGE
-    body.appendZeros(3)
-    body.append(port)
-    body.append(Neighbor.State.reachable.rawValue)
-    body.append(UInt8(NTF_MASTER))
-    body.append(UInt8(0))  // type
-    body.attribute(Int(NDA_LLADDR), bytes: macAddress.bytes)
-    return NetlinkRequest(
-      type: UInt16(RTM_NEWNEIGH), flags: [.create, .replace], body: body, name: "RTM_NEWNEIGH",
-      purpose: "place \(macAddress) behind link \(port)")
+    var entry = ForwardingEntry(macAddress, behind: port)
+    entry.lifetime = .dynamic
+    return ForwardingRequests.replace(entry)
   }
 
   /// Deletes the neighbour of that address and link; `ENOENT` for a missing one.

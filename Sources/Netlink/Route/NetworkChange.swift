@@ -1,8 +1,8 @@
 import CContainerNetworking
 public import NetworkPrimitives
 
-/// A change of a namespace's links, addresses, routes or neighbours, as the kernel notifies of it (`RTNLGRP_*` in
-/// `linux/rtnetlink.h`, rtnetlink(7)).
+/// A change of a namespace's links, addresses, routes, neighbours or forwarding entries, as the kernel notifies of it
+/// (`RTNLGRP_*` in `linux/rtnetlink.h`, rtnetlink(7)).
 public enum NetworkChange: Hashable, Sendable {
   /// A link was added or changed.
   case linkChanged(Link)
@@ -21,6 +21,10 @@ public enum NetworkChange: Hashable, Sendable {
   case neighborChanged(Neighbor)
   /// A neighbour was forgotten.
   case neighborRemoved(Neighbor)
+  /// A forwarding entry of a bridge or a VXLAN was added or learned, or its way changed.
+  case forwardingEntryChanged(ForwardingEntry)
+  /// A forwarding entry of a bridge or a VXLAN was removed.
+  case forwardingEntryRemoved(ForwardingEntry)
   /// Changes were dropped, because they came faster than they were read: list everything again. Later changes are newer
   /// than the loss.
   case lost
@@ -39,8 +43,10 @@ public enum NetworkChange: Hashable, Sendable {
     public static let routes = Kinds(rawValue: 4)
     /// Neighbours (`RTNLGRP_NEIGH`).
     public static let neighbors = Kinds(rawValue: 8)
+    /// Forwarding entries of bridges and VXLANs (`RTNLGRP_NEIGH`).
+    public static let forwardingEntries = Kinds(rawValue: 16)
     /// All of them.
-    public static let all: Kinds = [.links, .addresses, .routes, .neighbors]
+    public static let all: Kinds = [.links, .addresses, .routes, .neighbors, .forwardingEntries]
 
     /// The multicast groups.
     public var groups: [Int32] {
@@ -48,16 +54,19 @@ public enum NetworkChange: Hashable, Sendable {
       if contains(.links) { groups.append(RTNLGRP_LINK) }
       if contains(.addresses) { groups += [RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR] }
       if contains(.routes) { groups += [RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE] }
-      if contains(.neighbors) { groups.append(RTNLGRP_NEIGH) }
+      if !isDisjoint(with: [.neighbors, .forwardingEntries]) { groups.append(RTNLGRP_NEIGH) }
       return groups.map { Int32($0.rawValue) }
     }
   }
 
-  /// Reads a message of one of the groups; nil for types unknown to this library: a bridge's ports and forwarding
-  /// entries (`AF_BRIDGE`), routes of other families.
+  /// Reads a message of one of the groups; nil for types unknown to this library: a bridge's ports (`AF_BRIDGE`),
+  /// routes of other families.
   ///
+  /// - Parameters:
+  ///   - message: The message.
+  ///   - kinds: The kinds that are asked for: neighbours and forwarding entries come by one group.
   /// - Throws: `.malformedMessage`.
-  public init?(_ message: NetlinkMessage) throws(NetworkError) {
+  public init?(_ message: NetlinkMessage, of kinds: Kinds = .all) throws(NetworkError) {
     var change: NetworkChange?
     switch message.type {
     case UInt16(RTM_NEWLINK), UInt16(RTM_DELLINK):
@@ -69,8 +78,15 @@ public enum NetworkChange: Hashable, Sendable {
     case UInt16(RTM_DELADDR): change = .addressRemoved(try AssignedAddress(message))
     case UInt16(RTM_NEWROUTE): change = try Route(message).map { .routeAdded($0) }
     case UInt16(RTM_DELROUTE): change = try Route(message).map { .routeRemoved($0) }
-    case UInt16(RTM_NEWNEIGH): change = try Neighbor(message).map { .neighborChanged($0) }
-    case UInt16(RTM_DELNEIGH): change = try Neighbor(message).map { .neighborRemoved($0) }
+    case UInt16(RTM_NEWNEIGH), UInt16(RTM_DELNEIGH):
+      let isNew = message.type == UInt16(RTM_NEWNEIGH)
+      if message.payload.first == ForwardingRequests.family {
+        guard kinds.contains(.forwardingEntries) else { return nil }
+        change = try ForwardingEntry(message).map { isNew ? .forwardingEntryChanged($0) : .forwardingEntryRemoved($0) }
+      } else {
+        guard kinds.contains(.neighbors) else { return nil }
+        change = try Neighbor(message).map { isNew ? .neighborChanged($0) : .neighborRemoved($0) }
+      }
     default: break
     }
     guard let change else { return nil }

@@ -42,3 +42,15 @@ extension Neighbor: CustomStringConvertible, CustomDebugStringConvertible {
   /// All fields.
   public var debugDescription: String { allFields(of: self) }
 }
+
+extension ForwardingEntry: CustomStringConvertible, CustomDebugStringConvertible {
+  /// `02:42:ac:11:00:02 by link 7 to 192.0.2.2`, `02:42:ac:11:00:02 behind link 7`.
+  public var description: String {
+    guard table == .link else { return "\(macAddress) behind link \(link)" }
+    return "\(macAddress) by link \(link)\(destination.map { " to \($0)" } ?? "")"
+      + "\(port.map { ", port \($0)" } ?? "")\(identifier.map { ", VNI \($0)" } ?? "")"
+  }
+
+  /// All fields.
+  public var debugDescription: String { allFields(of: self) }
+}
