@@ -21,7 +21,7 @@ struct Inventory {
   ///   - directory: The one with the record, names of namespaces and containers' files.
   init(_ world: Playground, _ directory: FilePath) throws {
     let files = try Self.files(in: directory)
-    let record = files.filter { $0.name.hasPrefix("state/") && $0.name.contains(".sqlite") }.reduce(0) { $0 + $1.size }
+    let record = files.filter { $0.name.hasPrefix("state/state.db") }.reduce(0) { $0 + $1.size }
     let resident = Self.kilobytes("VmRSS", in: "/proc/self/status")
     counts = [
       Count(name: "descriptors", value: Self.entries(of: "/proc/self/fd"), slack: 4),
