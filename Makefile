@@ -1,6 +1,6 @@
 # What a new user types: `make demo`, `make test`. Both install what is missing (Debian, Ubuntu) and need root for it
 # and for the real kernel.
-.PHONY: demo bench bench-dns docs fuzz check test test-busy soak format setup setup-engines release release-check install uninstall clean
+.PHONY: demo bench bench-dns docs fuzz check test test-busy soak format setup setup-engines release install uninstall clean
 
 Examples := bridge-mode host-mode none-mode container-mode custom-network
 Folders := Sources Tests Examples Benchmarks Fuzz/Entries Fuzz/Harness
@@ -108,13 +108,6 @@ release:
 	swift build -c release --static-swift-stdlib --product cnet
 	swift build -c release --static-swift-stdlib --product cnet-cni
 	swift build -c release --static-swift-stdlib --product cnet-netavark
-
-# The same, looked at: that they need no library of Swift's, and are installed, work and are taken away again. CI links the
-# tool so of what it builds for debugging, with the flags of both.
-release-check: release
-	@for program in cnet cnet-cni cnet-netavark; do \
-	  if ldd .build/release/$$program | grep -E 'libswift|Foundation'; then echo "$$program needs these" >&2; exit 1; fi; done
-	@BUILD="$(abspath .build/release)" .ci/install-check
 
 # PREFIX: below which (/usr/local); DESTDIR: what is put before every path, to pack it; BUILD: the directory with programs
 # that are built, or they are built now. For single directories: BINDIR, CNIDIR, MANDIR, UNITDIR and others (Sources/Installation/install).

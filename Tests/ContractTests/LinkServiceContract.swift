@@ -126,7 +126,7 @@ import Testing
     options.priority = 63
     let early = refusal { try namespace.links.changeBridgePort(port.index, options) }
     #expect(early?.code == .unsupported)
-    #expect(early?.reason.contains("no port") == true)
+    #expect(early?.reason.contains("not a port") == true)
     #expect(try namespace.links.get("a").bridgePort == nil)
 
     try namespace.links.setMaster(bridge.index, of: port.index)

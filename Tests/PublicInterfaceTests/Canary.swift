@@ -17,6 +17,13 @@ public func canary(_: AttachWarning) {}
 public func canary(_: Attribute) {}
 public func canary(_: Attributes) {}
 public func canary(_: BridgeOptions) {}
+public func canary(_: VxlanOptions) {}
+public func canary(_: VxlanOptions.Fragmentation) {}
+public func canary(_: VxlanChange) {}
+public func canary(_: ForwardingEntry) {}
+public func canary(_: ForwardingEntry.Table) {}
+public func canary(_: ForwardingEntry.Lifetime) {}
+public func canary(_: ForwardingRequests) {}
 public func canary(_: BridgePortOptions) {}
 public func canary(_: ChildProcess) {}
 public func canary(_: ClaimedSubnet) {}
@@ -180,6 +187,7 @@ public func canary(_: AddressFlags) {}
 public func canary(_: AddressOptions) {}
 public func canary(_: NamedNamespace) {}
 public func canary(_: Neighbors) {}
+public func canary(_: ForwardingEntries) {}
 public func canary(_: PortBinding) {}
 public func canary(_: ConntrackTuple) {}
 public func canary(_: ConntrackEntry) {}

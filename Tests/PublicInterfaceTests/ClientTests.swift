@@ -123,27 +123,6 @@ import Testing
         """)
   }
 
-  /// The tool, with Foundation and all that it stands on, linked as `swift build --static-swift-stdlib` links it: for
-  /// debugging, and for a release, which drops what no one refers to.
-  @Test(arguments: [[], ["-O", "-Xlinker", "--gc-sections"]])
-  func theToolIsLinkedWithoutSharedLibrariesOfSwift(_ flags: [String]) throws {
-    let directory = try makeDirectory()
-    defer { try? FileManager.default.removeItem(at: directory) }
-    let program = directory.appending(path: "cnet").path()
-    let objects = Self.built.appending(path: "cnet.product/Objects.LinkFileList").path()
-    let (status, text) = try run(
-      "swiftc",
-      ["-static-stdlib", "-emit-executable", "-module-name", "cnet", "-o", program] + flags
-        + ["@\(objects)", "-lmnl", "-lsqlite3"])
-    try #require(status == 0, "\(text)")
-    let libraries = try run("ldd", [program]).text
-    #expect(!libraries.contains("libswift") && !libraries.contains("Foundation"), "\(libraries)")
-    #expect(try run(program, ["--version"]).status == 0)
-    // Parses all options, which are found at run time.
-    let help = try run(program, ["network", "create", "--help"])
-    #expect(help.status == 0 && help.text.contains("--ip-range"), "\(help.text)")
-  }
-
   /// A driver of another package: written with what is public, and named in the settings, it does its work.
   @Test func driverOfAnotherPackageIsLinkedAndWorks() throws {
     let directory = try makeDirectory()

@@ -32,9 +32,8 @@ public protocol Driver: Sendable {
 
   /// What a network's new endpoint has from its driver: a hardware address of its own and the subnets' gateways, unless said.
   func endpointTraits(on network: NetworkRecord) throws(NetworkError) -> EndpointTraits
-  /// Makes an endpoint: its link, addresses and routes.
+  /// Makes an endpoint: its link and addresses, and default routes of the families in `routes`.
   ///
-  /// - Parameter routes: The families for which it has the default route.
   /// - Throws: As ``setUp(_:on:)``.
   func connect(
     _ endpoint: Endpoint, to network: NetworkRecord, in namespace: NetworkNamespace, routes: [AddressFamily]
@@ -43,9 +42,8 @@ public protocol Driver: Sendable {
   ///
   /// - Returns: One entry for each endpoint: nil, or its failure as the call above throws it.
   func connect(_ plugs: [EndpointPlug]) -> [NetworkError?]
-  /// Removes an endpoint.
-  ///
-  /// - Parameter namespace: Opens the container's namespace, for drivers that need it; returns nil if it is gone.
+  /// Removes an endpoint. For drivers that need it, `namespace` opens the container's namespace; it returns nil if that is
+  /// gone.
   func disconnect(
     _ endpoint: Endpoint, from network: NetworkRecord, in namespace: () throws(NetworkError) -> NetworkNamespace?
   ) -> [NetworkError]

@@ -98,7 +98,7 @@ public struct ForwardingEntries: Sendable {
 
   /// Deletes the entry for an address, with every destination.
   ///
-  /// - Throws: As ``delete(_:)``.
+  /// - Throws: As the call for an entry.
   public func delete(_ macAddress: MACAddress, on link: Int32, in table: ForwardingEntry.Table) throws(NetworkError) {
     try connection().execute(ForwardingRequests.delete(macAddress, on: link, in: table))
   }

@@ -9,7 +9,7 @@ extension Links {
   /// - Parameters:
   ///   - end: Its name, hardware address, bridge and namespace.
   ///   - options: Its options; local and remote address choose IPv4 or IPv6.
-  ///   - mtu: Maximum transmission unit, bytes; nil for that of the underlay less ``VxlanOptions/overhead``, and for
+  ///   - mtu: Maximum transmission unit, bytes; nil for that of the underlay less `VxlanOptions.overhead`, and for
   ///     1,500 without an underlay, which is too much over most links.
   /// - Throws: `.alreadyExists` for the name, and for a VNI that the namespace has with that port and family, naming
   ///   the link that has it; `.invalidValue`, also for an MTU over the underlay's; `.notFound` for the underlay;

@@ -93,11 +93,8 @@ extension LinkRequests {
     create("macvlan", end, parent: parent, mtu: mtu) { $0.attribute(Int(IFLA_MACVLAN_MODE), mode.rawValue) }
   }
 
-  /// Makes an ipvlan on a parent, down.
-  ///
-  /// - Parameters:
-  ///   - mtu: Its MTU; nil for the parent's.
-  ///   - flag: The flag of all ipvlans of the parent; nil for the one that they have, which is `bridge` at first.
+  /// Makes an ipvlan on a parent, down, with an MTU or the parent's. The flag is that of all ipvlans of the parent; nil for
+  /// the one that they have, which is `bridge` at first.
   public static func createIpvlan(
     _ end: VethEnd, parent: Int32, mtu: UInt32? = nil, mode: IpvlanMode, flag: IpvlanFlag? = nil
   ) -> NetlinkRequest {

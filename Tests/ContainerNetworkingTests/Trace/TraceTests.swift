@@ -308,7 +308,7 @@ import Testing
     try await controller.attach("bare", to: .none)
     let neighbor = try await trace("web", "203.0.113.77:80")
     #expect(neighbor.outcome.kind == .lost)
-    #expect(neighbor.outcome.text.contains("203.0.113.77 is there (ARP)"), "\(neighbor)")
+    #expect(neighbor.outcome.text.contains("no host on eth0 answers for 203.0.113.77 (ARP)"), "\(neighbor)")
     let route = try await trace("web", "198.51.100.1")
     #expect(route.outcome.kind == .lost)
     #expect(route.outcome.text.contains("no route"), "\(route)")

@@ -78,7 +78,7 @@ import Testing
 
     let error = await #expect(throws: NetworkError.self) { try await controller.attach("more", to: .network("net")) }
     #expect(error?.code == .exhausted)
-    for text in ["network \"net\"", first, "which has 2 for them", "and 2 more"] {
+    for text in ["network \"net\"", first, "which has 2 for them", "its 2 further bridges"] {
       #expect(error?.description.contains(text) == true)
     }
     #expect(try await controller.sandboxes().count == 8)
