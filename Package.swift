@@ -243,7 +243,7 @@ let package = Package(
     // Small worlds of namespaces, and an agent in each place of them that answers, listens and probes.
     .executableTarget(name: "lab-agent", path: "Tests/LabAgent", cSettings: [.define("_GNU_SOURCE")]),
     .target(
-      name: "Lab", dependencies: ["ContainerNetworking", "TestSupport", system], path: "Tests/Lab",
+      name: "Lab", dependencies: ["ContainerNetworking", "Playground", "TestSupport", system], path: "Tests/Lab",
       swiftSettings: settings),
     // Who reaches whom, as it is written in Documentation/Reach.md.
     .testTarget(

@@ -45,13 +45,16 @@ public struct Playground: Sendable {
     let cable = try host.links.createVeth(
       VethEnd(try InterfaceName("eth0")),
       peer: VethEnd(try InterfaceName("eth0"), namespace: outside.handle.descriptor))
-    try host.addresses.add(try InterfaceAddress("\(Self.hostAddress)/24"), to: cable.index)
-    if isDualStack { try host.addresses.add(try InterfaceAddress("\(Self.hostIPv6Address)/64"), to: cable.index) }
-    try host.links.setUp(index: cable.index)
     let end = try outside.links.get("eth0")
-    try outside.addresses.add(try InterfaceAddress("\(Self.outsideAddress)/24"), to: end.index)
-    if isDualStack { try outside.addresses.add(try InterfaceAddress("\(Self.outsideIPv6Address)/64"), to: end.index) }
+    let hosts = ["\(Self.hostAddress)/24"] + (isDualStack ? ["\(Self.hostIPv6Address)/64"] : [])
+    let outsides = ["\(Self.outsideAddress)/24"] + (isDualStack ? ["\(Self.outsideIPv6Address)/64"] : [])
+    try host.addAddresses(hosts, to: cable.index, named: "eth0")
+    try outside.addAddresses(outsides, to: end.index, named: "eth0")
+    try host.links.setUp(index: cable.index)
     try outside.links.setUp(index: end.index)
+    guard isDualStack else { return }
+    try host.awaitAddresses(of: cable.index)
+    try outside.awaitAddresses(of: end.index)
   }
 
   /// Runs a command of busybox inside a namespace and returns its output; nil when it failed.

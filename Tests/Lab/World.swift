@@ -1,4 +1,5 @@
 public import ContainerNetworking
+import Playground
 import Synchronization
 
 /// A small world of machines, each a network namespace, joined by cables: hosts, routers, clients, and the containers that
@@ -50,11 +51,14 @@ public final class World: Sendable {
     }
     _ = try one.namespace.links.createVeth(
       VethEnd(names[0]), peer: VethEnd(names[1], namespace: other.namespace.handle.descriptor))
+    var ends: [(namespace: NetworkNamespace, link: Int32)] = []
     for (place, name, addresses) in [(one, names[0], ones), (other, names[1], others)] {
       let link = try place.namespace.links.get("\(name)").index
-      for address in addresses { try place.namespace.addresses.add(InterfaceAddress(address), to: link) }
+      try place.namespace.addAddresses(addresses, to: link, named: "\(name)")
       try place.namespace.links.setUp(index: link)
+      ends.append((place.namespace, link))
     }
+    for end in ends { try end.namespace.awaitAddresses(of: end.link) }
   }
 }
 
