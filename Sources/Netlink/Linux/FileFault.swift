@@ -74,7 +74,8 @@ package enum DirectoryTree {
     if unsafe mkdir(path.string, mode) == 0 { return try isMade(path) }
     var number = Errno(rawValue: errno)
     let parent = path.removingLastComponent()
-    if number == .noSuchFileOrDirectory, !parent.isEmpty, unsafe access(parent.string, F_OK) != 0 {
+    // Also where the parent exists by now: another process may have made it since.
+    if number == .noSuchFileOrDirectory, !parent.isEmpty, parent != path {
       try make(parent, mode: mode, isMade: isMade)
       if unsafe mkdir(path.string, mode) == 0 { return try isMade(path) }
       number = Errno(rawValue: errno)
