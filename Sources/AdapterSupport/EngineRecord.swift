@@ -15,47 +15,27 @@ package struct EngineRecord: Sendable {
 
   // MARK: - Networks
 
-  /// The network of that name, as the configuration has it. Several that make it at once get the same.
+  /// The network of that name, as the configuration has it. One that this program made, of another configuration of the
+  /// name, is made anew if no container is on it.
   ///
-  /// - Throws: `.conflictingOptions` when it is there and differs; `.interrupted` while others are at work on it.
+  /// - Throws: As ``NetworkController/ensureNetwork(_:options:comparing:)``.
   package func ensureNetwork(_ name: String, _ wish: NetworkWish) async throws(NetworkError) -> NetworkRecord {
-    for _ in 0..<500 {
-      if let network = try await network(name) {
-        guard network.phase != .ready else {
-          if try await isCurrent(network, wish) { return network }
-          continue
+    var attempt = 0
+    while true {
+      attempt += 1
+      do throws(NetworkError) {
+        return try await controller.ensureNetwork(name, options: wish.options, comparing: wish.said)
+      } catch {
+        guard !error.differences.isEmpty, attempt < 20, let network = try await network(name),
+          network.name == name, network.labels[label] != nil
+        else { throw error }
+        let mismatch = error
+        do throws(NetworkError) { try await controller.removeNetwork(network.id) } catch {
+          if error.code == .inUse { throw mismatch }
+          try error.rethrow(unless: .notFound)
         }
-        // Somebody is at work on it.
-        try? await Task.sleep(for: .milliseconds(20))
-        continue
-      }
-      do throws(NetworkError) { return try await controller.createNetwork(name, options: wish.options) } catch {
-        if error.code == .alreadyExists { continue }
-        // Another call makes it at the same time, unless something else of it is in use.
-        guard error.code == .inUse else { throw error }
-        guard try await network(name) != nil else { throw error }
       }
     }
-    throw NetworkError(
-      .interrupted, operation: "use network \"\(name)\"",
-      reason: "it is being made or removed by another process; try again")
-  }
-
-  /// Whether a network that is there is as the configuration has it. One that this program made, of another configuration of
-  /// the name, is removed if no container is on it.
-  private func isCurrent(_ network: NetworkRecord, _ wish: NetworkWish) async throws(NetworkError) -> Bool {
-    let differences = wish.differences(from: network)
-    guard !differences.isEmpty else { return true }
-    let mismatch = NetworkError(
-      .conflictingOptions, operation: "use network \"\(network.name)\"",
-      reason: "it is on record and differs: \(differences.joined(separator: ", ")); "
-        + "remove it (cnet network rm \(network.name)), or give the configuration another name")
-    guard network.labels[label] != nil else { throw mismatch }
-    do throws(NetworkError) { try await controller.removeNetwork(network.id) } catch {
-      if error.code == .inUse { throw mismatch }
-      try error.rethrow(unless: .notFound)
-    }
-    return false
   }
 
   /// The network; nil where there is none.
@@ -94,7 +74,7 @@ package struct EngineRecord: Sendable {
     }
     // A runtime starts a container anew under its id: what is on record is of the namespace that it had before, which was
     // never said to be gone.
-    do throws(NetworkError) { try await controller.detach(container) } catch { try error.rethrow(unless: .notFound) }
+    try await controller.ensureDetached(container)
     return try await attachFirst(container, options, network, namespace)
   }
 
@@ -136,30 +116,6 @@ package struct EngineRecord: Sendable {
           && mapping.hostPorts?.contains(port.hostPort) == true
       }
     }
-  }
-
-  /// Takes a container off networks, and off the record with its last one. What is gone already is what was wanted.
-  ///
-  /// - Parameters:
-  ///   - container: The container.
-  ///   - networks: Their names.
-  ///   - interface: The interface that it is to have there; nil for any.
-  package func remove(
-    _ container: String, from networks: [String], interface: String? = nil
-  ) async throws(NetworkError) {
-    do throws(NetworkError) {
-      let endpoints: [Endpoint]
-      do throws(NetworkError) { endpoints = try await controller.sandbox(container).endpoints } catch {
-        // Its namespace is gone, and every interface with it; or it was there before the machine was started.
-        try error.rethrow(unless: .closed, .notFound)
-        return try await controller.detach(container)
-      }
-      let leaving = endpoints.filter { endpoint in
-        networks.contains(endpoint.networkName) && (interface.map { $0 == endpoint.interface.description } ?? true)
-      }
-      if leaving.count == endpoints.count { return try await controller.detach(container) }
-      for endpoint in leaving { try await controller.disconnect(container, from: endpoint.networkID, isForced: true) }
-    } catch { try error.rethrow(unless: .notFound) }
   }
 
   /// Adds routes besides the default one.

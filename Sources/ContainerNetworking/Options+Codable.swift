@@ -71,7 +71,7 @@ extension NetworkOptions: Codable {
 
 extension EndpointOptions: Codable {
   private enum CodingKeys: String, CodingKey, CaseIterable {
-    case addresses, macAddress, aliases, interface, gatewayPriority, takesDefaultRoute
+    case addresses, macAddress, aliases, interface, gatewayPriority, takesDefaultRoute, labels
   }
 
   /// Decodes options; a missing key has its default.
@@ -87,6 +87,7 @@ extension EndpointOptions: Codable {
     try fields.read(&interface, .interface)
     try fields.read(&gatewayPriority, .gatewayPriority)
     try fields.read(&takesDefaultRoute, .takesDefaultRoute)
+    try fields.read(&labels, .labels)
   }
 
   /// Encodes every option except nil ones.
@@ -98,6 +99,7 @@ extension EndpointOptions: Codable {
     try fields.encodeIfPresent(interface, forKey: .interface)
     try fields.encode(gatewayPriority, forKey: .gatewayPriority)
     try fields.encode(takesDefaultRoute, forKey: .takesDefaultRoute)
+    try fields.encode(labels, forKey: .labels)
   }
 }
 

@@ -23,7 +23,8 @@ extension EndpointOptions: CustomStringConvertible, CustomDebugStringConvertible
     let wishes = sentence(
       addresses.map(\.description) + [macAddress?.description] + aliases.map { "alias \($0)" }
         + [interface?.description, gatewayPriority == 0 ? nil : "priority \(gatewayPriority)"]
-        + [takesDefaultRoute ? nil : "no default route"])
+        + [takesDefaultRoute ? nil : "no default route"]
+        + labels.sorted { $0.key < $1.key }.map { "label \($0.key)=\($0.value)" })
     return wishes.isEmpty ? "no wishes" : wishes
   }
 

@@ -160,11 +160,14 @@ public struct EndpointOptions: Hashable, Sendable {
   /// Whether the container may have its default route by this network; it reaches the network itself in any case. A
   /// container that is connected again, or started again, says it again.
   public var takesDefaultRoute: Bool
+  /// Labels of the endpoint, such as its maker's; see ``EndpointFilter``.
+  public var labels: [String: String]
 
   /// Makes options; each has a default.
   public init(
     addresses: [IPAddress] = [], macAddress: MACAddress? = nil, aliases: [String] = [],
-    interface: InterfaceName? = nil, gatewayPriority: Int = 0, takesDefaultRoute: Bool = true
+    interface: InterfaceName? = nil, gatewayPriority: Int = 0, takesDefaultRoute: Bool = true,
+    labels: [String: String] = [:]
   ) {
     self.addresses = addresses
     self.macAddress = macAddress
@@ -172,6 +175,7 @@ public struct EndpointOptions: Hashable, Sendable {
     self.interface = interface
     self.gatewayPriority = gatewayPriority
     self.takesDefaultRoute = takesDefaultRoute
+    self.labels = labels
   }
 }
 

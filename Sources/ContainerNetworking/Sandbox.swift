@@ -24,6 +24,21 @@ public struct Sandbox: Hashable, Sendable {
   /// The options that were not applied.
   public let warnings: [AttachWarning]
 
+  init(
+    container: String, id: String, mode: NetworkMode, namespace: NetworkNamespace, endpoints: [Endpoint],
+    files: SandboxFiles?, hostname: String?, domainname: String?, warnings: [AttachWarning]
+  ) {
+    self.container = container
+    self.id = id
+    self.mode = mode
+    self.namespace = namespace
+    self.endpoints = endpoints
+    self.files = files
+    self.hostname = hostname
+    self.domainname = domainname
+    self.warnings = warnings
+  }
+
   init(_ record: SandboxRecord, _ endpoints: [Endpoint], _ namespace: NetworkNamespace) {
     container = record.container
     id = record.sandboxID

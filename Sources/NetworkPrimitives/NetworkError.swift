@@ -22,15 +22,20 @@ public struct NetworkError: Error, Sendable, Hashable {
   /// could not reverse.
   public var causes: [NetworkError]
 
+  /// The fields in which an object on record differs from the request; empty for every other failure.
+  public var differences: [FieldDifference]
+
   /// Makes an error; `causes` are printed beneath it, indented.
   public init(
-    _ code: Code, operation: String, reason: String = "", kernel: KernelReport? = nil, causes: [NetworkError] = []
+    _ code: Code, operation: String, reason: String = "", kernel: KernelReport? = nil, causes: [NetworkError] = [],
+    differences: [FieldDifference] = []
   ) {
     self.code = code
     self.operation = operation
     self.reason = reason
     self.kernel = kernel
     self.causes = causes
+    self.differences = differences
   }
 
   /// Combines the faults of one thing's parts; `faults` has at least one. A single fault is returned as it is. Several

@@ -137,7 +137,7 @@ struct NetworkFields {
     options.subnets.append(subnet)
     if subnet.family == .ipv6 { options.isIPv6Enabled = true }
     let gateway = reader.value("gateway", of: range, at: path) { (text) throws(NetworkError) in try IPAddress(text) }
-    if gateway != nil { wish.said.insert(.gateway) }
+    if gateway != nil { wish.said.insert(.gateways) }
     // As host-local: the subnet's first address, wherever the range is.
     if options.policy.gatewayMode(subnet.family) != .isolated, let gateway = gateway ?? subnet.address(at: 1) {
       options.gateways.append(gateway)
@@ -159,7 +159,7 @@ struct NetworkFields {
       )
     }
     if bounds.block != subnet { options.ipRanges.append(bounds.block) }
-    wish.said.insert(.range)
+    wish.said.insert(.ipRanges)
     for address in spare where !options.gateways.contains(address) {
       options.auxiliaryAddresses["outside-\(address)"] = address
     }

@@ -10,7 +10,6 @@ struct Plugin {
   let invocation: Invocation
   let configuration: Configuration
   let record: EngineRecord
-  let attachments: Attachments
 
   init(
     _ invocation: Invocation, _ configuration: Configuration, _ environment: [String: String]
@@ -22,7 +21,6 @@ struct Plugin {
     guard directory.isAbsolute else {
       throw CNIError(.invalidConfiguration, "stateDir: \"\(directory)\" is not an absolute path")
     }
-    attachments = Attachments(in: directory, of: "cni")
     record = try await calling { () throws(NetworkError) in
       // It ends before its containers do: it holds no ports.
       try await EngineRecord(

@@ -95,9 +95,7 @@ extension Door {
     var found = false
     for network in try await controller.networks() where network.labels[NetworkConfiguration.label] != nil {
       for endpoint in try await controller.inspect(network.id).endpoints where try await isDead(endpoint) {
-        do throws(NetworkError) { try await controller.detach(endpoint.container) } catch {
-          try error.rethrow(unless: .notFound)
-        }
+        try await controller.ensureDetached(endpoint.container)
         found = true
       }
     }

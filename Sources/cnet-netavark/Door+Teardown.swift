@@ -17,7 +17,7 @@ extension Door {
     var failures: [NetworkError] = []
     if !networks.isEmpty {
       do throws(NetworkError) {
-        try await record.remove(request.containerID, from: networks)
+        try await controller.ensureDetached(request.containerID, from: networks)
         try await publishElsewhere(request)
       } catch { failures.append(error) }
     }
@@ -43,7 +43,7 @@ extension Door {
     let endpoints = try await controller.inspect(network.id).endpoints
     guard !endpoints.isEmpty, endpoints.allSatisfy({ $0.phase == .stopped }) else { return }
     do throws(NetworkError) {
-      for endpoint in endpoints { try await controller.detach(endpoint.container) }
+      for endpoint in endpoints { try await controller.ensureDetached(endpoint.container) }
       try await controller.removeNetwork(network.id)
     } catch { try error.rethrow(unless: .inUse) }
   }

@@ -31,7 +31,7 @@ struct NetworkConfiguration {
     servesNames = reader.flag("dns_enabled", of: json, at: place) ?? false
     // A network whose containers podman tells nothing of us has no names.
     options.nameServing = servesNames ? nil : .off
-    wish.said.insert(.names)
+    wish.said.insert(.nameServing)
     options.labels = (reader.object("labels", of: json, at: place)?.fields ?? [:]).mapValues(\.plain)
     options.labels[Self.label] = "true"
     readAddresses(json, at: place, &reader)
@@ -89,7 +89,7 @@ struct NetworkConfiguration {
     let gateway = reader.value("gateway", of: json, at: place) { (text) throws(NetworkError) in try IPAddress(text) }
     if let gateway {
       options.gateways.append(gateway)
-      wish.said.insert(.gateway)
+      wish.said.insert(.gateways)
     } else if options.isInternal, options.driver == .bridge {
       // No container can have an address there.
       if subnet.family == .ipv4 {
@@ -195,7 +195,7 @@ struct NetworkConfiguration {
     }
     _ = reader.attempt(path) { () throws(NetworkError) in try options.setDriverOption("macvlan-mode", value) }
     options.driverOptions = [:]
-    wish.said.insert(.mode)
+    wish.said.insert(.macvlanMode)
   }
 
   /// Go's `strconv.ParseBool`, by which podman checks it.

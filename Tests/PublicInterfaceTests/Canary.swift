@@ -12,6 +12,7 @@ public func canary(_: AddressRequests) {}
 public func canary(_: Addresses) {}
 public func canary(_: AdoptedBridge) {}
 public func canary(_: AssignedAddress) {}
+public func canary(_: Attachment) {}
 public func canary(_: AttachOptions) {}
 public func canary(_: AttachWarning) {}
 public func canary(_: Attribute) {}
@@ -27,6 +28,7 @@ public func canary(_: ForwardingRequests) {}
 public func canary(_: BridgePortOptions) {}
 public func canary(_: ChildProcess) {}
 public func canary(_: ClaimedSubnet) {}
+public func canary(_: CollectionReport) {}
 public func canary(_: Command) {}
 public func canary(_: Command.Grouping) {}
 public func canary(_: ControlMessage) {}
@@ -36,6 +38,7 @@ public func canary(_: DefaultPools) {}
 public func canary(_: Difference) {}
 public func canary(_: Difference.Kind) {}
 public func canary(_: Endpoint) {}
+public func canary(_: EndpointFilter) {}
 public func canary(_: EndpointOptions) {}
 public func canary(_: EventStream<NetworkChange>) {}
 public func canary(_: EventStream<NetworkChange>.Iterator) {}
@@ -43,6 +46,7 @@ public func canary(_: ProcessExit) {}
 public func canary(_: FilePath) {}
 public func canary(_: FileDescriptor) {}
 public func canary(_: Errno) {}
+public func canary(_: FieldDifference) {}
 public func canary(_: FurtherBridge) {}
 public func canary(_: GatewayChoice) {}
 public func canary(_: HostRecord) {}
@@ -54,6 +58,7 @@ public func canary(_: InterfaceName) {}
 public func canary(_: IpvlanFlag) {}
 public func canary(_: IpvlanMode) {}
 public func canary(_: NameServerPlace) {}
+public func canary(_: NetworkOptions.Field) {}
 public func canary(_: OtherRecord) {}
 public func canary(_: any Kernel) {}
 public func canary(_: KernelReport) {}

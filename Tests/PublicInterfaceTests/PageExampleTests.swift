@@ -140,6 +140,29 @@ import Testing
     // end
   }
 
+  private func adapters() {
+    // example Documentation/Adapters.md
+    /// What CNI's GC asks for: of this program's attachments to a network, only the valid ones stay.
+    func collectGarbage(_ valid: [Attachment], on network: String, with controller: NetworkController) async throws {
+      let own = EndpointFilter(networks: [network], labels: ["com.example.made-by": "cni"])
+      let report = try await controller.keepOnly(valid, matching: own)
+      for attachment in report.removed { print("removed \(attachment)") }
+      if let failure = report.failures.first { throw failure }
+    }
+    // end
+    // example Documentation/Adapters.md
+    /// What Docker asks a network driver for, in its order.
+    func lifeOfAnEndpoint(_ address: IPAddress, with controller: NetworkController) async throws {
+      try await controller.createEndpoint("e1", on: "blue", options: EndpointOptions(addresses: [address]))
+      let link = try await controller.joinEndpoint("e1").interface   // the engine moves it, and names it eth0
+      try await controller.publish([PortMapping("8080:80")], of: "e1")
+      print(link)
+      try await controller.leaveEndpoint("e1")
+      try await controller.deleteEndpoint("e1")
+    }
+    // end
+  }
+
   private func landing() async throws {
     // example Sources/ContainerNetworking/ContainerNetworking.docc/ContainerNetworking.md
     let controller = try await NetworkController(host: .current())
@@ -201,7 +224,7 @@ import Testing
       let lines = match.2.split(separator: "\n", omittingEmptySubsequences: false).map { $0.dropFirst(4) }
       examples[String(match.1), default: []].append(lines.joined(separator: "\n"))
     }
-    #expect(examples.count == 9)
+    #expect(examples.count == 10)
     for (page, examples) in examples {
       let text = try String(contentsOf: root.appending(path: page), encoding: .utf8)
       let blocks = text.matches(of: #/(?s)```swift\n(.*?)\n```/#).map { match in

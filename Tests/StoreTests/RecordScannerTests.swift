@@ -26,6 +26,7 @@ import Testing
     full.gateways = [try IPAddress("0.0.0.0"), try IPAddress("fd00::1")]
     full.gatewayPriority = Int.min
     full.aliases = ["", "ä€😀", "a/b", "{\u{7f},["]
+    full.labels = ["com.example.owner": "ä", "": ""]
     full.announcesToAll = true
     full.forwarding = ["0123 4567 [::]:8080/tcp", ""]
     full.ports = [
@@ -39,6 +40,7 @@ import Testing
     bare.ports = []
     bare.aliases = []
     bare.addresses = []
+    bare.labels = [:]
     bare.owner = ""
     return [try Samples.endpoint(1), full, bare]
   }
@@ -51,6 +53,7 @@ import Testing
       dnsOptions: ["ndots:2"])
     full.filesDirectory = "/var/lib/x"
     full.keepsAddresses = true
+    full.handsOutLink = true
     var bare = try Samples.sandbox("side")
     bare.mode = .host
     bare.namespacePath = nil

@@ -38,6 +38,7 @@ import Testing
     full.gateways = [try IPAddress("0.0.0.0"), try IPAddress("fd00::1")]
     full.gatewayPriority = .min
     full.aliases = Self.texts
+    full.labels = ["a\"b": "ä"]
     full.announcesToAll = true
     full.forwarding = Self.texts
     full.ports = try ports()
@@ -60,6 +61,7 @@ import Testing
     full.names = NameOptions()
     full.filesDirectory = "/run/x \\"
     full.keepsAddresses = false
+    full.handsOutLink = true
     #expect(missing(of: full) == [])
     #expect(try RecordWriter.text(full) == RecordEncoder.text(full))
     for mode in [NetworkMode.bridge, .none, .host, .network("blue")] {

@@ -14,6 +14,11 @@ public struct HostSnapshot: Sendable {
   /// Whether a link is there, and up.
   public func isUp(_ name: InterfaceName) -> Bool { links["\(name)"]?.flags.contains(.up) == true }
 
+  init(links: [String: LinkGlance], addresses: [AssignedAddress]) {
+    self.links = links
+    self.addresses = addresses
+  }
+
   init(of host: NetworkNamespace) throws(NetworkError) {
     for link in try host.links.glances() { links[link.name] = link }
     addresses = try host.addresses.list()

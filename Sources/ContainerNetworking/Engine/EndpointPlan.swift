@@ -68,7 +68,8 @@ extension Engine {
       otherPorts: otherPorts.isEmpty ? nil : otherPorts,
       otherBridges: otherBridges.isEmpty ? nil : otherBridges,
       gateways: network.isInternal || !options.takesDefaultRoute ? [] : traits.gateways,
-      gatewayPriority: options.gatewayPriority, aliases: options.aliases, ports: ports, phase: .creating,
+      gatewayPriority: options.gatewayPriority, aliases: options.aliases,
+      labels: options.labels.isEmpty ? nil : options.labels, ports: ports, phase: .creating,
       owner: store.token)
     if (transaction.state.networks[network.id] ?? network).mayBeKnownOtherwise(endpoint) {
       endpoint.announcesToAll = true
@@ -86,7 +87,7 @@ extension Engine {
     try checkFamilies(request, network, places, operation)
   }
 
-  private func lease(
+  func lease(
     _ wanted: [IPAddress], for container: String, on network: NetworkRecord, _ transaction: inout Transaction
   ) throws(NetworkError) -> [InterfaceAddress] {
     var addresses: [InterfaceAddress] = []

@@ -74,7 +74,10 @@ extension Engine {
               .disconnect, networkID: endpoint.networkID, network: endpoint.networkName,
               container: endpoint.container))
         }
-        if record.keepsAddresses == true, !endpoint.staticAddresses.isEmpty {
+        if record.keepsAddresses == true, record.handsOutLink == true {
+          transaction.keep(endpoint, ports: endpoint.ports)
+          isKept = true
+        } else if record.keepsAddresses == true, !endpoint.staticAddresses.isEmpty {
           try transaction.keepStaticAddresses(of: endpoint)
           isKept = true
         } else {

@@ -24,6 +24,9 @@ extension Engine {
   /// - Parameter isListed: Whether it is one of many, see ``find(_:isListed:)``.
   /// - Throws: `.closed` when it is gone, when its path opens another one, and when it cannot be opened from here.
   func namespace(of record: SandboxRecord, isListed: Bool = false) throws(NetworkError) -> NetworkNamespace {
+    if record.handsOutLink == true {
+      throw closed(record, "it is an endpoint without a sandbox; the engine that took its link has the namespace")
+    }
     let reason: String
     switch try find(record, isListed: isListed) {
     case .seen(let namespace): return namespace

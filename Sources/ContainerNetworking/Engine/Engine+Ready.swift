@@ -179,6 +179,7 @@ extension Engine {
     guard stocks.withLock({ !$0.isEmpty }), !Name.isOfReady(request.container) else { return nil }
     var rest = request.options
     rest.aliases = []
+    rest.labels = [:]
     rest.gatewayPriority = 0
     guard rest == EndpointOptions(), let id = try readyNetworkID(mode) else { return nil }
     while true {
@@ -244,6 +245,7 @@ extension Engine.Transaction {
     record.sandboxID = sandbox.sandboxID
     endpoint.container = request.container
     endpoint.aliases = request.options.aliases
+    endpoint.labels = request.options.labels.isEmpty ? nil : request.options.labels
     endpoint.gatewayPriority = request.options.gatewayPriority
     endpoint.phase = .creating
     endpoint.owner = owner

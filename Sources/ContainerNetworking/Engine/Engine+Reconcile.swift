@@ -28,9 +28,13 @@ extension Engine {
     // Needs no other request to the kernel.
     if kinds == [.rules] { return attempt { () throws(NetworkError) in try restoreRules() } }
     if kinds.contains(.unfinished) { failures += attempt { () throws(NetworkError) in try recover() } }
-    for difference in found where difference.kind == .namespaceGone {
+    for difference in found {
       guard let container = difference.container else { continue }
-      failures += attempt { () throws(NetworkError) in try detach(container) }
+      switch difference.kind {
+      case .namespaceGone: failures += attempt { () throws(NetworkError) in try detach(container) }
+      case .endpointGone: failures += attempt { () throws(NetworkError) in _ = try leaveEndpoint(container) }
+      default: continue
+      }
     }
     let survey = try survey()
     if kinds.contains(.uplinks) { failures += attempt { () throws(NetworkError) in try yieldUplinks() } }
@@ -82,8 +86,12 @@ extension Engine {
     guard let network = survey.network(endpoint.networkID), knows(network),
       let sandbox = survey.sandboxes.first(where: { $0.sandboxID == endpoint.sandboxID && $0.phase == .ready })
     else { return }
-    let namespace = try namespace(of: sandbox)
     let driver = try driver(of: network)
+    if sandbox.handsOutLink == true {
+      guard let bridges = driver as? BridgeDriver else { return }
+      return try bridges.replug(endpoint, to: network)
+    }
+    let namespace = try namespace(of: sandbox)
     try driver.restore(endpoint, on: network, in: namespace, survey.snapshot)
     try settleRoutes(of: endpoint.sandboxID, in: namespace)
     let isStillThere = try look { state in state.endpoints[endpoint.id]?.phase == .ready }

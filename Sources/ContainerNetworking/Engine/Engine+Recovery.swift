@@ -106,6 +106,8 @@ extension Engine {
         if endpoint.staticAddresses.isEmpty || holder?.sandboxID != endpoint.sandboxID {
           // Includes endpoints of a removed container whose namespace others still share.
           try transaction.release(endpoint)
+        } else if holder?.handsOutLink == true {
+          transaction.keep(endpoint, ports: endpoint.ports)
         } else if endpoint.phase != .stopped {
           try transaction.keepStaticAddresses(of: endpoint)
         }

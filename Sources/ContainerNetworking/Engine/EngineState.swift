@@ -116,6 +116,7 @@ struct EngineState {
         endpointsByMAC[MACKey(networkID: record.networkID, address: record.macAddress)] = record.id
       }
       if let port = record.hostInterface { endpointsByPort[port.description] = record.id }
+      if let link = record.handedOutLink { endpointsByPort[link.description] = record.id }
       endpointsByNetwork[record.networkID, default: IDs()].insert(record.id)
       endpointsBySandbox[record.sandboxID, default: IDs()].insert(record.id)
       endpointsByContainer[record.container, default: IDs()].insert(record.id)
@@ -145,6 +146,7 @@ struct EngineState {
     case .endpoint:
       guard let endpoint = endpoints.removeValue(forKey: key.id) else { return }
       if let port = endpoint.hostInterface { endpointsByPort[port.description] = nil }
+      if let link = endpoint.handedOutLink { endpointsByPort[link.description] = nil }
       endpointsByNetwork[endpoint.networkID]?.remove(key.id)
       endpointsBySandbox[endpoint.sandboxID]?.remove(key.id)
       if endpointsBySandbox[endpoint.sandboxID]?.isEmpty == true { endpointsBySandbox[endpoint.sandboxID] = nil }

@@ -24,6 +24,7 @@ extension EndpointOptions {
   /// - Parameter usedNames: Names of the container's links.
   mutating func complete(by kept: Endpoint, usedNames: Set<String>) {
     if aliases.isEmpty { aliases = kept.aliases }
+    if labels.isEmpty { labels = kept.labels ?? [:] }
     if macAddress == nil, addresses.isEmpty, !kept.hasDerivedMACAddress { macAddress = kept.macAddress }
     if interface == nil, !usedNames.contains(kept.interface.description) { interface = kept.interface }
     if gatewayPriority == 0 { gatewayPriority = kept.gatewayPriority }

@@ -48,9 +48,12 @@ struct LookScope {
 }
 
 extension Difference {
+  /// Whether nothing of the container's links can be there.
+  var tellsOfAbsence: Bool { [.namespaceGone, .namespaceUnseen, .endpointGone].contains(kind) }
+
   /// Without the text, if that contains counts or lists that others may extend meanwhile: the difference is then the
   /// same.
-  fileprivate var withoutCount: Difference {
+  var withoutCount: Difference {
     var same = self
     if [.rules, .uplinks, .filesMissing].contains(kind) { same.detail = "" }
     return same
@@ -89,7 +92,7 @@ extension Engine {
     for sandbox in survey.sandboxes where sandbox.phase == .ready {
       let looksInside = scope.looks(inside: sandbox.container)
       let found = try container(sandbox, survey, looksInside: looksInside)
-      if found.contains(where: { [.namespaceGone, .namespaceUnseen].contains($0.kind) }) || isInTheHosts(sandbox) {
+      if found.contains(where: \.tellsOfAbsence) || isInTheHosts(sandbox) {
         gone.insert(sandbox.sandboxID)
       }
       containers += found
@@ -108,7 +111,7 @@ extension Engine {
   }
 
   /// What the drivers find, of the networks first.
-  private func differences(
+  func differences(
     of endpoints: [String: [Endpoint]], _ survey: Survey
   ) throws(NetworkError) -> [Difference] {
     var ofNetworks: [Difference] = []
@@ -125,7 +128,7 @@ extension Engine {
     return ofNetworks + ofEndpoints
   }
 
-  private func unfinished(_ survey: Survey) -> [Difference] {
+  func unfinished(_ survey: Survey) -> [Difference] {
     let isLeft = { (phase: Phase, owner: String) in
       phase != .ready && phase != .stopped && !self.isAlive(owner)
     }
@@ -199,7 +202,8 @@ extension Engine {
     let families = forwardedFamilies(survey.networks)
     // A port whose bridge is gone is not an uplink.
     let own = Set(
-      survey.networks.flatMap(\.ownLinks) + survey.endpoints.compactMap(\.hostInterface?.description))
+      survey.networks.flatMap(\.ownLinks) + survey.endpoints.compactMap(\.hostInterface?.description)
+        + survey.endpoints.compactMap(\.handedOutLink?.description))
     let links = survey.links.values.filter {
       !$0.flags.contains(.loopback) && $0.flags.contains(.up) && $0.master == nil && !own.contains($0.name)
     }
@@ -253,15 +257,16 @@ extension Engine {
   }
 
   /// Whether a container that is not attached in mode host is recorded as being in the host's namespace.
-  private func isInTheHosts(_ sandbox: SandboxRecord) -> Bool {
+  func isInTheHosts(_ sandbox: SandboxRecord) -> Bool {
     sandbox.sandboxID != Self.hostSandbox && sandbox.namespaceInode == host.identity.inode
   }
 
-  private func container(
+  func container(
     _ sandbox: SandboxRecord, _ survey: Survey, looksInside: Bool
   ) throws(NetworkError) -> [Difference] {
     guard sandbox.sandboxID != Self.hostSandbox else { return [] }
     let own = (survey.endpointsBySandbox[sandbox.sandboxID] ?? []).filter { $0.phase == .ready }
+    if sandbox.handsOutLink == true { return handedOutDifferences(sandbox, own, survey) }
     if isInTheHosts(sandbox) {
       guard looksInside else { return [] }
       let brought = own.map { endpoint in

@@ -1,6 +1,6 @@
 /// A difference between the records and the kernel.
-public struct Difference: Hashable, Sendable, CustomStringConvertible {
-  /// The kind of difference.
+public struct Difference: Hashable, Sendable, Codable, CustomStringConvertible {
+  /// The kind of difference. New ones may come, so a `switch` needs a `default`.
   public enum Kind: String, Hashable, Sendable, Codable, CaseIterable {
     /// A network's driver is not among this controller's: nothing of the network is looked at.
     case driverMissing
@@ -32,6 +32,8 @@ public struct Difference: Hashable, Sendable, CustomStringConvertible {
     case namespaceGone
     /// The namespace of a container may live where this process does not see: in other mount and PID namespaces.
     case namespaceUnseen
+    /// The link of a joined endpoint is gone, with the namespace that an engine moved it to.
+    case endpointGone
     /// A container is recorded as being in the host's own namespace, by a version that did not refuse that.
     case hostNamespace
     /// A veth of ours is on a bridge of ours, and no record tells of it.
@@ -93,6 +95,7 @@ public struct Difference: Hashable, Sendable, CustomStringConvertible {
     case .namespaceGone: "release its addresses and ports, and forget it"
     case .namespaceUnseen:
       "nothing: look from where it was attached, or from the machine's own PID namespace; if it is gone, detach it"
+    case .endpointGone: "leave the endpoint: its addresses and ports stay claimed until it is deleted"
     case .hostNamespace:
       "nothing: detach the container, which removes its interfaces from the host; attach it in mode host, or with a "
         + "namespace of its own"

@@ -171,6 +171,8 @@ public struct Endpoint: Hashable, Sendable, Codable {
   public var gatewayPriority: Int
   /// Further names of the container for the network's other containers.
   public var aliases: [String]
+  /// Labels, such as its maker's; nil for none.
+  public var labels: [String: String]?
   /// Whether its announcement must reach every container of its network, on all bridges, and not only the host, because
   /// a neighbour may know its addresses by a stale MAC address; nil for no.
   public var announcesToAll: Bool?
@@ -244,6 +246,9 @@ public struct SandboxRecord: Hashable, Sendable, Codable {
   /// Whether its static addresses stay reserved when it is removed: it is being stopped, or was stopped and is being
   /// attached again.
   public var keepsAddresses: Bool?
+  /// Whether it is an endpoint without a sandbox (``NetworkController/createEndpoint(_:on:options:ports:)``), whose link
+  /// an engine moves to a namespace of its own; nil for no.
+  public var handsOutLink: Bool?
   /// Its phase.
   public var phase: Phase
   /// The process that creates or removes it; of a ready one, the process that holds its namespace open while it uses

@@ -4,6 +4,11 @@ enum Verb: String, Sendable {
   case createNetwork = "create network"
   case removeNetwork = "remove network"
   case keepReady = "keep ready"
+  case keepOnly = "keep only"
+  case createEndpoint = "create endpoint"
+  case joinEndpoint = "join endpoint"
+  case leaveEndpoint = "leave endpoint"
+  case deleteEndpoint = "delete endpoint"
   case reconcile
   case removeAll = "remove all"
 }

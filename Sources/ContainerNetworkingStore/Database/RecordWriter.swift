@@ -59,6 +59,7 @@ struct RecordWriter {
     list("gateways", record.gateways) { $0.value($1) }
     field("gatewayPriority", record.gatewayPriority)
     list("aliases", record.aliases) { $0.value($1) }
+    if let labels = record.labels { try rare("labels", labels) }
     if let announcesToAll = record.announcesToAll { field("announcesToAll", announcesToAll) }
     if let forwarding = record.forwarding { list("forwarding", forwarding) { $0.value($1) } }
     list("ports", record.ports) { $0.write($1) }
@@ -101,6 +102,7 @@ struct RecordWriter {
     if let names = record.names { try rare("names", names) }
     if let path = record.filesDirectory { field("filesDirectory", path) }
     if let keepsAddresses = record.keepsAddresses { field("keepsAddresses", keepsAddresses) }
+    if let handsOutLink = record.handsOutLink { field("handsOutLink", handsOutLink) }
     field("phase", record.phase.rawValue)
     field("owner", record.owner)
     close()

@@ -13,29 +13,22 @@ extension Plugin {
       try await record.ensureNetwork(configuration.name, fields.wish)
     }
     let container = invocation.containerID
-    let isNew = try await calling { () throws(NetworkError) in
-      try attachments.add(network.name, container, invocation.interface)
+    let options = EndpointOptions(
+      addresses: runtime.addresses, macAddress: runtime.macAddress, aliases: runtime.aliases, interface: interface,
+      labels: Self.labels)
+    let endpoint = try await calling { () throws(NetworkError) in
+      try await record.attach(
+        container, AttachOptions(ports: runtime.ports, endpoint: options), to: network, namespace)
     }
     do throws(CNIError) {
-      let options = EndpointOptions(
-        addresses: runtime.addresses, macAddress: runtime.macAddress, aliases: runtime.aliases, interface: interface)
-      let endpoint = try await calling { () throws(NetworkError) in
-        try await record.attach(
-          container, AttachOptions(ports: runtime.ports, endpoint: options), to: network, namespace)
+      try await calling { () throws(NetworkError) in
+        try record.addRoutes(fields.wish.routes, by: endpoint, in: namespace)
       }
-      do throws(CNIError) {
-        try await calling { () throws(NetworkError) in
-          try record.addRoutes(fields.wish.routes, by: endpoint, in: namespace)
-        }
-        return try await calling { () throws(NetworkError) in
-          try AddResult(endpoint, on: network, fields, runtime, configuration, invocation, controller.host).json
-        }
-      } catch {
-        try await remove(container, invocation.interface)
-        throw error
+      return try await calling { () throws(NetworkError) in
+        try AddResult(endpoint, on: network, fields, runtime, configuration, invocation, controller.host).json
       }
     } catch {
-      if isNew { attachments.remove(network.name, container, invocation.interface) }
+      try await remove(container, invocation.interface)
       throw error
     }
   }

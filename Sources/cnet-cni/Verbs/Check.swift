@@ -38,9 +38,9 @@ extension Plugin {
         "\(invocation.interface) of \(container) has \(recorded.joined(separator: ", ")) on record, and ADD answered "
           + (answered.isEmpty ? "no address" : answered.joined(separator: ", ")))
     }
-    let differences = try await calling { () throws(NetworkError) in try await controller.differences() }.filter {
-      $0.container == container || $0.network == configuration.name && $0.container == nil
-    }
+    // Of another of its networks, that one's CHECK tells.
+    let differences = try await calling { () throws(NetworkError) in try await controller.check(container: container) }
+      .filter { $0.network.isEmpty || $0.network == configuration.name }
     guard differences.isEmpty else {
       throw CNIError(
         .differs, "\(container) is not as it was added: \(differences.map(\.description).joined(separator: "; "))",

@@ -27,9 +27,7 @@ struct OCIHook: AsyncParsableCommand {
     guard let process = state.process else {
       // A runtime says it also of a container that it could not create, whose name may be another's.
       guard attached.has(state.id) else { return }
-      do throws(NetworkError) { try await global.controller().detach(state.id) } catch {
-        try error.rethrow(unless: .notFound)
-      }
+      try await global.controller().ensureDetached(state.id)
       return attached.remove(state.id)
     }
     let wish = try Self.read(words)
@@ -48,7 +46,7 @@ struct OCIHook: AsyncParsableCommand {
   /// Takes a container away that had the name before: its runtime was killed before it could say that it ended.
   private static func forgetFormer(_ name: String, _ controller: NetworkController) async throws(NetworkError) {
     do throws(NetworkError) { _ = try await controller.sandbox(name) } catch {
-      if error.code == .closed { try await controller.detach(name) }
+      if error.code == .closed { try await controller.ensureDetached(name) }
       try error.rethrow(unless: .closed, .notFound)
     }
   }

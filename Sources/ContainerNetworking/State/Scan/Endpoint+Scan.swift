@@ -54,6 +54,10 @@ extension Endpoint {
     self.gateways = gateways
     self.gatewayPriority = gatewayPriority
     self.aliases = aliases
+    if scanner.field("labels") {
+      guard let own = scanner.texts() else { return nil }
+      labels = own
+    }
     if scanner.field("announcesToAll") {
       guard let isToBe = scanner.truth() else { return nil }
       announcesToAll = isToBe

@@ -200,6 +200,18 @@ import NetworkPrimitives
 
   mutating func hardwareAddress() -> MACAddress? { text().flatMap { try? MACAddress($0) } }
 
+  /// An object whose values are texts.
+  mutating func texts() -> [String: String]? {
+    guard open() else { return nil }
+    var texts: [String: String] = [:]
+    if close() { return texts }
+    repeat {
+      guard let name = text(), skip(UInt8(ascii: ":")), let value = text() else { return nil }
+      texts[name] = value
+    } while skip(UInt8(ascii: ","))
+    return close() ? texts : nil
+  }
+
   mutating func list<Element>(_ element: (inout RecordScanner) -> Element?) -> [Element]? {
     guard skip(UInt8(ascii: "[")) else { return nil }
     if skip(UInt8(ascii: "]")) { return [] }

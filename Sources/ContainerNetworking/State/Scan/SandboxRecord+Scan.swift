@@ -46,6 +46,10 @@ extension SandboxRecord {
       guard let keeps = scanner.truth() else { return nil }
       keepsAddresses = keeps
     }
+    if scanner.field("handsOutLink") {
+      guard let handsOut = scanner.truth() else { return nil }
+      handsOutLink = handsOut
+    }
     guard scanner.field("phase"), let phase = scanner.value(Phase.self), scanner.field("owner"),
       let owner = scanner.text(.owner), scanner.close(), scanner.isAtEnd
     else { return nil }
