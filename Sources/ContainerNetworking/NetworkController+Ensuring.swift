@@ -82,7 +82,7 @@ extension NetworkController {
   /// - Throws: When the store could not be read.
   @discardableResult
   public func keepOnly(
-    _ kept: some Sequence<Attachment>, matching filter: EndpointFilter = EndpointFilter()
+    _ kept: some Sequence<AttachedInterface>, matching filter: EndpointFilter = EndpointFilter()
   ) async throws(NetworkError) -> CollectionReport {
     let kept = Set(kept)
     return try await perform(.keepOnly) { (engine) throws(NetworkError) in try engine.keepOnly(kept, filter) }
@@ -93,7 +93,7 @@ extension NetworkController {
   public func keepOnly(
     containers: some Sequence<String>, matching filter: EndpointFilter = EndpointFilter()
   ) async throws(NetworkError) -> CollectionReport {
-    try await keepOnly(containers.map { Attachment($0) }, matching: filter)
+    try await keepOnly(containers.map { AttachedInterface($0) }, matching: filter)
   }
 
   /// One container's part of ``differences()``: the container, its endpoints, its networks, and their elements of our

@@ -35,7 +35,8 @@ import Testing
       ports: [PortMapping("127.0.0.1:8080:80"), PortMapping("53/udp")], address: IPAddress("10.9.0.7"),
       macAddress: MACAddress("02:42:0a:09:00:07"),
       endpoint: EndpointOptions(
-        aliases: ["db", "*.db"], interface: InterfaceName("net0"), gatewayPriority: 7, takesDefaultRoute: false),
+        aliases: ["db", "*.db"], interface: InterfaceName("net0"), gatewayPriority: 7, takesDefaultRoute: false,
+        labels: ["maker": "cni"]),
       names: NameOptions(
         hostname: "web", domainname: "example.org", dns: [IPAddress("192.0.2.1")], dnsSearch: ["example.org"],
         dnsOptions: ["ndots:2"], extraHosts: [ExtraHost("db:10.9.0.8"), ExtraHost("me:host-gateway")]))

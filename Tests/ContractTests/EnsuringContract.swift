@@ -112,12 +112,14 @@ import Testing
     try await controller.attach("stopped", to: .network("one"), options: AttachOptions(address: IPAddress("10.1.0.99")))
     try await controller.stop("stopped")
     let (eth0, eth1) = (try InterfaceName("eth0"), try InterfaceName("eth1"))
-    let kept = [Attachment("kept", eth0), Attachment("half", eth1), Attachment("unknown")]
+    let kept = [AttachedInterface("kept", eth0), AttachedInterface("half", eth1), AttachedInterface("unknown")]
     let filter = EndpointFilter(networks: ["one"], labels: ["maker": "cni"])
     let report = try await controller.keepOnly(kept, matching: filter)
     #expect(report.failures == [])
     #expect(
-      report.removed.sorted { $0.container < $1.container } == [Attachment("half", eth0), Attachment("lost", eth0)])
+      report.removed.sorted { $0.container < $1.container } == [
+        AttachedInterface("half", eth0), AttachedInterface("lost", eth0),
+      ])
     #expect(try await controller.sandboxes().map(\.container) == ["half", "kept", "other", "plain"])
     #expect(try await controller.sandbox("half").endpoints.map(\.networkName) == ["two"])
     #expect(try await controller.inspect("one").endpoints.contains { $0.container == "stopped" })

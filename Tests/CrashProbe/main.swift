@@ -77,6 +77,19 @@ func make(_ verb: String, _ names: [String], _ countdown: Countdown) async throw
   case "unpublish": try await controller.unpublish([PortMapping(names[1])], of: names[0])
   case "connect": try await controller.connect(names[0], to: names[1])
   case "disconnect": try await controller.disconnect(names[0], from: names[1])
+  case "ensure":
+    try await controller.ensureNetwork(names[0], options: NetworkOptions(subnet: Subnet(names[1]), isIPv6Enabled: true))
+  case "leave-networks": try await controller.ensureDetached(names[0], from: Array(names[1...]))
+  case "keep-only":
+    let report = try await controller.keepOnly(containers: names)
+    if let failure = report.failures.first { throw failure }
+  case "create-endpoint":
+    try await controller.createEndpoint(
+      names[0], on: names[1], options: EndpointOptions(addresses: [IPAddress(names[2])]), ports: [PortMapping(names[3])]
+    )
+  case "join": try await controller.joinEndpoint(names[0])
+  case "leave": try await controller.leaveEndpoint(names[0])
+  case "delete-endpoint": try await controller.deleteEndpoint(names[0])
   case "churn": try await churn(controller, names[0], rounds: Int(names[1]) ?? 0)
   case "mingle":
     try await mingle(

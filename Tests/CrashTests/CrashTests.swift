@@ -44,6 +44,16 @@ import Testing
     Scenario(
       setup: [["attach", "web", "bridge"], ["create", "blue", "10.7.0.0/24"], ["connect", "web", "blue"]],
       verb: ["disconnect", "web", "bridge"]),
+    Scenario(setup: [], verb: ["ensure", "blue", "10.7.0.0/24"]),
+    Scenario(
+      setup: [["attach", "web", "bridge"], ["create", "blue", "10.7.0.0/24"], ["connect", "web", "blue"]],
+      verb: ["leave-networks", "web", "bridge"]),
+    Scenario(
+      setup: [["attach", "web", "bridge"], ["attach", "lost", "bridge", "8080:80"]], verb: ["keep-only", "web"]),
+    // Endpoints whose links are handed out.
+    Scenario(setup: [blue, endpoint], verb: ["join", "e1"]),
+    Scenario(setup: [blue, endpoint, ["join", "e1"]], verb: ["leave", "e1"]),
+    Scenario(setup: [blue, endpoint, ["join", "e1"]], verb: ["delete-endpoint", "e1"]),
     Scenario(setup: [["attach", "web", "bridge"]], verb: ["publish", "web", "5353:53/udp"]),
     Scenario(setup: [["attach", "web", "bridge", "8080:80"]], verb: ["publish", "web", "8081:81"]),
     Scenario(setup: [["attach", "web", "bridge", "5353:53/udp"]], verb: ["unpublish", "web", "53/udp"]),
@@ -79,7 +89,10 @@ import Testing
         ["connect", "web", "blue"],
       ], verb: ["disconnect", "web", "blue"], grows: true),
     Scenario(setup: [["attach", "first", "bridge"]], verb: ["ready-attach", "web", "8080:80"], grows: true),
+    Scenario(setup: [blue, ["attach", "first", "blue"], endpoint], verb: ["join", "e1"], grows: true),
   ]
+  private static let blue = ["create", "blue", "10.7.0.0/24"]
+  private static let endpoint = ["create-endpoint", "e1", "blue", "10.7.0.9", "8080:80"]
   private static let macvlan = ["create-macvlan", "lan", "10.8.0.0/24", "eth0"]
 
   @Test(arguments: growing) func everyStepOfGrowing(_ scenario: Scenario) async throws { try await everyStep(scenario) }
@@ -155,7 +168,7 @@ struct Crash {
   struct Records: Equatable {
     var networks: [String]
     var containers: [String]
-    /// Addresses that stopped containers keep.
+    /// Addresses that stopped containers keep, and endpoints without a sandbox.
     var kept: [String]
   }
 
@@ -176,6 +189,9 @@ struct Crash {
       for endpoint in try await controller.inspect(network).endpoints where endpoint.phase == .stopped {
         kept.append("\(endpoint.container) \(network) \(endpoint.addresses)")
       }
+      for endpoint in try await Self.endpoints(of: network, controller) {
+        kept.append("\(endpoint.container) \(network) \(endpoint.phase) \(endpoint.addresses) \(endpoint.ports)")
+      }
     }
     return Records(
       networks: networks,
@@ -183,6 +199,11 @@ struct Crash {
         "\(sandbox.container) \(sandbox.mode) \(sandbox.endpoints.map { "\($0.networkName) \($0.address) \($0.ports)" })"
       },
       kept: kept)
+  }
+
+  /// The endpoints of a network that have no sandbox.
+  private static func endpoints(of network: String, _ controller: NetworkController) async throws -> [Endpoint] {
+    try await controller.inspect(network).endpoints.filter { $0.interface.description.hasPrefix("ct") }
   }
 
   func probe(_ step: Int, _ verb: [String], boot: String? = nil) throws -> Process {
@@ -226,9 +247,17 @@ struct Crash {
     #expect(differences == [], "\(what)", sourceLocation: sourceLocation)
     let networks = try await controller.networks()
     let sandboxes = try await controller.sandboxes()
-    let endpoints = sandboxes.flatMap(\.endpoints)
+    var endpoints = sandboxes.flatMap(\.endpoints)
+    var handedOut: [String] = []
+    for network in networks {
+      for endpoint in try await Self.endpoints(of: network.name, controller) where endpoint.phase == .ready {
+        endpoints.append(endpoint)
+        handedOut.append("\(endpoint.interface)")
+      }
+    }
     let expected = Set(
-      ["lo", "eth0"] + networks.compactMap(\.bridge?.description) + endpoints.compactMap(\.hostInterface?.description)
+      ["lo", "eth0"] + handedOut + networks.compactMap(\.bridge?.description)
+        + endpoints.compactMap(\.hostInterface?.description)
         // Of a further bridge the trunk's two ends, too.
         + networks.flatMap { $0.furtherBridges ?? [] }.flatMap { further in
           ["br", "bd", "bu"].map { "\($0)\(further.name.description.dropFirst(2))" }

@@ -12,7 +12,7 @@ public func canary(_: AddressRequests) {}
 public func canary(_: Addresses) {}
 public func canary(_: AdoptedBridge) {}
 public func canary(_: AssignedAddress) {}
-public func canary(_: Attachment) {}
+public func canary(_: AttachedInterface) {}
 public func canary(_: AttachOptions) {}
 public func canary(_: AttachWarning) {}
 public func canary(_: Attribute) {}

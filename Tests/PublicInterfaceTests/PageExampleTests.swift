@@ -143,7 +143,7 @@ import Testing
   private func adapters() {
     // example Documentation/Adapters.md
     /// What CNI's GC asks for: of this program's attachments to a network, only the valid ones stay.
-    func collectGarbage(_ valid: [Attachment], on network: String, with controller: NetworkController) async throws {
+    func collectGarbage(_ valid: [AttachedInterface], on network: String, with controller: NetworkController) async throws {
       let own = EndpointFilter(networks: [network], labels: ["com.example.made-by": "cni"])
       let report = try await controller.keepOnly(valid, matching: own)
       for attachment in report.removed { print("removed \(attachment)") }

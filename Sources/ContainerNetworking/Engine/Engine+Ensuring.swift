@@ -62,14 +62,14 @@ extension Engine {
   // MARK: - Collection
 
   /// Removes the matching attachments that are not kept.
-  func keepOnly(_ kept: Set<Attachment>, _ filter: EndpointFilter) throws(NetworkError) -> CollectionReport {
+  func keepOnly(_ kept: Set<AttachedInterface>, _ filter: EndpointFilter) throws(NetworkError) -> CollectionReport {
     var report = CollectionReport()
     for (record, endpoints) in try candidates() {
       let container = record.container
-      guard !kept.contains(Attachment(container)) else { continue }
+      guard !kept.contains(AttachedInterface(container)) else { continue }
       let own = record.isSharer ? [] : endpoints
       let leaving = own.filter { endpoint in
-        filter.matches(endpoint) && !kept.contains(Attachment(container, endpoint.interface))
+        filter.matches(endpoint) && !kept.contains(AttachedInterface(container, endpoint.interface))
           && !isAtWork(endpoint.phase, endpoint.owner)
       }
       if own.isEmpty {
@@ -80,7 +80,8 @@ extension Engine {
       do throws(NetworkError) {
         let isRemoved = own.isEmpty ? try detachIfThere(container) : try remove(leaving, of: record, having: own)
         guard isRemoved else { continue }
-        report.removed += own.isEmpty ? [Attachment(container)] : leaving.map { Attachment(container, $0.interface) }
+        report.removed +=
+          own.isEmpty ? [AttachedInterface(container)] : leaving.map { AttachedInterface(container, $0.interface) }
       } catch { report.failures.append(error) }
     }
     return report

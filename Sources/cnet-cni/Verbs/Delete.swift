@@ -24,14 +24,14 @@ extension Plugin {
       throw CNIError(
         .invalidConfiguration, "cni.dev/valid-attachments: it is missing; without it every attachment would be removed")
     }
-    var kept: [Attachment] = []
+    var kept: [AttachedInterface] = []
     for attachment in valid {
       guard let container = attachment["containerID"]?.text, let interface = attachment["ifname"]?.text else {
         throw CNIError(
           .invalidConfiguration, "cni.dev/valid-attachments: each is an object with containerID and ifname")
       }
       kept.append(
-        Attachment(container, try await calling { () throws(NetworkError) in try InterfaceName(interface) }))
+        AttachedInterface(container, try await calling { () throws(NetworkError) in try InterfaceName(interface) }))
     }
     let (attachments, filter) = (kept, EndpointFilter(networks: [configuration.name], labels: Self.labels))
     let report = try await calling { () throws(NetworkError) in

@@ -1,13 +1,13 @@
 public import NetworkPrimitives
 
 /// A container, or one of its interfaces, for ``NetworkController/keepOnly(_:matching:)``.
-public struct Attachment: Hashable, Sendable, Codable, CustomStringConvertible {
+public struct AttachedInterface: Hashable, Sendable, Codable, CustomStringConvertible {
   /// The container.
   public var container: String
   /// The interface in it; nil for every interface, and for a container without an endpoint.
   public var interface: InterfaceName?
 
-  /// An attachment; nil for every interface of the container.
+  /// Makes one; nil for every interface of the container.
   public init(_ container: String, _ interface: InterfaceName? = nil) {
     self.container = container
     self.interface = interface
@@ -40,7 +40,7 @@ public struct EndpointFilter: Hashable, Sendable, Codable {
 /// The result of ``NetworkController/keepOnly(_:matching:)``.
 public struct CollectionReport: Hashable, Sendable {
   /// The removed attachments, by container. A container without an endpoint has no interface here.
-  public internal(set) var removed: [Attachment] = []
+  public internal(set) var removed: [AttachedInterface] = []
   /// The failures to remove others.
   public internal(set) var failures: [NetworkError] = []
 }
