@@ -20,7 +20,7 @@ setup:
 
 # The engines that tests drive.
 setup-engines:
-	@Tools=; for package in podman crun containerd runc curl; do \
+	@Tools=; for package in podman crun containerd runc docker.io curl; do \
 	  dpkg-query -W -f='$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || Tools="$$Tools $$package"; done; \
 	if [ -n "$$Tools" ]; then apt-get update -qq && \
 	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$Tools >/dev/null; fi

@@ -28,6 +28,7 @@ let package = Package(
     .executable(name: "cnet", targets: ["cnet"]),
     .executable(name: "cnet-cni", targets: ["cnet-cni"]),
     .executable(name: "cnet-netavark", targets: ["cnet-netavark"]),
+    .executable(name: "cnet-docker", targets: ["cnet-docker"]),
     .library(name: "ContainerNetworkingTestKit", targets: ["ContainerNetworkingTestKit"]),
   ],
   dependencies: [
@@ -111,6 +112,17 @@ let package = Package(
       name: "cnet-netavark",
       dependencies: ["AdapterNames", "AdapterSupport", "ContainerNetworking", "ContainerNetworkingStore", system],
       swiftSettings: settings),
+
+    // Docker's remote network driver: an HTTP server on a unix socket. Who does without it links no HTTP.
+    .executableTarget(
+      name: "cnet-docker",
+      dependencies: [
+        "AdapterSupport", "ContainerNetworking", "ContainerNetworkingStore", system,
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOHTTP1", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+      ], swiftSettings: settings),
 
     // What errors say to programs that have Foundation. Who does without it links none.
     .target(
@@ -266,9 +278,10 @@ let package = Package(
     .testTarget(
       name: "EngineTests",
       dependencies: [
-        "ContainerNetworking", "ContainerNetworkingStore", "Playground", "cnet", "cnet-cni", "cnet-netavark", system,
+        "ContainerNetworking", "ContainerNetworkingStore", "Playground", "cnet", "cnet-cni", "cnet-docker",
+        "cnet-netavark", system,
       ],
-      exclude: ["prelude.sh", "podman.sh", "netavark.sh", "containerd.sh", "oci.sh"], swiftSettings: settings),
+      exclude: ["prelude.sh", "podman.sh", "netavark.sh", "containerd.sh", "docker.sh", "oci.sh"], swiftSettings: settings),
     // They ask the server from containers, and play the servers that it asks.
     .testTarget(
       name: "NameServerTests",

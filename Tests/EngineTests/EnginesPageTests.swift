@@ -6,7 +6,7 @@ import Testing
   /// The page's blocks, and the engine of each.
   @Test(arguments: [
     ("podman", "podman"), ("netavark", "netavark"), ("pods", "netavark"), ("containerd", "containerd"), ("runc", "oci"),
-    ("crun", "oci"),
+    ("crun", "oci"), ("docker", "docker"),
   ]) func pageIsWhatTheEnginePrints(_ block: String, _ engine: String) throws {
     let here = URL(filePath: #filePath).deletingLastPathComponent()
     let file = here.appending(path: "../../Documentation/Engines.md")

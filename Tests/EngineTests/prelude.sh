@@ -1,5 +1,5 @@
 # A host for engines: namespaces of its own, a link to the outside, and everything that they keep below $PWD.
-# BIN is where cnet, cnet-cni and cnet-netavark are.
+# BIN is where cnet, cnet-cni, cnet-docker and cnet-netavark are.
 set -u
 mount -t tmpfs none /run
 umount /sys/fs/cgroup/unified 2>/dev/null || true
