@@ -281,7 +281,8 @@ let package = Package(
         "ContainerNetworking", "ContainerNetworkingStore", "Playground", "cnet", "cnet-cni", "cnet-docker",
         "cnet-netavark", system,
       ],
-      exclude: ["prelude.sh", "podman.sh", "netavark.sh", "containerd.sh", "docker.sh", "oci.sh"], swiftSettings: settings),
+      exclude: ["prelude.sh", "podman.sh", "netavark.sh", "containerd.sh", "docker.sh", "oci.sh"],
+      swiftSettings: settings),
     // They ask the server from containers, and play the servers that it asks.
     .testTarget(
       name: "NameServerTests",
