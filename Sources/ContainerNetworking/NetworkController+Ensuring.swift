@@ -12,7 +12,7 @@ extension NetworkController {
   ///   - options: As for ``createNetwork(_:options:)``.
   ///   - fields: The fields to compare; by default all.
   /// - Returns: The network, ready.
-  /// - Throws: `.conflictingOptions` when it exists and differs, with every field in ``NetworkError/differences``;
+  /// - Throws: `.conflictingOptions` when it exists and differs, with every field in `NetworkError.differences`;
   ///   `.interrupted` after 30 seconds in which others make or remove it, and in a cancelled task that would wait;
   ///   else as ``createNetwork(_:options:)``.
   @discardableResult

@@ -6,7 +6,7 @@ import SystemPackage
 // results of a later version have more.
 
 extension CodingUserInfoKey {
-  /// The kernel (``Kernel``) whose namespaces a decoder of ``Sandbox`` opens; ``LinuxKernel`` without it.
+  /// The kernel (`Kernel`) whose namespaces a decoder of ``Sandbox`` opens; `LinuxKernel` without it.
   public static let networkKernel: CodingUserInfoKey = {
     guard let key = CodingUserInfoKey(rawValue: "ContainerNetworking.kernel") else {
       preconditionFailure("a text is always a key")

@@ -3,7 +3,7 @@ import NetworkPrimitives
 extension NetworkOptions {
   /// A field that ``NetworkController/ensureNetwork(_:options:comparing:)`` compares with the record. New ones may come.
   public struct Field: RawRepresentable, Hashable, Sendable, CaseIterable, CustomStringConvertible {
-    /// The name in ``FieldDifference/field``.
+    /// The name in `FieldDifference.field`.
     public let rawValue: String
 
     /// A field by its name.
